@@ -1,0 +1,1 @@
+"""Countersign: a chat-ops bot that lives in Slack."""

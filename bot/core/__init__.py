@@ -1,0 +1,1 @@
+"""Values, errors, clock, ids, supervised tasks, logging. No client of anything."""

@@ -1,0 +1,39 @@
+"""What may go wrong in our own house, and the one place that turns errors into words.
+
+Problem
+  BadSettings      a setting is wrong; the operator must mend it (exit 78, EX_CONFIG)
+  DatabaseAway     Postgres did not answer in time; trying again may help
+  LostClaim        another worker took this run over; this one must not write any more
+"""
+
+
+class Problem(Exception):
+    """Base of what we raise on purpose."""
+
+
+class BadSettings(Problem):
+    """Settings that cannot be used: every mistake, one a line, none with a secret in it."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+class DatabaseAway(Problem):
+    """Postgres did not answer in time."""
+
+
+class LostClaim(Problem):
+    """Another worker took this run over: whatever this one still holds is void."""
+
+
+def reply_for(error: BaseException, reference: str) -> str:
+    """The sentence that a person reads for an error nobody foresaw.
+
+    The exception's text is never shown: it may carry a secret. `reference` finds it in the log.
+    """
+    match error:
+        case DatabaseAway():
+            return "My database did not answer. Nothing was changed by this; please try again."
+        case _:
+            return f"Something broke on my side. Please quote `{reference}` to whoever runs me."

@@ -1,0 +1,1 @@
+"""Postgres and the job engine: the only code that knows them."""

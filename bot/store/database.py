@@ -1,0 +1,161 @@
+"""Postgres: two pools, transactions, and statements by name."""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import resources
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from bot.core.errors import DatabaseAway
+
+Row = dict[str, Any]
+_NAME = re.compile(r"^-- (\w+) --$", re.MULTILINE)
+
+
+def _statements() -> Mapping[str, str]:
+    """Every statement of `sql/*.sql`, by the name in the line `-- name --` above it."""
+    found: dict[str, str] = {}
+    for file in sorted(
+        resources.files("bot.store").joinpath("sql").iterdir(), key=lambda f: f.name
+    ):
+        parts = _NAME.split(file.read_text(encoding="utf-8"))
+        for name, text in zip(parts[1::2], parts[2::2], strict=True):
+            if name in found:
+                raise ValueError(f"two statements are called {name}")
+            found[name] = text.strip()
+    return found
+
+
+STATEMENTS = _statements()
+
+
+def _adapt(value: object) -> object:
+    """JSON goes in as jsonb; everything else as psycopg knows it."""
+    return Jsonb(value) if isinstance(value, dict) else value
+
+
+class Transaction:
+    """One open transaction; statements are called by name with named arguments."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Row]) -> None:
+        self.connection = connection
+
+    async def run(self, name: str, **arguments: object) -> int:
+        """Run a statement; how many rows it touched."""
+        return (await self._execute(name, arguments)).rowcount
+
+    async def one(self, name: str, **arguments: object) -> Row | None:
+        """The first row, or None."""
+        return await (await self._execute(name, arguments)).fetchone()
+
+    async def all(self, name: str, **arguments: object) -> list[Row]:
+        """All rows."""
+        return await (await self._execute(name, arguments)).fetchall()
+
+    async def _execute(
+        self, name: str, arguments: Mapping[str, object]
+    ) -> psycopg.AsyncCursor[Row]:
+        return await self.connection.execute(
+            STATEMENTS[name].encode(), {key: _adapt(value) for key, value in arguments.items()}
+        )
+
+
+async def _configure(connection: psycopg.AsyncConnection[Row]) -> None:
+    await connection.set_autocommit(True)
+
+
+def _pool(dsn: str, name: str, size: int, **options: str) -> AsyncConnectionPool[Any]:
+    settings = {
+        "statement_timeout": "10000",
+        "idle_in_transaction_session_timeout": "15000",
+    } | options
+    return AsyncConnectionPool(
+        dsn,
+        name=name,
+        min_size=1,
+        max_size=size,
+        timeout=1.5,
+        max_idle=300,
+        max_lifetime=3600,
+        check=AsyncConnectionPool.check_connection,
+        configure=_configure,
+        kwargs={
+            "row_factory": dict_row,
+            "application_name": f"countersign {name}",
+            "options": " ".join(f"-c {key}={value}" for key, value in settings.items()),
+            "connect_timeout": 3,
+        },
+        open=False,
+    )
+
+
+class Database:
+    """Two ways to write: durable for what must survive a crash of Postgres, relaxed for the rest.
+
+    A relaxed commit survives a crash of the bot, and every later durable commit makes it durable
+    too (the write-ahead log is one sequence).
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        self._durable = _pool(dsn, "durable", 8)
+        self._relaxed = _pool(dsn, "relaxed", 8, synchronous_commit="off")
+        self.checkpoints = _pool(dsn, "checkpoints", 8, synchronous_commit="off")
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["Database"]:
+        """Open the pools; raises `DatabaseAway` when the database does not answer within 5 s."""
+        async with AsyncExitStack() as stack:
+            for pool in (self._durable, self._relaxed, self.checkpoints):
+                try:
+                    await pool.open(wait=True, timeout=5)
+                except PoolTimeout as error:
+                    await pool.close(timeout=1)
+                    raise DatabaseAway("The database did not answer within 5 s.") from error
+                stack.push_async_callback(pool.close, timeout=2)
+            yield self
+
+    def transaction(self) -> "_Begin":
+        """A durable transaction: committed is on disk."""
+        return _Begin(self._durable)
+
+    def relaxed(self) -> "_Begin":
+        """A transaction whose loss in a crash of Postgres would be mended by itself."""
+        return _Begin(self._relaxed)
+
+    async def answers(self) -> bool:
+        """Whether a round trip works now."""
+        try:
+            async with self.relaxed() as tx:
+                await tx.one("ping")
+        except DatabaseAway:
+            return False
+        return True
+
+
+class _Begin:
+    """`async with` a transaction on a pool; what the network does to it becomes `DatabaseAway`."""
+
+    def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
+        self._pool = pool
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Transaction:
+        try:
+            connection = await self._stack.enter_async_context(self._pool.connection())
+            await self._stack.enter_async_context(connection.transaction())
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+            await self._stack.aclose()
+            raise DatabaseAway("The database did not answer.") from error
+        return Transaction(connection)
+
+    async def __aexit__(self, *details: Any) -> None:
+        try:
+            await self._stack.__aexit__(*details)
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+            raise DatabaseAway("The database did not answer.") from error

@@ -1,0 +1,146 @@
+"""Durable jobs on the same Postgres: procrastinate, with a lock per thread."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import procrastinate
+import psycopg
+import structlog
+from procrastinate import exceptions
+from psycopg_pool import PoolTimeout
+
+from bot.core.errors import DatabaseAway
+from bot.core.values import Thread
+from bot.store.database import Transaction
+
+log = structlog.get_logger()
+Job = Callable[[UUID], Awaitable[None]]
+
+
+class TryAgain(Exception):
+    """Raised by a job that wants to run again soon: by another worker, or when the database is
+    back.
+    """
+
+
+# A decision outranks talk.
+PRIORITY = {"turn": 0, "resume": 10}
+# Not less: a stalled loop would look like death, and the job would start twice.
+_HEARTBEAT, _STALLED, _POLL = 1.0, 3.0, 0.25
+_AWAY = (exceptions.ConnectorException, psycopg.OperationalError, PoolTimeout)
+
+
+class _Again(procrastinate.BaseRetryStrategy):
+    """Whom to run again, and how soon. A job cancelled by a shutdown whose grace was over, too."""
+
+    def get_retry_decision(
+        self,
+        *,
+        exception: BaseException,
+        job: procrastinate.jobs.Job,  # noqa: ARG002 -- its contract
+    ) -> procrastinate.RetryDecision | None:
+        if isinstance(exception, TryAgain | DatabaseAway | asyncio.CancelledError):
+            return procrastinate.RetryDecision(retry_in={"seconds": 1})
+        return None
+
+
+class Jobs:
+    """Named jobs, each about one run; at most one of a thread runs at a time."""
+
+    def __init__(self, dsn: str, jobs: Mapping[str, Job], slots: int) -> None:
+        self._slots = slots
+        self._app = procrastinate.App(
+            connector=procrastinate.PsycopgConnector(
+                conninfo=dsn,
+                min_size=1,
+                max_size=6,
+                kwargs={
+                    "application_name": "countersign jobs",
+                    # fetch and finish repeat safely behind the attempt
+                    "options": "-c synchronous_commit=off",
+                    "connect_timeout": 3,
+                },
+            )
+        )
+        for name, job in jobs.items():
+            self._app.task(name=name, retry=_Again())(_with_run(job))
+        # its log lines carry arguments and say little more than ours
+        logging.getLogger("procrastinate").setLevel(logging.ERROR)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["Jobs"]:
+        """Connect; jobs can be deferred and, with `work`, run."""
+        async with self._app.open_async():
+            yield self
+
+    async def defer(self, tx: Transaction, name: str, thread: Thread, run_id: UUID) -> None:
+        """Enqueue in the caller's transaction: it starts when that commits, and never if it
+        does not.
+        """
+        await self._app.configure_task(
+            name,
+            lock=str(thread),
+            priority=PRIORITY[name],
+            connection=tx.connection,
+        ).defer_async(run_id=str(run_id))
+
+    async def work(self, stop: asyncio.Event, grace: float) -> None:
+        """Run jobs until `stop`, then give running ones `grace` seconds. Survives a database
+        that goes and comes.
+        """
+        while not stop.is_set():
+            try:
+                async with asyncio.TaskGroup() as group:
+                    worker = group.create_task(
+                        self._app.run_worker_async(
+                            concurrency=self._slots,
+                            install_signal_handlers=False,
+                            shutdown_graceful_timeout=grace,
+                            fetch_job_polling_interval=_POLL,
+                            update_heartbeat_interval=_HEARTBEAT,
+                            stalled_worker_timeout=_STALLED,
+                            delete_jobs="successful",
+                        ),
+                        name="job worker",
+                    )
+                    stopper = group.create_task(stop.wait(), name="job worker stop")
+                    await asyncio.wait({worker, stopper}, return_when=asyncio.FIRST_COMPLETED)
+                    worker.cancel()  # procrastinate's graceful stop
+                    stopper.cancel()
+            except* _AWAY as problem:
+                log.warning("jobs_database_away", error=type(problem.exceptions[0]).__name__)
+                await _wait(stop, 1.0)
+
+    async def rescue(self, stop: asyncio.Event) -> None:
+        """Every second, hand jobs of workers that died to the living."""
+        while not stop.is_set():
+            try:
+                for job in await self._app.job_manager.get_stalled_jobs(
+                    seconds_since_heartbeat=_STALLED
+                ):
+                    log.warning(
+                        "job_rescued", task=job.task_name, run=job.task_kwargs.get("run_id")
+                    )
+                    await self._app.job_manager.retry_job(job)
+            except _AWAY as problem:
+                log.warning("jobs_database_away", error=type(problem).__name__)
+            await _wait(stop, 1.0)
+
+
+def _with_run(job: Job) -> Callable[..., Awaitable[None]]:
+    async def run(run_id: str, **_: Any) -> None:
+        await job(UUID(run_id))
+
+    return run
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,93 @@
+"""Schema: ours, the job engine's, and whatever else is handed in, under one session-level lock."""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from importlib import resources
+from typing import Any
+
+import psycopg
+import structlog
+from procrastinate.schema import SchemaManager
+from psycopg.rows import dict_row
+
+from bot.core.errors import DatabaseAway
+
+log = structlog.get_logger()
+_LOCK = 0x636F756E746572  # "counter": one process migrates, the others wait for it
+_FILE = re.compile(r"^(\d{4})_\w+\.sql$")
+Step = Callable[[], Awaitable[None]]
+
+
+def migrations() -> list[tuple[int, str, str]]:
+    """(number, file name, SQL), in order."""
+    found = [
+        (int(match[1]), file.name, file.read_text(encoding="utf-8"))
+        for file in resources.files("migrations").iterdir()
+        if (match := _FILE.match(file.name))
+    ]
+    return sorted(found)
+
+
+async def _applied(connection: psycopg.AsyncConnection[dict[str, Any]]) -> set[int]:
+    exists = await (
+        await connection.execute("SELECT to_regclass('countersign_migrations') AS found")
+    ).fetchone()
+    if exists is None or exists["found"] is None:
+        return set()
+    rows = await (await connection.execute("SELECT number FROM countersign_migrations")).fetchall()
+    return {row["number"] for row in rows}
+
+
+async def _connect(dsn: str) -> psycopg.AsyncConnection[dict[str, Any]]:
+    try:
+        return await psycopg.AsyncConnection.connect(
+            dsn,
+            autocommit=True,
+            row_factory=dict_row,
+            connect_timeout=5,
+            application_name="countersign migrate",
+        )
+    except psycopg.OperationalError as error:
+        raise DatabaseAway("The database did not answer within 5 s.") from error
+
+
+async def outstanding(dsn: str) -> list[str]:
+    """Names of migrations that the database does not have yet."""
+    async with await _connect(dsn) as connection:
+        done = await _applied(connection)
+    return [name for number, name, _ in migrations() if number not in done]
+
+
+async def migrate(dsn: str, others: Sequence[Step] = ()) -> list[str]:
+    """Bring the schema up to date; safe to call from several processes at once. Returns what
+    was applied.
+    """
+    applied: list[str] = []
+    async with await _connect(dsn) as connection:
+        await connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS countersign_migrations"
+            " (number integer PRIMARY KEY, name text NOT NULL,"
+            " at timestamptz NOT NULL DEFAULT now())"
+        )
+        done = await _applied(connection)
+        jobs = await (
+            await connection.execute("SELECT to_regclass('procrastinate_jobs') AS found")
+        ).fetchone()
+        if jobs is not None and jobs["found"] is None:
+            # several statements in one string: the simple protocol, never prepared
+            await connection.execute(SchemaManager.get_schema().encode(), prepare=False)
+        for number, name, text in migrations():
+            if number in done:
+                continue
+            async with connection.transaction():
+                await connection.execute(text.encode(), prepare=False)
+                await connection.execute(
+                    "INSERT INTO countersign_migrations (number, name) VALUES (%s, %s)",
+                    (number, name),
+                )
+            applied.append(name)
+            log.info("migrated", migration=name)
+        for step in others:
+            await step()
+    return applied

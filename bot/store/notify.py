@@ -1,0 +1,42 @@
+"""Wake-ups from Postgres: LISTEN on a connection of its own, that comes back when it was lost."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+
+import psycopg
+import structlog
+from psycopg import sql
+
+from bot.core.errors import DatabaseAway
+
+log = structlog.get_logger()
+_AGAIN = 1.0  # seconds between two tries to connect
+_CHECK = 30.0  # seconds of silence after which the connection is tried
+
+AWAY = (DatabaseAway, psycopg.OperationalError, psycopg.InterfaceError)
+"""What a database that goes away looks like to who was in the middle of a statement."""
+
+
+async def notifications(dsn: str, channel: str) -> AsyncGenerator[bool, None]:
+    """Yield for each NOTIFY, for ever; True right after each connect, as some may be missed."""
+    while True:
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                dsn, autocommit=True, connect_timeout=3, application_name="countersign listen"
+            ) as connection:
+                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+                yield True
+                async for _ in _heard(connection):
+                    yield False
+        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+            log.warning("listen_lost", channel=channel, error=type(error).__name__)
+        await asyncio.sleep(_AGAIN)
+
+
+async def _heard(connection: psycopg.AsyncConnection) -> AsyncIterator[None]:
+    while True:
+        async for _ in connection.notifies(timeout=_CHECK):
+            yield None
+        # silence, or a connection that died without a word
+        async with asyncio.timeout(5):
+            await connection.execute("SELECT 1")

@@ -1,0 +1,147 @@
+-- insert_read --
+-- A worker that repeats the step finds its row and does not read again.
+INSERT INTO tool_calls (id, org, channel, thread_ts, run_id, reply, ordinal, model_call_id, kind, tool, arguments, target, risk,
+                        requester, contributors, acting, state, result, artifact, error, attempt, started_at, ended_at)
+VALUES (%(id)s, %(org)s, %(channel)s, %(thread_ts)s, %(run_id)s, %(reply)s, %(ordinal)s, %(model_call_id)s, 'read', %(tool)s,
+        %(arguments)s, %(target)s, 'read', %(requester)s, %(contributors)s, %(acting)s, %(state)s, %(result)s, %(artifact)s,
+        %(error)s, %(attempt)s, %(started_at)s, now())
+ON CONFLICT DO NOTHING;
+
+-- insert_change --
+INSERT INTO tool_calls (id, org, channel, thread_ts, run_id, reply, ordinal, model_call_id, kind, tool, arguments, target, risk,
+                        requester, contributors, acting, state, public_id, digest, schema_hash, preview, policy_input, policy,
+                        quorum, model_says, expires_at, undoes, error)
+VALUES (%(id)s, %(org)s, %(channel)s, %(thread_ts)s, %(run_id)s, %(reply)s, %(ordinal)s, %(model_call_id)s, 'change', %(tool)s,
+        %(arguments)s, %(target)s, %(risk)s, %(requester)s, %(contributors)s, %(acting)s, %(state)s, %(public_id)s, %(digest)s,
+        %(schema_hash)s, %(preview)s, %(policy_input)s, %(policy)s, %(quorum)s, %(model_says)s,
+        now() + make_interval(secs => %(lifetime)s), %(undoes)s, %(error)s);
+
+-- call --
+SELECT * FROM tool_calls WHERE id = %(id)s;
+
+-- call_by_public_id --
+SELECT * FROM tool_calls WHERE public_id = %(public_id)s;
+
+-- lock_call --
+SELECT *, expires_at <= now() AS lapsed FROM tool_calls WHERE id = %(id)s FOR UPDATE;
+
+-- call_of_wish --
+-- The newest preview of a wish.
+SELECT * FROM tool_calls
+ WHERE run_id = %(run_id)s AND reply = %(reply)s AND ordinal = %(ordinal)s AND superseded_by IS NULL;
+
+-- calls_of_run --
+SELECT * FROM tool_calls WHERE run_id = %(run_id)s ORDER BY reply, ordinal, id;
+
+-- open_calls --
+-- Counted only under the run's row lock.
+SELECT count(*) AS open FROM tool_calls WHERE run_id = %(run_id)s AND state = 'proposed';
+
+-- insert_decision --
+INSERT INTO decisions (id, org, call_id, digest, person, vote, reason)
+VALUES (%(id)s, %(org)s, %(call_id)s, %(digest)s, %(person)s, %(vote)s, %(reason)s)
+ON CONFLICT DO NOTHING RETURNING id;
+
+-- decisions_of_call --
+SELECT person, vote, reason, digest, at FROM decisions WHERE call_id = %(call_id)s ORDER BY at, id;
+
+-- approve_call --
+-- The vote that completes the quorum; the run's row is already locked, or two votes at once would each count one.
+-- No row comes back if it was decided, superseded, expired, or previewed anew since.
+UPDATE tool_calls c SET state = 'approved', approved_at = now(), start_by = now() + make_interval(secs => %(start_within)s)
+ WHERE c.id = %(id)s AND c.state = 'proposed' AND c.digest = %(digest)s AND c.expires_at > now()
+   AND (SELECT count(*) FROM decisions d
+         WHERE d.call_id = c.id AND d.digest = c.digest AND d.vote = 'approve' AND d.person = ANY(%(voters)s)) >= c.quorum
+RETURNING c.id;
+
+-- deny_call --
+UPDATE tool_calls SET state = 'denied', ended_at = now(), error = %(error)s
+ WHERE id = %(id)s AND state = 'proposed' AND digest = %(digest)s
+RETURNING id;
+
+-- expire_call --
+UPDATE tool_calls SET state = 'expired', ended_at = now(), error = %(error)s
+ WHERE id = %(id)s AND (state = 'proposed' AND (expires_at <= now() OR %(now)s) OR state = 'approved' AND start_by <= now())
+RETURNING id;
+
+-- lapsed_calls --
+SELECT id FROM tool_calls WHERE state = 'proposed' AND expires_at <= now() ORDER BY expires_at LIMIT 100;
+
+-- supersede_call --
+UPDATE tool_calls SET state = 'superseded', superseded_by = %(superseded_by)s, ended_at = now(), error = %(error)s
+ WHERE id = %(id)s AND state IN ('proposed', 'approved')
+RETURNING id;
+
+-- vacate_call --
+-- Points at itself until its successor is inserted: a place holds one current call.
+UPDATE tool_calls SET superseded_by = id WHERE id = %(id)s AND state IN ('superseded', 'expired', 'failed');
+
+-- succeed_call --
+UPDATE tool_calls SET superseded_by = %(superseded_by)s WHERE id = %(id)s AND superseded_by = id;
+
+-- begin_call --
+-- The deed begins here, once: the approval is fresh, the run is ours.
+UPDATE tool_calls c SET state = 'executing', started_at = now(), attempt = %(attempt)s
+ WHERE c.id = %(id)s AND c.state = 'approved' AND c.digest = %(digest)s AND c.start_by > now()
+   AND EXISTS (SELECT FROM runs r WHERE r.id = c.run_id AND r.attempt = %(attempt)s)
+RETURNING c.id;
+
+-- finish_call --
+UPDATE tool_calls SET state = %(state)s, ended_at = now(), receipt = %(receipt)s, error = %(error)s
+ WHERE id = %(id)s AND state = 'executing' AND attempt = %(attempt)s
+RETURNING id;
+
+-- doubt_call --
+-- Whoever executed it is gone; nobody knows what came of it.
+UPDATE tool_calls SET state = 'unknown', error = %(error)s
+ WHERE id = %(id)s AND state = 'executing' AND attempt <= %(attempt)s
+RETURNING id;
+
+-- settle_call --
+UPDATE tool_calls SET state = %(state)s, ended_at = now(), error = %(error)s
+ WHERE id = %(id)s AND state = 'unknown'
+RETURNING id;
+
+-- judge_call --
+UPDATE tool_calls c SET verdict = %(verdict)s
+ WHERE c.id = %(id)s AND c.verdict IS NULL
+   AND EXISTS (SELECT FROM runs r WHERE r.id = c.run_id AND r.attempt = %(attempt)s)
+RETURNING c.id;
+
+-- note_call_progress --
+UPDATE tool_calls c SET progress = (progress || %(line)s)[greatest(1, cardinality(progress) - 6):]
+ WHERE c.id = %(id)s AND EXISTS (SELECT FROM runs r WHERE r.id = c.run_id AND r.attempt = %(attempt)s);
+
+-- identical_reads --
+SELECT count(*) AS made FROM tool_calls
+ WHERE run_id = %(run_id)s AND kind = 'read' AND tool = %(tool)s AND arguments = %(arguments)s AND state = 'done'
+   AND (reply, ordinal) < (%(reply)s, %(ordinal)s);
+
+-- insert_card --
+INSERT INTO cards (org, call_id, channel, ts, view_id, person)
+VALUES (%(org)s, %(call_id)s, %(channel)s, %(ts)s, %(view_id)s, %(person)s)
+ON CONFLICT DO NOTHING;
+
+-- cards_of_call --
+SELECT channel, ts, view_id, person, drawn FROM cards WHERE call_id = %(call_id)s ORDER BY at;
+
+-- card_is_shown --
+SELECT EXISTS (
+    SELECT FROM cards WHERE call_id = %(call_id)s AND org = %(org)s
+       AND (ts <> '' AND channel = %(channel)s AND ts = %(ts)s
+            OR view_id <> '' AND view_id = %(view_id)s AND person = %(person)s)) AS yes;
+
+-- mark_drawn --
+UPDATE cards SET drawn = %(drawn)s WHERE call_id = %(call_id)s AND channel = %(channel)s AND ts = %(ts)s AND view_id = '';
+
+-- undone_by --
+SELECT id FROM tool_calls WHERE undoes = %(id)s AND state IN ('proposed', 'approved', 'executing', 'done', 'unknown') LIMIT 1;
+
+-- undo_of --
+-- The latest call that takes this one back, whatever became of it.
+SELECT id, public_id, state FROM tool_calls WHERE undoes = %(id)s ORDER BY created_at DESC LIMIT 1;
+
+-- refresh_starts --
+-- Nobody is asked any more: from now on the approved ones could start.
+UPDATE tool_calls SET start_by = now() + make_interval(secs => %(start_within)s)
+ WHERE run_id = %(run_id)s AND state = 'approved';

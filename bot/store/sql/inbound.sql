@@ -1,0 +1,42 @@
+-- ping --
+SELECT 1 AS one;
+
+-- record_event --
+-- No row comes back when Slack repeats itself.
+INSERT INTO events (org, key, kind, actor) VALUES (%(org)s, %(key)s, %(kind)s, %(actor)s)
+ON CONFLICT DO NOTHING RETURNING key;
+
+-- forget_events --
+DELETE FROM events WHERE received_at < now() - make_interval(hours => 48);
+
+-- open_thread --
+-- The thread's row, locked: whoever holds it gives the next seq.
+INSERT INTO threads (org, channel, thread_ts, ours) VALUES (%(org)s, %(channel)s, %(thread_ts)s, %(ours)s)
+ON CONFLICT (org, channel, thread_ts) DO UPDATE SET ours = threads.ours OR excluded.ours
+RETURNING ours, next_seq;
+
+-- lock_thread --
+SELECT next_seq FROM threads
+ WHERE org = %(org)s AND channel = %(channel)s AND thread_ts = %(thread_ts)s FOR UPDATE;
+
+-- speaks_with_us --
+-- Whether a reply without a mention is meant for us.
+SELECT t.ours AND EXISTS (
+           SELECT FROM messages m
+            WHERE m.org = t.org AND m.channel = t.channel AND m.thread_ts = t.thread_ts
+              AND m.author = %(author)s AND m.role = 'user') AS yes
+  FROM threads t
+ WHERE t.org = %(org)s AND t.channel = %(channel)s AND t.thread_ts = %(thread_ts)s;
+
+-- insert_run --
+INSERT INTO runs (id, org, channel, thread_ts, kind, requester, contributors, wish)
+VALUES (%(id)s, %(org)s, %(channel)s, %(thread_ts)s, %(kind)s, %(requester)s, ARRAY[%(requester)s], %(wish)s);
+
+-- append_message --
+-- The thread's row is already locked by this transaction.
+WITH next AS (
+    UPDATE threads SET next_seq = next_seq + 1
+     WHERE org = %(org)s AND channel = %(channel)s AND thread_ts = %(thread_ts)s
+    RETURNING next_seq - 1 AS seq)
+INSERT INTO messages (org, channel, thread_ts, seq, run_id, role, author, ts, body)
+SELECT %(org)s, %(channel)s, %(thread_ts)s, seq, %(run_id)s, %(role)s, %(author)s, %(ts)s, %(body)s FROM next;

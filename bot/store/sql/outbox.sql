@@ -1,0 +1,36 @@
+-- say --
+INSERT INTO outbox (org, channel, thread_ts, kind, data, key, lane, run_id, call_id)
+VALUES (%(org)s, %(channel)s, %(thread_ts)s, %(kind)s, %(data)s, %(key)s, %(lane)s, %(run_id)s, %(call_id)s)
+ON CONFLICT (org, key) WHERE key IS NOT NULL DO NOTHING;
+
+-- take_saying --
+-- The next one whose thread has nothing older to say.
+UPDATE outbox SET state = 'sending', claimed_at = now(), tries = tries + 1
+ WHERE id = (
+    SELECT o.id FROM outbox o
+     WHERE o.state = 'pending' AND o.not_before <= now()
+       AND NOT EXISTS (
+           SELECT FROM outbox p
+            WHERE p.org = o.org AND p.channel = o.channel AND p.thread_ts = o.thread_ts
+              AND p.id < o.id AND p.state IN ('pending', 'sending'))
+     ORDER BY o.lane, o.id
+     LIMIT 1 FOR UPDATE OF o SKIP LOCKED)
+RETURNING *;
+
+-- said --
+UPDATE outbox SET state = 'sent', ts = %(ts)s, sent_at = now(), error = NULL WHERE id = %(id)s AND state = 'sending';
+
+-- say_later --
+UPDATE outbox SET state = 'pending', not_before = now() + make_interval(secs => %(seconds)s), error = %(error)s
+ WHERE id = %(id)s AND state = 'sending';
+
+-- unsayable --
+UPDATE outbox SET state = 'failed', error = %(error)s WHERE id = %(id)s AND state = 'sending';
+
+-- abandoned_sayings --
+-- Claimed by a sender that is gone: whether Slack has them is not known, so the next try looks first.
+UPDATE outbox SET state = 'pending' WHERE state = 'sending' AND claimed_at < now() - make_interval(secs => %(seconds)s)
+RETURNING id;
+
+-- next_saying_in --
+SELECT greatest(0, extract(epoch FROM min(not_before) - now()))::float8 AS seconds FROM outbox WHERE state = 'pending';

@@ -1,0 +1,81 @@
+-- run --
+SELECT * FROM runs WHERE id = %(id)s;
+
+-- claim_run --
+-- Raises the attempt: every later write of an earlier worker misses its row.
+UPDATE runs SET attempt = attempt + 1, state = 'working', started_at = coalesce(started_at, now())
+ WHERE id = %(id)s AND state IN ('queued', 'working', 'waiting')
+RETURNING *;
+
+-- lock_run --
+SELECT * FROM runs WHERE id = %(id)s FOR UPDATE;
+
+-- rest_run --
+-- Nothing to do until people decide; unless they already have, and its resume job waits for our lock.
+UPDATE runs SET state = 'waiting', worked = worked + %(worked)s
+ WHERE id = %(id)s AND attempt = %(attempt)s AND state = 'working';
+
+-- close_run --
+UPDATE runs SET state = %(state)s, error = %(error)s, ended_at = now(), worked = worked + %(worked)s
+ WHERE id = %(id)s AND attempt = %(attempt)s AND ended_at IS NULL
+RETURNING id;
+
+-- note_progress --
+-- The one progress message; not of a run that ended meanwhile.
+UPDATE runs SET progress_ts = %(ts)s, progress_at = now()
+ WHERE id = %(id)s AND progress_ts IS NULL AND ended_at IS NULL
+RETURNING id;
+
+-- history --
+-- The conversation as this run may know it: nothing that was said after it.
+SELECT m.run_id, m.seq, m.role, m.author, m.body
+  FROM messages m
+ WHERE m.org = %(org)s AND m.channel = %(channel)s AND m.thread_ts = %(thread_ts)s AND m.run_id <= %(run_id)s
+ ORDER BY (m.run_id = %(run_id)s) DESC, m.seq DESC
+ LIMIT %(limit)s;
+
+-- runs_to_sweep --
+SELECT id FROM runs WHERE NOT swept AND ended_at < now() - make_interval(secs => %(after)s)
+ ORDER BY ended_at LIMIT 200;
+
+-- mark_swept --
+UPDATE runs SET swept = true WHERE id = ANY(%(ids)s);
+
+-- sweep_checkpoints --
+DELETE FROM checkpoints WHERE thread_id = ANY(%(threads)s);
+
+-- sweep_checkpoint_blobs --
+DELETE FROM checkpoint_blobs WHERE thread_id = ANY(%(threads)s);
+
+-- sweep_checkpoint_writes --
+DELETE FROM checkpoint_writes WHERE thread_id = ANY(%(threads)s);
+
+-- insert_model_call --
+INSERT INTO model_calls (id, org, run_id, attempt, model, input_tokens, cached_tokens, output_tokens, cost, milliseconds, error)
+VALUES (%(id)s, %(org)s, %(run_id)s, %(attempt)s, %(model)s, %(input_tokens)s, %(cached_tokens)s, %(output_tokens)s,
+        %(cost)s, %(milliseconds)s, %(error)s);
+
+-- spent --
+SELECT count(*) AS model_calls, coalesce(sum(input_tokens + output_tokens), 0) AS tokens,
+       coalesce(sum(cost), 0) AS cost, max(model) AS model
+  FROM model_calls WHERE run_id = %(run_id)s;
+
+-- insert_artifact --
+INSERT INTO artifacts (id, org, channel, thread_ts, run_id, title, content)
+VALUES (%(id)s, %(org)s, %(channel)s, %(thread_ts)s, %(run_id)s, %(title)s, %(content)s);
+
+-- artifact_of_thread --
+SELECT id, title, content FROM artifacts
+ WHERE org = %(org)s AND channel = %(channel)s AND thread_ts = %(thread_ts)s AND id::text LIKE %(prefix)s || '%%'
+ LIMIT 2;
+
+-- supersede_open_calls --
+-- The run ends without them: nobody could execute them any more.
+UPDATE tool_calls SET state = 'superseded', ended_at = now(), error = %(error)s
+ WHERE run_id = %(run_id)s AND state IN ('proposed', 'approved')
+RETURNING id;
+
+-- count_calls --
+SELECT count(*) FILTER (WHERE kind = 'read' AND state = 'done') AS reads,
+       count(*) FILTER (WHERE kind = 'change' AND state = 'done') AS changes
+  FROM tool_calls WHERE run_id = %(run_id)s;

@@ -1,0 +1,48 @@
+"""What every test stands on: a fresh, migrated database on a real PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.agent.checkpoints import Checkpoints
+from bot.store.database import Database
+from bot.store.embedded import fresh_database
+from bot.store.migrate import migrate
+from tests.plugins.postgres import server_dsn
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> str:
+    """The DSN of this run's PostgreSQL server."""
+    return server_dsn(request.config)
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> str:
+    """The name of a migrated database that tests copy."""
+
+    async def make() -> str:
+        dsn = await fresh_database(server)
+
+        async def langgraph() -> None:
+            async with Database(dsn).open() as database:
+                await Checkpoints(database).setup()
+
+        await migrate(dsn, [langgraph])
+        return dsn.rsplit("/", 1)[1].partition("?")[0]
+
+    return asyncio.run(make())
+
+
+@pytest.fixture
+async def dsn(server: str, template: str) -> str:
+    """A database of this test's own, migrated and empty."""
+    return await fresh_database(server, template)
+
+
+@pytest.fixture
+async def database(dsn: str) -> AsyncIterator[Database]:
+    """The same, opened."""
+    async with Database(dsn).open() as opened:
+        yield opened

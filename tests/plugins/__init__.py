@@ -1,0 +1,1 @@
+"""Plugins that start what many tests share."""
