@@ -1,0 +1,70 @@
+"""Faults that a test or the page switches on: what Slack does on a bad day."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+FaultKind = Literal[
+    "ratelimited", "error", "http_500", "http_503", "html", "drop_before", "drop_after", "slow"
+]
+
+
+@dataclass
+class MethodFault:
+    """What the next `times` calls of a method meet.
+
+    `drop_after` does the work and then cuts the connection: the caller cannot know.
+    `slow` waits `seconds` before it does the work; `error` answers `code`.
+    """
+
+    kind: FaultKind
+    times: int = 1
+    seconds: float = 1.0
+    code: str = "fatal_error"
+
+
+@dataclass
+class Faults:
+    """The switches; all off at first."""
+
+    methods: dict[str, list[MethodFault]] = field(default_factory=dict)
+    ponging: bool = True
+    """Off: sockets stay open and silent, neither PING nor PONG is sent."""
+    link_disabled: bool = False
+    """On: `apps.connections.open` is refused."""
+    delay_frames: float = 0.0
+    """Seconds that each envelope waits before it is written."""
+    mute: bool = False
+    """On: envelopes count as sent, but no frame is written (lost on the way)."""
+    duplicate_events: int = 0
+    """How many of the next events are delivered a second time, as a retry."""
+    duplicate_interactions: int = 0
+    """How many of the next clicks, commands and views are delivered a second time."""
+    same_envelope_retries: bool = False
+    """On: a retry is a fresh copy with the same envelope id and attempt 0."""
+    message_before_mention: bool = False
+    """On: of a mention's two events, `message` is sent first."""
+    revoked: set[str] = field(default_factory=set)
+    """Tokens that are answered `token_revoked`."""
+
+    def fail(
+        self,
+        method: str,
+        kind: FaultKind,
+        *,
+        times: int = 1,
+        seconds: float = 1.0,
+        code: str = "fatal_error",
+    ) -> None:
+        """Let the next `times` calls of `method` meet a fault; several are met in order."""
+        self.methods.setdefault(method, []).append(MethodFault(kind, times, seconds, code))
+
+    def take(self, method: str) -> MethodFault | None:
+        """The fault that this call meets, used up by one."""
+        waiting = self.methods.get(method, [])
+        if not waiting:
+            return None
+        fault = waiting[0]
+        fault.times -= 1
+        if fault.times <= 0:
+            waiting.pop(0)
+        return fault

@@ -1,0 +1,324 @@
+"""What people do with the app's surfaces: click, submit, close, run a command or shortcut."""
+
+import copy
+from collections.abc import Mapping
+
+from bot.sandbox.slack import elements
+from bot.sandbox.slack.checks import check_payload, has_content
+from bot.sandbox.slack.model import Channel, Envelope, Impossible, Json, SlackError, User, View
+from bot.sandbox.slack.socket import EnvelopeType, Hub
+from bot.sandbox.slack.state import State
+from bot.sandbox.slack.tickets import ResponseUrls, Triggers
+from bot.sandbox.slack.views import Views
+
+_NO_ANSWER = "operation_timeout"
+
+
+class Interactions:
+    """Builds interaction payloads, delivers them and does what the acknowledgement asks for.
+
+    `overrides` replace top-level keys of a payload: that is how a test forges one.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        hub: Hub,
+        triggers: Triggers,
+        response_urls: ResponseUrls,
+        views: Views,
+    ) -> None:
+        self._state = state
+        self._hub = hub
+        self._triggers = triggers
+        self._response_urls = response_urls
+        self._views = views
+        self._message_state: dict[tuple[str, str, str], dict[tuple[str, str], Json]] = {}
+
+    async def click(  # noqa: PLR0913 - who, where, on what, choosing what, forged how
+        self,
+        user: User,
+        channel: Channel,
+        message: Json,
+        *,
+        action_id: str | None = None,
+        text: str | None = None,
+        block_id: str | None = None,
+        choice: object = None,
+        overrides: Mapping[str, object] | None = None,
+    ) -> Envelope:
+        """Use an element of a message: `choice` is an option's value, a text, a date, a user.
+
+        For a button `choice` forges its value.
+        """
+        block, element = elements.find(message.get("blocks", ()), action_id, text, block_id)
+        act = elements.action(block, element, choice, self._state.ids.ts())
+        values = self._remember(user, channel, message, block, element, act)
+        shown = {k: v for k, v in message.items() if k not in {"metadata", "shown_to"}}
+        ephemeral = bool(message.get("is_ephemeral"))
+        container: Json = {
+            "type": "message",
+            "message_ts": message["ts"],
+            "channel_id": channel.id,
+            "is_ephemeral": ephemeral,
+        }
+        if "thread_ts" in message:
+            container["thread_ts"] = message["thread_ts"]
+        payload = self._common("block_actions", user) | {
+            "container": container,
+            "trigger_id": self._triggers.issue(user.id),
+            "channel": {"id": channel.id, "name": _shown_name(channel)},
+            "message": copy.deepcopy(shown),
+            "state": {"values": values},
+            "response_url": self._response_urls.issue(channel, user.id, message),
+            "actions": [act],
+        }
+        return await self._deliver("interactive", payload, user, overrides)
+
+    async def click_view(
+        self,
+        user: User,
+        view: View,
+        *,
+        action_id: str | None = None,
+        text: str | None = None,
+        block_id: str | None = None,
+        choice: object = None,
+        overrides: Mapping[str, object] | None = None,
+    ) -> Envelope:
+        """Use an element of a modal or Home tab."""
+        block, element = elements.find(view.payload["blocks"], action_id, text, block_id)
+        act = elements.action(block, element, choice, self._state.ids.ts())
+        self._set(view, block, element, choice)
+        payload = self._common("block_actions", user) | {
+            "container": {"type": "view", "view_id": view.id},
+            "trigger_id": self._triggers.issue(user.id, from_view=True),
+            "view": self._state.show_view(view),
+            "actions": [act],
+        }
+        return await self._deliver("interactive", payload, user, overrides)
+
+    async def submit(
+        self,
+        user: User,
+        view: View,
+        values: Mapping[str, object],
+        overrides: Mapping[str, object] | None = None,
+    ) -> Envelope:
+        """Fill in a modal and send it; `values` by action id or block id.
+
+        Raises `Impossible` for what Slack's client would not send.
+        """
+        if not view.payload.get("submit"):
+            raise Impossible("This modal has no submit button.")
+        self._fill(view, values)
+        for block in self._blocks(view):
+            if block["type"] == "input":
+                held = view.state[block["block_id"]][block["element"]["action_id"]]
+                elements.check_submission(block, held)
+        self._views.changed(view)
+        payload = self._common("view_submission", user) | {
+            "trigger_id": self._triggers.issue(user.id, from_view=True),
+            "view": self._state.show_view(view),
+            "response_urls": [],
+        }
+        envelope = await self._deliver("interactive", payload, user, overrides)
+        if envelope.acked:
+            self._after_submission(view, envelope.response or {})
+        return envelope
+
+    async def close(self, user: User, view: View, *, everything: bool = False) -> Envelope | None:
+        """Close a modal (or all); the app hears of it if the view asked for that."""
+        self._views.clear(user.id) if everything else self._views.close(view)
+        if not view.payload.get("notify_on_close"):
+            return None
+        shown = self._state.show_view(view)
+        payload = self._common("view_closed", user) | {"view": shown, "is_cleared": everything}
+        return await self._deliver("interactive", payload, user, None)
+
+    async def slash(
+        self,
+        user: User,
+        channel: Channel,
+        command: str,
+        text: str,
+        overrides: Mapping[str, object] | None = None,
+    ) -> Envelope:
+        """Run a slash command; the acknowledgement's message is shown."""
+        if command not in self._state.manifest.commands:
+            raise Impossible(f"{command} is not a command of this app.")
+        state = self._state
+        payload: Json = {
+            "token": "verification-token",
+            "team_id": state.team_id,
+            "team_domain": state.team_domain,
+            "channel_id": channel.id,
+            "channel_name": _shown_name(channel),
+            "user_id": user.id,
+            "user_name": user.name,
+            "command": command,
+            "text": text,
+            "api_app_id": state.app_id,
+            "is_enterprise_install": "false",
+            "response_url": self._response_urls.issue(channel, user.id),
+            "trigger_id": self._triggers.issue(user.id),
+        }
+        envelope = await self._deliver("slash_commands", payload, user, overrides)
+        answer = envelope.response
+        if envelope.acked and answer:
+            self._answer_slash(channel, user, answer)
+        return envelope
+
+    async def shortcut(
+        self,
+        user: User,
+        callback_id: str,
+        channel: Channel | None = None,
+        message: Json | None = None,
+        overrides: Mapping[str, object] | None = None,
+    ) -> Envelope:
+        """Run a global shortcut, or a message shortcut on a message."""
+        kind = self._state.manifest.shortcuts.get(callback_id)
+        if kind is None:
+            raise Impossible(f"{callback_id!r} is not a shortcut of this app.")
+        common: Json = {
+            "callback_id": callback_id,
+            "trigger_id": self._triggers.issue(user.id),
+            "action_ts": self._state.ids.ts(),
+        }
+        if kind == "global":
+            payload = self._common("shortcut", user) | common
+            return await self._deliver("interactive", payload, user, overrides)
+        if channel is None or message is None:
+            raise Impossible("A message shortcut needs a message.")
+        payload = self._common("message_action", user) | common
+        payload |= {
+            "channel": {"id": channel.id, "name": _shown_name(channel)},
+            "message_ts": message["ts"],
+            "message": copy.deepcopy({k: v for k, v in message.items() if k != "metadata"}),
+            "response_url": self._response_urls.issue(channel, user.id, message),
+        }
+        return await self._deliver("interactive", payload, user, overrides)
+
+    # --- details ----------------------------------------------------------------------------
+
+    async def _deliver(
+        self,
+        kind: EnvelopeType,
+        payload: Json,
+        user: User,
+        overrides: Mapping[str, object] | None,
+    ) -> Envelope:
+        if not self._state.manifest.interactive and kind == "interactive":
+            raise Impossible("The manifest does not enable interactivity.")
+        envelope = await self._hub.deliver_interaction(kind, payload | dict(overrides or {}))
+        if not envelope.acked:
+            self._state.notice(user.id, _NO_ANSWER)
+        return envelope
+
+    def _common(self, kind: str, user: User) -> Json:
+        state = self._state
+        who = {"id": user.id, "username": user.name, "name": user.name, "team_id": user.team_id}
+        return {
+            "type": kind,
+            "user": who,
+            "api_app_id": state.app_id,
+            "token": "verification-token",
+            "team": {"id": state.team_id, "domain": state.team_domain},
+            "enterprise": None,
+            "is_enterprise_install": False,
+        }
+
+    def _remember(
+        self,
+        user: User,
+        channel: Channel,
+        message: Json,
+        block: Json,
+        element: Json,
+        act: Json,
+    ) -> Json:
+        """What a person has chosen so far among a message's inputs."""
+        fresh = elements.initial_state(message.get("blocks", ()))
+        key = (channel.id, message["ts"], user.id)
+        held = self._message_state.setdefault(key, {})
+        place = (block["block_id"], element["action_id"])
+        if element["action_id"] in fresh.get(block["block_id"], {}):
+            own = ("action_id", "block_id", "action_ts")
+            held[place] = {k: v for k, v in act.items() if k not in own}
+        for (block_id, action_id), value in held.items():
+            if action_id in fresh.get(block_id, {}):
+                fresh[block_id][action_id] = value
+        return fresh
+
+    def _set(self, view: View, block: Json, element: Json, choice: object) -> None:
+        held = view.state.get(block["block_id"], {})
+        if element["action_id"] in held and choice is not None:
+            held[element["action_id"]] = elements.chosen(element, choice)
+            self._views.changed(view)
+
+    def _fill(self, view: View, values: Mapping[str, object]) -> None:
+        unused = set(values)
+        for block, element in elements.walk(self._blocks(view)):
+            for name in (element["action_id"], block["block_id"]):
+                if name in unused:
+                    unused.discard(name)
+                    self._set(view, block, element, values[name])
+        if unused:
+            raise Impossible(f"The view has no input called {', '.join(sorted(unused))}.")
+
+    def _blocks(self, view: View) -> list[Json]:
+        blocks: list[Json] = view.payload["blocks"]
+        return blocks
+
+    def _after_submission(self, view: View, answer: Json) -> None:
+        try:
+            self._apply_response_action(view, answer)
+        except SlackError as refusal:
+            self._state.blame("view_submission", refusal.code, f"response {answer}")
+            self._state.notice(view.user, "We had some trouble connecting. Try again?")
+
+    def _apply_response_action(self, view: View, answer: Json) -> None:
+        match answer.get("response_action"):
+            case None if not answer:
+                self._views.close(view)
+            case "clear":
+                self._views.clear(view.user)
+            case "errors":
+                errors = answer.get("errors")
+                known = {block["block_id"] for block in self._blocks(view)}
+                if not isinstance(errors, dict) or not errors or not set(errors) <= known:
+                    raise SlackError("invalid_response_action_errors")
+                self._views.show_errors(view, {str(k): str(v) for k, v in errors.items()})
+            case "update" | "push" as action:
+                payload = answer.get("view")
+                if not isinstance(payload, dict):
+                    raise SlackError("invalid_arguments")
+                check_payload(self._state, f"view_submission {action}", payload, "modal")
+                if action == "update":
+                    self._views.update(view, payload)
+                else:
+                    self._views.push(view.user, payload)
+            case _:
+                raise SlackError("invalid_response_action")
+
+    def _answer_slash(self, channel: Channel, user: User, answer: object) -> None:
+        payload: Json = answer if isinstance(answer, dict) else {"text": str(answer)}
+        if not has_content(payload):
+            return
+        try:
+            check_payload(self._state, "slash_commands", payload, "response_url")
+        except SlackError as refusal:
+            self._state.notice(user.id, refusal.code)
+            return
+        self._response_urls.answer(channel, user.id, payload)
+
+
+def _shown_name(channel: Channel) -> str:
+    match channel.kind:
+        case "im":
+            return "directmessage"
+        case "group":
+            return "privategroup"
+        case "channel":
+            return channel.name

@@ -1,0 +1,17 @@
+"""The Web API's methods, by family; importing this package registers them all."""
+
+from bot.sandbox.slack.methods import chat, conversations, files, people, socket, views
+from bot.sandbox.slack.methods.registry import Arguments, Method, Services, find
+
+__all__ = [
+    "Arguments",
+    "Method",
+    "Services",
+    "chat",
+    "conversations",
+    "files",
+    "find",
+    "people",
+    "socket",
+    "views",
+]

@@ -1,0 +1,225 @@
+"""What people do in the client: one object that tests and the control API both act through."""
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
+
+from bot.sandbox.slack.events import Events
+from bot.sandbox.slack.interactions import Interactions
+from bot.sandbox.slack.messages import Messages
+from bot.sandbox.slack.model import Channel, Envelope, Impossible, Json, StoredFile, User
+from bot.sandbox.slack.state import State
+from bot.sandbox.slack.views import Views
+
+
+class People:
+    """Acts as any user, by name or id, and refuses what Slack's client would not let them do."""
+
+    def __init__(
+        self,
+        state: State,
+        events: Events,
+        messages: Messages,
+        views: Views,
+        interactions: Interactions,
+    ) -> None:
+        self._state = state
+        self._events = events
+        self._messages = messages
+        self._views = views
+        self._interactions = interactions
+
+    def post(
+        self,
+        who: str,
+        where: str,
+        text: str,
+        thread_ts: str | None = None,
+        files: Sequence[tuple[str, bytes]] = (),
+    ) -> str:
+        """Post a message and return its `ts`."""
+        user, channel = self._writer(who, where)
+        if thread_ts is not None:
+            self._state.message(channel.id, thread_ts)
+        stored = [self._store(user, channel, name, content) for name, content in files]
+        message = self._messages.by_user(user, channel, text, thread_ts, stored)
+        return str(message["ts"])
+
+    def edit(self, who: str, where: str, ts: str, text: str) -> None:
+        """Edit an own message."""
+        user, channel, message = self._own(who, where, ts)
+        del user
+        self._messages.edit_by_user(channel, message, text)
+
+    def delete(self, who: str, where: str, ts: str) -> None:
+        """Delete an own message; an admin may delete any."""
+        _, channel, message = self._own(who, where, ts, admins=True)
+        self._messages.delete(channel, message)
+
+    def react(self, who: str, where: str, ts: str, name: str, *, remove: bool = False) -> None:
+        """Add or remove a reaction."""
+        user, channel = self._writer(who, where)
+        message = self._state.message(channel.id, ts)
+        self._messages.react(channel, message, user.id, name.strip(":"), remove=remove)
+
+    def open_home(self, who: str, tab: str = "home") -> None:
+        """Open the app's Home or Messages tab."""
+        user = self._active(who)
+        home = self._state.homes.get(user.id)
+        view = None if home is None else self._state.show_view(home)
+        self._events.home_opened(user, tab, view)
+
+    async def click(  # noqa: PLR0913 - who, where, on what, choosing what, forged how
+        self,
+        who: str,
+        where: str,
+        ts: str,
+        *,
+        action_id: str | None = None,
+        text: str | None = None,
+        block_id: str | None = None,
+        value: object = None,
+        overrides: Mapping[str, object] | None = None,
+    ) -> Envelope:
+        """Use a button, select or overflow of a message or of an ephemeral one."""
+        user = self._active(who)
+        channel = self.place(user, where)
+        message = self._seen(user, channel, ts)
+        return await self._interactions.click(
+            user,
+            channel,
+            message,
+            action_id=action_id,
+            text=text,
+            block_id=block_id,
+            choice=value,
+            overrides=overrides,
+        )
+
+    async def click_view(
+        self,
+        who: str,
+        view_id: str | None = None,
+        *,
+        action_id: str | None = None,
+        text: str | None = None,
+        block_id: str | None = None,
+        value: object = None,
+        overrides: Mapping[str, object] | None = None,
+    ) -> Envelope:
+        """Use an element of the top modal, of the view with this id, or of the Home tab."""
+        user = self._active(who)
+        home = self._state.homes.get(user.id)
+        if home is not None and view_id in {"home", home.id}:
+            view = home
+        else:
+            view = self._views.before(user.id, view_id)
+        return await self._interactions.click_view(
+            user,
+            view,
+            action_id=action_id,
+            text=text,
+            block_id=block_id,
+            choice=value,
+            overrides=overrides,
+        )
+
+    async def submit(
+        self,
+        who: str,
+        view_id: str | None = None,
+        values: Mapping[str, object] | None = None,
+        overrides: Mapping[str, object] | None = None,
+    ) -> Envelope:
+        """Fill in and send the top modal, or the one with this id."""
+        user = self._active(who)
+        view = self._views.before(user.id, view_id)
+        return await self._interactions.submit(user, view, values or {}, overrides)
+
+    async def close_view(
+        self, who: str, view_id: str | None = None, *, everything: bool = False
+    ) -> Envelope | None:
+        """Close the top modal, the one with this id, or all."""
+        user = self._active(who)
+        view = self._views.before(user.id, view_id)
+        return await self._interactions.close(user, view, everything=everything)
+
+    async def slash(
+        self,
+        who: str,
+        where: str,
+        command: str,
+        text: str = "",
+        overrides: Mapping[str, object] | None = None,
+    ) -> Envelope:
+        """Run a slash command."""
+        user, channel = self._writer(who, where)
+        return await self._interactions.slash(user, channel, command, text, overrides)
+
+    async def shortcut(
+        self,
+        who: str,
+        callback_id: str,
+        where: str | None = None,
+        ts: str | None = None,
+        overrides: Mapping[str, object] | None = None,
+    ) -> Envelope:
+        """Run a global shortcut, or a message shortcut on the message `ts`."""
+        user = self._active(who)
+        if where is None or ts is None:
+            return await self._interactions.shortcut(user, callback_id, overrides=overrides)
+        channel = self.place(user, where)
+        message = self._seen(user, channel, ts)
+        return await self._interactions.shortcut(user, callback_id, channel, message, overrides)
+
+    def place(self, user: User, where: str) -> Channel:
+        """A channel that this person is in; `app` or their own `@name` is the app's DM."""
+        if where in {"app", f"@{user.name}"}:
+            return self._state.direct(user.id)
+        channel = self._state.channel(where)
+        if user.id not in channel.members:
+            raise Impossible(f"{user.name} is not in {channel.name}.")
+        return channel
+
+    def _active(self, who: str) -> User:
+        user = self._state.user(who)
+        if user.deleted:
+            raise Impossible(f"{user.name} is deactivated and cannot do anything.")
+        return user
+
+    def _writer(self, who: str, where: str) -> tuple[User, Channel]:
+        user = self._active(who)
+        channel = self.place(user, where)
+        if channel.archived:
+            raise Impossible(f"{channel.name} is archived.")
+        return user, channel
+
+    def _own(
+        self, who: str, where: str, ts: str, *, admins: bool = False
+    ) -> tuple[User, Channel, Json]:
+        user, channel = self._writer(who, where)
+        message = self._state.message(channel.id, ts)
+        if message.get("user") != user.id and not (admins and user.is_admin):
+            raise Impossible(f"{user.name} did not write message {ts}.")
+        return user, channel, message
+
+    def _seen(self, user: User, channel: Channel, ts: str) -> Json:
+        for message in channel.ephemerals:
+            if message["ts"] == ts and message["shown_to"] == user.id:
+                return message
+        return self._state.message(channel.id, ts)
+
+    def _store(self, user: User, channel: Channel, name: str, content: bytes) -> StoredFile:
+        file_id = self._state.ids.next("F")
+        file = StoredFile(
+            file_id,
+            name,
+            len(content),
+            user.id,
+            content=content,
+            complete=True,
+            channels=[channel.id],
+            url=f"{self._state.base_url}/files/{file_id}/{quote(name, safe='')}",
+        )
+        self._state.files[file.id] = file
+        self._state.feed.publish("file", file.as_json())
+        return file
