@@ -1,0 +1,243 @@
+"""The HTTP side: who calls, what for, may they, and how the answer looks on the wire."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from aiohttp import web
+
+from bot.sandbox.cluster import discovery, status
+from bot.sandbox.cluster.calls import Call, Place, locate
+from bot.sandbox.cluster.clock import Clock
+from bot.sandbox.cluster.faults import Fault, Faults
+from bot.sandbox.cluster.rights import ANONYMOUS, Rights, forbidden
+from bot.sandbox.cluster.status import ApiError
+from bot.sandbox.cluster.store import Object, Store
+from bot.sandbox.cluster.subresources import Subresources
+from bot.sandbox.cluster.tables import as_table, wants_table
+from bot.sandbox.cluster.verbs import Verbs
+from bot.sandbox.cluster.watches import Watches
+
+_WRITES = ("create", "update", "patch", "delete", "deletecollection")
+_REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+REQUESTS_KEPT = 20_000
+_HEALTH = ("/readyz", "/livez", "/healthz")
+
+
+@dataclass
+class Request:
+    """One request as it was answered. `status` 0: the connection was dropped."""
+
+    time: datetime
+    user: str
+    verb: str
+    path: str
+    query: dict[str, str]
+    body: Any
+    status: int = 0
+    dry_run: bool = False
+    processed: bool = False
+
+    @property
+    def mutates(self) -> bool:
+        """Say whether this changed, or meant to change, an object."""
+        return self.verb in _WRITES and not self.dry_run and self.path != _REVIEW
+
+
+@dataclass
+class Api:
+    """The server's one request handler."""
+
+    store: Store
+    clock: Clock
+    rights: Rights
+    faults: Faults
+    verbs: Verbs
+    below: Subresources
+    watches: Watches
+    requests: list[Request] = field(default_factory=list)
+    listeners: list[Callable[[], None]] = field(default_factory=list)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request, with whatever fault is planned for it."""
+        body = await request.read()
+        call = self._call(request, body)
+        method, path = request.method, request.path
+        verb = call.verb if call else method.lower()
+        entry = self._note(request, call, body, verb)
+        delay = self.faults.delay(verb, method, path)
+        if delay:
+            await asyncio.sleep(delay)
+        fault = self.faults.failure(verb, method, path)
+        if fault and not fault.after_processing:
+            return self._fail(request, fault, entry)
+        try:
+            answer = await self._answer(request, call, entry)
+        except ApiError as error:
+            entry.status = error.code
+            answer = _json(error.code, error.body())
+        if fault:
+            entry.processed = entry.status < 300
+            return self._fail(request, fault, entry)
+        return answer
+
+    def _call(self, request: web.Request, body: bytes) -> Call | None:
+        place = locate(request.path)
+        if place is None:
+            return None
+        return Call(
+            place=place,
+            method=request.method,
+            query=dict(request.query),
+            user="",
+            agent=request.headers.get("User-Agent", ""),
+            content_type=request.headers.get("Content-Type", ""),
+            body=body,
+        )
+
+    def _note(self, request: web.Request, call: Call | None, body: bytes, verb: str) -> Request:
+        query = dict(request.query)
+        entry = Request(
+            time=self.clock.now(),
+            user=self.rights.user(_token(request.headers)) or "",
+            verb="create" if request.path == _REVIEW else verb,
+            path=request.path,
+            query=query,
+            body=_readable(body),
+            dry_run="dryRun" in query,
+        )
+        if call is not None and call.verb.startswith("delete") and isinstance(entry.body, dict):
+            entry.dry_run = entry.dry_run or bool(entry.body.get("dryRun"))
+        self.requests.append(entry)
+        del self.requests[:-REQUESTS_KEPT]
+        for listener in tuple(self.listeners):
+            listener()
+        return entry
+
+    def _fail(self, request: web.Request, fault: Fault, entry: Request) -> web.Response:
+        entry.status = fault.status or 0
+        if not fault.status:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=500)
+        reasons = {429: "TooManyRequests", 503: "ServiceUnavailable", 504: "Timeout"}
+        reason = reasons.get(fault.status, "InternalError")
+        failed = _json(fault.status, ApiError(fault.status, reason, "planned fault").body())
+        if fault.status == 429:
+            failed.headers["Retry-After"] = "1"
+        return failed
+
+    async def _answer(
+        self, request: web.Request, call: Call | None, entry: Request
+    ) -> web.StreamResponse:
+        if request.path.rstrip("/") in _HEALTH:
+            entry.status = 200
+            return web.Response(text="ok", content_type="text/plain", charset="utf-8")
+        entry.user = user = self._user(request.headers)
+        if request.path == _REVIEW and request.method == "POST":
+            entry.status = 201
+            if request.content_type not in ("application/json", "application/octet-stream"):
+                raise status.unsupported(request.content_type, ("application/json",))
+            return _json(201, self._review(user, entry.body))
+        if call is None:
+            found = discovery.document(request.path)
+            entry.status = 200 if found else 404
+            if found is None:
+                return web.Response(status=404, text="404 page not found\n")
+            return _json(200, found)
+        return await self._serve(request, replace(call, user=user), entry)
+
+    async def _serve(self, request: web.Request, call: Call, entry: Request) -> web.StreamResponse:
+        self._authorise(call)
+        if call.verb == "watch":
+            entry.status = 200
+            return await self.watches.stream(request, call)
+        if call.place.subresource == "log":
+            text = self.below.log(call)
+            entry.status = 200
+            return web.Response(body=text.encode(), headers={"Content-Type": "text/plain"})
+        code, body = self._do(call)
+        entry.status = code
+        entry.processed = True
+        if wants_table(request.headers.get("Accept", "")):
+            body = as_table(call.place.resource, body, self.clock.now())
+        answer = _json(code, body)
+        for warning in dict.fromkeys(call.warnings):
+            escaped = warning.replace("\\", "\\\\").replace('"', '\\"')
+            answer.headers.add("Warning", f'299 - "{escaped}"')
+        return answer
+
+    def _do(self, call: Call) -> tuple[int, Object]:
+        match call.place.subresource:
+            case "scale":
+                return self.below.scale(call)
+            case "eviction":
+                return self.below.evict(call)
+            case _:
+                return self.verbs.answer(call)
+
+    def _user(self, headers: Mapping[str, str]) -> str:
+        given = headers.get("Authorization")
+        if given is None:
+            return ANONYMOUS
+        user = self.rights.user(_token(headers))
+        if user is None:
+            raise status.unauthorized()
+        wanted = headers.get("Impersonate-User")
+        if wanted is None:
+            return user
+        if not self.rights.permits(user, "impersonate", "users", ""):
+            message = f'users "{wanted}" is forbidden: User "{user}" cannot impersonate users'
+            raise ApiError(403, "Forbidden", message, {"name": wanted, "kind": "users"})
+        return wanted
+
+    def _authorise(self, call: Call) -> None:
+        place: Place = call.place
+        what = place.resource.plural
+        if place.subresource:
+            what += f"/{place.subresource}"
+        if not self.rights.permits(call.user, call.verb, what, call.namespace):
+            raise forbidden(
+                call.user, call.verb, place.resource, place.subresource, call.namespace, place.name
+            )
+
+    def _review(self, user: str, body: Any) -> Object:
+        spec = body.get("spec") if isinstance(body, dict) else None
+        wanted = (spec or {}).get("resourceAttributes")
+        if not isinstance(wanted, dict):
+            raise status.bad_request("spec.resourceAttributes is required")
+        what = str(wanted.get("resource", "*"))
+        if wanted.get("subresource"):
+            what += f"/{wanted['subresource']}"
+        namespace = str(wanted.get("namespace", ""))
+        allowed = self.rights.permits(user, str(wanted.get("verb", "*")), what, namespace)
+        return {
+            "kind": "SelfSubjectAccessReview",
+            "apiVersion": "authorization.k8s.io/v1",
+            "metadata": {},
+            "spec": spec,
+            "status": {"allowed": allowed},
+        }
+
+
+def _token(headers: Mapping[str, str]) -> str:
+    return headers.get("Authorization", "").removeprefix("Bearer ").strip()
+
+
+def _readable(body: bytes) -> Any:
+    if not body:
+        return None
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body.decode(errors="replace")
+
+
+def _json(code: int, body: Object) -> web.Response:
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+    return web.Response(
+        status=code, body=text.encode(), headers={"Content-Type": "application/json"}
+    )

@@ -1,0 +1,214 @@
+"""What becomes of a container: one model from which state, restarts, logs and events follow.
+
+A `Behaviour` says, as data, how an image acts. Together with the container's environment, limits
+and probes it gives a `Course`: when it is ready, when and how it ends and what it writes. Nothing
+else decides; change the configuration and the log changes with the fate.
+"""
+
+import base64
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from fnmatch import fnmatchcase
+
+from bot.sandbox.cluster.clock import Clock
+from bot.sandbox.cluster.kinds import CONFIG_MAPS, SECRETS, Resource
+from bot.sandbox.cluster.quantities import quantity
+from bot.sandbox.cluster.store import Object
+
+LOG_KEPT = 2000  # lines of a running container before the oldest are rotated away
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long things take, in seconds of the cluster."""
+
+    schedule: float = 0.1
+    create: float = 0.4
+    terminate: float = 1.5
+    restart: float = 1.0  # between an end and what follows it
+    backoff: float = 10.0
+    backoff_limit: float = 300.0
+    steady: float = 600.0  # a run this long forgives earlier crashes
+    config_retry: float = 10.0
+    schedule_retry: float = 5.0
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """How an image acts. `image` is a pattern such as `shop/checkout:1.9.*`; times in seconds."""
+
+    image: str
+    pullable: bool = True
+    pull_seconds: float = 0.8
+    ready_seconds: float = 1.5
+    needs: Mapping[str, str] = field(default_factory=dict)  # variable → last words without it
+    crash_seconds: float = 1.0
+    exit_code: int = 1
+    memory: str = "48Mi"  # what it grows to; above the limit it is killed
+    grow_seconds: float = 8.0
+    unready: str = ""  # what the readiness probe finds for ever
+    unready_without: Mapping[str, str] = field(default_factory=dict)  # variable → probe's finding
+    ends_after: float | None = None  # a task that finishes with exit code 0
+    work_lines: Sequence[str] = ()
+    work_every: float = 5.0
+
+
+GENERIC = Behaviour("*", work_lines=("INFO GET /healthz 200 {ms}ms",), work_every=10.0)
+
+
+@dataclass(frozen=True)
+class Course:
+    """What one run of a container will do, in seconds from its start."""
+
+    start_lines: tuple[tuple[float, str], ...]
+    ready_after: float | None
+    probe_failure: str
+    ends_after: float | None
+    exit_code: int
+    reason: str
+    work_lines: tuple[str, ...]
+    work_every: float
+    seed: int
+
+
+class ConfigurationMissing(Exception):
+    """The container refers to a config map, secret or key that does not exist."""
+
+
+def behaviour_of(image: str, behaviours: Sequence[Behaviour]) -> Behaviour:
+    """Find how an image acts.
+
+    An unknown tag of a repository that the table knows cannot be pulled; an image of any other
+    repository simply runs.
+    """
+    name = image if ":" in image.rpartition("/")[2] else f"{image}:latest"
+    for behaviour in behaviours:
+        if fnmatchcase(name, behaviour.image):
+            return behaviour
+    known = {behaviour.image.rpartition(":")[0] for behaviour in behaviours}
+    if name.rpartition(":")[0] in known:
+        return Behaviour(name, pullable=False)
+    return GENERIC
+
+
+def course(behaviour: Behaviour, container: Object, pod: Object, env: Mapping[str, str]) -> Course:
+    """Decide the next run of a container."""
+    name, pod_name = container["name"], pod["metadata"]["name"]
+    lines = [(0.0, f"INFO starting {name} image={container['image']} pod={pod_name}")]
+    missing = [words for variable, words in behaviour.needs.items() if not env.get(variable)]
+    ready_after: float | None = behaviour.ready_seconds + _probe_delay(container)
+    ends_after, exit_code, reason = behaviour.ends_after, 0, "Completed"
+    if missing:
+        lines.append((behaviour.crash_seconds * 0.5, "INFO reading configuration"))
+        lines += [(behaviour.crash_seconds * 0.9, words) for words in missing]
+        ready_after, ends_after = None, behaviour.crash_seconds
+        exit_code, reason = behaviour.exit_code, "Error"
+    elif _over_limit(behaviour, container):
+        ends_after, exit_code, reason = behaviour.grow_seconds, 137, "OOMKilled"
+        if ready_after is not None and ready_after >= ends_after:
+            ready_after = None
+    if ends_after is None or exit_code == 137:
+        lines.append((behaviour.ready_seconds * 0.8, "INFO listening on :8080"))
+    finding = behaviour.unready or next(
+        (words for key, words in behaviour.unready_without.items() if not env.get(key)), ""
+    )
+    if finding and "readinessProbe" in container:
+        ready_after = None
+    elif not missing:
+        finding = ""
+    return Course(
+        start_lines=tuple(lines),
+        ready_after=ready_after,
+        probe_failure=finding if "readinessProbe" in container else "",
+        ends_after=ends_after,
+        exit_code=exit_code,
+        reason=reason,
+        work_lines=() if missing else tuple(behaviour.work_lines),
+        work_every=behaviour.work_every,
+        seed=zlib.crc32(f"{pod_name}/{name}".encode()),
+    )
+
+
+def _probe_delay(container: Object) -> float:
+    probe = container.get("readinessProbe")
+    return float(probe.get("initialDelaySeconds", 0)) if probe else 0.0
+
+
+def _over_limit(behaviour: Behaviour, container: Object) -> bool:
+    limit = container.get("resources", {}).get("limits", {}).get("memory")
+    return limit is not None and quantity(behaviour.memory) > quantity(limit)
+
+
+Lookup = Callable[[Resource, str], Object | None]
+
+
+def environment(container: Object, pod: Object, lookup: Lookup) -> dict[str, str]:
+    """Return the variables a container starts with. Raises ConfigurationMissing."""
+    env: dict[str, str] = {}
+    for source in container.get("envFrom", []):
+        prefix = source.get("prefix", "")
+        for ref, resource in (("configMapRef", CONFIG_MAPS), ("secretRef", SECRETS)):
+            if ref in source:
+                found = _data(resource, source[ref], lookup)
+                env |= {prefix + key: value for key, value in found.items()}
+    for variable in container.get("env", []):
+        value = _value(variable, pod, lookup)
+        if value is not None:
+            env[variable["name"]] = value
+    return env
+
+
+def _value(variable: Object, pod: Object, lookup: Lookup) -> str | None:
+    if "valueFrom" not in variable:
+        return str(variable.get("value", ""))
+    source = variable["valueFrom"]
+    for ref, resource in (("configMapKeyRef", CONFIG_MAPS), ("secretKeyRef", SECRETS)):
+        if ref in source:
+            found = _data(resource, source[ref], lookup)
+            key = source[ref]["key"]
+            if key not in found and not source[ref].get("optional"):
+                place = f"{pod['metadata']['namespace']}/{source[ref].get('name', '')}"
+                raise ConfigurationMissing(f"couldn't find key {key} in {resource.kind} {place}")
+            return found.get(key)
+    path = source.get("fieldRef", {}).get("fieldPath", "")
+    fields = {
+        "metadata.name": pod["metadata"]["name"],
+        "metadata.namespace": pod["metadata"]["namespace"],
+        "spec.nodeName": pod["spec"].get("nodeName", ""),
+    }
+    return fields.get(path)
+
+
+def _data(resource: Resource, reference: Object, lookup: Lookup) -> dict[str, str]:
+    found = lookup(resource, reference.get("name", ""))
+    if found is None:
+        if reference.get("optional"):
+            return {}
+        raise ConfigurationMissing(f'{resource.singular} "{reference.get("name", "")}" not found')
+    data: dict[str, str] = found.get("data") or {}
+    if resource is SECRETS:
+        return {
+            key: base64.b64decode(value).decode(errors="replace") for key, value in data.items()
+        }
+    return dict(data)
+
+
+def log_lines(
+    plan: Course, clock: Clock, started: datetime, ended: datetime | None
+) -> Iterator[tuple[datetime, str]]:
+    """Write what a run has written until now, oldest first."""
+    until = ended or clock.now()
+    for offset, line in plan.start_lines:
+        if (moment := clock.due(started, offset)) <= until:
+            yield moment, line
+    if not plan.work_lines:
+        return
+    begin = clock.due(started, (plan.ready_after or 0.0) + 1.0)
+    total = int((until - begin).total_seconds() * clock.speed // plan.work_every) + 1
+    for index in range(max(0, total - LOG_KEPT), total):
+        moment = clock.due(begin, index * plan.work_every)
+        mixed = zlib.crc32(f"{plan.seed}:{index}".encode())
+        line = plan.work_lines[mixed % len(plan.work_lines)]
+        yield moment, line.format(n=mixed % 9000 + 1000, ms=mixed % 47 + 3)

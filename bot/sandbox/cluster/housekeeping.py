@@ -1,0 +1,185 @@
+"""The small controllers: endpoints of services, disruption budgets, autoscalers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bot.sandbox.cluster import selectors
+from bot.sandbox.cluster.clock import Clock, stamp
+from bot.sandbox.cluster.engine import Name
+from bot.sandbox.cluster.journal import Journal
+from bot.sandbox.cluster.jsons import clone
+from bot.sandbox.cluster.kinds import (
+    AUTOSCALERS,
+    BUDGETS,
+    DEPLOYMENTS,
+    ENDPOINTS,
+    PODS,
+    SERVICES,
+    Resource,
+)
+from bot.sandbox.cluster.quantities import share
+from bot.sandbox.cluster.replicasets import is_active, is_ready
+from bot.sandbox.cluster.store import Change, Object, Store
+
+
+def _beside(change: Change, store: Store, resource: Resource, cause: Resource) -> Iterable[Name]:
+    """Name the objects of `resource` in the namespace where something of `cause` changed."""
+    meta = change.object["metadata"]
+    if change.resource is resource and change.type != "DELETED":
+        yield meta["namespace"], meta["name"]
+    elif change.resource is cause:
+        for thing in store.objects(resource, meta["namespace"]):
+            yield meta["namespace"], thing["metadata"]["name"]
+
+
+@dataclass
+class Endpoints:
+    """Keeps the addresses behind each service."""
+
+    store: Store
+
+    def concerns(self, change: Change) -> Iterable[Name]:
+        """Look at services when they or pods beside them change."""
+        return _beside(change, self.store, SERVICES, PODS)
+
+    def reconcile(self, namespace: str, name: str) -> datetime | None:
+        """Write the addresses of the pods that a service selects."""
+        service = self.store.get(SERVICES, namespace, name)
+        selector = service and service["spec"].get("selector")
+        if service is None or not selector:
+            return None
+        wanted = selectors.of_object({"matchLabels": selector})
+        pods = [
+            pod
+            for pod in self.store.objects(PODS, namespace)
+            if is_active(pod) and selectors.matches(wanted, pod["metadata"].get("labels"))
+        ]
+        ready = [_address(pod) for pod in pods if is_ready(pod)]
+        waiting = [
+            _address(pod) for pod in pods if not is_ready(pod) and pod["status"].get("podIP")
+        ]
+        ports = [
+            {"name": port["name"], "port": port["targetPort"], "protocol": port["protocol"]}
+            if "name" in port
+            else {"port": port["targetPort"], "protocol": port["protocol"]}
+            for port in service["spec"].get("ports", [])
+            if isinstance(port.get("targetPort"), int)
+        ]
+        subset = {"addresses": ready, "notReadyAddresses": waiting, "ports": ports}
+        filled = {key: value for key, value in subset.items() if value}
+        subsets = [filled] if ready or waiting else []
+        current = self.store.get(ENDPOINTS, namespace, name)
+        if current is None:
+            meta = {"name": name, "namespace": namespace}
+            self.store.create(ENDPOINTS, {"metadata": meta, "subsets": subsets})
+        else:
+            self.store.update(ENDPOINTS, {**current, "subsets": subsets})
+        return None
+
+
+def _address(pod: Object) -> Object:
+    meta = pod["metadata"]
+    about = {key: meta[key] for key in ("name", "namespace", "uid")}
+    return {
+        "ip": pod["status"].get("podIP", ""),
+        "nodeName": pod["spec"].get("nodeName", ""),
+        "targetRef": {"kind": "Pod", **about},
+    }
+
+
+@dataclass
+class Budgets:
+    """Counts how many pods each disruption budget lets go."""
+
+    store: Store
+
+    def concerns(self, change: Change) -> Iterable[Name]:
+        """Look at budgets when they or pods beside them change."""
+        return _beside(change, self.store, BUDGETS, PODS)
+
+    def reconcile(self, namespace: str, name: str) -> datetime | None:
+        """Write a budget's counters."""
+        budget = self.store.get(BUDGETS, namespace, name)
+        if budget is None:
+            return None
+        wanted = selectors.of_object(budget["spec"].get("selector"))
+        pods = [
+            pod
+            for pod in self.store.objects(PODS, namespace)
+            if is_active(pod) and selectors.matches(wanted, pod["metadata"].get("labels"))
+        ]
+        expected = len(pods)
+        healthy = sum(is_ready(pod) is not None for pod in pods)
+        spec = budget["spec"]
+        if "maxUnavailable" in spec:
+            desired = max(0, expected - share(spec["maxUnavailable"], expected, up=True))
+        else:
+            desired = share(spec.get("minAvailable", 1), expected, up=True)
+        counted = clone(budget)
+        counted["status"] = {
+            "observedGeneration": budget["metadata"].get("generation", 1),
+            "currentHealthy": healthy,
+            "desiredHealthy": desired,
+            "expectedPods": expected,
+            "disruptionsAllowed": max(0, healthy - desired),
+        }
+        self.store.update(BUDGETS, counted)
+        return None
+
+
+@dataclass
+class Autoscalers:
+    """Holds deployments within their autoscalers' bounds; nothing here measures load."""
+
+    store: Store
+    clock: Clock
+    journal: Journal
+    delay: float = 15.0  # the real controller looks every 15 s
+    _outside: dict[Name, datetime] = field(default_factory=dict)
+
+    def concerns(self, change: Change) -> Iterable[Name]:
+        """Look at autoscalers when they or deployments beside them change."""
+        return _beside(change, self.store, AUTOSCALERS, DEPLOYMENTS)
+
+    def reconcile(self, namespace: str, name: str) -> datetime | None:
+        """Bring the target within bounds when it has been outside for a while."""
+        scaler = self.store.get(AUTOSCALERS, namespace, name)
+        if scaler is None:
+            return None
+        target = scaler["spec"]["scaleTargetRef"]
+        found = self.store.get(DEPLOYMENTS, namespace, target.get("name", ""))
+        if found is None or target.get("kind") != "Deployment":
+            return None
+        replicas = found["spec"]["replicas"]
+        low, high = scaler["spec"].get("minReplicas", 1), scaler["spec"]["maxReplicas"]
+        wanted = replicas if replicas == 0 else min(max(replicas, low), high)
+        before = scaler.get("status", {})
+        status = {
+            "observedGeneration": 1,
+            "currentReplicas": found["status"].get("replicas", 0),
+            "desiredReplicas": wanted,
+            "lastScaleTime": before.get("lastScaleTime", stamp(self.clock.now())),
+            "conditions": before.get("conditions", []),
+        }
+        changed = {**clone(scaler), "status": status}
+        if wanted == replicas:
+            self._outside.pop((namespace, name), None)
+            self.store.update(AUTOSCALERS, changed)
+            return None
+        since = self._outside.setdefault((namespace, name), self.clock.now())
+        due = self.clock.due(since, self.delay)
+        if due > self.clock.now():
+            return due
+        del self._outside[namespace, name]
+        status["lastScaleTime"] = stamp(self.clock.now())
+        stored = self.store.update(AUTOSCALERS, changed)
+        scaled = clone(found)
+        scaled["spec"]["replicas"] = wanted
+        self.store.update(DEPLOYMENTS, scaled)
+        bound = "below" if replicas < low else "above"
+        limit = "minReplicas" if replicas < low else "maxReplicas"
+        message = f"New size: {wanted}; reason: Current number of replicas {bound} Spec.{limit}"
+        by = "horizontal-pod-autoscaler"
+        self.journal.write(AUTOSCALERS, stored, "SuccessfulRescale", message, component=by)
+        return None

@@ -1,0 +1,151 @@
+"""The resources that this API serves, as data."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, eq=False)
+class Resource:
+    """One resource of the API and what may be done with it."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    short: tuple[str, ...] = ()
+    namespaced: bool = True
+    generation: bool = False  # its controllers count changes of the spec
+    status: bool = True  # has a status sub-resource, which ordinary writes cannot touch
+    scale: bool = False
+    subresources: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+
+    @property
+    def api_version(self) -> str:
+        """Return `v1` or `apps/v1`."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def qualified(self) -> str:
+        """Return the name that errors use, such as `deployments.apps`."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def singular(self) -> str:
+        """Return the lower-case kind."""
+        return self.kind.lower()
+
+    def path(self, namespace: str | None, name: str = "") -> str:
+        """Return the URL path of an object or of a collection."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        place = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
+        return f"{root}{place}/{self.plural}" + (f"/{name}" if name else "")
+
+
+ALL = ("all",)
+
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", ("ns",), namespaced=False)
+NODES = Resource("", "v1", "nodes", "Node", ("no",), namespaced=False)
+PODS = Resource(
+    "",
+    "v1",
+    "pods",
+    "Pod",
+    ("po",),
+    generation=True,
+    subresources=("log", "eviction"),
+    categories=ALL,
+)
+SERVICES = Resource("", "v1", "services", "Service", ("svc",), categories=ALL)
+ENDPOINTS = Resource("", "v1", "endpoints", "Endpoints", ("ep",), status=False)
+EVENTS = Resource("", "v1", "events", "Event", ("ev",), status=False)
+CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", ("cm",), status=False)
+SECRETS = Resource("", "v1", "secrets", "Secret", status=False)
+CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", ("pvc",))
+QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota", ("quota",))
+DEPLOYMENTS = Resource(
+    "apps",
+    "v1",
+    "deployments",
+    "Deployment",
+    ("deploy",),
+    generation=True,
+    scale=True,
+    categories=ALL,
+)
+REPLICA_SETS = Resource(
+    "apps",
+    "v1",
+    "replicasets",
+    "ReplicaSet",
+    ("rs",),
+    generation=True,
+    scale=True,
+    categories=ALL,
+)
+STATEFUL_SETS = Resource(
+    "apps",
+    "v1",
+    "statefulsets",
+    "StatefulSet",
+    ("sts",),
+    generation=True,
+    scale=True,
+    categories=ALL,
+)
+DAEMON_SETS = Resource(
+    "apps", "v1", "daemonsets", "DaemonSet", ("ds",), generation=True, categories=ALL
+)
+JOBS = Resource("batch", "v1", "jobs", "Job", generation=True, categories=ALL)
+CRON_JOBS = Resource("batch", "v1", "cronjobs", "CronJob", ("cj",), generation=True, categories=ALL)
+AUTOSCALERS = Resource(
+    "autoscaling",
+    "v2",
+    "horizontalpodautoscalers",
+    "HorizontalPodAutoscaler",
+    ("hpa",),
+    categories=ALL,
+)
+BUDGETS = Resource(
+    "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", ("pdb",), generation=True
+)
+
+RESOURCES = (
+    NAMESPACES,
+    NODES,
+    PODS,
+    SERVICES,
+    ENDPOINTS,
+    EVENTS,
+    CONFIG_MAPS,
+    SECRETS,
+    CLAIMS,
+    QUOTAS,
+    DEPLOYMENTS,
+    REPLICA_SETS,
+    STATEFUL_SETS,
+    DAEMON_SETS,
+    JOBS,
+    CRON_JOBS,
+    AUTOSCALERS,
+    BUDGETS,
+)
+
+BY_PATH = {(r.group, r.version, r.plural): r for r in RESOURCES}
+BY_KIND = {r.kind: r for r in RESOURCES}
+
+
+def of_kind(kind: str) -> Resource:
+    """Return the resource of a kind, whatever the spelling. Raises ValueError if there is none."""
+    wanted = kind.lower()
+    for resource in RESOURCES:
+        if wanted in (resource.singular, resource.plural, *resource.short):
+            return resource
+    raise ValueError(f"This cluster has no kind {kind!r}.")
+
+
+def of_manifest(manifest: dict[str, object]) -> Resource:
+    """Return the resource that a manifest is of. Raises ValueError if it is not served."""
+    resource = of_kind(str(manifest.get("kind", "")))
+    if manifest.get("apiVersion") != resource.api_version:
+        raise ValueError(f"{resource.kind} is served as {resource.api_version} only.")
+    return resource

@@ -1,0 +1,375 @@
+"""The nodes: places pods, starts, watches, restarts and stops their containers in time."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+from bot.sandbox.cluster import fate, podstatus
+from bot.sandbox.cluster.clock import Clock, parse, stamp
+from bot.sandbox.cluster.engine import Name
+from bot.sandbox.cluster.fate import Behaviour, ConfigurationMissing, Timing
+from bot.sandbox.cluster.journal import Journal
+from bot.sandbox.cluster.jsons import clone
+from bot.sandbox.cluster.kinds import NODES, PODS, Resource
+from bot.sandbox.cluster.podstatus import Run, Slot
+from bot.sandbox.cluster.quantities import quantity
+from bot.sandbox.cluster.store import Change, Object, Store
+
+
+@dataclass
+class Sandbox:
+    """What a node knows of one pod beyond its status."""
+
+    slots: list[Slot]
+    killing: datetime | None = None
+    started: datetime | None = None
+    due: datetime | None = None  # of scheduling
+    complained: bool = False
+
+
+@dataclass
+class Kubelet:
+    """All nodes and the scheduler in one."""
+
+    store: Store
+    clock: Clock
+    journal: Journal
+    behaviours: Sequence[Behaviour]
+    timing: Timing
+    _sandboxes: dict[str, Sandbox] = field(default_factory=dict)
+    _images: dict[str, set[str]] = field(default_factory=dict)  # per node
+
+    def concerns(self, change: Change) -> Iterable[Name]:
+        """Look at a pod whenever it changes."""
+        if change.resource is PODS:
+            meta = change.object["metadata"]
+            if change.type == "DELETED":
+                self._sandboxes.pop(meta["uid"], None)
+            else:
+                yield meta["namespace"], meta["name"]
+
+    def reconcile(self, namespace: str, name: str) -> datetime | None:
+        """Bring one pod as far as it should be by now."""
+        pod = self.store.get(PODS, namespace, name)
+        if pod is None:
+            return None
+        sandbox = self._sandboxes.get(pod["metadata"]["uid"])
+        if sandbox is None:
+            slots = [Slot(container) for container in pod["spec"]["containers"]]
+            placing = self.clock.due(self.clock.now(), self.timing.schedule)
+            sandbox = Sandbox(slots, due=placing)
+            self._sandboxes[pod["metadata"]["uid"]] = sandbox
+        if "deletionTimestamp" in pod["metadata"]:
+            return self._stop(pod, sandbox)
+        if "nodeName" not in pod["spec"]:
+            return self._schedule(pod, sandbox)
+        while (slot := self._next(sandbox)) is not None:
+            self._advance(pod, slot)
+        self._publish(pod, sandbox)
+        return min((slot.due for slot in sandbox.slots if slot.due), default=None)
+
+    def hasten(self) -> None:
+        """Bring what containers wait for nearer by the clock's speed."""
+        for sandbox in self._sandboxes.values():
+            for slot in sandbox.slots:
+                slot.due = self.clock.nearer(slot.due) if slot.due else None
+                slot.probe_due = self.clock.nearer(slot.probe_due) if slot.probe_due else None
+
+    def _next(self, sandbox: Sandbox) -> Slot | None:
+        now = self.clock.now()
+        return next((slot for slot in sandbox.slots if slot.due and slot.due <= now), None)
+
+    # Scheduling.
+
+    def _schedule(self, pod: Object, sandbox: Sandbox) -> datetime | None:
+        now = self.clock.now()
+        if sandbox.due and sandbox.due > now:
+            return sandbox.due
+        node, why = self._place(pod)
+        changed = clone(pod)
+        if node is None:
+            sandbox.due = self.clock.due(now, self.timing.schedule_retry)
+            otherwise = {"reason": "Unschedulable", "message": why}
+            before = pod["status"].get("conditions", [])
+            unscheduled = podstatus.condition("PodScheduled", False, otherwise, before, now)
+            changed["status"]["conditions"] = [unscheduled]
+            self.store.update(PODS, changed)
+            if not sandbox.complained:
+                self._event(pod, "FailedScheduling", why, warning=True, by="default-scheduler")
+                sandbox.complained = True
+            return sandbox.due
+        sandbox.started = now
+        node_name = node["metadata"]["name"]
+        changed["spec"]["nodeName"] = node_name
+        zone = node["metadata"].get("labels", {}).get("topology.kubernetes.io/zone")
+        if zone:
+            labels = changed["metadata"].setdefault("labels", {})
+            labels["topology.kubernetes.io/zone"] = zone
+        for slot in sandbox.slots:
+            slot.due = self.clock.due(now, self.timing.create)
+        self._fill_status(changed, sandbox)
+        made = self.store.update(PODS, changed)
+        self.journal.scheduled(made, node_name)
+        return min(slot.due for slot in sandbox.slots if slot.due)
+
+    def _place(self, pod: Object) -> tuple[Object | None, str]:
+        nodes = self.store.objects(NODES)
+        placed = [p for p in self.store.objects(PODS) if "nodeName" in p["spec"]]
+        short: dict[str, int] = {}
+        fitting: list[tuple[int, str, Object]] = []
+        for node in nodes:
+            name = node["metadata"]["name"]
+            here = [p for p in placed if p["spec"]["nodeName"] == name]
+            if node.get("spec", {}).get("unschedulable"):
+                lacking = ["node(s) were unschedulable"]
+            else:
+                lacking = [
+                    f"Insufficient {what}"
+                    for what in ("cpu", "memory")
+                    if sum(_requests(p, what) for p in (*here, pod))
+                    > quantity(node["status"]["allocatable"][what])
+                ]
+            if not lacking:
+                fitting.append((len(here), name, node))
+            for what in lacking:
+                short[what] = short.get(what, 0) + 1
+        if fitting:
+            return min(fitting, key=lambda found: found[:2])[2], ""
+        reasons = ", ".join(f"{count} {what}" for what, count in sorted(short.items()))
+        return None, f"0/{len(nodes)} nodes are available: {reasons or 'no nodes'}."
+
+    # The life of a container.
+
+    def _advance(self, pod: Object, slot: Slot) -> None:
+        moment = slot.due or self.clock.now()
+        match slot.step:
+            case "creating":
+                self._begin_pull(pod, slot, moment)
+            case "pulling":
+                self._end_pull(pod, slot, moment)
+            case "pull failed":
+                self._back_off_pull(pod, slot, moment)
+            case "running":
+                self._watch(pod, slot, moment)
+            case "ended":
+                self._after_end(pod, slot, moment)
+            case "restarting":
+                slot.restarts += 1
+                slot.previous = slot.run
+                self._begin_pull(pod, slot, moment)
+            case _:
+                slot.due = None
+
+    def _begin_pull(self, pod: Object, slot: Slot, moment: datetime) -> None:
+        image = slot.container["image"]
+        if image in self._images.setdefault(pod["spec"]["nodeName"], set()):
+            self._event(pod, "Pulled", f'Container image "{image}" already present on machine')
+            self._start(pod, slot, moment)
+            return
+        self._event(pod, "Pulling", f'Pulling image "{image}"')
+        seconds = fate.behaviour_of(image, self.behaviours).pull_seconds
+        slot.step, slot.due = "pulling", self.clock.due(moment, seconds)
+
+    def _end_pull(self, pod: Object, slot: Slot, moment: datetime) -> None:
+        image = slot.container["image"]
+        behaviour = fate.behaviour_of(image, self.behaviours)
+        if behaviour.pullable:
+            self._images[pod["spec"]["nodeName"]].add(image)
+            took = f"{behaviour.pull_seconds:g}s"
+            self._event(
+                pod,
+                "Pulled",
+                f'Successfully pulled image "{image}" in {took} ({took} including waiting).',
+            )
+            slot.failures = 0
+            self._start(pod, slot, moment)
+            return
+        where = f"docker.io/{image}"
+        why = (
+            f'failed to pull and unpack image "{where}": failed to resolve reference '
+            f'"{where}": {where}: not found'
+        )
+        message = f'Failed to pull image "{image}": rpc error: code = NotFound desc = {why}'
+        self._event(pod, "Failed", message, warning=True)
+        self._event(pod, "Failed", "Error: ErrImagePull", warning=True)
+        slot.waiting = ("ErrImagePull", f"rpc error: code = NotFound desc = {why}")
+        slot.step, slot.due = "pull failed", self.clock.due(moment, self.timing.restart)
+
+    def _back_off_pull(self, pod: Object, slot: Slot, moment: datetime) -> None:
+        image = slot.container["image"]
+        message = f'Back-off pulling image "{image}"'
+        self._event(pod, "BackOff", message)
+        self._event(pod, "Failed", "Error: ImagePullBackOff", warning=True)
+        slot.waiting = ("ImagePullBackOff", message)
+        slot.step, slot.due = "creating", self.clock.due(moment, self._backoff(slot.failures))
+        slot.failures += 1
+
+    def _backoff(self, failures: int) -> float:
+        return float(min(self.timing.backoff * 2**failures, self.timing.backoff_limit))
+
+    def _start(self, pod: Object, slot: Slot, moment: datetime) -> None:
+        lookup = partial(self._lookup, pod["metadata"]["namespace"])
+        container = slot.container
+        try:
+            env = fate.environment(container, pod, lookup)
+        except ConfigurationMissing as error:
+            self._event(pod, "Failed", f"Error: {error}", warning=True)
+            slot.waiting = ("CreateContainerConfigError", str(error))
+            slot.step = "creating"
+            slot.due = self.clock.due(moment, self.timing.config_retry)
+            return
+        behaviour = fate.behaviour_of(container["image"], self.behaviours)
+        plan = fate.course(behaviour, container, pod, env)
+        seed = f"{pod['metadata']['uid']}/{slot.name}/{slot.restarts}"
+        slot.run = Run(plan, moment, f"demo://{podstatus.digest(seed)}")
+        slot.waiting, slot.step, slot.due = None, "running", None
+        slot.probe_due = None
+        if plan.probe_failure:
+            probe = container["readinessProbe"]
+            first = float(probe.get("initialDelaySeconds") or 0) + self._period(slot)
+            slot.probe_due = self.clock.due(moment, first)
+        self._await_next(slot)
+        self._event(pod, "Created", f"Created container: {slot.name}")
+        self._event(pod, "Started", f"Started container {slot.name}")
+
+    def _lookup(self, namespace: str, resource: Resource, name: str) -> Object | None:
+        return self.store.get(resource, namespace, name)
+
+    @staticmethod
+    def _period(slot: Slot) -> float:
+        return float(slot.container.get("readinessProbe", {}).get("periodSeconds") or 10)
+
+    def _await_next(self, slot: Slot) -> None:
+        """Set when something next happens to a running container."""
+        run = slot.run
+        if run is None:
+            return
+        moments = [slot.probe_due] if slot.probe_due else []
+        if run.course.ready_after is not None and not slot.ready:
+            moments.append(self.clock.due(run.started, run.course.ready_after))
+        if run.course.ends_after is not None:
+            moments.append(self.clock.due(run.started, run.course.ends_after))
+        slot.due = min(moments, default=None)
+
+    def _watch(self, pod: Object, slot: Slot, moment: datetime) -> None:
+        run = slot.run
+        if run is None:
+            return
+        plan = run.course
+        if plan.ends_after is not None and self.clock.due(run.started, plan.ends_after) <= moment:
+            self._end(pod, slot, moment)
+            return
+        if plan.ready_after is not None and not slot.ready:
+            slot.ready = self.clock.due(run.started, plan.ready_after) <= moment
+        if slot.probe_due and slot.probe_due <= moment:
+            message = f"Readiness probe failed: {plan.probe_failure}"
+            self._event(pod, "Unhealthy", message, warning=True)
+            slot.probe_due = self.clock.due(moment, self._period(slot))
+        self._await_next(slot)
+
+    def _end(self, pod: Object, slot: Slot, moment: datetime) -> None:
+        run = slot.run
+        if run is None:
+            return
+        run.ended, slot.ready, slot.probe_due = moment, False, None
+        policy = pod["spec"].get("restartPolicy", "Always")
+        if policy == "Never" or (policy == "OnFailure" and run.course.exit_code == 0):
+            slot.step, slot.due = "finished", None
+            return
+        if run.course.ends_after and run.course.ends_after >= self.timing.steady:
+            slot.failures = 0
+        slot.step, slot.due = "ended", self.clock.due(moment, self.timing.restart)
+
+    def _after_end(self, pod: Object, slot: Slot, moment: datetime) -> None:
+        slot.failures += 1
+        if slot.failures == 1:
+            slot.step, slot.due = "restarting", moment
+            return
+        meta = pod["metadata"]
+        where = f"{meta['name']}_{meta['namespace']}({meta['uid']})"
+        wait = self._backoff(slot.failures - 2)
+        slot.waiting = (
+            "CrashLoopBackOff",
+            f"back-off {_duration(wait)} restarting failed container={slot.name} pod={where}",
+        )
+        message = f"Back-off restarting failed container {slot.name} in pod {where}"
+        self._event(pod, "BackOff", message, warning=True)
+        slot.step, slot.due = "restarting", self.clock.due(moment, wait)
+
+    # The end of a pod.
+
+    def _stop(self, pod: Object, sandbox: Sandbox) -> datetime | None:
+        now = self.clock.now()
+        meta = pod["metadata"]
+        if sandbox.killing is None:
+            grace = float(meta.get("deletionGracePeriodSeconds", 30))
+            running = [slot for slot in sandbox.slots if slot.run and not slot.run.ended]
+            for slot in running:
+                self._event(pod, "Killing", f"Stopping container {slot.name}")
+            seconds = min(self.timing.terminate, grace) if running else 0.0
+            sandbox.killing = self.clock.due(now, seconds)
+        if sandbox.killing > now:
+            return sandbox.killing
+        self.store.delete(PODS, meta["namespace"], meta["name"])
+        return None
+
+    # Telling.
+
+    def _publish(self, pod: Object, sandbox: Sandbox) -> None:
+        current = self.store.get(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"])
+        if current is None:
+            return
+        changed = clone(current)
+        self._fill_status(changed, sandbox)
+        self.store.update(PODS, changed)
+
+    def _fill_status(self, pod: Object, sandbox: Sandbox) -> None:
+        before = pod["status"].get("conditions", [])
+        address = podstatus.digest(pod["metadata"]["uid"])
+        number = int(address[:4], 16)
+        ip = f"10.244.{number // 256 % 4}.{number % 253 + 2}"
+        status = {
+            "phase": podstatus.phase(sandbox.slots),
+            "conditions": podstatus.conditions(sandbox.slots, before, self.clock.now()),
+            "hostIP": self._host_ip(pod["spec"]["nodeName"]),
+            "podIP": ip,
+            "podIPs": [{"ip": ip}],
+            "startTime": stamp(sandbox.started or parse(pod["metadata"]["creationTimestamp"])),
+            "containerStatuses": [slot.status() for slot in sandbox.slots],
+            "qosClass": podstatus.quality(pod),
+        }
+        pod["status"] = status
+
+    def _host_ip(self, name: str) -> str:
+        node = self.store.get(NODES, "", name)
+        addresses = node["status"]["addresses"] if node else []
+        return next((str(a["address"]) for a in addresses if a["type"] == "InternalIP"), "")
+
+    def _event(
+        self,
+        pod: Object,
+        reason: str,
+        message: str,
+        *,
+        warning: bool = False,
+        by: str = "kubelet",
+    ) -> None:
+        self.journal.write(PODS, pod, reason, message, component=by, warning=warning)
+
+    def slots(self, pod: Object) -> list[Slot]:
+        """Return where the containers of a pod stand, for reading logs."""
+        sandbox = self._sandboxes.get(pod["metadata"]["uid"])
+        return sandbox.slots if sandbox else [Slot(c) for c in pod["spec"]["containers"]]
+
+
+def _requests(pod: Object, what: str) -> float:
+    return sum(
+        quantity(container.get("resources", {}).get("requests", {}).get(what, 0))
+        for container in pod["spec"]["containers"]
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
