@@ -1,0 +1,524 @@
+"""What every change of every provider promises, run for each case of the table."""
+
+import asyncio
+import copy
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import JsonValue
+
+from bot.sandbox.cluster import Cluster
+from bot.sandbox.cluster.kinds import of_kind
+from tools import (
+    Catalog,
+    ChangeCall,
+    JsonObject,
+    Preview,
+    Receipt,
+    Refused,
+    Risk,
+    Stale,
+    Unavailable,
+    Verdict,
+    Wish,
+    open_providers,
+)
+
+Edit = Callable[[Cluster], None]
+
+
+def edit(cluster: Cluster, kind: str, name: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """Alter an object as an administrator would."""
+    found = cluster.get(kind, "shop", name)
+    assert found is not None
+    change(found)
+    cluster.apply(found)
+
+
+def writes(kind: str, name: str, path: str, value: object) -> Edit:
+    """An edit that sets one field: "spec.template.spec.containers.0.image"."""
+
+    def change(thing: dict[str, Any]) -> None:
+        *steps, last = path.split(".")
+        place: Any = thing
+        for step in steps:
+            place = place[int(step)] if step.isdecimal() else place.setdefault(step, {})
+        place[last] = value
+
+    return lambda cluster: edit(cluster, kind, name, change)
+
+
+def owned(name: str) -> Edit:
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "settings", "controller": True}
+
+    def change(cluster: Cluster) -> None:
+        meta = {"name": "settings", "namespace": "shop"}
+        config = cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
+        reference = {**owner, "uid": config["metadata"]["uid"]}
+        writes("Deployment", name, "metadata.ownerReferences", [reference])(cluster)
+
+    return change
+
+
+def recreated(name: str) -> Edit:
+    """The same again under another uid; its replica sets are adopted, as orphans are."""
+
+    def change(cluster: Cluster) -> None:
+        resource = of_kind("Deployment")
+        found = cluster.get("Deployment", "shop", name)
+        assert found is not None
+        uid = "00000000-0000-4000-8000-000000000000"
+        for one in cluster.objects("ReplicaSet", "shop"):
+            for owner in one["metadata"].get("ownerReferences", []):
+                if owner["name"] == name:
+                    owner["uid"] = uid
+                    cluster.store.update(of_kind("ReplicaSet"), one)
+        found["metadata"]["uid"] = uid
+        cluster.store.update(resource, found)
+
+    return change
+
+
+def made(kind: str, group: str, name: str, spec: JsonObject) -> Edit:
+    body = {
+        "apiVersion": group,
+        "kind": kind,
+        "metadata": {"name": name, "namespace": "shop"},
+        "spec": spec,
+    }
+    return lambda cluster: void(cluster.apply(copy.deepcopy(body)))
+
+
+def void(_: object) -> None:
+    """So that an edit has no result."""
+
+
+HPA: JsonObject = {
+    "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "cart"},
+    "minReplicas": 1,
+    "maxReplicas": 9,
+}
+WEB: dict[str, JsonValue] = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+PDB: JsonObject = {"minAvailable": 1, "selector": {"matchLabels": {"app": "cart"}}}
+SERVICE: JsonObject = {"selector": {"app": "cart"}, "ports": [{"port": 81}]}
+
+
+def deployment(name: str, image: str, replicas: int) -> JsonObject:
+    """The spec of a deployment with one container."""
+    labels: dict[str, JsonValue] = {"app": name}
+    return {
+        "replicas": replicas,
+        "selector": {"matchLabels": labels},
+        "template": {
+            "metadata": {"labels": labels},
+            "spec": {"containers": [{"name": name, "image": image}]},
+        },
+    }
+
+
+IMAGE = "spec.template.spec.containers.0.image"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A change on the seeded cluster, and every edit that must make its preview stale."""
+
+    tool: str
+    arguments: JsonObject
+    name: str
+    materials: Mapping[str, Edit] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        return f"/deployments/{self.name}"
+
+
+def workload(name: str) -> dict[str, Edit]:
+    return {
+        "replicas": writes("Deployment", name, "spec.replicas", 3),
+        "template": writes("Deployment", name, IMAGE, "shop/cart:1.4.3"),
+        "owner": owned(name),
+        "manager": writes(
+            "Deployment", name, "metadata.labels", {"app.kubernetes.io/managed-by": "Helm"}
+        ),
+        "uid": recreated(name),
+    }
+
+
+CART = {"namespace": "shop", "name": "cart"}
+CASES = {
+    "scale": Case(
+        "k8s_scale",
+        {**CART, "replicas": 4},
+        "cart",
+        {
+            **workload("cart"),
+            "a new autoscaler": made("HorizontalPodAutoscaler", "autoscaling/v2", "cart", HPA),
+            "a new budget": made("PodDisruptionBudget", "policy/v1", "cart-2", PDB),
+        },
+    ),
+    "scale to 0": Case(
+        "k8s_scale",
+        {**CART, "replicas": 0},
+        "cart",
+        {"another service": made("Service", "v1", "cart-2", SERVICE)},
+    ),
+    "scale what an autoscaler owns": Case(
+        "k8s_scale",
+        {"namespace": "shop", "name": "web", "replicas": 5},
+        "web",
+        {"its bounds": writes("HorizontalPodAutoscaler", "web", "spec.maxReplicas", 8)},
+    ),
+    "rollout undo": Case(
+        "k8s_rollout_undo",
+        CART,
+        "cart",
+        {
+            **workload("cart"),
+            "the budget": writes("PodDisruptionBudget", "cart", "spec.minAvailable", 2),
+        },
+    ),
+}
+
+
+async def live(cluster: Cluster) -> None:
+    """Let time pass, a second in ten milliseconds."""
+    while True:
+        await cluster.advance(1)
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Cluster]:
+    """Two deployments: cart with two revisions and a budget, web with an autoscaler."""
+    async with Cluster(virtual=True) as cluster:
+        cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+        for name, image, replicas in (("cart", "shop/cart:1.4.1", 2), ("web", "shop/web:2.4.0", 3)):
+            made("Deployment", "apps/v1", name, deployment(name, image, replicas))(cluster)
+            selector: JsonObject = {"selector": {"app": name}, "ports": [{"port": 80}]}
+            made("Service", "v1", name, selector)(cluster)
+        made("PodDisruptionBudget", "policy/v1", "cart", PDB)(cluster)
+        made("HorizontalPodAutoscaler", "autoscaling/v2", "web", {**HPA, "scaleTargetRef": WEB})(
+            cluster
+        )
+        await cluster.advance(30)
+        writes("Deployment", "cart", IMAGE, "shop/cart:1.4.2")(cluster)
+        await cluster.advance(60)
+        assert cluster.ready("shop", "cart")
+        yield cluster
+
+
+@pytest.fixture
+async def catalog(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Catalog]:
+    kubeconfig = cluster.write_kubeconfig(tmp_path / "kubeconfig")
+    config: JsonObject = {
+        "kubeconfig": str(kubeconfig),
+        "settle_seconds": 0.1,
+        "timeout_seconds": 2,
+    }
+    async with open_providers({"kubernetes": config}) as catalog:
+        yield catalog
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest) -> Case:
+    return CASES[request.param]
+
+
+@pytest.fixture
+def call(case: Case, catalog: Catalog) -> ChangeCall:
+    return catalog.change(case.tool, case.arguments)
+
+
+def sent(cluster: Cluster) -> int:
+    """How many real writes left for the cluster, whatever became of them."""
+    found = [request for request in cluster.requests if request.verb in ("patch", "update")]
+    return sum("dryRun" not in str(request.query) for request in found)
+
+
+async def verdict(
+    cluster: Cluster, call: ChangeCall, seen: Preview, receipt: Receipt | None
+) -> Verdict:
+    async with asyncio.TaskGroup() as group:
+        living = group.create_task(live(cluster))
+        last = [step async for step in call.verify(seen, receipt)][-1]
+        living.cancel()
+    assert isinstance(last, Verdict)
+    return last
+
+
+def test_every_change_has_a_case(catalog: Catalog) -> None:
+    offered = {tool.name for tool in catalog.tools.values() if tool.kind == "change"}
+    assert offered == {case.tool for case in CASES.values()}, "add it to CASES"
+
+
+async def test_previews_and_receipts_survive_json(call: ChangeCall) -> None:
+    seen = await call.preview()
+    assert Preview.model_validate_json(seen.model_dump_json()) == seen
+    stored = json.loads(json.dumps(seen.model_dump(mode="json")))
+    receipt = await call.apply(Preview.model_validate(stored))
+    assert Receipt.model_validate_json(receipt.model_dump_json()) == receipt
+
+
+async def test_a_preview_changes_nothing_and_is_deterministic(
+    call: ChangeCall, cluster: Cluster
+) -> None:
+    before = cluster.store.version
+    seen = await call.preview()
+    assert cluster.mutations == []
+    again = await call.preview()
+    assert again.fingerprint == seen.fingerprint
+    if cluster.store.version == before:  # no controller was at work either
+        assert again == seen
+    assert seen.summary
+    assert seen.changes
+    assert seen.diff
+    assert seen.way_back
+    assert {change.path.split(".")[0] for change in seen.changes} == {"spec"}
+
+
+async def test_status_updates_leave_the_fingerprint(
+    call: ChangeCall, case: Case, cluster: Cluster
+) -> None:
+    seen = await call.preview()
+    cluster.touch_status("Deployment", "shop", case.name, 100)
+    assert (await call.preview()).fingerprint == seen.fingerprint
+    await call.apply(seen)
+    assert len(cluster.mutations) == 1
+
+
+async def test_what_it_writes_and_every_reason_is_in_the_fingerprint(
+    call: ChangeCall, case: Case, cluster: Cluster
+) -> None:
+    for material, alter in case.materials.items():
+        seen = await call.preview()
+        alter(cluster)
+        await cluster.advance(30)
+        with pytest.raises(Stale) as stale:
+            await call.apply(seen)
+        assert sent(cluster) == 0, material
+        assert str(stale.value).endswith("."), material
+        assert (await call.preview()).fingerprint != seen.fingerprint, material
+
+
+@pytest.mark.parametrize(
+    ("edited", "why"),
+    [
+        (writes("Deployment", "cart", "spec.paused", True), "is paused"),
+        (writes("Deployment", "cart", "spec.revisionHistoryLimit", 0), "no earlier revision"),
+    ],
+    ids=["paused", "no history"],
+)
+async def test_what_forbids_a_rollback(
+    edited: Edit, why: str, catalog: Catalog, cluster: Cluster
+) -> None:
+    call = catalog.change("k8s_rollout_undo", CART)
+    seen = await call.preview()
+    edited(cluster)
+    await cluster.advance(30)
+    with pytest.raises(Refused, match=why):
+        await call.preview()
+    with pytest.raises(Stale, match=why):
+        await call.apply(seen)
+    assert sent(cluster) == 0
+
+
+@pytest.mark.parametrize(
+    ("edited", "words"),
+    [
+        (writes("Deployment", "cart", "spec.replicas", 3), "replicas are 3, not 2"),
+        (writes("Deployment", "cart", IMAGE, "shop/cart:1.4.3"), "its pod template changed"),
+        (owned("cart"), "its owner is configmap/settings, not none"),
+    ],
+    ids=["replicas", "template", "owner"],
+)
+async def test_stale_says_what_changed(
+    edited: Edit, words: str, catalog: Catalog, cluster: Cluster
+) -> None:
+    call = catalog.change("k8s_scale", {**CART, "replicas": 4})
+    seen = await call.preview()
+    edited(cluster)
+    with pytest.raises(Stale) as stale:
+        await call.apply(seen)
+    assert str(stale.value) == f"deployment/cart is not as it was previewed: {words}."
+
+
+async def test_a_conflict_is_tried_again_three_times(
+    call: ChangeCall, case: Case, cluster: Cluster
+) -> None:
+    seen = await call.preview()
+    cluster.fail("patch", case.path, 409, times=2)
+    await call.apply(seen)
+    assert (sent(cluster), len(cluster.mutations)) == (3, 1)
+
+
+async def test_four_conflicts_are_stale(call: ChangeCall, case: Case, cluster: Cluster) -> None:
+    seen = await call.preview()
+    cluster.fail("patch", case.path, 409, times=4)
+    with pytest.raises(Stale):
+        await call.apply(seen)
+    assert (sent(cluster), cluster.mutations) == (4, [])
+
+
+async def test_the_lock_is_real(call: ChangeCall, case: Case, cluster: Cluster) -> None:
+    """Somebody writes between our read and our write."""
+    seen = await call.preview()
+    cluster.delay("patch", case.path, 0.3, times=1)
+    cluster.delay("patch", case.path, 0.0)
+    async with asyncio.TaskGroup() as group:
+        applying = group.create_task(call.apply(seen))
+        await asyncio.sleep(0.15)
+        writes("Deployment", case.name, "metadata.annotations.note", "hello")(cluster)
+    assert applying.result()
+    assert len(cluster.mutations) == 1
+    found = cluster.get("Deployment", "shop", case.name)
+    assert found is not None
+    assert found["metadata"]["annotations"]["note"] == "hello"
+
+
+@pytest.mark.parametrize("status", [0, 500], ids=["cut", "500"])
+async def test_a_lost_answer_is_unknown_and_never_repeated(
+    call: ChangeCall, case: Case, cluster: Cluster, status: int
+) -> None:
+    seen = await call.preview()
+    for after in (False, True):
+        cluster.fail("patch", case.path, status, after_processing=after)
+        with pytest.raises(Unavailable) as lost:
+            await call.apply(seen)
+        assert not lost.value.nothing_sent
+        assert (sent(cluster), len(cluster.mutations)) == (1 + after, int(after))
+        found = await verdict(cluster, call, seen, None)
+        assert found.outcome == ("holds" if after else "did not happen"), found.reason
+
+
+async def test_a_slow_answer_is_unknown(catalog: Catalog, cluster: Cluster) -> None:
+    call = catalog.change("k8s_scale", {**CART, "replicas": 4})
+    seen = await call.preview()
+    cluster.delay("patch", "/deployments/cart", 3, times=1)
+    with pytest.raises(Unavailable, match="did not answer within 2 s") as lost:
+        await call.apply(seen)
+    assert not lost.value.nothing_sent
+
+
+async def test_a_cluster_that_is_away_was_sent_nothing(call: ChangeCall, cluster: Cluster) -> None:
+    seen = await call.preview()
+    await cluster.down()
+    with pytest.raises(Unavailable) as away:
+        await call.apply(seen)
+    assert away.value.nothing_sent
+    assert str(away.value) == "Cluster demo is away: it refuses connections."
+
+
+async def test_undo_leads_back(case: Case, catalog: Catalog, cluster: Cluster) -> None:
+    before = cluster.get("Deployment", "shop", case.name)
+    call = catalog.change(case.tool, case.arguments)
+    seen = await call.preview()
+    receipt = await call.apply(seen)
+    assert (await verdict(cluster, call, seen, receipt)).outcome == "holds"
+    wish = call.undo(seen)
+    assert isinstance(wish, Wish)
+    back = catalog.change(wish.tool, wish.arguments)
+    await back.apply(await back.preview())
+    after = cluster.get("Deployment", "shop", case.name)
+    assert before is not None
+    assert after is not None
+    assert after["spec"] == before["spec"]
+
+
+async def test_a_viewer_is_refused_in_the_clusters_words(
+    case: Case, cluster: Cluster, tmp_path: Path
+) -> None:
+    config: JsonObject = {"kubeconfig": str(cluster.write_kubeconfig(tmp_path / "v", "viewer"))}
+    async with open_providers({"kubernetes": config}) as catalog:
+        with pytest.raises(Refused, match="cannot patch resource"):
+            await catalog.change(case.tool, case.arguments).preview()
+    assert cluster.mutations == []
+
+
+HOSTILE = [
+    "--server=http://evil",
+    "-n",
+    "../../secrets/x",
+    "/api/v1/secrets",
+    "http://169.254.169.254/",
+    "web?dryRun=All",
+    "web/scale",
+    "web%2Fscale",
+    "web\nname: x",
+    "web\u202e",
+    "web\u200b",
+    "wéb",
+    "",
+    "x" * 300,
+    "web; rm -rf /",
+    "\ud800",
+]
+
+
+@pytest.mark.parametrize("argument", ["namespace", "name"])
+def test_flags_paths_and_urls_are_no_arguments(
+    case: Case, catalog: Catalog, cluster: Cluster, argument: str
+) -> None:
+    for value in HOSTILE:
+        with pytest.raises(Refused, match=f"`{argument}`") as refused:
+            catalog.change(case.tool, {**case.arguments, argument: value})
+        assert str(refused.value).replace("…", "").isascii(), value
+        assert "\n" not in str(refused.value), value
+    assert cluster.requests == []
+
+
+async def test_scaling_to_nothing_what_has_traffic_is_dangerous(catalog: Catalog) -> None:
+    seen = await catalog.change("k8s_scale", {**CART, "replicas": 0}).preview()
+    assert seen.risk is Risk.DANGER
+    assert "Service cart sends it traffic: with 0 replicas nothing answers." in seen.warnings
+    seen = await catalog.change("k8s_scale", {**CART, "replicas": 1}).preview()
+    assert seen.risk is None
+
+
+@pytest.mark.parametrize(
+    ("to_revision", "why"),
+    [
+        (2, "already runs revision 2"),
+        (7, "does not keep revision 7; kept besides the live one: 1"),
+    ],
+)
+async def test_a_named_revision_that_cannot_be(
+    to_revision: int, why: str, catalog: Catalog
+) -> None:
+    call = catalog.change("k8s_rollout_undo", {**CART, "to_revision": to_revision})
+    with pytest.raises(Refused, match=why):
+        await call.preview()
+
+
+async def test_a_rollback_skips_revisions_with_the_same_template(
+    catalog: Catalog, cluster: Cluster
+) -> None:
+    """After one rollback revision 1 is 3; going back again is to 2, the template of before."""
+    call = catalog.change("k8s_rollout_undo", {**CART, "kind": "deploy"})
+    first = await call.preview()
+    assert (first.before["revision"], first.before["to_revision"]) == (2, 1)
+    await call.apply(first)
+    await cluster.advance(30)
+    second = await call.preview()
+    assert (second.before["revision"], second.before["to_revision"]) == (3, 2)
+    assert second.way_back == "roll forward to revision 3"
+
+
+async def test_scaling_to_what_it_already_has(catalog: Catalog) -> None:
+    with pytest.raises(Refused, match=r"^deployment/cart in shop already has 2 replicas\.$"):
+        await catalog.change("k8s_scale", {**CART, "replicas": 2}).preview()
+
+
+async def test_the_other_kinds_scale_too(catalog: Catalog, cluster: Cluster) -> None:
+    made("ReplicaSet", "apps/v1", "db", deployment("db", "shop/db:1", 1))(cluster)
+    await cluster.advance(10)
+    arguments: JsonObject = {"namespace": "shop", "kind": "rs", "name": "db", "replicas": 3}
+    call = catalog.change("k8s_scale", arguments)
+    assert call.target == "demo/shop/replicaset/db"
+    seen = await call.preview()
+    found = await verdict(cluster, call, seen, await call.apply(seen))
+    assert found == Verdict("holds", "3 of 3 pods ready on 1, no restarts for 0.1 s.")

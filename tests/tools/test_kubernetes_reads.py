@@ -1,0 +1,208 @@
+"""The Kubernetes provider's reads against the stand-in cluster, and what the model sees of it."""
+
+import json
+import os
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from pydantic import JsonValue
+
+from bot.sandbox.cluster import Cluster
+from tools import (
+    Catalog,
+    Finding,
+    JsonObject,
+    Lines,
+    Manifests,
+    NotFound,
+    Refused,
+    Table,
+    open_providers,
+)
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+Ask = Callable[..., Awaitable[Any]]
+
+
+# One cluster for all: the tests here only look.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def catalog(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Catalog]:
+    async with Cluster(seed=True, virtual=True) as cluster:
+        path = cluster.write_kubeconfig(tmp_path_factory.mktemp("demo") / "kubeconfig")
+        async with open_providers({"kubernetes": {"kubeconfig": str(path)}}) as catalog:
+            yield catalog
+
+
+@pytest.fixture
+def ask(catalog: Catalog) -> Ask:
+    async def ask(tool: str, **arguments: JsonValue) -> Finding:
+        return await catalog.read(f"k8s_{tool}", arguments).run()
+
+    return ask
+
+
+def column(table: Table, title: str) -> list[str]:
+    """One column of a table."""
+    index = table.columns.index(title)
+    return [row[index] for row in table.rows]
+
+
+async def test_what_the_model_sees(catalog: Catalog) -> None:
+    """A difference is a change of the prompt: look at it, then write it with UPDATE_SNAPSHOTS=1."""
+    seen = {
+        tool.name: {
+            "kind": tool.kind,
+            "risk": tool.risk,
+            "summary": tool.summary,
+            "schema": tool.schema,
+        }
+        for tool in catalog.tools.values()
+    }
+    path = SNAPSHOTS / "kubernetes.json"
+    text = json.dumps(seen, indent=2, ensure_ascii=False) + "\n"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    assert text == path.read_text(), "the prompt changed: UPDATE_SNAPSHOTS=1 writes it"
+
+
+async def test_pods_as_kubectl_lists_them(ask: Ask) -> None:
+    pods = await ask("get", kind="po", namespace="shop", selector="app=checkout")
+    assert pods.columns == ("NAME", "READY", "STATUS", "RESTARTS", "NODE", "AGE")
+    assert sorted(column(pods, "READY")) == ["0/1", "0/1", "1/1", "1/1", "1/1"]
+    assert set(column(pods, "STATUS")) == {"Running", "CrashLoopBackOff"}
+    assert pods.note == "5 pods in namespace shop with app=checkout"
+
+
+async def test_deployments_have_images_and_all_namespaces_a_column(ask: Ask) -> None:
+    found = await ask("get", kind="Deployments.apps", all_namespaces=True)
+    assert found.columns[0] == "NAMESPACE"
+    assert dict(zip(column(found, "NAME"), column(found, "IMAGES"), strict=True))["checkout"] == (
+        "shop/checkout:1.9.0"
+    )
+    assert (
+        dict(zip(column(found, "NAME"), column(found, "READY"), strict=True))["checkout"] == "3/4"
+    )
+    assert found.note.endswith("in all namespaces")
+
+
+async def test_every_kind_can_be_listed(ask: Ask) -> None:
+    kinds = "rs sts ds svc ep ev no cm secret job cj hpa pdb pvc ns quota"
+    for kind in kinds.split():
+        found = await ask("get", kind=kind, namespace="shop")
+        assert isinstance(found, Table)
+        assert all(len(row) == len(found.columns) for row in found.rows), kind
+
+
+async def test_a_list_says_that_it_was_cut(ask: Ask) -> None:
+    found = await ask("get", kind="pods", namespace="shop", limit=2)
+    assert len(found.rows) == 2
+    assert found.note == "2 pods in namespace shop; cut at limit 2, there are more"
+
+
+async def test_a_list_of_secrets_has_no_values(ask: Ask) -> None:
+    found = await ask("get", kind="secrets", namespace="shop")
+    assert found.columns == ("NAME", "TYPE", "DATA", "AGE")
+    assert found.rows[0][:3] == ("checkout-credentials", "Opaque", "1")
+
+
+async def test_one_object_is_shown_whole(ask: Ask) -> None:
+    found = await ask("get", kind="deploy", name="web", namespace="shop")
+    assert isinstance(found, Manifests)
+    (web,) = found.objects
+    assert web["kind"] == "Deployment"
+    metadata = web["metadata"]
+    assert isinstance(metadata, dict)
+    assert "managedFields" not in metadata
+    assert "uid" in metadata
+
+
+async def test_what_is_not_there(ask: Ask) -> None:
+    with pytest.raises(NotFound, match=r"^There is no deployment/nope in shop on cluster demo\.$"):
+        await ask("get", kind="deploy", name="nope", namespace="shop")
+    empty = await ask("get", kind="jobs", namespace="shop")
+    assert (empty.rows, empty.note) == ((), "0 jobs in namespace shop")
+
+
+async def test_logs_of_a_workload_are_merged(ask: Ask) -> None:
+    logs = await ask("logs", kind="deploy", namespace="shop", name="checkout", tail=5, since="1d")
+    stamps = [line.partition(" ")[0] for line in logs.lines]
+    assert stamps == sorted(stamps)
+    pods = {line.split(" ")[1] for line in logs.lines}
+    assert len(pods) == 5
+    assert any("FATAL missing PAYMENTS_URL" in line for line in logs.lines)
+    assert "last 1d, at most 5 lines per container" in logs.note
+
+
+async def test_logs_by_text_and_by_pattern(ask: Ask) -> None:
+    where: dict[str, JsonValue] = {"kind": "deploy", "namespace": "shop", "name": "checkout"}
+    for grep in ("missing PAYMENTS_URL", "^FATAL .*_URL", "FATAL missing PAYMENTS_URL: no"):
+        logs = await ask("logs", **where, grep=grep, since="1d")
+        assert logs.lines
+        assert all("FATAL missing" in line for line in logs.lines)
+        assert grep in logs.note
+    assert (await ask("logs", **where, grep="[unclosed")).lines == ()
+
+
+async def test_a_pod_without_a_log_is_a_line(ask: Ask) -> None:
+    logs = await ask("logs", kind="deploy", namespace="shop", name="web", previous=True)
+    assert len(logs.lines) == 3
+    assert all("previous terminated container" in line for line in logs.lines)
+
+
+async def test_a_pod_that_waits_for_its_image_is_a_line(tmp_path: Path) -> None:
+    async with Cluster(seed=True, virtual=True) as cluster:
+        web = cluster.get("Deployment", "shop", "web")
+        assert web is not None
+        web["spec"]["template"]["spec"]["containers"][0]["image"] = "shop/web:9.9.9"
+        cluster.apply(web)
+        await cluster.advance(5)
+        path = cluster.write_kubeconfig(tmp_path / "kubeconfig")
+        async with open_providers({"kubernetes": {"kubeconfig": str(path)}}) as catalog:
+            where: JsonObject = {"kind": "deploy", "namespace": "shop", "name": "web"}
+            logs = await catalog.read("k8s_logs", where).run()
+    assert isinstance(logs, Lines)
+    unable = [line for line in logs.lines if "(no log: " in line]
+    assert "waiting to start" in unable[0]
+
+
+async def test_logs_of_a_pod_that_is_not_there(ask: Ask) -> None:
+    with pytest.raises(NotFound, match="There is no pod/nope in shop"):
+        await ask("logs", namespace="shop", name="nope")
+
+
+async def test_the_rollout_and_its_history(ask: Ask) -> None:
+    found = await ask("rollout_status", namespace="shop", name="checkout")
+    assert isinstance(found, Lines)
+    text = "\n".join(found.lines)
+    assert text.startswith("rollout not finished: 4 desired, 2 updated, 3 ready, 3 available")
+    assert "ProgressDeadlineExceeded" in text
+    assert "CrashLoopBackOff, 7 restarts: exits with code 1" in text
+    assert re.search(
+        r"revision 7 \(live\), .*; changed containers\[checkout\]\.image"
+        r" shop/checkout:1\.8\.0 → shop/checkout:1\.9\.0",
+        text,
+    )
+    healthy = await ask("rollout_status", namespace="shop", name="web")
+    assert healthy.lines[0].startswith("rollout finished: 3 desired")
+
+
+HOSTILE = ("--raw=/api", "-o", "../x", "/etc/passwd", "http://x/", "a b", "x\n", "A\u202e")
+
+
+@pytest.mark.parametrize("argument", ["name", "namespace", "selector", "kind"])
+async def test_flags_paths_and_urls_are_no_arguments(argument: str, catalog: Catalog) -> None:
+    for value in HOSTILE:
+        if argument == "selector" and value == "a b":
+            continue  # "env in (a,b)" has blanks too
+        if value == "x\n" and argument != "kind":
+            continue  # the blanks around a value are dropped
+        with pytest.raises(Refused, match=f"`{argument}`"):
+            catalog.read("k8s_get", {"kind": "pods", argument: value})

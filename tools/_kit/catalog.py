@@ -1,0 +1,273 @@
+"""Every tool of the opened providers: what the model sees, and calls bound to a client."""
+
+import asyncio
+import difflib
+import importlib
+import inspect
+import pkgutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, cast
+
+from pydantic import BaseModel, ValidationError
+
+from tools._kit.arguments import (
+    ClientChoice,
+    model_of_method,
+    parse,
+    schema_of,
+    shown,
+    snake_case,
+)
+from tools._kit.canonical import sha256_of
+from tools._kit.errors import NotFound, Refused
+from tools._kit.provider import Change, Client, Offer, Provider
+from tools._kit.values import (
+    Finding,
+    JsonObject,
+    NoWayBack,
+    Preview,
+    Progress,
+    Receipt,
+    Risk,
+    Verdict,
+)
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool as the model sees it."""
+
+    name: str
+    kind: Literal["read", "change"]
+    summary: str
+    schema: JsonObject  # closed, with the client's argument
+    schema_hash: str  # SHA-256 of all that the model sees: part of what an approval is bound to
+    risk: Risk  # the floor; a preview may raise it
+    provider: str
+
+
+class Wish(NamedTuple):
+    """A change that somebody could ask for: a tool's name and its arguments, the client named."""
+
+    tool: str
+    arguments: JsonObject
+
+
+@dataclass(frozen=True)
+class ReadCall:
+    """A read with valid arguments, bound to its client."""
+
+    tool: Tool
+    arguments: JsonObject  # canonical: defaults filled, the client named
+    target: str
+    client: str
+    _run: Callable[[], Awaitable[Finding]] = field(repr=False, compare=False)
+
+    async def run(self) -> Finding:
+        """Look. Raises `ToolError`."""
+        return await self._run()
+
+
+@dataclass(frozen=True)
+class ChangeCall:
+    """A change with valid arguments, bound to its client."""
+
+    tool: Tool
+    arguments: JsonObject  # canonical: defaults filled, the client named
+    target: str  # "demo/shop/deployment/web"
+    client: str
+    _change: Change = field(repr=False, compare=False)
+    _bound: "_Bound" = field(repr=False, compare=False)
+
+    @property
+    def risk(self) -> Risk:
+        """The floor; `Preview.risk` may raise it."""
+        return self.tool.risk
+
+    async def preview(self) -> Preview:
+        """What it would do. Raises `ToolError`."""
+        return await self._change.preview(self._connection)
+
+    async def apply(self, seen: Preview) -> Receipt:
+        """Do it if the world still is as `seen`; see `Change.apply` for what each error means."""
+        return await self._change.apply(self._connection, seen)
+
+    def verify(self, seen: Preview, receipt: Receipt | None) -> AsyncIterator[Progress | Verdict]:
+        """Follow the world; a Verdict comes last. `receipt` None: find out whether it happened."""
+        return self._change.verify(self._connection, seen, receipt)
+
+    def undo(self, seen: Preview) -> Wish | NoWayBack:
+        """The wish that leads back to what `seen` saw."""
+        back = self._change.undo(seen)
+        if isinstance(back, NoWayBack):
+            return back
+        return Wish(self._bound.names[type(back)], self._bound.canonical(back, self.client))
+
+    @property
+    def _connection(self) -> Client:
+        return self._bound.clients[self.client]
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """A tool with what runs it."""
+
+    tool: Tool
+    model: type[BaseModel]
+    choice: ClientChoice
+    clients: Mapping[str, Client]
+    method: Callable[..., Awaitable[Finding]] | None = None  # of a read
+    names: Mapping[type[Change], str] = field(default_factory=dict)  # of its provider's changes
+
+    def parse(self, arguments: JsonObject) -> tuple[str, BaseModel]:
+        """The client's name and the typed arguments. Raises `Refused`."""
+        rest = {name: value for name, value in arguments.items() if name != self.choice.argument}
+        parsed = parse(self.tool.name, self.model, self.tool.schema, rest)
+        return self.choice.resolve(arguments.get(self.choice.argument)), parsed
+
+    def canonical(self, parsed: BaseModel, client: str) -> JsonObject:
+        """The arguments whole, as they are stored and hashed."""
+        return {**parsed.model_dump(mode="json"), self.choice.argument: client}
+
+
+class Catalog:
+    """The tools and clients of every opened provider."""
+
+    def __init__(self) -> None:
+        self._bound: dict[str, _Bound] = {}
+        self._clients: dict[str, Client] = {}
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """Every tool by the name the model uses."""
+        return {name: bound.tool for name, bound in self._bound.items()}
+
+    @property
+    def clients(self) -> Mapping[str, Client]:
+        """Every client by provider and name: "kubernetes/demo"."""
+        return dict(self._clients)
+
+    def read(self, name: str, arguments: JsonObject) -> ReadCall:
+        """A read ready to run. Raises `NotFound` for no such tool, `Refused` for its arguments."""
+        bound = self._find(name, "read")
+        client, parsed = bound.parse(arguments)
+        canonical = bound.canonical(parsed, client)
+        method = cast("Callable[..., Awaitable[Finding]]", bound.method)
+        values = {field: getattr(parsed, field) for field in type(parsed).model_fields}
+        connection = bound.clients[client]
+        places = (canonical.get(part) for part in ("namespace", "kind", "name"))
+        target = "/".join([client, *(str(place) for place in places if place)])
+        return ReadCall(bound.tool, canonical, target, client, lambda: method(connection, **values))
+
+    def change(self, name: str, arguments: JsonObject) -> ChangeCall:
+        """A change ready to preview. Raises like `read`."""
+        bound = self._find(name, "change")
+        client, parsed = bound.parse(arguments)
+        change = cast("Change", parsed)
+        target = f"{client}/{change.target()}"
+        canonical = bound.canonical(change, client)
+        return ChangeCall(bound.tool, canonical, target, client, change, bound)
+
+    def add(self, provider: str, prefix: str, offer: Offer) -> None:
+        """Take in what a provider offers. Raises `TypeError` for a name that is taken."""
+        choice = ClientChoice(offer.client_argument, tuple(offer.clients), offer.default_client)
+        if not offer.clients or (choice.default and choice.default not in choice.names):
+            raise TypeError(f"tools.{provider} offers no client, or a default that is none of them")
+        self._clients.update({f"{provider}/{name}": c for name, c in offer.clients.items()})
+        for box in offer.reads:
+            for name, function in type(box).reads().items():
+                method = getattr(box, name)
+                model = model_of_method(f"{prefix}_{name}", function)
+                tool = _tool(f"{prefix}_{name}", function, model, choice, provider)
+                self._add(_Bound(tool, model, choice, offer.clients, method=method))
+        names = {change: f"{prefix}_{snake_case(change.__name__)}" for change in offer.changes}
+        for change, name in names.items():
+            tool = _tool(name, change, change, choice, provider)
+            self._add(_Bound(tool, change, choice, offer.clients, names=names))
+
+    def _add(self, bound: _Bound) -> None:
+        if bound.tool.name in self._bound:
+            raise TypeError(f"two tools are named {bound.tool.name}")
+        self._bound[bound.tool.name] = bound
+
+    def _find(self, name: str, kind: str) -> _Bound:
+        bound = self._bound.get(name)
+        if bound is None:
+            near = difflib.get_close_matches(name, self._bound, n=3, cutoff=0.4)
+            hint = f" Nearest: {', '.join(near)}." if near else ""
+            raise NotFound(f"There is no tool {shown(name)}.{hint}")
+        if bound.tool.kind != kind:
+            raise Refused(f"{name} is a {bound.tool.kind}, not a {kind}.")
+        return bound
+
+
+@asynccontextmanager
+async def open_providers(configs: Mapping[str, JsonObject]) -> AsyncIterator[Catalog]:
+    """Open the named providers, and only those; closes them last-in, first-out.
+
+    Raises `ValueError` that lists every mistake in the configuration, without any value.
+    """
+    loaded, mistakes = [], []
+    for name, raw in configs.items():
+        try:
+            module = await asyncio.to_thread(_load, name)  # a client library takes its time
+            loaded.append((name, module, module.Config.model_validate(dict(raw))))
+        except ValidationError as error:
+            mistakes += [
+                f"{'.'.join([name, *map(str, detail['loc'])])}: {detail['msg']}"
+                for detail in error.errors(include_url=False, include_input=False)
+            ]
+        except LookupError as error:
+            mistakes.append(str(error.args[0]))
+    if mistakes:
+        raise ValueError("\n".join(mistakes))
+    catalog = Catalog()
+    async with AsyncExitStack() as stack:
+        for name, module, config in loaded:
+            offer = await stack.enter_async_context(asynccontextmanager(module.open)(config))
+            catalog.add(name, module.PREFIX, offer)
+        yield catalog
+
+
+def provider_names() -> tuple[str, ...]:
+    """Every provider there is, by file name; nothing is imported."""
+    folder = str(Path(__file__).parent.parent)
+    found = (module.name for module in pkgutil.iter_modules([folder]))
+    return tuple(sorted(name for name in found if not name.startswith("_")))
+
+
+def _load(name: str) -> Provider:
+    """Import a provider. Raises `LookupError` for none of that name, or one not installed."""
+    known = provider_names()
+    if name not in known:
+        raise LookupError(f"{shown(name)}: unknown provider; known: {', '.join(known)}")
+    try:
+        return cast("Provider", importlib.import_module(f"tools.{name}"))
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "tools":
+            raise  # a mistake in our own code
+        raise LookupError(f"{name}: needs the package {error.name}, not installed") from error
+
+
+def _tool(
+    name: str,
+    documented: Callable[..., Any],  # whose docstring is the prompt
+    model: type[BaseModel],
+    choice: ClientChoice,
+    provider: str,
+) -> Tool:
+    kind: Literal["read", "change"] = "change" if issubclass(model, Change) else "read"
+    risk = model.risk if issubclass(model, Change) else Risk.READ
+    summary = inspect.cleandoc(documented.__doc__ or "")
+    schema = schema_of(model, choice)
+    seen: JsonObject = {
+        "name": name,
+        "kind": kind,
+        "summary": summary,
+        "schema": dict(schema),
+        "risk": risk.value,
+    }
+    return Tool(name, kind, summary, schema, sha256_of(seen), risk, provider)

@@ -1,0 +1,123 @@
+"""A provider's parts: settings, reads, changes, and what it offers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from tools._kit.values import NoWayBack, Preview, Progress, Receipt, Risk, Verdict
+
+
+class Config(BaseModel):
+    """Base of every provider's settings: no typos, no changes, no secrets in error text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Client(Protocol):
+    """A connection to one cluster or server."""
+
+    async def check(self) -> None:
+        """Ask the other side for a sign of life.
+
+        Raises `Unavailable` with one sentence when there is none.
+        """
+
+
+_READ = "_countersign_read"
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def read(function: F) -> F:
+    """Mark a coroutine method of a `Toolbox` as a tool that only looks.
+
+    Its docstring is what the model reads.
+    """
+    if not function.__doc__:
+        raise TypeError(
+            f"{function.__qualname__} needs a docstring: the model would have nothing to read"
+        )
+    setattr(function, _READ, True)
+    return function
+
+
+class Toolbox:
+    """A group of reads: coroutine methods marked `@read`.
+
+    The first argument after self is the client (named `cluster` or `server`); the others are typed
+    arguments, from which schema and validation are made. Returns a `Finding`.
+    """
+
+    @classmethod
+    def reads(cls) -> dict[str, Callable[..., Any]]:
+        """The marked methods by name; an unmarked one is not a tool."""
+        return {name: member for name, member in vars(cls).items() if getattr(member, _READ, False)}
+
+
+class Change(BaseModel, ABC):
+    """A change to the world: its fields are its arguments, and nothing mutates in any other way."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    risk: ClassVar[Risk]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if not cls.__doc__ or cls.__doc__ == Change.__doc__:
+            raise TypeError(
+                f"{cls.__qualname__} needs a docstring: the model would have nothing to read"
+            )
+        if getattr(cls, "risk", None) not in {Risk.WRITE, Risk.DANGER}:
+            raise TypeError(f"{cls.__qualname__} must say its risk: Risk.WRITE or Risk.DANGER")
+
+    @abstractmethod
+    def target(self) -> str:
+        """The object it works on: "shop/deployment/web"; the kit puts the client before it."""
+
+    @abstractmethod
+    async def preview(self, cluster: Any) -> Preview:
+        """Compute what it would do, deterministically, without doing it. Raises `ToolError`."""
+
+    @abstractmethod
+    async def apply(self, cluster: Any, seen: Preview) -> Receipt:
+        """Do it, once, only if the live state still has `seen.fingerprint`.
+
+        Raises `Stale` (nothing was sent), `Refused` (the other side said no; nothing happened),
+        `Unavailable` (the outcome is not known unless `nothing_sent`).
+        """
+
+    @abstractmethod
+    def verify(
+        self, cluster: Any, seen: Preview, receipt: Receipt | None
+    ) -> AsyncIterator[Progress | Verdict]:
+        """Follow the world until the change holds or clearly does not; a Verdict comes last.
+
+        `receipt` None: nobody knows whether it was applied; find out from the world.
+        """
+
+    @abstractmethod
+    def undo(self, seen: Preview) -> "Change | NoWayBack":
+        """The change that leads back to what `seen` saw."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What an opened provider gives: reads, changes, and its clients by name."""
+
+    clients: Mapping[str, Client]
+    reads: Sequence[Toolbox] = ()
+    changes: Sequence[type[Change]] = ()
+    client_argument: str = "cluster"  # how people and the model say which client: or "server"
+    default_client: str | None = None  # with several: the one meant when none is named
+
+
+class Provider(Protocol):
+    """A module or package under `tools`: its settings, its prefix, and how it opens."""
+
+    PREFIX: str
+    Config: type[Config]
+
+    def open(self, config: Any) -> AsyncIterator[Offer]:
+        """Open the clients, yield one Offer, close them."""

@@ -1,0 +1,139 @@
+"""What tools take and give: argument types, findings, previews, receipts, verdicts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+
+JsonObject = Mapping[str, JsonValue]
+
+
+class Risk(StrEnum):
+    """How much harm a tool can do: a floor, which a preview may raise and never lower."""
+
+    READ = "read"
+    WRITE = "write"
+    DANGER = "danger"
+
+    @property
+    def level(self) -> int:
+        """The risk as a number, for comparing."""
+        return ("read", "write", "danger").index(self.value)
+
+
+# Typed strings: a value that fits one of these can never be taken for a flag, a path or a URL.
+# DNS-1123 label and subdomain, as Kubernetes defines them.
+NAMESPACE = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+NAME = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
+MAYBE_NAMESPACE = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$"  # or the empty text: not given
+MAYBE_NAME = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"
+DURATION = r"^[1-9][0-9]{0,4}[smhd]$"
+Namespace = Annotated[str, StringConstraints(pattern=NAMESPACE, strip_whitespace=True)]
+Name = Annotated[str, StringConstraints(pattern=NAME, strip_whitespace=True)]
+# "90s", "15m", "6h", "7d"
+Duration = Annotated[str, StringConstraints(pattern=DURATION, strip_whitespace=True)]
+
+
+def seconds(duration: str) -> int:
+    """A `Duration` in seconds."""
+    return int(duration[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[duration[-1]]
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Text as the other side wrote it, newest last. `note` says which window and limit it has."""
+
+    lines: tuple[str, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows for people; `note` says which selection and limit were used."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Manifests:
+    """Objects as the API holds them; guard masks them by structure and shows them as YAML."""
+
+    objects: tuple[JsonObject, ...]
+    note: str = ""
+
+
+Finding = Lines | Table | Manifests
+
+
+class _Stored(BaseModel):
+    """Survives JSON: it is stored with the call and read back, perhaps by a newer version."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class ChangedPath(_Stored):
+    """One field that a change writes: `spec.replicas`, 3 → 5.
+
+    `before` is None where it did not exist.
+    """
+
+    path: str
+    before: JsonValue = None
+    after: JsonValue = None
+
+
+class Preview(_Stored):
+    """What a change would do, computed against the live state, by a dry run where there is one."""
+
+    # One imperative line without state: "Scale `deployment/web` in `shop` from 3 to 5 replicas".
+    summary: str
+    effect: str = ""  # the numbers people look for: "image 1.9.0 → 1.8.0 · 3 pods"
+    changes: tuple[ChangedPath, ...]  # every path that would change, whole
+    # Unified, of the object as the server would store it, without what controllers write.
+    diff: str
+    warnings: tuple[str, ...] = ()  # what a senior colleague would say; part of the fingerprint
+    notes: tuple[str, ...] = ()  # numbers from status, with their time; not part of the fingerprint
+    fingerprint: str  # SHA-256 hex; see ARCHITECTURE.md, "Fingerprint"
+    locked: bool = True  # False: nothing keeps the world still between this preview and the apply
+    risk: Risk | None = None  # raises the class's floor; never lowers it
+    # What `apply` and `undo` need of the world as seen.
+    before: dict[str, JsonValue] = Field(default_factory=dict)
+    way_back: str = ""  # in words: "scale back to 3"; empty: `undo` gives NoWayBack
+
+
+class Receipt(_Stored):
+    """What the other side said when the change was sent: generation, build number."""
+
+    text: str
+    facts: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A line for people while a change is being verified: "2 of 3 pods ready on 1.8.0"."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a change ended, as far as the world shows.
+
+    holds: as approved, for the settling time. did not happen: the world is as before.
+    cannot tell: the world could not be read, or somebody else changed it since.
+    failed: it happened and does not work.
+    """
+
+    outcome: Literal["holds", "did not happen", "cannot tell", "failed"]
+    reason: str
+
+
+@dataclass(frozen=True)
+class NoWayBack:
+    """Why a change cannot be undone."""
+
+    reason: str

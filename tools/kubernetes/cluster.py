@@ -1,0 +1,281 @@
+"""The client of one cluster: one way across to the official library, and errors as sentences."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import urllib3
+from kubernetes.client.exceptions import ApiException
+from pydantic import JsonValue
+
+from tools._kit import NotFound, Refused, Threads, ToolError, Unavailable
+from tools.kubernetes.connection import Connection, connect, context_name
+from tools.kubernetes.kinds import RESOURCES, Object
+from tools.kubernetes.settings import Settings
+
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+_LOG_BYTES = 1_000_000  # of one container: more would never be read
+
+
+class Conflict(Refused):
+    """Somebody wrote the object since it was read; nothing was changed."""
+
+
+class Unable(Refused):
+    """The request was understood and cannot be answered: an ordinary thing with logs."""
+
+    def __init__(self, message: str, words: str) -> None:
+        super().__init__(message)
+        self.words = words  # the server's own
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call to the API server. `what` names its object in sentences."""
+
+    what: str
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    body: JsonValue = None
+    content_type: str = "application/json"
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may leave a trace in the cluster."""
+        return self.method != "GET" and ("dryRun", "All") not in self.query
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A list as far as it was asked for."""
+
+    items: tuple[Object, ...]
+    cut: bool  # there are more
+
+
+class Cluster:
+    """One cluster. A kubeconfig that cannot be used is tried again at every call: once it is
+    mended, the tools work."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.name = context_name(settings.kubeconfig, settings.context, settings.in_cluster)
+        self.settle_seconds = settings.settle_seconds
+        self._settings = settings
+        self._threads = Threads("The cluster")
+        self._connection: Connection | None = None
+
+    async def start(self) -> None:
+        """Load the configuration, so that the cluster has its context's name from the start."""
+        try:
+            connection = await self.connected()
+        except Unavailable:
+            return  # said by every tool that needs it
+        self.name = connection.name
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._threads.close()
+        if self._connection is not None:
+            self._connection.api.close()
+
+    async def connected(self) -> Connection:
+        """The loaded configuration. Raises `Unavailable` with a sentence that says what to mend."""
+        if self._connection is None:
+            options = self._settings
+            self._connection = await self._threads.run(
+                30,  # a kubeconfig's credential helper may ask a cloud first
+                connect,
+                options.kubeconfig,
+                options.context,
+                options.in_cluster,
+            )
+        return self._connection
+
+    async def is_home(self, namespace: str) -> bool:
+        """Whether this process itself runs there."""
+        return namespace == (await self.connected()).own_namespace
+
+    async def check(self) -> None:
+        """Ask for the server's version; raises `Unavailable` when it does not answer."""
+        try:
+            await self.send(Request("its version", "GET", "/version"))
+        except Refused as error:
+            raise Unavailable(str(error), nothing_sent=True) from error
+
+    async def get(self, kind: str, namespace: str, name: str) -> Object:
+        """One object. Raises `NotFound`."""
+        resource = RESOURCES[kind]
+        what = _named(kind, namespace if resource.namespaced else "", name)
+        return await self.send(Request(what, "GET", resource.path(namespace, name)))
+
+    async def list(
+        self,
+        kind: str,
+        namespace: str | None,
+        *,
+        labels: str = "",
+        fields: str = "",
+        limit: int = 500,
+    ) -> Listing:
+        """Objects of one namespace, or of all: None. At most `limit`."""
+        query = {"limit": str(limit), "labelSelector": labels, "fieldSelector": fields}
+        given = tuple((key, value) for key, value in query.items() if value)
+        resource = RESOURCES[kind]
+        what = resource.plural + (f" in {namespace}" if namespace else "")
+        found = await self.send(Request(what, "GET", resource.path(namespace), given))
+        more = bool(found.get("metadata", {}).get("continue"))
+        return Listing(tuple(found.get("items") or ()), more)
+
+    async def patch(
+        self,
+        target: tuple[str, str, str],
+        body: JsonValue,
+        content_type: str,
+        *,
+        sub: str = "",
+        dry_run: bool = False,
+    ) -> Object:
+        """Write part of an object (kind, namespace, name), or of its sub-resource.
+
+        Raises `Conflict` when the body's resourceVersion is not the live one.
+        """
+        kind, namespace, name = target
+        options = {"fieldManager": "countersign", "fieldValidation": "Strict"}
+        query = tuple((options | ({"dryRun": "All"} if dry_run else {})).items())
+        path = RESOURCES[kind].path(namespace, name, sub)
+        what = _named(kind, namespace, name)
+        return await self.send(Request(what, "PATCH", path, query, body, content_type))
+
+    async def log(self, namespace: str, pod: str, options: Mapping[str, str]) -> str:
+        """What one container wrote. Raises `Unable` when it cannot have a log."""
+        query = {**options, "timestamps": "true", "limitBytes": str(_LOG_BYTES)}
+        path = RESOURCES["pod"].path(namespace, pod, "log")
+        request = Request(f"the log of {pod}", "GET", path, tuple(query.items()))
+        return (await self._bytes(request)).decode(errors="replace")
+
+    async def send(self, request: Request) -> Object:
+        """Call the API and read the object that it answers. Raises `ToolError`."""
+        answer = await self._bytes(request)
+        try:
+            found = json.loads(answer)
+        except ValueError as error:
+            raise self._not_an_api(request) from error
+        if not isinstance(found, dict):
+            raise self._not_an_api(request)
+        return found
+
+    async def _bytes(self, request: Request) -> bytes:
+        connection = await self.connected()
+        seconds = self._settings.timeout_seconds
+        try:
+            # The library's own timeout is the shorter one: it names what went wrong.
+            return await self._threads.run(seconds * 2 + 1, self._call, connection, request)
+        except Unavailable as error:
+            if request.changes:
+                raise
+            raise Unavailable(str(error), nothing_sent=True) from error.__cause__
+
+    def _call(self, connection: Connection, request: Request) -> bytes:
+        """The one function that runs in a thread."""
+        api, seconds = connection.api, self._settings.timeout_seconds
+        prepared = api.param_serialize(
+            request.method,
+            request.path,
+            query_params=list(request.query),
+            header_params={"Accept": "*/*", "Content-Type": request.content_type},
+            body=request.body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            response = _resent_once(api, prepared, seconds, again=request.method == "GET")
+        except (ApiException, urllib3.exceptions.HTTPError) as error:
+            raise self._unreachable(error) from error
+        status, body = response
+        if 200 <= status < 300:
+            return body
+        raise self._refusal(request, status, body)
+
+    def _unreachable(self, error: Exception) -> Unavailable:
+        """The connection failed: was anything sent?"""
+        reason = getattr(error, "reason", None) or error
+        if isinstance(reason, urllib3.exceptions.NameResolutionError):
+            said, sent = "its address cannot be resolved; check the kubeconfig's server", False
+        elif isinstance(reason, urllib3.exceptions.ConnectTimeoutError):
+            # NewConnectionError is one of these.
+            refused = isinstance(reason, urllib3.exceptions.NewConnectionError)
+            said = "it refuses connections" if refused else "it cannot be connected to in time"
+            sent = False
+        elif isinstance(reason, urllib3.exceptions.ReadTimeoutError):
+            said, sent = f"it did not answer within {self._settings.timeout_seconds:g} s", True
+        elif isinstance(error, ApiException) or isinstance(reason, urllib3.exceptions.SSLError):
+            said, sent = "its certificate is not trusted; check the kubeconfig's authority", True
+        else:
+            said, sent = "the connection broke before it answered", True
+        return Unavailable(f"Cluster {self.name} is away: {said}.", nothing_sent=not sent)
+
+    def _refusal(self, request: Request, status: int, body: bytes) -> ToolError:
+        """The server said no: whose turn is it?"""
+        said = _message(body)
+        because = f": {said}." if said else "."
+        match status:
+            case 400:
+                text = f"Cluster {self.name} refused {request.what} ({status}){because}"
+                return Unable(text, said)
+            case 404:
+                return NotFound(f"There is no {request.what} on cluster {self.name}.")
+            case 409:
+                return Conflict(f"Somebody else is changing {request.what}.")
+            case 401:
+                return Refused(
+                    f"Cluster {self.name} does not accept our credentials (401): renew them."
+                )
+            case 403:
+                return Refused(f"Cluster {self.name} does not allow this{because}")
+            case 429:  # turned away before it was looked at
+                return Unavailable(
+                    f"Cluster {self.name} is overloaded (429); try again.", nothing_sent=True
+                )
+            case _ if status >= 500:
+                return Unavailable(f"Cluster {self.name} failed with {status}{because}")
+            case _:
+                return Refused(f"Cluster {self.name} refused {request.what} ({status}){because}")
+
+    def _not_an_api(self, request: Request) -> Unavailable:
+        return Unavailable(
+            f"What answers as cluster {self.name} is no Kubernetes API: check the address.",
+            nothing_sent=not request.changes,
+        )
+
+
+def _resent_once(
+    api: Any, prepared: tuple[Any, ...], seconds: float, *, again: bool
+) -> tuple[int, bytes]:
+    """Status and body; a look is repeated once, as an idle connection may have been closed."""
+    try:
+        response = api.call_api(*prepared, _request_timeout=(min(seconds, 5), seconds))
+        return response.status, response.read() or b""
+    except (urllib3.exceptions.ProtocolError, urllib3.exceptions.MaxRetryError) as error:
+        reason = getattr(error, "reason", None) or error
+        if not again or not isinstance(reason, urllib3.exceptions.ProtocolError):
+            raise
+    return _resent_once(api, prepared, seconds, again=False)
+
+
+def _message(body: bytes) -> str:
+    """The server's own words, if they are a Status: one line, cut. Never any other body."""
+    try:
+        status = json.loads(body)
+    except ValueError:
+        return ""
+    if not isinstance(status, dict) or status.get("kind") != "Status":
+        return ""
+    words = " ".join(str(status.get("message", "")).split())
+    clean = "".join(c for c in words if c.isprintable()).rstrip(".")
+    return clean if len(clean) <= 300 else clean[:299] + "…"
+
+
+def _named(kind: str, namespace: str, name: str) -> str:
+    return f"{kind}/{name}" + (f" in {namespace}" if namespace else "")

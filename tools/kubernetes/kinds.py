@@ -1,0 +1,110 @@
+"""The kinds of objects that can be looked at, in kubectl's words."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field
+
+# The API's objects are JSON by nature; what is needed of them is read by small functions.
+Object: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Where a kind lives in the API."""
+
+    kind: str  # singular, lower-case: what people write
+    prefix: str  # "/api/v1"
+    plural: str
+    short: tuple[str, ...] = ()
+    namespaced: bool = True
+
+    def path(self, namespace: str | None, name: str = "", sub: str = "") -> str:
+        """The path of one object, its sub-resource, or of the list (of all namespaces: None)."""
+        place = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
+        parts = [self.prefix + place, self.plural, name, sub]
+        return "/".join(part for part in parts if part)
+
+
+_CORE, _APPS, _BATCH = "/api/v1", "/apis/apps/v1", "/apis/batch/v1"
+RESOURCES = {
+    resource.kind: resource
+    for resource in (
+        Resource("pod", _CORE, "pods", ("po",)),
+        Resource("deployment", _APPS, "deployments", ("deploy",)),
+        Resource("replicaset", _APPS, "replicasets", ("rs",)),
+        Resource("statefulset", _APPS, "statefulsets", ("sts",)),
+        Resource("daemonset", _APPS, "daemonsets", ("ds",)),
+        Resource("service", _CORE, "services", ("svc",)),
+        Resource("endpoints", _CORE, "endpoints", ("ep", "endpoint")),
+        Resource("event", _CORE, "events", ("ev",)),
+        Resource("node", _CORE, "nodes", ("no",), namespaced=False),
+        Resource("configmap", _CORE, "configmaps", ("cm",)),
+        Resource("secret", _CORE, "secrets"),
+        Resource("job", _BATCH, "jobs"),
+        Resource("cronjob", _BATCH, "cronjobs", ("cj",)),
+        Resource(
+            "horizontalpodautoscaler",
+            "/apis/autoscaling/v2",
+            "horizontalpodautoscalers",
+            ("hpa",),
+        ),
+        Resource("poddisruptionbudget", "/apis/policy/v1", "poddisruptionbudgets", ("pdb",)),
+        Resource("persistentvolumeclaim", _CORE, "persistentvolumeclaims", ("pvc",)),
+        Resource("persistentvolume", _CORE, "persistentvolumes", ("pv",), namespaced=False),
+        Resource("namespace", _CORE, "namespaces", ("ns",), namespaced=False),
+        Resource("ingress", "/apis/networking.k8s.io/v1", "ingresses", ("ing",)),
+        Resource("resourcequota", _CORE, "resourcequotas", ("quota",)),
+    )
+}
+_ALIASES = {
+    alias: resource.kind
+    for resource in RESOURCES.values()
+    for alias in (resource.kind, resource.plural, *resource.short)
+}
+
+
+def canonical_kind(given: object) -> object:
+    """kubectl's plurals, short names and capitals as the one name of the kind."""
+    if not isinstance(given, str):
+        return given
+    plain = given.strip().lower()
+    for group in (".apps", ".batch"):
+        plain = plain.removesuffix(group)
+    return _ALIASES.get(plain, given)
+
+
+Kind = Annotated[
+    Literal[
+        "pod",
+        "deployment",
+        "replicaset",
+        "statefulset",
+        "daemonset",
+        "service",
+        "endpoints",
+        "event",
+        "node",
+        "configmap",
+        "secret",
+        "job",
+        "cronjob",
+        "horizontalpodautoscaler",
+        "poddisruptionbudget",
+        "persistentvolumeclaim",
+        "persistentvolume",
+        "namespace",
+        "ingress",
+        "resourcequota",
+    ],
+    BeforeValidator(canonical_kind),
+    Field(description="kubectl's plurals and short names are understood too."),
+]
+LoggingKind = Annotated[
+    Literal["pod", "deployment", "statefulset", "daemonset", "replicaset", "job"],
+    BeforeValidator(canonical_kind),
+]
+DeploymentKind = Annotated[Literal["deployment"], BeforeValidator(canonical_kind)]
+ScalableKind = Annotated[
+    Literal["deployment", "statefulset", "replicaset"], BeforeValidator(canonical_kind)
+]

@@ -1,0 +1,222 @@
+"""Reading objects: what is in them, how old they are, and how two of them differ."""
+
+import copy
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import yaml
+
+from tools._kit import ChangedPath
+from tools.kubernetes.kinds import Object
+
+REVISION = "deployment.kubernetes.io/revision"
+_HASH = "pod-template-hash"
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+# What the server and controllers write: it differs without anybody having changed anything.
+_NOISE = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
+
+
+def meta(thing: Object) -> Object:
+    """The object's metadata."""
+    found: Object = thing.get("metadata") or {}
+    return found
+
+
+def name_of(thing: Object) -> str:
+    """The object's name."""
+    return str(meta(thing).get("name", ""))
+
+
+def namespace_of(thing: Object) -> str:
+    """The object's namespace, empty where it has none."""
+    return str(meta(thing).get("namespace", ""))
+
+
+def annotation(thing: Object, key: str) -> str:
+    """One annotation, or nothing."""
+    return str((meta(thing).get("annotations") or {}).get(key, ""))
+
+
+def moment(stamp: object) -> datetime | None:
+    """A time stamp of the API."""
+    if not isinstance(stamp, str) or not stamp:
+        return None
+    try:
+        found = datetime.fromisoformat(stamp)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def age(stamp: object, now: datetime) -> str:
+    """How long ago, as kubectl writes it: 45s, 12m, 5h, 9d."""
+    since = moment(stamp)
+    if since is None:
+        return "<unknown>"
+    seconds = max(0, int((now - since).total_seconds()))
+    if seconds < 120:
+        return f"{seconds}s"
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if minutes < 10:
+        rest = seconds % 60
+        return f"{minutes}m{rest}s" if rest else f"{minutes}m"
+    if hours < 3:
+        return f"{minutes}m"
+    if hours < 8:
+        rest = minutes % 60
+        return f"{hours}h{rest}m" if rest else f"{hours}h"
+    if hours < 48:
+        return f"{hours}h"
+    return f"{days}d"
+
+
+def conditions(thing: Object) -> dict[str, Object]:
+    """The status conditions by type."""
+    return {c["type"]: c for c in (thing.get("status") or {}).get("conditions") or ()}
+
+
+def controller(thing: Object) -> str:
+    """Who owns it, as kind/name, or nothing."""
+    for reference in meta(thing).get("ownerReferences") or ():
+        if reference.get("controller"):
+            return f"{str(reference.get('kind')).lower()}/{reference.get('name')}"
+    return ""
+
+
+def template_of(workload: Object) -> Object:
+    """The pod template without the label by which a controller tells its replica sets apart."""
+    template: Object = copy.deepcopy((workload.get("spec") or {}).get("template") or {})
+    (template.get("metadata", {}).get("labels") or {}).pop(_HASH, None)
+    if template.get("metadata", {}).get("creationTimestamp", 0) is None:
+        del template["metadata"]["creationTimestamp"]
+    return template
+
+
+def images_of(template: Object) -> tuple[str, ...]:
+    """The images of a pod template's containers."""
+    return tuple(
+        str(c.get("image", "")) for c in (template.get("spec") or {}).get("containers") or ()
+    )
+
+
+def version_of(image: str) -> str:
+    """What people call an image's version: its tag, or the start of its digest."""
+    rest, _, digest = image.partition("@")
+    tag = rest.rpartition("/")[2].partition(":")[2]
+    return tag or digest.removeprefix("sha256:")[:12] or image
+
+
+def selector_text(selector: Mapping[str, Any] | None) -> str:
+    """An object's selector as a query writes it."""
+    selector = selector or {}
+    parts = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
+    for expression in selector.get("matchExpressions") or ():
+        key, operator = expression["key"], expression["operator"]
+        values = ",".join(sorted(expression.get("values") or ()))
+        match operator:
+            case "Exists":
+                parts.append(key)
+            case "DoesNotExist":
+                parts.append(f"!{key}")
+            case _:
+                parts.append(f"{key} {operator.lower()} ({values})")
+    return ",".join(parts)
+
+
+def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
+    """Whether a selector with matchLabels and matchExpressions takes in these labels."""
+    if selector is None:
+        return False
+    equal = selector.get("matchLabels") or {}
+    if any(labels.get(key) != value for key, value in equal.items()):
+        return False
+    return all(_holds(expression, labels) for expression in selector.get("matchExpressions") or ())
+
+
+def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    key, values = expression["key"], expression.get("values") or ()
+    match expression["operator"]:
+        case "In":
+            return labels.get(key) in values
+        case "NotIn":
+            return labels.get(key) not in values
+        case "Exists":
+            return key in labels
+        case _:
+            return key not in labels
+
+
+def cleaned(thing: Object) -> Object:
+    """What people and git would call the object: without status and what controllers write."""
+    found = copy.deepcopy(thing)
+    found.pop("status", None)
+    metadata = found.get("metadata") or {}
+    for key in _NOISE:
+        metadata.pop(key, None)
+    annotations = metadata.get("annotations") or {}
+    for key in (REVISION, _LAST_APPLIED):
+        annotations.pop(key, None)
+    if not annotations:
+        metadata.pop("annotations", None)
+    return found
+
+
+def without_managed_fields(thing: Object) -> Object:
+    """The object as the API holds it, but for the bookkeeping of who wrote which field."""
+    return {**thing, "metadata": {k: v for k, v in meta(thing).items() if k != "managedFields"}}
+
+
+def difference(before: Object, after: Object) -> str:
+    """A unified diff of two objects as YAML. A Secret's content is never part of it."""
+    old, new = _as_yaml(before), _as_yaml(after)
+    lines = difflib.unified_diff(old, new, "now", "after", lineterm="", n=3)
+    return "\n".join(lines)
+
+
+def _as_yaml(thing: Object) -> list[str]:
+    found = cleaned(thing)
+    if str(found.get("kind")) == "Secret":
+        for part in ("data", "stringData"):
+            found[part] = dict.fromkeys(found.get(part) or {}, "(not shown)")
+    text: str = yaml.safe_dump(found, sort_keys=True, default_flow_style=False, width=1000)
+    return text.splitlines()
+
+
+def changed_paths(before: Any, after: Any, path: str = "") -> Iterator[ChangedPath]:
+    """Every field in which two JSON values differ; list items with a name are told by it."""
+    if before == after:
+        return
+    if isinstance(before, list) and isinstance(after, list):
+        before, after = _by_name(before), _by_name(after)
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        yield ChangedPath(path=path, before=before, after=after)
+        return
+    for key in dict.fromkeys([*before, *after]):
+        step = key if key.startswith("[") else f".{_quoted(key)}" if path else key
+        yield from changed_paths(before.get(key), after.get(key), path + step)
+
+
+def _by_name(items: list[Any]) -> Any:
+    names = [item.get("name") if isinstance(item, dict) else None for item in items]
+    if None in names or len(set(names)) != len(names):
+        return items
+    return {f"[{name}]": item for name, item in zip(names, items, strict=True)}
+
+
+def _quoted(key: str) -> str:
+    return json.dumps(key) if "." in key or "/" in key else key
+
+
+def told(change: ChangedPath, limit: int = 80) -> str:
+    """A changed path on one line: "image 1.9.0 → 1.8.0"."""
+    short = change.path.removeprefix("spec.template.").removeprefix("spec.")
+    if change.before is None:
+        return f"{short} added"
+    if change.after is None:
+        return f"{short} removed"
+    values = [v if isinstance(v, str) else json.dumps(v) for v in (change.before, change.after)]
+    text = f"{short} {values[0]} → {values[1]}"
+    return text if len(text) <= limit else f"{short} changed"

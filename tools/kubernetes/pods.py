@@ -1,0 +1,138 @@
+"""What is the matter with a pod, in words, from its status."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from tools.kubernetes.kinds import Object
+from tools.kubernetes.objects import conditions, meta, moment, name_of
+
+# A container in one of these does not get better by waiting a little.
+_STUCK = {
+    "CrashLoopBackOff",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+}
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a pod is not well."""
+
+    pod: str
+    container: str
+    words: str  # "exits with code 1", "image x cannot be pulled"
+    clear: bool  # waiting will not mend it
+    crashed: bool = False  # it wrote a log before
+
+
+def container_statuses(pod: Object) -> list[Object]:
+    """Of the containers, init containers first."""
+    status = pod.get("status") or {}
+    return [
+        *(status.get("initContainerStatuses") or ()),
+        *(status.get("containerStatuses") or ()),
+    ]
+
+
+def restarts(pod: Object) -> int:
+    """How often its containers were started again."""
+    return sum(int(status.get("restartCount", 0)) for status in container_statuses(pod))
+
+
+def restarts_of(pods: Iterable[Object]) -> dict[str, int]:
+    """Restarts by the pods' identity."""
+    return {str(meta(pod).get("uid")): restarts(pod) for pod in pods}
+
+
+def is_leaving(pod: Object) -> bool:
+    """Whether it is being deleted."""
+    return bool(meta(pod).get("deletionTimestamp"))
+
+
+def is_ready(pod: Object) -> bool:
+    """Whether it takes traffic."""
+    return conditions(pod).get("Ready", {}).get("status") == "True" and not is_leaving(pod)
+
+
+def pod_status(pod: Object) -> str:
+    """kubectl's STATUS column."""
+    status = pod.get("status") or {}
+    if is_leaving(pod):
+        return "Terminating"
+    found = str(status.get("reason") or status.get("phase") or "Unknown")
+    for index, container in enumerate(status.get("initContainerStatuses") or ()):
+        state = container.get("state") or {}
+        ended = state.get("terminated")
+        if ended and ended.get("exitCode") == 0:
+            continue
+        reason = (ended or {}).get("reason") or (state.get("waiting") or {}).get("reason")
+        if reason and reason != "PodInitializing":
+            return f"Init:{reason}"
+        return f"Init:{index}/{len(status['initContainerStatuses'])}"
+    for container in status.get("containerStatuses") or ():
+        state = container.get("state") or {}
+        waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
+        if waiting.get("reason"):
+            found = waiting["reason"]
+        elif ended:
+            found = ended.get("reason") or f"ExitCode:{ended.get('exitCode')}"
+    return found
+
+
+def trouble_of(pod: Object) -> Trouble | None:
+    """The first thing that is wrong, None for a well pod or one that merely starts."""
+    for status in container_statuses(pod):
+        found = _container_trouble(name_of(pod), status)
+        if found is not None:
+            return found
+    scheduled = conditions(pod).get("PodScheduled", {})
+    if scheduled.get("status") == "False":
+        words = f"cannot be scheduled: {_short(scheduled.get('message'))}"
+        return Trouble(name_of(pod), "", words, clear=False)
+    return None
+
+
+def unscheduled_since(pod: Object) -> datetime | None:
+    """Since when no node takes it."""
+    scheduled = conditions(pod).get("PodScheduled", {})
+    if scheduled.get("status") != "False":
+        return None
+    return moment(scheduled.get("lastTransitionTime")) or moment(meta(pod).get("creationTimestamp"))
+
+
+def _container_trouble(pod: str, status: Object) -> Trouble | None:
+    container, state = str(status.get("name", "")), status.get("state") or {}
+    waiting = state.get("waiting") or {}
+    reason = str(waiting.get("reason", ""))
+    ended = state.get("terminated") or (status.get("lastState") or {}).get("terminated") or {}
+    if reason in ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"):
+        words = f"image {status.get('image')} cannot be pulled"
+        return Trouble(pod, container, words, clear=reason in _STUCK)
+    crashing = reason == "CrashLoopBackOff" or (state.get("terminated") or {}).get("exitCode")
+    if ended and crashing:
+        words = exit_words(ended)
+        return Trouble(pod, container, words, clear=reason == "CrashLoopBackOff", crashed=True)
+    if reason in _STUCK:
+        words = f"{reason}: {_short(waiting.get('message'))}"
+        return Trouble(pod, container, words, clear=True)
+    if state.get("running") and not status.get("ready") and ended:
+        return Trouble(pod, container, f"was restarted: {exit_words(ended)}", False, crashed=True)
+    return None
+
+
+def exit_words(ended: Object) -> str:
+    """How a container ended."""
+    code = ended.get("exitCode")
+    if ended.get("reason") == "OOMKilled":
+        return f"was killed for using more memory than its limit (OOMKilled, exit code {code})"
+    return f"exits with code {code}"
+
+
+def _short(message: object) -> str:
+    words = " ".join(str(message or "no reason given").split())
+    return words if len(words) <= 200 else words[:199] + "…"

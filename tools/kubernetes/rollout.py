@@ -1,0 +1,228 @@
+"""The change that leads a deployment back to an earlier pod template."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, cast
+
+from pydantic import Field, JsonValue
+
+from tools._kit import (
+    Change,
+    Name,
+    Namespace,
+    NoWayBack,
+    Preview,
+    Progress,
+    Receipt,
+    Refused,
+    Risk,
+    Verdict,
+    sha256_of,
+)
+from tools.kubernetes.cluster import JSON_PATCH, Cluster
+from tools.kubernetes.kinds import DeploymentKind, Object
+from tools.kubernetes.objects import (
+    changed_paths,
+    difference,
+    images_of,
+    meta,
+    template_of,
+    told,
+    version_of,
+)
+from tools.kubernetes.revisions import Revision, revisions_of
+from tools.kubernetes.verification import Goal, follow
+from tools.kubernetes.workloads import (
+    Facts,
+    base_facts,
+    budget,
+    budgets_of,
+    fingerprint,
+    ownership_warnings,
+    previewed,
+    reading,
+    replicas_of,
+    stale,
+    write_locked,
+)
+
+_CHANGE = "k8s_rollout_undo"
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The deployment as it is now, and the revision to go back to."""
+
+    live: Object
+    current: Revision
+    goal: Revision
+    facts: Facts
+    warnings: tuple[str, ...]
+    risk: Risk | None
+
+
+class RolloutUndo(Change):
+    """Roll a deployment back to an earlier revision's pod template.
+
+    `to_revision` 0 means the newest earlier revision whose pod template differs from the live one.
+    """
+
+    risk: ClassVar[Risk] = Risk.WRITE
+    namespace: Namespace
+    kind: DeploymentKind = "deployment"
+    name: Name
+    to_revision: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+
+    def target(self) -> str:
+        """The deployment."""
+        return f"{self.namespace}/deployment/{self.name}"
+
+    async def preview(self, cluster: Cluster) -> Preview:
+        """Find the revision and ask the server what it would store."""
+        return await previewed(lambda: self._preview(cluster), self._what)
+
+    async def apply(self, cluster: Cluster, seen: Preview) -> Receipt:
+        """Write the template that was seen, with the version of a fresh read."""
+        return await write_locked(lambda: self._write(cluster, seen), self._what)
+
+    def verify(
+        self, cluster: Cluster, seen: Preview, receipt: Receipt | None
+    ) -> AsyncIterator[Progress | Verdict]:
+        """Follow the rollout until the pods of that template are ready and stay so."""
+        before, after = seen.before.get("template"), seen.before.get("to_template")
+        generation = receipt.facts.get("generation") if receipt is not None else 0
+        goal = Goal(
+            kind="deployment",
+            namespace=self.namespace,
+            name=self.name,
+            uid=str(seen.before.get("uid")),
+            asked=lambda live: sha256_of(template_of(live)) == after,
+            before=lambda live: sha256_of(template_of(live)) == before,
+            there=_there,
+            generation=generation if isinstance(generation, int) else 0,
+        )
+        return follow(cluster, goal, applied=receipt is not None)
+
+    def undo(self, seen: Preview) -> Change | NoWayBack:
+        """Roll forward to the revision that was live: its replica set keeps its number."""
+        if not seen.way_back:
+            return NoWayBack(f"{self._what} keeps no old revisions (revisionHistoryLimit is 0).")
+        revision = cast("int", seen.before["revision"])
+        return self.model_copy(update={"to_revision": revision})
+
+    @property
+    def _what(self) -> str:
+        return f"deployment/{self.name}"
+
+    async def _preview(self, cluster: Cluster) -> Preview:
+        found = await self._examine(cluster)
+        stored = await self._patch(cluster, found, dry_run=True)
+        before, after = template_of(found.live), template_of(stored)
+        changes = tuple(changed_paths(before, after, "spec.template"))
+        count, status = replicas_of(found.live), found.live.get("status") or {}
+        pods = f"{count} pod" if count == 1 else f"{count} pods"
+        keeps = found.live["spec"].get("revisionHistoryLimit", 10) != 0
+        goal, now = found.goal.number, found.current.number
+        return Preview(
+            summary=f"Roll back `{self._what}` in `{self.namespace}` to revision {goal}",
+            effect=f"{_versions(before, after) or told(changes[0])} · {pods}",
+            changes=changes,
+            diff=difference(found.live, stored),
+            warnings=found.warnings,
+            notes=(f"{int(status.get('readyReplicas') or 0)} of {pods} ready",),
+            fingerprint=fingerprint(_CHANGE, found.facts),
+            risk=found.risk,
+            before={
+                "uid": str(meta(found.live)["uid"]),
+                "revision": now,
+                "to_revision": goal,
+                "template": sha256_of(before),
+                # As the server stores it: it may fill in more than the replica set holds.
+                "to_template": sha256_of(after),
+                "facts": found.facts,
+            },
+            way_back=f"roll forward to revision {now}" if keeps else "",
+        )
+
+    async def _write(self, cluster: Cluster, seen: Preview) -> Receipt:
+        found = await reading(self._examine(cluster))
+        if fingerprint(_CHANGE, found.facts) != seen.fingerprint:
+            raise stale(seen.before.get("facts"), found.facts, self._what)
+        stored = await self._patch(cluster, found, dry_run=False)
+        goal, generation = found.goal.number, int(meta(stored).get("generation") or 0)
+        text = f"{self._what} in {self.namespace} was given the template of revision {goal}"
+        return Receipt(text=text, facts={"generation": generation, "to_revision": goal})
+
+    async def _patch(self, cluster: Cluster, found: _Seen, *, dry_run: bool) -> Object:
+        """Replace the template whole; the version makes it a conflict if anybody wrote since."""
+        body: list[JsonValue] = [
+            {
+                "op": "replace",
+                "path": "/metadata/resourceVersion",
+                "value": meta(found.live)["resourceVersion"],
+            },
+            {"op": "replace", "path": "/spec/template", "value": found.goal.template},
+        ]
+        target = ("deployment", self.namespace, self.name)
+        return await cluster.patch(target, body, JSON_PATCH, dry_run=dry_run)
+
+    async def _examine(self, cluster: Cluster) -> _Seen:
+        live = await cluster.get("deployment", self.namespace, self.name)
+        if live["spec"].get("paused"):
+            raise Refused(f"{self._what} in {self.namespace} is paused: resume its rollout first.")
+        revisions = await revisions_of(cluster, live)
+        current = next((one for one in revisions if one.current), None)
+        if current is None:
+            raise Refused(f"{self._what} is just taking up a new template: ask again in a moment.")
+        goal = self._choose(revisions, current)
+        budgets = await budgets_of(cluster, live)
+        limit = live["spec"].get("revisionHistoryLimit", 10)
+        facts: Facts = {
+            **base_facts(live),
+            "revision": current.number,
+            "to_revision": goal.number,
+            "to_template": sha256_of(goal.template),
+            "budgets": None if budgets is None else [budget(pdb) for pdb in budgets],
+            "history_limit": limit == 0,
+        }
+        warnings = ownership_warnings(live)
+        if budgets == ():
+            warnings.append("No PodDisruptionBudget.")
+        if limit == 0:
+            warnings.append("It keeps no old revisions: there is no way back from this.")
+        danger = await cluster.is_home(self.namespace)
+        return _Seen(live, current, goal, facts, tuple(warnings), Risk.DANGER if danger else None)
+
+    def _choose(self, revisions: Sequence[Revision], current: Revision) -> Revision:
+        """The revision that is meant. Raises `Refused`."""
+        others = [one for one in revisions if not one.current]
+        kept = ", ".join(str(one.number) for one in others) or "none"
+        if self.to_revision == 0:
+            if not others:
+                raise Refused(
+                    f"{self._what} in {self.namespace} has no earlier revision whose pod template"
+                    " differs from the live one."
+                )
+            return others[0]
+        if self.to_revision == current.number:
+            raise Refused(
+                f"{self._what} in {self.namespace} already runs revision {current.number}."
+            )
+        for one in others:
+            if one.number == self.to_revision:
+                return one
+        raise Refused(
+            f"{self._what} in {self.namespace} does not keep revision {self.to_revision};"
+            f" kept besides the live one: {kept}."
+        )
+
+
+def _versions(before: Object, after: Object) -> str:
+    """What happens to the images, if anything."""
+    old, new = images_of(before), images_of(after)
+    pairs = [(a, b) for a, b in zip(old, new, strict=False) if a != b]
+    return ", ".join(f"image {version_of(a)} → {version_of(b)}" for a, b in pairs)
+
+
+def _there(live: Object) -> str:
+    return "it runs " + (", ".join(images_of(template_of(live))) or "no image")

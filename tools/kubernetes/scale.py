@@ -1,0 +1,206 @@
+"""The change that sets how many replicas a workload runs."""
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, cast
+
+from pydantic import Field
+
+from tools._kit import (
+    Change,
+    ChangedPath,
+    Name,
+    Namespace,
+    NoWayBack,
+    Preview,
+    Progress,
+    Receipt,
+    Refused,
+    Risk,
+    Verdict,
+)
+from tools.kubernetes.cluster import MERGE_PATCH, Cluster
+from tools.kubernetes.kinds import Object, ScalableKind
+from tools.kubernetes.objects import difference, meta, name_of
+from tools.kubernetes.verification import Goal, follow
+from tools.kubernetes.workloads import (
+    Facts,
+    autoscalers_of,
+    base_facts,
+    bounds,
+    budget,
+    budgets_of,
+    fingerprint,
+    ownership_warnings,
+    previewed,
+    reading,
+    replicas_of,
+    services_of,
+    stale,
+    write_locked,
+)
+
+_CHANGE = "k8s_scale"
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The workload as it is now, with what bears on scaling it."""
+
+    live: Object
+    facts: Facts
+    warnings: tuple[str, ...]
+    risk: Risk | None
+
+
+class Scale(Change):
+    """Set how many replicas a deployment, statefulset or replicaset runs."""
+
+    risk: ClassVar[Risk] = Risk.WRITE
+    namespace: Namespace
+    kind: ScalableKind = "deployment"
+    name: Name
+    replicas: Annotated[int, Field(ge=0, le=1000)]
+
+    def target(self) -> str:
+        """The workload."""
+        return f"{self.namespace}/{self.kind}/{self.name}"
+
+    async def preview(self, cluster: Cluster) -> Preview:
+        """Ask the server what it would store. Refuses when there is nothing to change."""
+        return await previewed(lambda: self._preview(cluster), self._what)
+
+    async def apply(self, cluster: Cluster, seen: Preview) -> Receipt:
+        """Write the number with the version of a fresh read that still is what was seen."""
+        return await write_locked(lambda: self._write(cluster, seen), self._what)
+
+    def verify(
+        self, cluster: Cluster, seen: Preview, receipt: Receipt | None
+    ) -> AsyncIterator[Progress | Verdict]:
+        """Follow the pods until as many as asked are ready and stay so."""
+        before = seen.before.get("replicas")
+        goal = Goal(
+            kind=self.kind,
+            namespace=self.namespace,
+            name=self.name,
+            uid=str(seen.before.get("uid")),
+            asked=lambda live: replicas_of(live) == self.replicas,
+            before=lambda live: replicas_of(live) == before,
+            there=lambda live: f"replicas are {replicas_of(live)}, asked for were {self.replicas}",
+        )
+        return follow(cluster, goal, applied=receipt is not None)
+
+    def undo(self, seen: Preview) -> Change | NoWayBack:
+        """Scale back to the number that was seen."""
+        before = cast("int", seen.before["replicas"])
+        return self.model_copy(update={"replicas": before})
+
+    @property
+    def _what(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+    async def _preview(self, cluster: Cluster) -> Preview:
+        found = await self._examine(cluster)
+        now = replicas_of(found.live)
+        if now == self.replicas:
+            raise Refused(f"{self._what} in {self.namespace} already has {now} replicas.")
+        stored = await self._patch(cluster, found.live, dry_run=True)
+        after = copy.deepcopy(found.live)
+        after["spec"]["replicas"] = stored["spec"].get("replicas", 0)
+        place, wanted = self.namespace, self.replicas
+        ready = int((found.live.get("status") or {}).get("readyReplicas") or 0)
+        return Preview(
+            summary=f"Scale `{self._what}` in `{place}` from {now} to {wanted} replicas",
+            effect=f"replicas {now} → {self.replicas}",
+            changes=(ChangedPath(path="spec.replicas", before=now, after=self.replicas),),
+            diff=difference(found.live, after),
+            warnings=found.warnings,
+            notes=(f"{ready} of {now} pods ready",),
+            fingerprint=fingerprint(_CHANGE, found.facts),
+            risk=found.risk,
+            before={
+                "uid": str(meta(found.live)["uid"]),
+                "replicas": now,
+                "facts": found.facts,
+            },
+            way_back=f"scale back to {now}",
+        )
+
+    async def _write(self, cluster: Cluster, seen: Preview) -> Receipt:
+        found = await reading(self._examine(cluster))
+        if fingerprint(_CHANGE, found.facts) != seen.fingerprint:
+            raise stale(seen.before.get("facts"), found.facts, self._what)
+        stored = await self._patch(cluster, found.live, dry_run=False)
+        version = str(meta(stored).get("resourceVersion", ""))
+        text = f"{self._what} in {self.namespace} was set to {self.replicas} replicas"
+        return Receipt(text=text, facts={"resource_version": version, "replicas": self.replicas})
+
+    async def _patch(self, cluster: Cluster, live: Object, *, dry_run: bool) -> Object:
+        """The scale sub-resource has the version of its workload: the lock of what was read."""
+        return await cluster.patch(
+            (self.kind, self.namespace, self.name),
+            {
+                "metadata": {"resourceVersion": meta(live)["resourceVersion"]},
+                "spec": {"replicas": self.replicas},
+            },
+            MERGE_PATCH,
+            sub="scale",
+            dry_run=dry_run,
+        )
+
+    async def _examine(self, cluster: Cluster) -> _Seen:
+        live = await cluster.get(self.kind, self.namespace, self.name)
+        autoscalers, budgets, services = await asyncio.gather(
+            autoscalers_of(cluster, live),
+            budgets_of(cluster, live),
+            # Only when nothing would be left does it matter who sends traffic.
+            services_of(cluster, live) if self.replicas == 0 else _none(),
+        )
+        facts: Facts = {
+            **base_facts(live),
+            "autoscalers": None if autoscalers is None else [bounds(hpa) for hpa in autoscalers],
+            "budgets": None if budgets is None else [budget(pdb) for pdb in budgets],
+            "services": None if services is None else [name_of(service) for service in services],
+        }
+        warnings = [
+            *ownership_warnings(live),
+            *_autoscaler_warnings(autoscalers),
+            *(self._budget_warnings(budgets) if self.replicas < replicas_of(live) else ()),
+            *_traffic_warnings(services),
+        ]
+        has_traffic = services is None or bool(services)
+        danger = has_traffic or await cluster.is_home(self.namespace)
+        return _Seen(live, facts, tuple(warnings), Risk.DANGER if danger else None)
+
+    def _budget_warnings(self, budgets: tuple[Object, ...] | None) -> Iterator[str]:
+        for pdb in budgets or ():
+            least = pdb["spec"].get("minAvailable")
+            if isinstance(least, int) and self.replicas <= least:
+                yield (
+                    f"PodDisruptionBudget {name_of(pdb)} asks for {least} available: with"
+                    f" {self.replicas} replicas no pod can be evicted and no node drained."
+                )
+
+
+def _autoscaler_warnings(autoscalers: tuple[Object, ...] | None) -> Iterator[str]:
+    if autoscalers is None:
+        yield "Not allowed to see whether an autoscaler sets this number."
+    for hpa in autoscalers or ():
+        low, high = hpa["spec"].get("minReplicas", 1), hpa["spec"].get("maxReplicas")
+        yield (
+            f"HorizontalPodAutoscaler {name_of(hpa)} keeps it between {low} and {high}"
+            " replicas and will set the number again."
+        )
+
+
+def _traffic_warnings(services: tuple[Object, ...] | None) -> Iterator[str]:
+    if services is None:
+        yield "Not allowed to see whether a Service sends it traffic."
+    for service in services or ():
+        yield f"Service {name_of(service)} sends it traffic: with 0 replicas nothing answers."
+
+
+async def _none() -> tuple[Object, ...]:
+    return ()

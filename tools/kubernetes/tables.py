@@ -1,0 +1,242 @@
+"""Lists in kubectl's columns."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from tools._kit import Table
+from tools.kubernetes.kinds import Object
+from tools.kubernetes.objects import (
+    age,
+    conditions,
+    images_of,
+    meta,
+    name_of,
+    namespace_of,
+    template_of,
+)
+from tools.kubernetes.pods import container_statuses, pod_status, restarts
+from tools.kubernetes.workloads import replicas_of
+
+Row = tuple[str, ...]
+Column = Callable[[Object, datetime], Row]
+
+
+def table(
+    kind: str, items: Sequence[Object], now: datetime, *, namespaces: bool, note: str
+) -> Table:
+    """Objects of one kind as rows; events newest last, everything else as the server sorts it."""
+    titles, row = _COLUMNS.get(kind, ((), lambda _thing, _now: ()))
+    first = ("NAMESPACE",) if namespaces else ()
+    if kind == "event":
+        items = sorted(items, key=_seen)
+        rows = [(*([namespace_of(one)] if first else []), *row(one, now)) for one in items]
+        return Table((*first, *titles), tuple(rows), note)
+    return Table(
+        (*first, "NAME", *titles, "AGE"),
+        tuple(
+            (
+                *([namespace_of(one)] if first else []),
+                name_of(one),
+                *row(one, now),
+                age(meta(one).get("creationTimestamp"), now),
+            )
+            for one in items
+        ),
+        note,
+    )
+
+
+def _pod(pod: Object, now: datetime) -> Row:
+    main = (pod.get("status") or {}).get("containerStatuses") or ()
+    wanted = len((pod.get("spec") or {}).get("containers") or ())
+    ready = sum(bool(status.get("ready")) for status in main)
+    ended = [
+        ((status.get("lastState") or {}).get("terminated") or {}).get("finishedAt")
+        for status in container_statuses(pod)
+    ]
+    last = max((stamp for stamp in ended if stamp), default=None)
+    count = str(restarts(pod)) + (f" ({age(last, now)} ago)" if last and restarts(pod) else "")
+    node = str((pod.get("spec") or {}).get("nodeName") or "<none>")
+    return f"{ready}/{wanted}", pod_status(pod), count, node
+
+
+def _deployment(one: Object, _now: datetime) -> Row:
+    status = one.get("status") or {}
+    return (
+        f"{status.get('readyReplicas') or 0}/{replicas_of(one)}",
+        str(status.get("updatedReplicas") or 0),
+        str(status.get("availableReplicas") or 0),
+        ",".join(images_of(template_of(one))),
+    )
+
+
+def _replicaset(one: Object, _now: datetime) -> Row:
+    status = one.get("status") or {}
+    return (
+        str(replicas_of(one)),
+        str(status.get("replicas") or 0),
+        str(status.get("readyReplicas") or 0),
+        ",".join(images_of(template_of(one))),
+    )
+
+
+def _statefulset(one: Object, _now: datetime) -> Row:
+    ready = (one.get("status") or {}).get("readyReplicas") or 0
+    return f"{ready}/{replicas_of(one)}", ",".join(images_of(template_of(one)))
+
+
+def _daemonset(one: Object, _now: datetime) -> Row:
+    status = one.get("status") or {}
+    keys = ("desiredNumberScheduled", "currentNumberScheduled", "numberReady", "numberAvailable")
+    return (
+        *(str(status.get(key) or 0) for key in keys),
+        ",".join(images_of(template_of(one))),
+    )
+
+
+def _service(one: Object, _now: datetime) -> Row:
+    spec = one.get("spec") or {}
+    ports = ",".join(f"{p.get('port')}/{p.get('protocol', 'TCP')}" for p in spec.get("ports") or ())
+    selector = ",".join(f"{k}={v}" for k, v in (spec.get("selector") or {}).items())
+    kind, address = str(spec.get("type", "ClusterIP")), str(spec.get("clusterIP") or "<none>")
+    return kind, address, ports or "<none>", selector or "<none>"
+
+
+def _endpoints(one: Object, _now: datetime) -> Row:
+    found = [
+        f"{address.get('ip')}:{port.get('port')}"
+        for subset in one.get("subsets") or ()
+        for address in subset.get("addresses") or ()
+        for port in subset.get("ports") or ({"port": ""},)
+    ]
+    more = f" + {len(found) - 5} more" if len(found) > 5 else ""
+    return ((",".join(found[:5]) + more) or "<none>",)
+
+
+def _event(one: Object, now: datetime) -> Row:
+    involved = one.get("involvedObject") or {}
+    count = int((one.get("series") or {}).get("count") or one.get("count") or 1)
+    times = f" ({count} times)" if count > 1 else ""
+    return (
+        age(_seen(one), now),
+        str(one.get("type", "")),
+        str(one.get("reason", "")),
+        f"{str(involved.get('kind', '')).lower()}/{involved.get('name', '')}",
+        str(one.get("message", "")).strip() + times,
+    )
+
+
+def _seen(event: Object) -> str:
+    """When it last happened."""
+    series = (event.get("series") or {}).get("lastObservedTime")
+    last = series or event.get("lastTimestamp") or event.get("eventTime")
+    return str(last or meta(event).get("creationTimestamp") or "")
+
+
+def _node(one: Object, _now: datetime) -> Row:
+    ready = conditions(one).get("Ready", {}).get("status")
+    words = "Ready" if ready == "True" else "NotReady"
+    if (one.get("spec") or {}).get("unschedulable"):
+        words += ",SchedulingDisabled"
+    labels = meta(one).get("labels") or {}
+    prefix = "node-role.kubernetes.io/"
+    roles = ",".join(sorted(k.removeprefix(prefix) for k in labels if k.startswith(prefix)))
+    info = (one.get("status") or {}).get("nodeInfo") or {}
+    return words, roles or "<none>", str(info.get("kubeletVersion", ""))
+
+
+def _data(one: Object, _now: datetime) -> Row:
+    return (str(len(one.get("data") or {}) + len(one.get("binaryData") or {})),)
+
+
+def _secret(one: Object, _now: datetime) -> Row:
+    return str(one.get("type", "Opaque")), str(len(one.get("data") or {}))
+
+
+def _job(one: Object, _now: datetime) -> Row:
+    status, spec = one.get("status") or {}, one.get("spec") or {}
+    done = [kind for kind in ("Complete", "Failed") if _is_true(one, kind)]
+    state = done[0] if done else "Running" if status.get("active") else "Waiting"
+    return state, f"{status.get('succeeded') or 0}/{spec.get('completions') or 1}"
+
+
+def _cronjob(one: Object, now: datetime) -> Row:
+    spec, status = one.get("spec") or {}, one.get("status") or {}
+    last = status.get("lastScheduleTime")
+    return (
+        str(spec.get("schedule", "")),
+        str(bool(spec.get("suspend"))),
+        str(len(status.get("active") or ())),
+        age(last, now) if last else "<none>",
+    )
+
+
+def _hpa(one: Object, _now: datetime) -> Row:
+    spec, status = one.get("spec") or {}, one.get("status") or {}
+    target = spec.get("scaleTargetRef") or {}
+    return (
+        f"{target.get('kind')}/{target.get('name')}",
+        str(spec.get("minReplicas", 1)),
+        str(spec.get("maxReplicas")),
+        str(status.get("currentReplicas") or 0),
+    )
+
+
+def _pdb(one: Object, _now: datetime) -> Row:
+    spec, status = one.get("spec") or {}, one.get("status") or {}
+    return (
+        str(spec.get("minAvailable", "N/A")),
+        str(spec.get("maxUnavailable", "N/A")),
+        str(status.get("disruptionsAllowed") or 0),
+    )
+
+
+def _volume(one: Object, _now: datetime) -> Row:
+    status, spec = one.get("status") or {}, one.get("spec") or {}
+    size = (status.get("capacity") or spec.get("capacity") or {}).get("storage", "")
+    modes = ",".join(spec.get("accessModes") or ())
+    return str(status.get("phase", "")), str(size), modes, str(spec.get("storageClassName") or "")
+
+
+def _namespace(one: Object, _now: datetime) -> Row:
+    return (str((one.get("status") or {}).get("phase", "")),)
+
+
+def _ingress(one: Object, _now: datetime) -> Row:
+    rules = (one.get("spec") or {}).get("rules") or ()
+    return (",".join(str(rule.get("host", "*")) for rule in rules) or "*",)
+
+
+def _quota(one: Object, _now: datetime) -> Row:
+    status = one.get("status") or {}
+    used = status.get("used") or {}
+    hard = status.get("hard") or (one.get("spec") or {}).get("hard") or {}
+    return (", ".join(f"{key}: {used.get(key, '?')}/{value}" for key, value in hard.items()),)
+
+
+def _is_true(one: Object, condition: str) -> bool:
+    return bool(conditions(one).get(condition, {}).get("status") == "True")
+
+
+_COLUMNS: dict[str, tuple[Row, Column]] = {
+    "pod": (("READY", "STATUS", "RESTARTS", "NODE"), _pod),
+    "deployment": (("READY", "UP-TO-DATE", "AVAILABLE", "IMAGES"), _deployment),
+    "replicaset": (("DESIRED", "CURRENT", "READY", "IMAGES"), _replicaset),
+    "statefulset": (("READY", "IMAGES"), _statefulset),
+    "daemonset": (("DESIRED", "CURRENT", "READY", "AVAILABLE", "IMAGES"), _daemonset),
+    "service": (("TYPE", "CLUSTER-IP", "PORTS", "SELECTOR"), _service),
+    "endpoints": (("ENDPOINTS",), _endpoints),
+    "event": (("LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"), _event),
+    "node": (("STATUS", "ROLES", "VERSION"), _node),
+    "configmap": (("DATA",), _data),
+    "secret": (("TYPE", "DATA"), _secret),
+    "job": (("STATUS", "COMPLETIONS"), _job),
+    "cronjob": (("SCHEDULE", "SUSPEND", "ACTIVE", "LAST SCHEDULE"), _cronjob),
+    "horizontalpodautoscaler": (("REFERENCE", "MINPODS", "MAXPODS", "REPLICAS"), _hpa),
+    "poddisruptionbudget": (("MIN AVAILABLE", "MAX UNAVAILABLE", "ALLOWED DISRUPTIONS"), _pdb),
+    "persistentvolumeclaim": (("STATUS", "CAPACITY", "ACCESS MODES", "STORAGECLASS"), _volume),
+    "persistentvolume": (("STATUS", "CAPACITY", "ACCESS MODES", "STORAGECLASS"), _volume),
+    "namespace": (("STATUS",), _namespace),
+    "ingress": (("HOSTS",), _ingress),
+    "resourcequota": (("USED/HARD",), _quota),
+}

@@ -1,0 +1,292 @@
+"""Following a workload until a change holds, or until it is clear that it does not."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from tools._kit import NotFound, Progress, Refused, Unavailable, Verdict, sha256_of
+from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.kinds import Object
+from tools.kubernetes.objects import (
+    conditions,
+    images_of,
+    meta,
+    moment,
+    namespace_of,
+    selector_text,
+    template_of,
+    version_of,
+)
+from tools.kubernetes.pods import (
+    Trouble,
+    is_leaving,
+    is_ready,
+    restarts_of,
+    trouble_of,
+    unscheduled_since,
+)
+from tools.kubernetes.workloads import replicas_of
+
+_LONGEST = 300.0  # seconds, where the workload itself sets no shorter deadline
+_SECOND_LOOK = 1.0  # seconds in which a request that was cut off may still arrive
+_HASH = "pod-template-hash"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What the world should look like, and what it looked like before."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    asked: Callable[[Object], bool]  # is it as asked?
+    before: Callable[[Object], bool]  # is it as it was?
+    there: Callable[[Object], str]  # what is there instead: "replicas are 4"
+    generation: int = 0  # of the write; 0: not known
+
+    @property
+    def what(self) -> str:
+        """The object, for sentences."""
+        return f"{self.kind}/{self.name}"
+
+
+async def follow(
+    cluster: Cluster, goal: Goal, *, applied: bool
+) -> AsyncIterator[Progress | Verdict]:
+    """Tell how it goes; the verdict comes last.
+
+    `applied` False: nobody knows whether the change was sent; find out first.
+    """
+    watch = Watch(cluster, goal, applied=applied)
+    said, pause = "", 0.1
+    while True:
+        outcome = await watch.look()
+        if isinstance(outcome, Verdict):
+            yield outcome
+            return
+        if outcome.text != said:
+            said = outcome.text
+            yield outcome
+        await asyncio.sleep(min(pause, watch.left_to_settle()))
+        pause = min(1.0, pause * 1.4)
+
+
+class Watch:
+    """What was seen so far of one change."""
+
+    def __init__(self, cluster: Cluster, goal: Goal, *, applied: bool) -> None:
+        self._cluster = cluster
+        self._goal = goal
+        self._applied = applied
+        self._time = asyncio.get_running_loop().time
+        self._begun = self._time()
+        self._limit = _LONGEST
+        self._stale_condition: datetime | str | None = "unseen"
+        self._first: dict[str, int] | None = None  # restarts by pod at the first look
+        self._settled: dict[str, int] = {}  # restarts by pod when all were ready
+        self._settled_at: float | None = None
+        self._pending: dict[str, float] = {}  # since when a pod has no node
+        self._hash: tuple[str, str] = ("", "")  # of a template, its pods' label
+
+    def left_to_settle(self) -> float:
+        """Seconds until the next look can be the last one; a second or more when none is near."""
+        if self._settled_at is None:
+            return 1.0
+        return max(0.01, self._settled_at + self._cluster.settle_seconds - self._time())
+
+    async def look(self) -> Progress | Verdict:
+        """Look once."""
+        goal = self._goal
+        try:
+            live = await self._cluster.get(goal.kind, goal.namespace, goal.name)
+            found = self._as_asked(live)
+            if found is not None:
+                return found
+            return await self._judge(live)
+        except Unavailable as error:
+            if self._late():
+                return Verdict("cannot tell", f"The world could not be read: {error}")
+            return Progress(f"Cannot look right now, trying again: {error}")
+        except NotFound:
+            return Verdict("cannot tell", f"{goal.what} is gone: somebody deleted it.")
+        except Refused as error:
+            return Verdict("cannot tell", f"The world could not be read: {error}")
+
+    def _as_asked(self, live: Object) -> Progress | Verdict | None:
+        """None when the world is as asked, whoever made it so."""
+        goal = self._goal
+        if str(meta(live).get("uid")) != goal.uid:
+            return Verdict(
+                "cannot tell", f"{goal.what} was deleted and made anew by somebody else."
+            )
+        if goal.asked(live):
+            self._applied = True
+            return None
+        if self._applied:
+            words = f"Somebody changed {goal.what} meanwhile: {goal.there(live)}."
+            return Verdict("cannot tell", words)
+        if not goal.before(live):
+            words = f"{goal.what} is neither as before nor as asked: {goal.there(live)}."
+            return Verdict("cannot tell", words)
+        if self._time() - self._begun < _SECOND_LOOK:
+            return Progress("Looking whether it happened")
+        return Verdict("did not happen", f"{goal.what} is as before: {goal.there(live)}.")
+
+    async def _judge(self, live: Object) -> Progress | Verdict:
+        """As asked: is it there yet, does it hold, or will it never?"""
+        selector = selector_text(live["spec"].get("selector"))
+        listing = await self._cluster.list("pod", namespace_of(live), labels=selector)
+        pods = [pod for pod in listing.items if not is_leaving(pod)]
+        self._limit = min(_LONGEST, live["spec"].get("progressDeadlineSeconds") or _LONGEST)
+        if self._stale_condition == "unseen":
+            # A deadline missed before this change says nothing about it.
+            self._stale_condition = _missed_deadline(live)
+        if self._arrived(live):
+            return self.settle(live, pods)
+        self._settled_at = None
+        current = await self._current(live, pods)
+        troubles = [trouble for pod in current if (trouble := trouble_of(pod)) is not None]
+        failure = self._failure(live, current, troubles)
+        if failure is not None:
+            return await self._failed(failure, troubles)
+        ready = sum(map(is_ready, current))
+        text = f"{ready} of {_pods(replicas_of(live))} ready{_on(live)}"
+        if troubles:
+            text += f"; {troubles[0].pod} {troubles[0].words}"
+        return Progress(text)
+
+    def _arrived(self, live: Object) -> bool:
+        """Observed, and updated = available = desired with none of the old left."""
+        status, wanted = live.get("status") or {}, replicas_of(live)
+        generation = max(self._goal.generation, int(meta(live).get("generation") or 0))
+        if int(status.get("observedGeneration") or 0) < generation:
+            return False
+        counts = [status.get("replicas"), status.get("availableReplicas")]
+        if self._goal.kind != "replicaset":  # has no template of its own to update to
+            counts.append(status.get("updatedReplicas"))
+        return all(int(count or 0) == wanted for count in counts)
+
+    def settle(self, live: Object, pods: Sequence[Object]) -> Progress | Verdict:
+        """All is ready: has it been so, without a restart, for long enough?"""
+        now, restarts, seconds = self._time(), restarts_of(pods), self._cluster.settle_seconds
+        again = any(count > self._settled.get(uid, 0) for uid, count in restarts.items())
+        if self._settled_at is None or again:
+            if again and self._settled_at is not None and self._late():
+                return Verdict("failed", f"The containers of {self._goal.what} keep restarting.")
+            self._settled_at, self._settled = now, restarts
+        wanted = replicas_of(live)
+        state = f"{wanted} of {_pods(wanted)} ready{_on(live)}" if wanted else "All pods are gone"
+        if now - self._settled_at >= seconds:
+            held = f", no restarts for {seconds:g} s" if wanted and seconds else ""
+            return Verdict("holds", f"{state}{held}.")
+        return Progress(f"{state}; watching for restarts for {seconds:g} s")
+
+    async def _current(self, live: Object, pods: Sequence[Object]) -> list[Object]:
+        """Those pods that run the template of now."""
+        status = live.get("status") or {}
+        if self._goal.kind == "statefulset" and status.get("updateRevision"):
+            label, value = "controller-revision-hash", str(status["updateRevision"])
+        elif self._goal.kind == "deployment":
+            label, value = _HASH, await self._template_hash(live)
+        else:
+            return list(pods)
+        return [pod for pod in pods if (meta(pod).get("labels") or {}).get(label) == value]
+
+    async def _template_hash(self, live: Object) -> str:
+        """The label of the replica set that holds the template of now; empty: none yet."""
+        template = sha256_of(template_of(live))
+        if self._hash[0] != template:
+            selector = selector_text(live["spec"].get("selector"))
+            sets = await self._cluster.list("replicaset", namespace_of(live), labels=selector)
+            for one in sets.items:
+                if sha256_of(template_of(one)) == template:
+                    self._hash = (template, str((meta(one).get("labels") or {}).get(_HASH)))
+        return self._hash[1] if self._hash[0] == template else ""
+
+    def _failure(
+        self, live: Object, pods: Sequence[Object], troubles: Sequence[Trouble]
+    ) -> str | None:
+        """Why it will not come right, as soon as that is clear."""
+        restarts = restarts_of(pods)
+        first = self._first = restarts if self._first is None else self._first
+        for trouble in troubles:
+            if trouble.clear:
+                return f"{trouble.pod} {trouble.words}"
+        crashed = next((trouble for trouble in troubles if trouble.crashed), None)
+        if crashed and any(n - first.get(uid, 0) >= 2 for uid, n in restarts.items()):
+            return f"{crashed.pod} {crashed.words}"
+        if (unplaced := self._unplaced(pods)) is not None:
+            return f"{unplaced.pod} {unplaced.words}"
+        return self._missed(live, pods, troubles)
+
+    def _unplaced(self, pods: Sequence[Object]) -> Trouble | None:
+        """A pod that no node has taken for so long that no new node will come for it either."""
+        patience = 3 * self._cluster.settle_seconds
+        for pod in pods:
+            uid = str(meta(pod).get("uid"))
+            if unscheduled_since(pod) is None:
+                self._pending.pop(uid, None)
+            elif self._time() - self._pending.setdefault(uid, self._time()) >= patience:
+                return trouble_of(pod)
+        return None
+
+    def _missed(
+        self, live: Object, pods: Sequence[Object], troubles: Sequence[Trouble]
+    ) -> str | None:
+        """Its own deadline, ours, or pods that may not even be made."""
+        status, wanted = live.get("status") or {}, replicas_of(live)
+        because = f": {troubles[0].pod} {troubles[0].words}" if troubles else ""
+        observed = int(status.get("observedGeneration") or 0) >= self._goal.generation
+        refused = conditions(live).get("ReplicaFailure", {})
+        if observed and refused.get("status") == "True":
+            return f"Pods cannot be made: {' '.join(str(refused.get('message')).split())[:200]}"
+        missed = _missed_deadline(live)
+        if observed and missed is not None and missed != self._stale_condition:
+            return f"{self._goal.what} exceeded its progress deadline{because}"
+        if self._late():
+            ready = sum(map(is_ready, pods))
+            return f"Only {ready} of {_pods(wanted)} ready after {self._limit:.0f} s{because}"
+        return None
+
+    async def _failed(self, reason: str, troubles: Sequence[Trouble]) -> Verdict:
+        """The verdict, with the last line that a crashed container wrote."""
+        for trouble in troubles:
+            if trouble.crashed and trouble.pod in reason:
+                if line := await self._last_line(trouble):
+                    reason = f"{reason}; its last log line: {line}"
+                break
+        return Verdict("failed", reason.rstrip(".") + ".")
+
+    async def _last_line(self, trouble: Trouble) -> str:
+        for previous in ("true", "false"):
+            options = {"container": trouble.container, "tailLines": "1", "previous": previous}
+            try:
+                log = await self._cluster.log(self._goal.namespace, trouble.pod, options)
+            except (Refused, Unavailable):
+                continue
+            if lines := log.splitlines():
+                line = lines[-1].partition(" ")[2].strip()  # after its time stamp
+                return line if len(line) <= 200 else line[:199] + "…"
+        return ""
+
+    def _late(self) -> bool:
+        return self._time() - self._begun >= self._limit
+
+
+def _missed_deadline(live: Object) -> datetime | None:
+    """When the controller said that the workload's progress deadline has passed."""
+    progressing = conditions(live).get("Progressing", {})
+    if progressing.get("reason") != "ProgressDeadlineExceeded":
+        return None
+    return moment(progressing.get("lastUpdateTime") or progressing.get("lastTransitionTime"))
+
+
+def _pods(count: int) -> str:
+    return f"{count} pod" if count == 1 else f"{count} pods"
+
+
+def _on(live: Object) -> str:
+    images = images_of(template_of(live))
+    return f" on {version_of(images[0])}" if images else ""

@@ -1,0 +1,195 @@
+"""What a change of a workload depends on: the object, its surroundings, and their fingerprint."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+from pydantic import JsonValue
+
+from tools._kit import NotFound, Preview, Receipt, Refused, Stale, Unavailable, sha256_of
+from tools.kubernetes.cluster import Cluster, Conflict, Listing
+from tools.kubernetes.kinds import Object
+from tools.kubernetes.objects import (
+    annotation,
+    controller,
+    meta,
+    name_of,
+    namespace_of,
+    selects,
+    template_of,
+)
+
+Facts = dict[str, JsonValue]  # all that a fingerprint is made of, by name
+T = TypeVar("T")
+
+# How each fact is called when it is another than it was.
+_NOUNS = {
+    "replicas": "replicas are",
+    "revision": "the revision is",
+    "to_revision": "the revision to go back to is",
+    "owner": "its owner is",
+    "manager": "its manager is",
+}
+_CHANGED = {
+    "uid": "it was deleted and made anew",
+    "template": "its pod template changed",
+    "to_template": "the template to go back to changed",
+    "autoscalers": "its autoscaler changed",
+    "budgets": "its PodDisruptionBudget changed",
+    "services": "the Services that send it traffic changed",
+    "history_limit": "how many old revisions it keeps changed",
+}
+
+
+async def autoscalers_of(cluster: Cluster, workload: Object) -> tuple[Object, ...] | None:
+    """The HorizontalPodAutoscalers that set its replicas; None: not allowed to see them."""
+    target = (str(workload["kind"]), name_of(workload))
+    listing = cluster.list("horizontalpodautoscaler", namespace_of(workload))
+    return _only(await _allowed(listing), lambda hpa: _scaled_by(hpa) == target)
+
+
+async def budgets_of(cluster: Cluster, workload: Object) -> tuple[Object, ...] | None:
+    """The PodDisruptionBudgets that cover its pods; None: not allowed to see them."""
+    labels = labels_of(workload)
+    listing = cluster.list("poddisruptionbudget", namespace_of(workload))
+    return _only(await _allowed(listing), lambda pdb: selects(pdb["spec"].get("selector"), labels))
+
+
+async def services_of(cluster: Cluster, workload: Object) -> tuple[Object, ...] | None:
+    """The Services that send its pods traffic; None: not allowed to see them."""
+    labels = labels_of(workload)
+    listing = cluster.list("service", namespace_of(workload))
+    return _only(await _allowed(listing), lambda service: _sends_to(service, labels))
+
+
+def labels_of(workload: Object) -> dict[str, str]:
+    """The labels of its pods."""
+    return dict((workload["spec"]["template"].get("metadata") or {}).get("labels") or {})
+
+
+def base_facts(workload: Object) -> Facts:
+    """What every change of a workload depends on."""
+    return {
+        "uid": str(meta(workload)["uid"]),
+        "replicas": replicas_of(workload),
+        "template": sha256_of(template_of(workload)),
+        "owner": controller(workload),
+        "manager": manager_of(workload),
+    }
+
+
+def replicas_of(workload: Object) -> int:
+    """How many it should run; the API's default is one."""
+    wanted = workload["spec"].get("replicas")
+    return 1 if wanted is None else int(wanted)
+
+
+def manager_of(workload: Object) -> str:
+    """The deployment tool that will write the object again, as far as it left its mark."""
+    if annotation(workload, "argocd.argoproj.io/tracking-id"):
+        return "Argo CD"
+    labels = meta(workload).get("labels") or {}
+    if "kustomize.toolkit.fluxcd.io/name" in labels or "helm.toolkit.fluxcd.io/name" in labels:
+        return "Flux"
+    return str(labels.get("app.kubernetes.io/managed-by", ""))
+
+
+def ownership_warnings(workload: Object) -> list[str]:
+    """Who may write the object again."""
+    found = []
+    if owner := controller(workload):
+        found.append(f"{owner} owns it and may set this back.")
+    if manager := manager_of(workload):
+        found.append(f"{manager} manages it: its next deployment may undo this.")
+    return found
+
+
+def bounds(autoscaler: Object) -> JsonValue:
+    """What is fingerprinted of an autoscaler."""
+    spec = autoscaler["spec"]
+    return [name_of(autoscaler), spec.get("minReplicas", 1), spec.get("maxReplicas")]
+
+
+def budget(pdb: Object) -> JsonValue:
+    """What is fingerprinted of a disruption budget."""
+    spec = pdb["spec"]
+    return [name_of(pdb), spec.get("minAvailable"), spec.get("maxUnavailable")]
+
+
+def fingerprint(change: str, facts: Facts) -> str:
+    """SHA-256 of what a preview saw."""
+    return sha256_of({"change": change, "facts": facts})
+
+
+def stale(seen: JsonValue, now: Facts, what: str) -> Stale:
+    """The error for facts that are not those that were seen, in words."""
+    before: Mapping[str, JsonValue] = seen if isinstance(seen, dict) else {}
+    words = [
+        f"{_NOUNS[key]} {_said(value)}, not {_said(before.get(key))}"
+        if key in _NOUNS
+        else _CHANGED.get(key, f"{key} changed")
+        for key, value in now.items()
+        if value != before.get(key)
+    ]
+    return Stale(f"{what} is not as it was previewed: {'; '.join(words) or 'it changed'}.")
+
+
+async def reading(look: Awaitable[T]) -> T:
+    """A read on the way to a write: whatever goes wrong, nothing was sent."""
+    try:
+        return await look
+    except Unavailable as error:
+        raise Unavailable(str(error), nothing_sent=True) from error
+    except Refused as error:
+        raise Stale(str(error)) from error
+
+
+async def write_locked(
+    attempt: Callable[[], Awaitable[Receipt]], what: str, *, again: int = 3
+) -> Receipt:
+    """Read, compare and write; once more when somebody wrote in between, at most `again` times."""
+    for _ in range(again + 1):
+        try:
+            return await attempt()
+        except Conflict:
+            continue
+    raise Stale(f"{what} is being changed by somebody else all the time; nothing was sent.")
+
+
+async def previewed(look: Callable[[], Awaitable[Preview]], what: str) -> Preview:
+    """A preview whose dry run met no other write between its read and itself."""
+    for _ in range(4):
+        try:
+            return await look()
+        except Conflict:
+            continue
+    raise Unavailable(f"{what} is being changed all the time; try again.", nothing_sent=True)
+
+
+def _said(value: JsonValue) -> str:
+    return "none" if value is None or value == "" else str(value)
+
+
+async def _allowed(listing: Awaitable[Listing]) -> tuple[Object, ...] | None:
+    """The objects, none where the API does not serve them, None where we may not look."""
+    try:
+        return (await listing).items
+    except NotFound:
+        return ()
+    except Refused:
+        return None
+
+
+def _only(
+    found: tuple[Object, ...] | None, concerns: Callable[[Object], bool]
+) -> tuple[Object, ...] | None:
+    return None if found is None else tuple(thing for thing in found if concerns(thing))
+
+
+def _scaled_by(autoscaler: Object) -> tuple[str, str]:
+    target = autoscaler["spec"].get("scaleTargetRef") or {}
+    return str(target.get("kind")), str(target.get("name"))
+
+
+def _sends_to(service: Object, labels: Mapping[str, str]) -> bool:
+    selector = service["spec"].get("selector")
+    return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
