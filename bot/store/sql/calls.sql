@@ -109,7 +109,7 @@ UPDATE tool_calls c SET verdict = %(verdict)s
 RETURNING c.id;
 
 -- note_call_progress --
-UPDATE tool_calls c SET progress = (progress || %(line)s)[greatest(1, cardinality(progress) - 6):]
+UPDATE tool_calls c SET progress = (progress || %(line)s::text)[greatest(1, cardinality(progress) - 6):]
  WHERE c.id = %(id)s AND EXISTS (SELECT FROM runs r WHERE r.id = c.run_id AND r.attempt = %(attempt)s);
 
 -- identical_reads --

@@ -1,0 +1,1 @@
+"""Between a wish and a deed: policy, calls and decisions, execution, masking, budgets, audit."""

@@ -1,0 +1,152 @@
+"""After a deed: what became of it, in the row, in the world, and to the people who wait."""
+
+import asyncio
+from typing import Literal
+
+from bot.core.errors import LostClaim
+from bot.guard import audit, masking
+from bot.guard.house import House, load_call, lock_claimed, redraw
+from bot.guard.records import Call, Run
+from bot.store.database import Transaction
+from bot.store.outbox import say
+from tools import Progress, Receipt, ToolError, Verdict
+
+_VERIFY_SECONDS = 420.0  # above any provider's own limit: a verification that hangs must still end
+
+
+class Aftermath:
+    """Stores how calls ended. A crash before the end is `unknown`: looked at, never repeated."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def finish(
+        self,
+        run: Run,
+        call: Call,
+        state: Literal["done", "failed"],
+        *,
+        receipt: Receipt | None = None,
+        error: str = "",
+    ) -> None:
+        error = masking.mask_text(error).text
+        async with self._house.database.transaction() as tx:
+            await lock_claimed(tx, run)
+            row = await tx.one(
+                "finish_call",
+                id=call.id,
+                state=state,
+                receipt=receipt.model_dump(mode="json") if receipt else None,
+                error=error or None,
+                attempt=run.attempt,
+            )
+            if row is None:
+                raise LostClaim(str(run.id))
+            if state == "failed":
+                await redraw(tx, call)
+            await audit.append(
+                tx,
+                call.thread.org,
+                state,
+                call.acting,
+                {"receipt": receipt.text if receipt else "", "error": error},
+                run_id=run.id,
+                call_id=call.id,
+            )
+        self._house.tell(call)
+
+    async def doubt(self, run: Run, call: Call, why: str = "I was interrupted") -> Call:
+        async with self._house.database.transaction() as tx:
+            await lock_claimed(tx, run)
+            row = await tx.one("doubt_call", id=call.id, attempt=run.attempt, error=why)
+            if row is not None:
+                await audit.append(
+                    tx,
+                    call.thread.org,
+                    "unknown",
+                    call.acting,
+                    {"why": why},
+                    run_id=run.id,
+                    call_id=call.id,
+                )
+        self._house.tell(call)
+        return await load_call(self._house.database, call.id)
+
+    async def look_after(self, run: Run, call: Call) -> None:
+        """Nobody knows what came of it: look at the world, say it to people, and never run it
+        again.
+        """
+        await self.verify(run, call, None)
+
+    async def verify(self, run: Run, call: Call, receipt: Receipt | None) -> None:
+        """Follow the world until the change holds or it is clear that it does not; store the
+        verdict.
+        """
+        change = self._house.catalog.change(call.tool, call.arguments)
+        verdict = Verdict("cannot tell", "the verification gave no verdict")
+        try:
+            async with asyncio.timeout(_VERIFY_SECONDS):
+                async for item in change.verify(call.preview, receipt):
+                    if isinstance(item, Verdict):
+                        verdict = item
+                        break
+                    await self._progress(run, call, item)
+        except ToolError as error:
+            verdict = Verdict("cannot tell", str(error))
+        except TimeoutError:
+            verdict = Verdict("cannot tell", "the verification took too long")
+        await self._judge(run, call, verdict)
+
+    async def _progress(self, run: Run, call: Call, item: Progress) -> None:
+        line = masking.mask_text(item.text).text
+        async with self._house.database.relaxed() as tx:
+            await tx.run("note_call_progress", id=call.id, line=line, attempt=run.attempt)
+        self._house.tell(call)
+
+    async def _judge(self, run: Run, call: Call, verdict: Verdict) -> None:
+        reason = masking.mask_text(verdict.reason).text
+        async with self._house.database.transaction() as tx:
+            await lock_claimed(tx, run)
+            await tx.one(
+                "judge_call",
+                id=call.id,
+                verdict={"outcome": verdict.outcome, "reason": reason},
+                attempt=run.attempt,
+            )
+            if call.state == "unknown":
+                await self._settle(tx, call, verdict, reason)
+            await tx.run(
+                "refresh_starts",
+                run_id=run.id,
+                start_within=self._house.rules.start_seconds,
+            )
+            await redraw(tx, call)
+            await audit.append(
+                tx,
+                call.thread.org,
+                "verified",
+                call.acting,
+                {"outcome": verdict.outcome, "reason": reason},
+                run_id=run.id,
+                call_id=call.id,
+            )
+        self._house.tell(call)
+
+    async def _settle(self, tx: Transaction, call: Call, verdict: Verdict, reason: str) -> None:
+        """From unknown to what the world shows; a person hears it whatever it is."""
+        match verdict.outcome:
+            case "holds" | "failed":
+                await tx.one("settle_call", id=call.id, state="done", error=None)
+            case "did not happen":
+                await tx.one("settle_call", id=call.id, state="failed", error=reason)
+            case "cannot tell":
+                pass  # it stays unknown: a named person may settle it
+        await say(
+            tx,
+            call.thread,
+            "notice",
+            {"code": "unknown_outcome", "call": str(call.id), "reason": reason},
+            key=f"unknown:{call.id}",
+            run_id=call.run_id,
+            call_id=call.id,
+        )

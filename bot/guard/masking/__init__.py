@@ -1,0 +1,156 @@
+"""Secrets and credentials are masked before the model, the database and Slack see a text.
+
+The key stays and the value becomes `‹masked›`, or `‹masked: AWS key›` where the kind helps.
+Masking twice changes nothing more. Nothing is masked between an approval and its execution.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from tools import ChangedPath, Finding, Lines, Manifests, Preview, Table
+
+from .manifests import Masker
+from .names import holds_secret
+from .spans import MASK
+
+__all__ = [
+    "MASK",
+    "MASK_NOTE",
+    "Masked",
+    "mask_finding",
+    "mask_json",
+    "mask_preview",
+    "mask_text",
+    "would_alter",
+]
+
+MASK_NOTE = (
+    "Values of secrets and whatever looks like a credential are shown to you as `‹masked›` or "
+    "`‹masked: kind›`. The real value is there: it is hidden from you on purpose, it is no mistake "
+    "of the user and not a placeholder in the cluster. Never ask for it and never write a mask "
+    "into an argument."
+)
+
+_BRACKETED = re.compile(r"\[(?:name=)?[\"']?([^\]\"']+)[\"']?\]")
+_SECRET_OBJECT = re.compile(r"(?i)\bsecrets?/")
+_DIFF_PAIR = re.compile(r"^([+\- ] {2}[\w.\-\"'/]+: +)(\S.*)$")
+_DIFF_PLAIN = re.compile(r"^[+\- ] {2}(?:name|namespace|uid|generation|creationTimestamp|labels): ")
+
+
+@dataclass(frozen=True)
+class Masked:
+    """A text without its secrets, and how many masks are new in it."""
+
+    text: str
+    count: int
+
+
+def mask_text(text: str) -> Masked:
+    """Mask free text: logs, events, command lines, and manifests inside them."""
+    masker = Masker()
+    return Masked(masker.text(text), masker.count)
+
+
+def mask_json(value: JsonValue) -> tuple[JsonValue, int]:
+    """Mask a JSON value by structure and by text; the second is the number of masks."""
+    masker = Masker()
+    return masker.value(value), masker.count
+
+
+def mask_finding(finding: Finding) -> tuple[Finding, int]:
+    """Mask what a read found; the second is how many masks. With none, the same object."""
+    masker = Masker()
+    note = masker.text(finding.note)
+    masked: Finding
+    match finding:
+        case Lines(lines):
+            # As one text, because a private key goes over many lines.
+            masked = Lines(tuple(masker.text("\n".join(lines)).split("\n")), note)
+        case Table(columns, rows):
+            masked = Table(columns, tuple(_row(masker, columns, row) for row in rows), note)
+        case Manifests(objects):
+            masked = Manifests(tuple(_object(masker, one) for one in objects), note)
+    return (masked, masker.count) if masker.count else (finding, 0)
+
+
+def _object(masker: Masker, value: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    masked = masker.value(dict(value))
+    return masked if isinstance(masked, dict) else {}
+
+
+def _row(masker: Masker, columns: tuple[str, ...], row: tuple[str, ...]) -> tuple[str, ...]:
+    """A row as an object: a column may be named for a secret, or hold names beside values."""
+    names = [column.lower() for column in columns[: len(row)]]
+    if len(set(names)) < len(row):
+        return tuple(masker.text(cell) for cell in row)
+    fields: dict[str, JsonValue] = dict(zip(names, row, strict=True))
+    return tuple(str(cell) for cell in _object(masker, fields).values())
+
+
+def mask_preview(preview: Preview) -> tuple[Preview, bool]:
+    """Mask what a change would do; True if the way back held a secret and so is none any more.
+
+    The fingerprint is computed from the real state and is never touched.
+    """
+    masker = Masker()
+    secret = _is_about_secret(preview)
+    changes = tuple(_changed(masker, change, secret=secret) for change in preview.changes)
+    texts = {
+        "summary": masker.text(preview.summary),
+        "effect": masker.text(preview.effect),
+        "diff": masker.text(_secret_diff(preview.diff) if secret else preview.diff),
+        "way_back": masker.text(preview.way_back),
+    }
+    lists = {
+        "warnings": tuple(masker.text(line) for line in preview.warnings),
+        "notes": tuple(masker.text(line) for line in preview.notes),
+    }
+    before = Masker()
+    kept = before.value(preview.before, kind="Secret" if secret else "")
+    altered = before.count > 0 or texts["way_back"] != preview.way_back
+    if altered:
+        texts["way_back"] = ""
+    update = {**texts, **lists, "changes": changes, "before": kept}
+    return preview.model_copy(update=update), altered
+
+
+def _is_about_secret(preview: Preview) -> bool:
+    """Say whether the object that changes is a Secret, so that its data is known by its place."""
+    kind = preview.before.get("kind")
+    if isinstance(kind, str):
+        return kind.lower() == "secret"
+    return bool(_SECRET_OBJECT.search(preview.summary)) or "kind: Secret\n" in preview.diff
+
+
+def _changed(masker: Masker, change: ChangedPath, *, secret: bool) -> ChangedPath:
+    """The path stays; a path such as `….env[DB_PASSWORD].value` names what its values are."""
+    names = [*_BRACKETED.findall(change.path)[-1:], change.path.rsplit(".", 1)[-1]]
+    hidden = (secret and change.path.startswith(("data", "stringData"))) or any(
+        holds_secret(name, environment=name.isupper()) for name in names
+    )
+    before, after = change.before, change.after
+    if hidden:
+        holder: JsonValue = {"kind": "Secret", "data": {"before": before, "after": after}}
+        masked = masker.value(holder)
+        data = masked["data"] if isinstance(masked, dict) else None
+        if isinstance(data, dict):
+            return ChangedPath(path=change.path, before=data["before"], after=data["after"])
+    return ChangedPath(path=change.path, before=masker.value(before), after=masker.value(after))
+
+
+def _secret_diff(diff: str) -> str:
+    """A hunk of a Secret's diff may lack the line that says so; its data stands one level in."""
+
+    def hide(line: str) -> str:
+        pair = None if _DIFF_PLAIN.match(line) else _DIFF_PAIR.match(line)
+        return f"{pair[1]}{MASK}" if pair else line
+
+    return "\n".join(hide(line) for line in diff.split("\n"))
+
+
+def would_alter(arguments: Mapping[str, JsonValue]) -> list[str]:
+    """The names of the arguments that masking would change: such a call is refused."""
+    return [name for name, value in arguments.items() if mask_json({name: value})[1]]

@@ -1,0 +1,252 @@
+"""Reads: permitted, made, masked, recorded and cut to what the model can take."""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, Self
+
+from pydantic import JsonValue
+
+from bot.core.ids import uuid7
+from bot.core.text import one_line, visible
+from bot.core.values import Event
+from bot.guard import audit, budget, masking, search
+from bot.guard.house import ACTING, House, Wanted
+from bot.guard.policy import Effect, decide
+from bot.guard.records import Place, Run
+from bot.guard.rendering import render
+from tools import Finding, JsonObject, NotFound, ReadCall, Refused, ToolError, sha256_of
+
+_READ_SECONDS = 60.0
+SEARCH = "artifact_search"
+SEARCH_SUMMARY = "Search a result that was too long to show, by regular expression (RE2)."
+SEARCH_SCHEMA: dict[str, JsonValue] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["id", "pattern"],
+    "properties": {
+        "id": {"type": "string", "description": "the artifact's id as the cut result named it"},
+        "pattern": {"type": "string", "description": "an RE2 regular expression"},
+        "context": {"type": "integer", "minimum": 0, "maximum": 20, "default": 2},
+    },
+}
+_SAME_TWICE = "You already have this: you asked twice before, with the same arguments."
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a read gave: the text for the model, and whether it worked."""
+
+    text: str
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A read that was permitted and made, not yet cut or stored."""
+
+    text: str
+    arguments: JsonObject
+    target: str
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class _Search:
+    """The arguments of a search, checked."""
+
+    id: str
+    pattern: str
+    context: int
+
+    @classmethod
+    def of(cls, arguments: JsonObject) -> Self:
+        found, pattern = arguments.get("id"), arguments.get("pattern")
+        context = arguments.get("context", 2)
+        if not isinstance(found, str) or not re.fullmatch(r"[0-9a-f-]{8,36}", found):
+            raise Refused("id: the artifact's id as the cut result named it is expected.")
+        if not isinstance(pattern, str) or not 0 < len(pattern) <= 500:
+            raise Refused("pattern: a regular expression of 1 to 500 characters is expected.")
+        if not isinstance(context, int) or not 0 <= context <= 20:
+            raise Refused("context: a number of lines from 0 to 20 is expected.")
+        return cls(found, pattern, context)
+
+
+def _shown(finding: Finding) -> str:
+    """A finding as masked text."""
+    masked, count = masking.mask_finding(finding)
+    text = visible(render(masked))
+    return f"{text}\n{masking.MASK_NOTE}" if count else text
+
+
+def _short(arguments: JsonObject) -> str:
+    """The arguments as one line of progress, without defaults nobody chose."""
+    shown = " ".join(str(value) for value in arguments.values() if value not in ("", None, False))
+    return one_line(masking.mask_text(shown).text, 80)
+
+
+class Reads:
+    """Runs read tools for a run. Nothing here changes the world."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def look(
+        self, run: Run, place: Place, tool: str, arguments: JsonObject, window: int
+    ) -> Looked:
+        """Make one read and store it; `window` is the model's, in tokens.
+
+        Repeated after a crash, it finds its row and does not look again.
+        """
+        async with self._house.database.relaxed() as tx:
+            row = await tx.one(
+                "call_of_wish", run_id=run.id, reply=place.reply, ordinal=place.ordinal
+            )
+        if row is not None:
+            return Looked(row["result"] or "", failed=row["state"] == "failed")
+        started = datetime.now(UTC)
+        self._tell(run, place, "looking", f"{tool} {_short(arguments)}")
+        made = await self._make(run, place, tool, arguments)
+        looked = await self._store(run, place, tool, made, window, started)
+        self._tell(run, place, "looked", f"{tool} {made.target}", looked.text, failed=looked.failed)
+        return looked
+
+    async def _make(self, run: Run, place: Place, tool: str, arguments: JsonObject) -> _Made:
+        """Permit, bound, call, mask. What a tool says it could not do is a result as well."""
+        try:
+            if tool == SEARCH:
+                return await self._search(run, arguments)
+            call = self._house.catalog.read(tool, arguments)
+            if reason := await self._why_not(run, place, call):
+                return _Made(reason, call.arguments, call.target, reason)
+            async with asyncio.timeout(_READ_SECONDS):
+                finding = await call.run()
+        except ToolError as error:
+            text = masking.mask_text(str(error)).text
+            return _Made(text, arguments, "", text)
+        except TimeoutError:
+            text = f"{tool} did not answer within {_READ_SECONDS:.0f} s."
+            return _Made(text, arguments, "", text)
+        # a megabyte of logs takes its time: not on the loop that acks Slack
+        return _Made(await asyncio.to_thread(_shown, finding), call.arguments, call.target)
+
+    async def _search(self, run: Run, arguments: JsonObject) -> _Made:
+        wanted = _Search.of(arguments)
+        async with self._house.database.relaxed() as tx:
+            rows = await tx.all(
+                "artifact_of_thread",
+                org=run.thread.org,
+                channel=run.thread.channel,
+                thread_ts=run.thread.ts,
+                prefix=wanted.id,
+            )
+        if len(rows) != 1:
+            raise NotFound("There is no such artifact in this thread.")
+        try:
+            found = await search.search_artifact(
+                rows[0]["content"], wanted.pattern, context=wanted.context
+            )
+        except search.BadPattern as error:
+            raise Refused(str(error)) from error
+        return _Made(str(found), arguments, rows[0]["title"])
+
+    async def _why_not(self, run: Run, place: Place, call: ReadCall) -> str:
+        wanted = Wanted(
+            tool=call.tool.name,
+            kind=call.tool.kind,
+            risk=call.tool.risk.value,
+            target=call.target,
+            arguments=dict(call.arguments),
+        )
+        asked = await self._house.policy_input(run, wanted)
+        ruling = decide(asked)
+        if ruling.effect is not Effect.ALLOW:
+            return f"The policy does not allow this read: {ruling.reason or ruling.rule}."
+        async with self._house.database.relaxed() as tx:
+            row = await tx.one(
+                "identical_reads",
+                run_id=run.id,
+                tool=call.tool.name,
+                arguments=dict(call.arguments),
+                reply=place.reply,
+                ordinal=place.ordinal,
+            )
+        return _SAME_TWICE if row is not None and row["made"] >= 2 else ""
+
+    async def _store(
+        self, run: Run, place: Place, tool: str, made: _Made, window: int, started: datetime
+    ) -> Looked:
+        artifact = uuid7()
+        cut = budget.cut(made.text, window, str(artifact))
+        async with self._house.database.relaxed() as tx:
+            if cut.cut:
+                await tx.run(
+                    "insert_artifact",
+                    id=artifact,
+                    org=run.thread.org,
+                    channel=run.thread.channel,
+                    thread_ts=run.thread.ts,
+                    run_id=run.id,
+                    title=f"{tool} {made.target}",
+                    content=made.text,
+                )
+            await tx.run(
+                "insert_read",
+                id=uuid7(),
+                org=run.thread.org,
+                channel=run.thread.channel,
+                thread_ts=run.thread.ts,
+                run_id=run.id,
+                reply=place.reply,
+                ordinal=place.ordinal,
+                model_call_id=place.model_call_id,
+                tool=tool,
+                arguments=dict(made.arguments),
+                target=made.target,
+                requester=run.requester,
+                contributors=list(run.contributors),
+                acting=ACTING,
+                state="failed" if made.error else "done",
+                result=cut.text,
+                artifact=artifact if cut.cut else None,
+                error=made.error,
+                attempt=run.attempt,
+                started_at=started,
+            )
+            await audit.append(
+                tx,
+                run.thread.org,
+                "read",
+                run.requester,
+                {
+                    "tool": tool,
+                    "target": made.target,
+                    "arguments": sha256_of(dict(made.arguments)),
+                    "failed": made.error is not None,
+                },
+                run_id=run.id,
+            )
+        return Looked(cut.text, failed=made.error is not None)
+
+    def _tell(
+        self,
+        run: Run,
+        place: Place,
+        kind: Literal["looking", "looked"],
+        text: str,
+        detail: str = "",
+        *,
+        failed: bool = False,
+    ) -> None:
+        self._house.bus.publish(
+            Event(
+                run.thread,
+                run.id,
+                kind,
+                key=place.model_call_id,
+                text=text,
+                detail=one_line(detail, 120),
+                failed=failed,
+            )
+        )

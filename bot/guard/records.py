@@ -1,0 +1,178 @@
+"""Rows of runs and calls as values, and the digest that binds an approval to exactly one deed."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Self
+from uuid import UUID
+
+from pydantic import JsonValue
+
+from bot.core.values import Thread
+from bot.guard.policy import Effect, Ruling
+from bot.store.database import Row
+from tools import Preview, Receipt, sha256_of
+
+CallState = Literal[
+    "proposed",
+    "approved",
+    "denied",
+    "expired",
+    "superseded",
+    "executing",
+    "done",
+    "failed",
+    "unknown",
+]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One turn of one thread, as a worker claimed it: `attempt` fences its writes."""
+
+    id: UUID
+    thread: Thread
+    kind: Literal["turn", "command", "undo"]
+    state: str
+    requester: str
+    contributors: tuple[str, ...]
+    wish: dict[str, Any] | None
+    attempt: int
+    created_at: datetime
+    worked: float
+    progress_ts: str | None
+    ended: bool
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """From a row of `runs`."""
+        return cls(
+            id=row["id"],
+            thread=Thread(row["org"], row["channel"], row["thread_ts"]),
+            kind=row["kind"],
+            state=row["state"],
+            requester=row["requester"],
+            contributors=tuple(row["contributors"]),
+            wish=row["wish"],
+            attempt=row["attempt"],
+            created_at=row["created_at"],
+            worked=row["worked"],
+            progress_ts=row["progress_ts"],
+            ended=row["ended_at"] is not None,
+        )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which wish of a run a call answers: the model's reply, its place there, the model's own
+    id.
+    """
+
+    reply: int
+    ordinal: int
+    model_call_id: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """One row of `tool_calls` that is a change."""
+
+    id: UUID
+    thread: Thread
+    run_id: UUID
+    place: Place
+    tool: str
+    arguments: dict[str, JsonValue]
+    target: str
+    risk: Literal["write", "danger"]
+    requester: str
+    contributors: tuple[str, ...]
+    acting: str
+    state: CallState
+    public_id: str
+    digest: str
+    schema_hash: str
+    preview: Preview
+    ruling: Ruling
+    policy_input: dict[str, Any]
+    quorum: int
+    model_says: str
+    expires_at: datetime
+    start_by: datetime | None
+    approved_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    receipt: Receipt | None
+    verdict: dict[str, str] | None
+    progress: tuple[str, ...]
+    undoes: UUID | None
+    superseded_by: UUID | None
+    error: str
+    attempt: int | None
+    created_at: datetime = field(repr=False)
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """From a row of `tool_calls`."""
+        ruling = row["policy"]
+        return cls(
+            id=row["id"],
+            thread=Thread(row["org"], row["channel"], row["thread_ts"]),
+            run_id=row["run_id"],
+            place=Place(row["reply"], row["ordinal"], row["model_call_id"]),
+            tool=row["tool"],
+            arguments=row["arguments"],
+            target=row["target"],
+            risk=row["risk"],
+            requester=row["requester"],
+            contributors=tuple(row["contributors"]),
+            acting=row["acting"],
+            state=row["state"],
+            public_id=row["public_id"],
+            digest=row["digest"],
+            schema_hash=row["schema_hash"],
+            preview=Preview.model_validate(row["preview"]),
+            ruling=Ruling(**{**ruling, "effect": Effect(ruling["effect"])}),
+            policy_input=row["policy_input"],
+            quorum=row["quorum"],
+            model_says=row["model_says"],
+            expires_at=row["expires_at"],
+            start_by=row["start_by"],
+            approved_at=row["approved_at"],
+            started_at=row["started_at"],
+            ended_at=row["ended_at"],
+            receipt=Receipt.model_validate(row["receipt"]) if row["receipt"] else None,
+            verdict=row["verdict"],
+            progress=tuple(row["progress"]),
+            undoes=row["undoes"],
+            superseded_by=row["superseded_by"],
+            error=row["error"] or "",
+            attempt=row["attempt"],
+            created_at=row["created_at"],
+        )
+
+    @property
+    def outcome(self) -> str:
+        """The verdict's word, or empty while there is none."""
+        return self.verdict["outcome"] if self.verdict else ""
+
+
+def digest(
+    *,
+    tool: str,
+    arguments: dict[str, JsonValue],
+    target: str,
+    acting: str,
+    fingerprint: str,
+    schema_hash: str,
+) -> str:
+    """What an approval is bound to: exactly this, against exactly this state."""
+    return sha256_of(
+        {
+            "tool": tool,
+            "arguments": arguments,
+            "target": target,
+            "acting": acting,
+            "fingerprint": fingerprint,
+            "schema": schema_hash,
+        }
+    )

@@ -1,0 +1,72 @@
+"""Requests at the door: masked, recorded in one transaction with their audit row."""
+
+from uuid import UUID
+
+from bot.core.text import visible
+from bot.guard import audit, masking
+from bot.guard.house import House
+from bot.guard.records import Call
+from bot.guard.votes import Click
+from bot.store.inbound import Request, record
+from tools import NoWayBack, ToolError
+
+
+class Requests:
+    """Takes what people ask. Raises `DatabaseAway` when nothing was recorded."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def take(self, key: str, kind: str, asked: Request) -> UUID | None:
+        """Record a request and enqueue its run; None when Slack only repeated itself."""
+        async with self._house.database.transaction() as tx:
+            run_id = await record(tx, self._house.jobs, key, kind, asked)
+            if run_id is not None:
+                await audit.append(
+                    tx,
+                    asked.thread.org,
+                    "request",
+                    asked.author,
+                    {"kind": asked.kind, "text": asked.text[:2000]},
+                    run_id=run_id,
+                )
+        return run_id
+
+    def way_back(self, call: Call) -> tuple[str, dict[str, object]] | str:
+        """The wish that takes a call back, or why there is none."""
+        try:
+            back = self._house.catalog.change(call.tool, call.arguments).undo(call.preview)
+        except ToolError as error:
+            return str(error)
+        if isinstance(back, NoWayBack):
+            return back.reason
+        if not call.preview.way_back:
+            # the masker hid a part of what it would have to restore
+            return "what was there before holds a secret that I do not keep"
+        return back.tool, dict(back.arguments)
+
+    async def undo(self, click: Click, call: Call) -> UUID | str | None:
+        """A run that proposes the way back; its clicker is the requester. A sentence when there
+        is none.
+        """
+        if call.state != "done":
+            return f"it is {call.state}"
+        back = self.way_back(call)
+        if isinstance(back, str):
+            return back
+        tool, arguments = back
+        asked = Request(
+            thread=call.thread,
+            author=click.person,
+            text=f"Undo: {call.preview.summary}",
+            ts="",
+            ours=False,
+            kind="undo",
+            wish={"tool": tool, "arguments": arguments, "undoes": str(call.id)},
+        )
+        return await self.take(click.key, "undo", asked)
+
+
+def cleaned(text: str) -> str:
+    """A person's words as they may be stored: nothing invisible, no credential."""
+    return masking.mask_text(visible(text)).text

@@ -1,0 +1,102 @@
+"""The database: migrations, named statements, the outbox's order, the audit chain."""
+
+import asyncio
+
+import psycopg
+import pytest
+
+from bot.core.errors import DatabaseAway
+from bot.core.values import Thread
+from bot.guard import audit
+from bot.store.database import STATEMENTS, Database
+from bot.store.migrate import migrate, migrations, outstanding
+from bot.store.outbox import say
+
+THREAD = Thread("T1", "C1", "1.0")
+
+
+async def test_migrating_twice_changes_nothing(dsn: str) -> None:
+    assert await outstanding(dsn) == []
+    assert await migrate(dsn) == []
+    assert [number for number, _, _ in migrations()] == list(range(1, len(migrations()) + 1))
+
+
+async def test_every_statement_is_understood_by_the_database(dsn: str) -> None:
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        for name, text in STATEMENTS.items():
+            numbered = text
+            seen: list[str] = []
+            while (start := numbered.find("%(")) >= 0:
+                end = numbered.index(")s", start)
+                argument = numbered[start + 2 : end]
+                if argument not in seen:
+                    seen.append(argument)
+                numbered = f"{numbered[:start]}${seen.index(argument) + 1}{numbered[end + 2 :]}"
+            try:
+                await connection.execute(
+                    f"PREPARE s_{name} AS {numbered.replace('%%', '%').rstrip(';')}".encode()
+                )
+            except psycopg.errors.IndeterminateDatatype:
+                continue  # a parameter whose type only the value tells
+
+
+async def test_a_saying_waits_for_the_older_one_of_its_thread(database: Database) -> None:
+    async with database.transaction() as tx:
+        await say(tx, THREAD, "notice", {"n": 1})
+        await say(tx, THREAD, "card", {"n": 2})
+        await say(tx, Thread("T1", "C1", "2.0"), "notice", {"n": 3})
+    taken = []
+    async with database.relaxed() as tx:
+        while row := await tx.one("take_saying"):
+            taken.append(row["data"]["n"])
+    assert taken == [1, 3]
+
+
+async def test_a_key_is_said_once(database: Database) -> None:
+    for _ in range(3):
+        async with database.transaction() as tx:
+            await say(tx, THREAD, "notice", {}, key="end:1")
+    async with database.relaxed() as tx:
+        assert await tx.one("take_saying") is not None
+        assert await tx.one("take_saying") is None
+
+
+async def test_the_audit_chain_shows_what_was_changed_or_cut(database: Database) -> None:
+    for number in range(5):
+        async with database.transaction() as tx:
+            await audit.append(tx, "T1", "request", "U1", {"n": number})
+    async with database.relaxed() as tx:
+        rows = await tx.all("audit_rows", org="T1")
+    assert audit.broken_at(rows) is None
+    assert audit.broken_at([*rows[:2], *rows[3:]]) == 4
+    assert audit.broken_at([*rows[:2], {**rows[2], "actor": "U2"}, *rows[3:]]) == 3
+    assert audit.broken_at([*rows[:2], {**rows[2], "data": {"n": 9}}, *rows[3:]]) == 3
+
+
+async def test_the_audit_chain_holds_under_concurrency(database: Database) -> None:
+    async def one(number: int) -> None:
+        async with database.relaxed() as tx:
+            await audit.append(tx, "T1", "read", "U1", {"n": number})
+
+    await asyncio.gather(*(one(number) for number in range(30)))
+    async with database.relaxed() as tx:
+        rows = await tx.all("audit_rows", org="T1")
+    assert len(rows) == 30
+    assert audit.broken_at(rows) is None
+
+
+async def test_a_database_that_is_away_is_said_in_one_sentence() -> None:
+    with pytest.raises(DatabaseAway, match="did not answer"):
+        await Database("postgresql://nobody@127.0.0.1:1/none").open().__aenter__()
+
+
+async def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
+    async def fails() -> None:
+        async with database.transaction() as tx:
+            await say(tx, THREAD, "notice", {})
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fails()
+    async with database.relaxed() as tx:
+        assert await tx.one("take_saying") is None
