@@ -1,0 +1,1 @@
+"""One run as a graph, the model, and the grammar of direct commands."""

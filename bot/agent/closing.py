@@ -1,0 +1,121 @@
+"""The end of a run, in one transaction: its messages, its row, and the answer that must be
+heard.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import JsonValue
+
+from bot.agent.context import paired
+from bot.agent.model import Message
+from bot.core.errors import LostClaim
+from bot.core.values import Event
+from bot.guard import audit
+from bot.guard.house import House, lock_claimed
+from bot.guard.records import Run
+from bot.store.database import Transaction
+from bot.store.outbox import Kind, say
+
+
+class Closing:
+    """Closes runs, each once: a worker that lost its claim writes nothing."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def answer(self, run: Run, messages: Sequence[Message], worked: float) -> None:
+        """Close with the last message as the answer. Raises `LostClaim`."""
+        async with self._house.database.transaction() as tx:
+            await self._lock(tx, run)
+            await self._append(tx, run, paired(messages))
+            spent = await tx.one("spent", run_id=run.id) or {}
+            counts = await tx.one("count_calls", run_id=run.id) or {}
+            data: dict[str, JsonValue] = {
+                "markdown": str(messages[-1].get("content") or ""),
+                "model_calls": int(spent.get("model_calls", 0)),
+                "tokens": int(spent.get("tokens", 0)),
+                "cost": str(spent.get("cost", "0")),
+                "model": spent.get("model") or "",
+                "reads": int(counts.get("reads", 0)),
+                "changes": int(counts.get("changes", 0)),
+            }
+            await self._close(tx, run, "done", None, worked)
+            await self._say(tx, run, "answer", data)
+        self._ended(run)
+
+    async def refuse(self, run: Run, code: str) -> None:
+        """Close without having done anything: he may not ask here. Raises `LostClaim`."""
+        async with self._house.database.transaction() as tx:
+            await self._lock(tx, run)
+            await self._close(tx, run, "failed", f"refused: {code}", 0.0)
+            await self._say(tx, run, "notice", {"code": code, "person": run.requester})
+            await audit.append(
+                tx, run.thread.org, "refused", run.requester, {"why": code}, run_id=run.id
+            )
+        self._ended(run)
+
+    async def fail(self, run: Run, sentence: str, worked: float, detail: str = "") -> None:
+        """Close with what went wrong and what to do; open calls end with it. Raises `LostClaim`."""
+        async with self._house.database.transaction() as tx:
+            await self._lock(tx, run)
+            note: Message = {"role": "assistant", "content": f"(This turn failed: {sentence})"}
+            await self._append(tx, run, [note])
+            counts = await tx.one("count_calls", run_id=run.id) or {}
+            for row in await tx.all(
+                "supersede_open_calls", run_id=run.id, error="the run ended before"
+            ):
+                await say(
+                    tx,
+                    run.thread,
+                    "redraw",
+                    {"call": str(row["id"])},
+                    run_id=run.id,
+                    call_id=row["id"],
+                )
+            await self._close(tx, run, "failed", detail or sentence, worked)
+            data: dict[str, JsonValue] = {
+                "sentence": sentence,
+                "changes": int(counts.get("changes", 0)),
+            }
+            await self._say(tx, run, "failure", data)
+            await audit.append(tx, run.thread.org, "failed", "", {"why": sentence}, run_id=run.id)
+        self._ended(run)
+
+    async def _lock(self, tx: Transaction, run: Run) -> None:
+        await tx.one(
+            "lock_thread", org=run.thread.org, channel=run.thread.channel, thread_ts=run.thread.ts
+        )
+        await lock_claimed(tx, run)
+
+    async def _append(self, tx: Transaction, run: Run, messages: Sequence[Message]) -> None:
+        for message in messages:
+            role = message["role"]
+            await tx.run(
+                "append_message",
+                org=run.thread.org,
+                channel=run.thread.channel,
+                thread_ts=run.thread.ts,
+                run_id=run.id,
+                role=role,
+                author="",
+                ts=None,
+                body={key: value for key, value in message.items() if key != "role"},
+            )
+
+    async def _close(
+        self, tx: Transaction, run: Run, state: str, error: str | None, worked: float
+    ) -> None:
+        row = await tx.one(
+            "close_run", id=run.id, attempt=run.attempt, state=state, error=error, worked=worked
+        )
+        if row is None:
+            raise LostClaim(str(run.id))
+
+    async def _say(
+        self, tx: Transaction, run: Run, kind: Kind, data: Mapping[str, JsonValue]
+    ) -> None:
+        # one key for every way to end: a run is answered once
+        await say(tx, run.thread, kind, data, key=f"end:{run.id}", run_id=run.id)
+
+    def _ended(self, run: Run) -> None:
+        self._house.bus.publish(Event(run.thread, run.id, "ended"))

@@ -1,0 +1,208 @@
+"""One run as a graph: recall and think, look, propose, ask, act, answer.
+
+No broad `except` in here: LangGraph pauses by raising a subclass of `Exception`.
+"""
+
+import operator
+import time
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypedDict
+from uuid import UUID
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Send, interrupt
+
+from bot.agent.checkpoints import Checkpoints
+from bot.agent.closing import Closing
+from bot.agent.model import Message
+from bot.agent.outcomes import Denial, outcome
+from bot.agent.thinking import Thinking
+from bot.agent.wishes import Wish, wishes_of
+from bot.guard.deeds import Deeds
+from bot.guard.house import House
+from bot.guard.proposals import Proposals, Turned
+from bot.guard.reads import Reads
+from bot.guard.records import Call, Place, Run
+
+
+class State(TypedDict):
+    """What is checkpointed: this run's own messages as plain dicts, and how many replies there
+    were.
+    """
+
+    messages: Annotated[list[Message], operator.add]
+    replies: int
+    open: bool  # calls of the last reply wait for people
+
+
+@dataclass
+class Turn:
+    """What the nodes of one claim share and no checkpoint holds."""
+
+    run: Run
+    began: float = field(default_factory=time.monotonic)
+    paused: float = 0.0  # seconds of verification, which are not own work
+
+    @property
+    def worked(self) -> float:
+        """Seconds of own work in this claim."""
+        return time.monotonic() - self.began - self.paused
+
+
+Graph = CompiledStateGraph[State, Turn, State, State]
+
+
+class Nodes:
+    """The steps of a run. Each may be repeated after a crash and finds what it had stored."""
+
+    def __init__(self, house: House, thinking: Thinking, window: int) -> None:
+        self._house = house
+        self._thinking = thinking
+        self._window = window
+        self._reads = Reads(house)
+        self._proposals = Proposals(house)
+        self._deeds = Deeds(house, self._proposals)
+        self._closing = Closing(house)
+
+    async def think(self, state: State, runtime: Runtime[Turn]) -> dict[str, Any]:
+        """One reply: the model's, or for a command the wish itself and then what came of it."""
+        turn = runtime.context
+        message = await self._thinking.reply(
+            turn.run, state["messages"], state["replies"], turn.worked
+        )
+        return {"messages": [message], "replies": state["replies"] + 1, "open": False}
+
+    def after_think(self, state: State) -> Hashable | Sequence[Hashable]:
+        """Reads first, each a task of its own; then changes; without either, that was the
+        answer.
+        """
+        wishes = self._wishes(state)
+        looks = [wish for wish in wishes if wish["kind"] != "change"]
+        if looks:
+            return [Send("look", wish) for wish in looks]
+        return "propose" if wishes else "answer"
+
+    async def look(self, state: Wish, runtime: Runtime[Turn]) -> dict[str, Any]:
+        """One read; a call that cannot be understood is answered with what is wrong with it."""
+        wish = state
+        if wish["kind"] == "broken":
+            return {"messages": [_result(wish["id"], wish["error"])]}
+        looked = await self._reads.look(
+            runtime.context.run, _place(wish), wish["tool"], wish["arguments"], self._window
+        )
+        return {"messages": [_result(wish["id"], looked.text)]}
+
+    def after_look(self, state: State) -> Literal["propose", "think"]:
+        """Changes of the same reply are proposed once everything was looked at."""
+        return "propose" if self._changes(state) else "think"
+
+    async def propose(self, state: State, runtime: Runtime[Turn]) -> dict[str, Any]:
+        """Insert calls with their previews and cards; what may not even be proposed is answered
+        at once.
+        """
+        run = runtime.context.run
+        said = str(_last_reply(state).get("content") or "") if run.wish is None else ""
+        undoes = run.wish.get("undoes") if run.wish else None
+        messages, is_open = [], False
+        for wish in self._changes(state):
+            made = await self._proposals.propose(
+                run,
+                _place(wish),
+                wish["tool"],
+                wish["arguments"],
+                model_says=said,
+                undoes=UUID(undoes) if undoes else None,
+            )
+            if isinstance(made, Turned):
+                messages.append(_result(wish["id"], f"refused: {made.sentence} Nothing was done."))
+            else:
+                is_open = True
+        return {"messages": messages, "open": is_open}
+
+    def after_propose(self, state: State) -> Literal["ask", "think"]:
+        """People are asked when there is something to decide."""
+        return "ask" if state["open"] else "think"
+
+    async def ask(self, state: State) -> dict[str, Any]:
+        """Wait for people. Nothing else happens here: this node runs again on resume."""
+        interrupt({"replies": state["replies"]})
+        return {}
+
+    async def act(self, state: State, runtime: Runtime[Turn]) -> dict[str, Any]:
+        """Execute what rows say is approved, whatever woke us; the model hears every call's
+        outcome.
+        """
+        turn = runtime.context
+        began = time.monotonic()
+        await self._deeds.act(turn.run)
+        turn.paused += time.monotonic() - began
+        calls = await self._calls_of_reply(turn.run, state["replies"] - 1)
+        if any(call.state in {"proposed", "approved"} for call, _ in calls):
+            return {"open": True}
+        results = [
+            _result(call.place.model_call_id, outcome(call, denial)) for call, denial in calls
+        ]
+        return {"messages": results, "open": False}
+
+    async def answer(self, state: State, runtime: Runtime[Turn]) -> dict[str, Any]:
+        """Close the run: its messages, its row and the answer in one transaction."""
+        turn = runtime.context
+        await self._closing.answer(turn.run, state["messages"], turn.worked)
+        return {}
+
+    async def _calls_of_reply(self, run: Run, reply: int) -> list[tuple[Call, Denial | None]]:
+        found: list[tuple[Call, Denial | None]] = []
+        async with self._house.database.relaxed() as tx:
+            for row in await tx.all("calls_of_run", run_id=run.id):
+                if row["kind"] != "change" or row["reply"] != reply or row["superseded_by"]:
+                    continue
+                call, denial = Call.of(row), None
+                if call.state == "denied":
+                    votes = await tx.all("decisions_of_call", call_id=call.id)
+                    denial = next(
+                        Denial(f"<@{vote['person']}>", vote["reason"])
+                        for vote in votes
+                        if vote["vote"] == "deny"
+                    )
+                found.append((call, denial))
+        return found
+
+    def _wishes(self, state: State) -> list[Wish]:
+        return wishes_of(_last_reply(state), state["replies"] - 1, self._thinking.tools)
+
+    def _changes(self, state: State) -> list[Wish]:
+        return [wish for wish in self._wishes(state) if wish["kind"] == "change"]
+
+
+def build(nodes: Nodes, checkpoints: Checkpoints) -> Graph:
+    """The compiled graph; one for all runs."""
+    graph = StateGraph(State, context_schema=Turn)
+    graph.add_node("think", nodes.think)
+    graph.add_node("look", nodes.look)
+    graph.add_node("propose", nodes.propose)
+    graph.add_node("ask", nodes.ask)
+    graph.add_node("act", nodes.act)
+    graph.add_node("answer", nodes.answer)
+    graph.add_edge(START, "think")
+    graph.add_conditional_edges("think", nodes.after_think, ["look", "propose", "answer"])
+    graph.add_conditional_edges("look", nodes.after_look, ["propose", "think"])
+    graph.add_conditional_edges("propose", nodes.after_propose, ["ask", "think"])
+    graph.add_edge("ask", "act")
+    graph.add_conditional_edges("act", nodes.after_propose, ["ask", "think"])
+    graph.add_edge("answer", END)
+    return graph.compile(checkpointer=checkpoints)
+
+
+def _last_reply(state: State) -> Message:
+    return next(m for m in reversed(state["messages"]) if m["role"] == "assistant")
+
+
+def _result(call_id: str, text: str) -> Message:
+    return {"role": "tool", "tool_call_id": call_id, "content": text}
+
+
+def _place(wish: Wish) -> Place:
+    return Place(wish["reply"], wish["ordinal"], wish["id"])

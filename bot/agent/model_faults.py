@@ -1,0 +1,119 @@
+"""What a provider's errors mean. LiteLLM's are subclasses of the openai SDK's: one reading."""
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+import httpx
+import openai
+
+from bot.agent.streaming_model import Fault
+from bot.core.model_errors import (
+    ContextTooLong,
+    ModelOverloaded,
+    ModelRefused,
+    ModelTimeout,
+    ModelUnreachable,
+)
+
+FAILURES: tuple[type[Exception], ...] = (
+    openai.OpenAIError,
+    httpx.HTTPError,
+    httpx.StreamError,
+    httpx.InvalidURL,
+    json.JSONDecodeError,
+)
+
+_TOO_LONG = re.compile(
+    r"context_length_exceeded|context[ _]length|context window|context size|prompt is too long"
+    r"|input is too long|too many (input )?tokens|token count .{0,40}exceeds|request too large"
+    r"|reduce the length|exceeds? the (model'?s? )?max\w* (context|input|token)",
+    re.IGNORECASE,
+)
+_NO_CREDIT = re.compile(r"insufficient_quota|exceeded your current quota|billing", re.IGNORECASE)
+# Whatever looks like a key, also one that the provider has half hidden itself.
+_SECRET = re.compile(
+    r"(?:sk|pk|key|api|bearer|token)[-_ ]\S{6,}|(?=\S*\d)[\w*+/=.-]{24,}", re.IGNORECASE
+)
+
+_REFUSALS = {
+    401: "the key was refused",
+    402: "no credit is left",
+    403: "this key may not use it",
+    404: "it does not exist there",
+}
+
+
+def fault_of(error: Exception) -> Fault:
+    """Return what `error`, one of `FAILURES`, means."""
+    # LiteLLM wraps what ends a stream; the inner error says why.
+    inner = getattr(error, "original_exception", None)
+    cause = inner if isinstance(inner, openai.OpenAIError) else error
+    detail = scrub(str(cause))
+    if isinstance(cause, openai.APITimeoutError | httpx.TimeoutException):
+        return Fault(ModelTimeout, "it took too long", again=True, detail=detail)
+    if isinstance(cause, openai.APIConnectionError | httpx.TransportError):
+        return Fault(ModelUnreachable, "no connection", again=True, detail=detail)
+    status = getattr(cause, "status_code", None)  # LiteLLM has it on more classes than the SDK
+    if isinstance(status, int):
+        return _by_status(status, str(cause), _asked_wait(cause), detail)
+    if isinstance(cause, json.JSONDecodeError):
+        return Fault(ModelUnreachable, "its answer was not readable", again=True, detail=detail)
+    if isinstance(cause, openai.APIError):  # an error sent inside the stream
+        return _in_stream(cause, detail)
+    return Fault(ModelRefused, "the request could not be made", detail=detail)
+
+
+def _by_status(status: int, text: str, wait: float | None, detail: str) -> Fault:
+    if status == 413 or (status in {400, 422, 429, 500} and _TOO_LONG.search(text)):
+        return Fault(ContextTooLong, "the conversation is too long for it", detail=detail)
+    if status == 429 and _NO_CREDIT.search(text):
+        return Fault(ModelRefused, "no credit is left", detail=detail)
+    if status in {429, 503, 529}:
+        why = "overloaded" if status != 429 else "rate limit"
+        return Fault(ModelOverloaded, why, again=True, wait=wait, detail=detail)
+    if status in {408, 504}:
+        return Fault(ModelTimeout, "it took too long", again=True, wait=wait, detail=detail)
+    if status >= 500 or status == 409:
+        why = f"its server failed, HTTP {status}"
+        return Fault(ModelUnreachable, why, again=True, wait=wait, detail=detail)
+    why = _REFUSALS.get(status, f"the request was refused, HTTP {status}")
+    return Fault(ModelRefused, why, detail=detail)
+
+
+def _in_stream(error: openai.APIError, detail: str) -> Fault:
+    text = f"{error.code} {error.type} {error}"
+    if _TOO_LONG.search(text):
+        return Fault(ContextTooLong, "the conversation is too long for it", detail=detail)
+    if re.search(r"overloaded|rate.?limit", text, re.IGNORECASE):
+        return Fault(ModelOverloaded, "overloaded", again=True, detail=detail)
+    return Fault(ModelUnreachable, "its server reported an error", again=True, detail=detail)
+
+
+def _asked_wait(error: Exception) -> float | None:
+    """Return the seconds that `Retry-After` asks for; LiteLLM keeps the headers apart."""
+    kept = getattr(error, "litellm_response_headers", None)
+    for headers in (kept, getattr(getattr(error, "response", None), "headers", None)):
+        if isinstance(headers, Mapping):
+            value = httpx.Headers(dict(headers)).get("retry-after", "")
+            if value:
+                return _seconds(value)
+    return None
+
+
+def _seconds(value: str) -> float | None:
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def scrub(text: str) -> str:
+    """Return the start of `text` on one line, without whatever may be a key."""
+    return _SECRET.sub("[hidden]", " ".join(text.split()))[:300]

@@ -1,0 +1,127 @@
+"""What goes to a language model and what comes back: plain values and the one protocol."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal, Protocol
+
+from pydantic import JsonValue
+
+# OpenAI's chat format: role system|user|assistant|tool, content, tool_calls, tool_call_id.
+Message = dict[str, JsonValue]
+
+Finish = Literal["stop", "tool_calls", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """One tool as the model sees it; `schema` is the JSON schema of its arguments."""
+
+    name: str
+    description: str
+    schema: Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One wish of the model; `arguments` is the text it wrote, which may be broken JSON."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call; `cached_tokens` are part of `input_tokens`; `cost` is in USD.
+
+    `cost` is None when no price is known. `estimated`: the endpoint gave no figures, so the
+    tokens are counted as a quarter of the characters.
+    """
+
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    cost: Decimal | None
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole answer. `model` is the id that answered, `tries` how often that one was asked."""
+
+    text: str
+    calls: tuple[ToolCall, ...]
+    usage: Usage
+    model: str
+    finish: Finish
+    milliseconds: int
+    tries: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Said before a call is made again: which model failed, how often, why, and the pause.
+
+    `wait` is in seconds; `next_model` is the id asked next, the same one unless it is given up.
+    """
+
+    model: str
+    tries: int
+    why: str
+    wait: float
+    next_model: str
+
+
+def unseen(_retry: Retry) -> None:
+    """Take note of no retry."""
+
+
+class Model(Protocol):
+    """A language model that can be asked. `window` is what it can read at once, in tokens."""
+
+    @property
+    def name(self) -> str:
+        """Return the configured id."""
+
+    @property
+    def window(self) -> int:
+        """Return how many tokens it can read at once."""
+
+    async def reply(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[ToolSpec],
+        on_text: Callable[[str], None],
+        on_retry: Callable[[Retry], None] = unseen,
+    ) -> Reply:
+        """Answer; `on_text` gets each new piece of text as it comes.
+
+        Cancelling closes the stream. Raises a `ModelError`.
+        """
+
+    async def warm(self) -> None:
+        """Load what is heavy, off the loop, so that the first answer does not wait for it."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """Which models answer, in the order of `ids`, and how long each may take (seconds).
+
+    `windows` gives a window in tokens for ids that the price table lacks or gets wrong.
+    `request_timeout` ends at the first piece of an answer, `idle_timeout` lies between two.
+    `backoff` is the first pause before a new try; it doubles, and `Retry-After` replaces it.
+    Keys of providers other than OpenAI are read by LiteLLM from the environment itself.
+    """
+
+    ids: tuple[str, ...]
+    openai_api_base: str | None = None
+    openai_api_key: str | None = field(default=None, repr=False)
+    windows: Mapping[str, int] = field(default_factory=dict)
+    request_timeout: float = 60.0
+    idle_timeout: float = 30.0
+    tries: int = 3
+    backoff: float = 0.5

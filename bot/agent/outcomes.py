@@ -1,0 +1,42 @@
+"""How a change ended, in the words that the model and the person read: its state comes first."""
+
+from dataclasses import dataclass
+
+from bot.guard.records import Call
+
+
+@dataclass(frozen=True)
+class Denial:
+    """Who denied, and why if he said so."""
+
+    person: str
+    reason: str
+
+
+def outcome(call: Call, denial: Denial | None = None) -> str:
+    """One call's outcome, as that call's tool result."""
+    reason = call.verdict["reason"] if call.verdict else ""
+    match call.state, call.outcome:
+        case "done", "holds":
+            return f"done and verified: {reason}"
+        case "done", "failed":
+            return f"done, but it does not work: {reason} Propose the way back or the next step."
+        case "done", _:
+            return f"done; whether it holds could not be verified: {reason or 'no verdict yet'}"
+        case "failed", _:
+            return f"failed: {call.error or reason}"
+        case "denied", _:
+            who = f"denied by {denial.person}" if denial else "denied"
+            why = denial.reason if denial and denial.reason else "no reason given"
+            return f"{who}: {why}. Nothing was done."
+        case "expired", _:
+            return f"expired: {call.error or 'nobody decided in time'}. Nothing was done."
+        case "superseded", _:
+            return f"superseded: {call.error or 'it no longer applies'}. Nothing was done."
+        case "unknown", _:
+            return (
+                f"unknown: it may or may not have happened. {reason} "
+                "It was not run again; do not propose it again before you looked."
+            )
+        case state, _:
+            return f"{state}: not decided yet"

@@ -1,0 +1,104 @@
+"""What a model asked for in one reply: parsed, told apart, and never repaired by guessing."""
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypedDict, cast
+from uuid import UUID
+
+from pydantic import JsonValue
+
+from bot.agent.model import Message, ToolCall
+from bot.core.text import visible
+from bot.guard.toolset import Offered
+
+
+class Wish(TypedDict):
+    """One tool call of a reply, as it travels through the graph: plain JSON."""
+
+    reply: int
+    ordinal: int
+    id: str
+    tool: str
+    arguments: dict[str, JsonValue]
+    kind: Literal["read", "change", "broken"]
+    error: str  # of a broken one: what the model is told
+
+
+class _Broken(Exception):
+    """Why a call cannot be understood: what the model is told."""
+
+
+def assistant_message(run_id: UUID, reply: int, text: str, calls: Sequence[ToolCall]) -> Message:
+    """A reply as a message. Calls get ids of ours: some models repeat theirs, and an id must
+    name one call.
+    """
+    message: Message = {"role": "assistant", "content": visible(text)}
+    if calls:
+        message["tool_calls"] = [
+            {
+                "id": f"call_{run_id.hex[-8:]}_{reply}_{ordinal}",
+                "type": "function",
+                "function": {"name": visible(call.name), "arguments": visible(call.arguments)},
+            }
+            for ordinal, call in enumerate(calls)
+        ]
+    return message
+
+
+def wishes_of(message: Message, reply: int, tools: Mapping[str, Offered]) -> list[Wish]:
+    """The calls of an assistant message, in order."""
+    found: list[Wish] = []
+    for ordinal, raw in enumerate(
+        cast("list[dict[str, JsonValue]]", message.get("tool_calls") or [])
+    ):
+        function = cast("dict[str, str]", raw["function"])
+        wish = Wish(
+            reply=reply,
+            ordinal=ordinal,
+            id=str(raw["id"]),
+            tool=function["name"],
+            arguments={},
+            kind="broken",
+            error="",
+        )
+        try:
+            wish["arguments"] = _arguments(function["arguments"])
+            wish["kind"] = _tool(function["name"], tools).kind
+        except _Broken as broken:
+            wish["error"] = str(broken)
+        found.append(wish)
+    return found
+
+
+def _tool(name: str, tools: Mapping[str, Offered]) -> Offered:
+    if name in tools:
+        return tools[name]
+    near = difflib.get_close_matches(name, tools, n=3, cutoff=0.4)
+    hint = f" Nearest: {', '.join(near)}." if near else ""
+    raise _Broken(f"There is no tool called {name!r}.{hint} Nothing was done.")
+
+
+def _arguments(text: str) -> dict[str, JsonValue]:
+    try:
+        value = json.loads(text or "{}")
+    except ValueError as error:
+        raise _Broken(f"The arguments are not valid JSON ({error}). Nothing was done.") from error
+    if not isinstance(value, dict):
+        raise _Broken("The arguments must be one JSON object. Nothing was done.")
+    if _hides(value):
+        raise _Broken("The arguments hold invisible or control characters. Nothing was done.")
+    return value
+
+
+def _hides(value: JsonValue) -> bool:
+    """Whether a string somewhere in it holds what a reader could not see."""
+    match value:
+        case str():
+            return visible(value) != value
+        case list():
+            return any(_hides(item) for item in value)
+        case dict():
+            return any(_hides(key) or _hides(item) for key, item in value.items())
+        case _:
+            return False

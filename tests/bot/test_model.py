@@ -1,0 +1,342 @@
+"""The model over the wire: streaming, tool calls, retries, limits, and what its errors say."""
+
+import asyncio
+import subprocess
+import sys
+from decimal import Decimal
+
+import pytest
+
+from bot.agent.model import (
+    Message,
+    Model,
+    ModelSettings,
+    Reply,
+    Retry,
+    ToolSpec,
+    is_openai,
+    model_for,
+)
+from bot.agent.model_reply import Tokens
+from bot.agent.prices import DEFAULT_WINDOW, read_prices
+from bot.core.model_errors import (
+    ContextTooLong,
+    ModelBroke,
+    ModelError,
+    ModelOverloaded,
+    ModelRefused,
+    ModelTimeout,
+    ModelUnreachable,
+)
+from tests.standins.model import (
+    Json,
+    ModelServer,
+    Step,
+    breaks_after,
+    calls,
+    error,
+    hangs,
+    last_tool_results,
+    raw,
+    says,
+    says_and_calls,
+)
+
+HI: list[Message] = [{"role": "user", "content": "hi"}]
+LOOK = ToolSpec("look", "Look at something.", {"type": "object", "properties": {}})
+KEY = "sk-very-secret-0123456789"
+
+
+def unheard(_text: str) -> None:
+    """Take no note of the text."""
+
+
+class Talk:
+    """One model and what was heard of it."""
+
+    def __init__(self, url: str, ids: tuple[str, ...] = ("test",), **limits: float) -> None:
+        settings = ModelSettings(
+            ids,
+            openai_api_base=url,
+            openai_api_key=KEY,
+            backoff=0.01,
+            **limits,  # type: ignore[arg-type]
+        )
+        model = model_for(settings)
+        assert model is not None
+        self.model: Model = model
+        self.heard: list[str] = []
+        self.retries: list[Retry] = []
+
+    async def ask(self, messages: list[Message] = HI) -> Reply:
+        try:
+            return await self.model.reply(messages, [LOOK], self.heard.append, self.retries.append)
+        finally:
+            await self.model.close()
+
+
+async def failure(step: Step, **limits: float) -> ModelError:
+    async with ModelServer([step]) as server:
+        with pytest.raises(ModelError) as caught:
+            await Talk(server.url, tries=1, **limits).ask()  # type: ignore[arg-type]
+    assert KEY not in f"{caught.value} {caught.value.detail}"
+    return caught.value
+
+
+async def test_text_streams_and_is_counted() -> None:
+    async with ModelServer([says("All three pods are ready.")]) as server:
+        talk = Talk(server.url, ids=("openai/gpt-4o",))
+        reply = await talk.ask()
+    assert talk.heard == ["All", " three", " pods", " are", " ready."]
+    assert reply.text == "".join(talk.heard)
+    assert (reply.finish, reply.calls, reply.tries) == ("stop", (), 1)
+    assert reply.model == "openai/gpt-4o"
+    assert server.requests[0]["model"] == "gpt-4o"
+    expected = reply.usage.input_tokens * Decimal("0.0000025")
+    assert reply.usage.cost == expected + reply.usage.output_tokens * Decimal("0.00001")
+    assert server.violations == []
+
+
+async def test_parallel_calls_with_broken_arguments_come_through_raw() -> None:
+    turn = says_and_calls("Looking.", ("look", {"a": 1}), ("look", '{"a": '), ("look", ""))
+    async with ModelServer([turn]) as server:
+        reply = await Talk(server.url).ask()
+    assert [c.arguments for c in reply.calls] == ['{"a": 1}', '{"a": ', "{}"]
+    assert len({c.id for c in reply.calls}) == 3
+    assert reply.finish == "tool_calls"
+
+
+async def test_deltas_without_index_and_with_repeated_ids_are_told_apart() -> None:
+    def part(**fields: object) -> Json:
+        return {"choices": [{"delta": {"tool_calls": [fields]}}]}
+
+    chunks = [
+        part(id="x", function={"name": "look", "arguments": "{}"}),
+        part(id="y", index=0, function={"name": "look", "arguments": '{"b"'}),
+        part(index=0, function={"arguments": ":2}"}),
+        part(index=7, id="x", function={"name": "look", "arguments": {"c": 3}}),
+        {"choices": [{"delta": {}, "finish_reason": "stop"}]},
+    ]
+    async with ModelServer([raw(chunks)]) as server:
+        reply = await Talk(server.url).ask()
+    assert [c.arguments for c in reply.calls] == ["{}", '{"b":2}', '{"c": 3}']
+    assert len({c.id for c in reply.calls}) == 3
+    assert reply.finish == "tool_calls"
+    assert reply.usage.estimated
+
+
+async def test_a_broken_call_in_the_history_is_sent_as_any_provider_takes_it() -> None:
+    def answer(request: Json) -> object:
+        return says(f"saw {last_tool_results(request)}")
+
+    wish = {"id": "c1", "type": "function", "function": {"name": "lo ok", "arguments": "{"}}
+    history: list[Message] = [
+        *HI,
+        {"role": "assistant", "content": "", "tool_calls": [wish]},  # type: ignore[list-item]
+        {"role": "tool", "tool_call_id": "c1", "content": "not JSON"},
+    ]
+    async with ModelServer(answer) as server:  # type: ignore[arg-type]
+        reply = await Talk(server.url).ask(history)
+    assert server.violations == []
+    assert reply.text == "saw ['not JSON']"
+
+
+async def test_overload_is_tried_again_visibly() -> None:
+    steps = [error(429, retry_after=0.05), error(529), says("ok")]
+    async with ModelServer(steps) as server:
+        talk = Talk(server.url)
+        reply = await talk.ask()
+    assert (reply.text, reply.tries) == ("ok", 3)
+    assert [(r.tries, r.why) for r in talk.retries] == [(1, "rate limit"), (2, "overloaded")]
+    assert talk.retries[0].wait == 0.05
+
+
+async def test_overload_has_an_end() -> None:
+    async with ModelServer([error(503)] * 5) as server:
+        with pytest.raises(ModelOverloaded, match=r"3 tries, 0 s: overloaded"):
+            await Talk(server.url).ask()
+        assert len(server.requests) == 3
+
+
+async def test_who_asks_for_a_long_pause_is_given_up() -> None:
+    async with ModelServer([error(429, retry_after=120)]) as server:
+        with pytest.raises(ModelOverloaded):
+            await Talk(server.url).ask()
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 307])
+async def test_a_refusal_is_not_tried_again(status: int) -> None:
+    body = {"error": {"message": f"Incorrect key {KEY}", "code": None}}
+    async with ModelServer([error(status, body=body)] * 3) as server:
+        with pytest.raises(ModelRefused) as caught:
+            await Talk(server.url).ask()
+        assert len(server.requests) == 1
+    assert KEY not in f"{caught.value} {caught.value.detail}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "too big", "code": "context_length_exceeded"}},
+        {"error": {"message": "This model's maximum context length is 4096 tokens."}},
+        {"error": {"message": "prompt is too long: 210000 tokens > 200000 maximum"}},
+        {"error": {"message": "the request exceeds the available context size"}},
+    ],
+)
+async def test_a_long_conversation_is_recognised(body: Json) -> None:
+    assert isinstance(await failure(error(400, body=body)), ContextTooLong)
+
+
+async def test_no_credit_is_a_refusal() -> None:
+    body = {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}
+    assert isinstance(await failure(error(429, body=body)), ModelRefused)
+
+
+async def test_an_html_page_is_one_clear_sentence() -> None:
+    found = await failure(error(502, body="<html>Bad gateway</html>"))
+    assert isinstance(found, ModelUnreachable)
+    assert "<html>" not in str(found)
+
+
+async def test_nothing_listens_there() -> None:
+    async with ModelServer([]) as server:
+        url = server.url
+    with pytest.raises(ModelUnreachable, match="no connection"):
+        await Talk(url).ask()
+
+
+async def test_silence_before_the_first_word() -> None:
+    assert isinstance(await failure(hangs(), request_timeout=0.2), ModelTimeout)
+
+
+async def test_silence_between_two_words_is_a_broken_answer() -> None:
+    async with ModelServer([hangs(after=2), says("no")]) as server:
+        talk = Talk(server.url, idle_timeout=0.2)
+        with pytest.raises(ModelBroke, match=r"nothing came for 0.2 s"):
+            await talk.ask()
+        assert talk.heard == ["one", " two"]
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("aborts", [True, False])
+async def test_half_an_answer_is_never_continued_by_another_model(aborts: bool) -> None:
+    async with ModelServer([breaks_after(2, aborts=aborts), says("no")]) as server:
+        with pytest.raises(ModelBroke):
+            await Talk(server.url, ids=("one", "two")).ask()
+        assert len(server.requests) == 1
+
+
+async def test_a_break_before_the_first_word_is_tried_again() -> None:
+    async with ModelServer([breaks_after(0), says("ok")]) as server:
+        assert (await Talk(server.url).ask()).tries == 2
+
+
+async def test_the_next_model_answers_when_the_first_has_not_begun() -> None:
+    async with ModelServer([error(401), says("ok")]) as server:
+        talk = Talk(server.url, ids=("one", "two"))
+        reply = await talk.ask()
+    assert reply.model == "two"
+    assert [(r.model, r.next_model) for r in talk.retries] == [("one", "two")]
+    assert [r["model"] for r in server.requests] == ["one", "two"]
+
+
+async def test_when_no_model_answers_each_is_named() -> None:
+    async with ModelServer([error(401), error(404)]) as server:
+        with pytest.raises(ModelRefused) as caught:
+            await Talk(server.url, ids=("one", "two")).ask()
+    assert "`one`: the key was refused; `two`: it does not exist there" in str(caught.value)
+
+
+async def test_cancelling_closes_the_stream() -> None:
+    async with ModelServer([hangs(after=1)]) as server:
+        talk = Talk(server.url)
+        begun = asyncio.Event()
+        asking = talk.model.reply(HI, [], lambda _: begun.set())
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(asking)
+            await begun.wait()
+            task.cancel()
+        async with asyncio.timeout(2):
+            await server.left.wait()
+        await talk.model.close()
+    assert server.disconnected == 1
+
+
+async def test_a_finished_answer_keeps_its_connection() -> None:
+    async with ModelServer(lambda _: says("ok")) as server:
+        model = Talk(server.url).model
+        for _ in range(3):
+            await model.reply(HI, [], unheard)
+        await model.close()
+        assert server.connections == 1
+
+
+async def test_the_stand_in_refuses_what_strict_providers_refuse() -> None:
+    unanswered: list[Message] = [{"role": "tool", "tool_call_id": "x", "content": "y"}]
+    async with ModelServer([calls(("look", {}))]) as server:
+        with pytest.raises(ModelRefused):
+            await Talk(server.url).ask([*HI, *unanswered])
+        assert "answers no open tool call" in server.violations[0]
+
+
+def test_no_ids_no_model_and_a_bad_address_is_refused() -> None:
+    assert model_for(ModelSettings(())) is None
+    with pytest.raises(ValueError, match="OPENAI_API_BASE"):
+        model_for(ModelSettings(("x",), openai_api_base="localhost:8000"))
+    assert KEY not in repr(ModelSettings(("x",), openai_api_key=KEY))
+
+
+def test_prices_and_windows() -> None:
+    table = read_prices()
+    priced = table.facts("anthropic/claude-sonnet-4-5")
+    assert (priced.provider, priced.window) == ("anthropic", 200_000)
+    assert priced.cost(Tokens(1000, 100, cached=400, created=500)) == Decimal("0.003795")
+    long = table.facts("gemini/gemini-2.5-pro")
+    assert long.cost(Tokens(300_000, 0)) == 300_000 * Decimal("0.0000025")
+    unknown = table.facts("nobody/nothing")
+    assert (unknown.window, unknown.cost(Tokens(1, 1))) == (DEFAULT_WINDOW, None)
+
+
+def test_a_configured_window_wins_and_the_smallest_counts() -> None:
+    model = model_for(ModelSettings(("openai/gpt-4o", "openai/x"), windows={"openai/x": 50_000}))
+    assert model is not None
+    assert model.window == 50_000
+
+
+@pytest.mark.parametrize(
+    ("model_id", "base", "compatible"),
+    [
+        ("openai/gpt-4o", None, True),
+        ("gpt-4o", None, True),
+        ("claude-sonnet-4-5", None, False),
+        ("anthropic/claude-sonnet-4-5", "http://127.0.0.1:1/v1", False),
+        ("hosted_vllm/x", "http://127.0.0.1:1/v1", False),
+        ("qwen3:8b", "http://127.0.0.1:1/v1", True),
+        ("meta-llama/Llama-3.3-70B", "http://127.0.0.1:1/v1", True),
+        ("nobody/nothing", None, False),
+    ],
+)
+def test_which_client_answers_which_id(model_id: str, base: str | None, compatible: bool) -> None:
+    table = read_prices()
+    settings = ModelSettings((model_id,), openai_api_base=base)
+    found = is_openai(model_id, settings, table.facts(model_id), table.providers)
+    assert found is compatible
+
+
+def test_neither_client_is_loaded_before_it_is_needed() -> None:
+    code = """
+import asyncio, sys
+from bot.agent.model import ModelSettings, model_for
+model = model_for(ModelSettings(("openai/gpt-4o",)))
+assert "openai" not in sys.modules
+async def warm():
+    await model.warm()
+    await model.close()
+asyncio.run(warm())
+assert "openai" in sys.modules and "litellm" not in sys.modules
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
