@@ -1,0 +1,270 @@
+"""Every setting: typed, read once from the environment and one YAML file, refused early, never
+printed.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from bot.core.errors import BadSettings
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class InstructionTexts(_Part):
+    """Text that the model always gets, by where it applies."""
+
+    workspace: str = ""
+    channels: dict[str, str] = {}
+    clusters: dict[str, str] = {}
+
+
+class Limits(_Part):
+    """Where a run ends, with what it found."""
+
+    model_calls: Annotated[int, Field(ge=1, le=200)] = 25
+    minutes: Annotated[float, Field(gt=0, le=120)] = 10
+    tokens: Annotated[int, Field(ge=1000)] = 300_000
+    dollars: Annotated[Decimal, Field(gt=0)] = Decimal(2)
+
+
+class Kubernetes(_Part):
+    """Where the cluster is; without it, `KUBECONFIG` or the pod's own account."""
+
+    kubeconfig: str = ""
+    context: str = ""
+
+
+class Tools(_Part):
+    """Providers by name."""
+
+    kubernetes: Kubernetes | None = None
+
+
+class File(_Part):
+    """`countersign.yaml`."""
+
+    instructions: InstructionTexts = InstructionTexts()
+    limits: Limits = Limits()
+    tools: Tools = Tools()
+    self_approval: bool = False
+    model_windows: dict[str, Annotated[int, Field(ge=1000)]] = {}
+
+
+def _approver(value: str) -> str:
+    if value != "*" and not re.fullmatch(r"[UWS][A-Z0-9]{2,}", value):
+        raise ValueError(
+            "a Slack user id (U…), a user-group id (S…) or `*` is expected; names are not ids"
+        )
+    return value
+
+
+class Settings(_Part):
+    """What `countersign run` needs to know."""
+
+    slack_bot_token: SecretStr
+    slack_app_token: SecretStr
+    slack_api_url: str = "https://slack.com/api/"
+    database_url: SecretStr
+    database_migrate_url: SecretStr | None = None
+    model: tuple[str, ...] = ()
+    openai_api_key: SecretStr | None = None
+    openai_api_base: str | None = None
+    approvers: tuple[Annotated[str, AfterValidator(_approver)], ...] = ()
+    http_host: str = "127.0.0.1"
+    http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    log: Literal["json", "text"] = "json"
+    settle_seconds: Annotated[float, Field(ge=0, le=600)] = 20
+    card_minutes: Annotated[float, Field(gt=0, le=1440)] = 30
+    start_seconds: Annotated[float, Field(gt=0, le=3600)] = 120
+    sockets: Annotated[int, Field(ge=1, le=5)] = 2
+    jobs: Annotated[int, Field(ge=1, le=200)] = 20
+    kubeconfig: str = ""
+    in_cluster: bool = False
+    file: File = File()
+
+    def providers(self) -> dict[str, dict[str, Any]]:
+        """The providers that are configured, with their settings."""
+        configured = self.file.tools.kubernetes
+        if configured is None and not self.kubeconfig and not self.in_cluster:
+            return {}
+        chosen = configured or Kubernetes()
+        kubeconfig = chosen.kubeconfig or self.kubeconfig
+        return {
+            "kubernetes": {
+                "kubeconfig": kubeconfig or None,
+                "context": chosen.context or None,
+                "in_cluster": not kubeconfig,
+                "settle_seconds": self.settle_seconds,
+            }
+        }
+
+
+# environment name → (field, how it is split)
+_NAMES = {
+    "SLACK_BOT_TOKEN": "slack_bot_token",
+    "SLACK_APP_TOKEN": "slack_app_token",
+    "SLACK_API_URL": "slack_api_url",
+    "DATABASE_URL": "database_url",
+    "DATABASE_MIGRATE_URL": "database_migrate_url",
+    "COUNTERSIGN_MODEL": "model",
+    "OPENAI_API_KEY": "openai_api_key",
+    "OPENAI_API_BASE": "openai_api_base",
+    "COUNTERSIGN_APPROVERS": "approvers",
+    "COUNTERSIGN_HTTP_HOST": "http_host",
+    "COUNTERSIGN_HTTP_PORT": "http_port",
+    "COUNTERSIGN_LOG": "log",
+    "COUNTERSIGN_SETTLE_SECONDS": "settle_seconds",
+    "COUNTERSIGN_CARD_MINUTES": "card_minutes",
+    "COUNTERSIGN_START_SECONDS": "start_seconds",
+    "COUNTERSIGN_SOCKETS": "sockets",
+    "COUNTERSIGN_JOBS": "jobs",
+    "KUBECONFIG": "kubeconfig",
+}
+_LISTS = {"model", "approvers"}
+_WHY = {
+    "SLACK_BOT_TOKEN": "the bot token (xoxb-…) from your Slack app's page, OAuth & Permissions",
+    "SLACK_APP_TOKEN": "the app-level token (xapp-…, connections:write) from Basic Information",
+    "DATABASE_URL": "a PostgreSQL address, such as postgresql://user@host/countersign",
+}
+_SHAPES = {
+    "slack_bot_token": ("SLACK_BOT_TOKEN", "xoxb-", "a bot token begins with xoxb-"),
+    "slack_app_token": ("SLACK_APP_TOKEN", "xapp-", "an app-level token begins with xapp-"),
+}
+
+
+def read(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings. Raises `BadSettings` that lists every mistake, without any value."""
+    given = dict(os.environ if environment is None else environment)
+    mistakes: list[str] = []
+    values = dict(_values(given, mistakes))
+    file = _file(given.get("COUNTERSIGN_CONFIG", ""), mistakes)
+    mistakes += [
+        f"{name} is not set: {why}." for name, why in _WHY.items() if _NAMES[name] not in values
+    ]
+    mistakes += _unknown(given)
+    for field, (name, prefix, what) in _SHAPES.items():
+        if field in values and not str(values[field]).startswith(prefix):
+            mistakes.append(f"{name}: {what}; this one does not.")
+    if "KUBERNETES_SERVICE_HOST" in given and "kubeconfig" not in values:
+        values["in_cluster"] = True
+    try:
+        settings = Settings(**values, file=file)
+    except ValidationError as error:
+        by_field = {field: name for name, field in _NAMES.items()}
+        mistakes += [
+            f"{by_field.get(str(detail['loc'][0]), str(detail['loc'][0]))}: {_said(detail['msg'])}."
+            for detail in error.errors(include_url=False, include_input=False)
+            if detail["type"] != "missing"
+        ]
+        raise BadSettings(mistakes) from None
+    if mistakes:
+        raise BadSettings(mistakes)
+    return settings
+
+
+def _values(given: Mapping[str, str], mistakes: list[str]) -> Iterator[tuple[str, Any]]:
+    for name, field in _NAMES.items():
+        text = given.get(name, "").strip()
+        path = given.get(f"{name}_FILE", "").strip()
+        if path and not text:
+            try:
+                text = Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                mistakes.append(f"{name}_FILE: the file cannot be read ({type(error).__name__}).")
+        if not text:
+            continue
+        if field in _LISTS:
+            yield field, tuple(part.strip() for part in text.split(",") if part.strip())
+        else:
+            yield field, text
+
+
+def _unknown(given: Mapping[str, str]) -> list[str]:
+    """A misspelt setting must not be silently without effect."""
+    known = {*_NAMES, *(f"{name}_FILE" for name in _NAMES), "COUNTERSIGN_CONFIG"}
+    found = []
+    for name in sorted(given):
+        if name.startswith("COUNTERSIGN_") and name not in known:
+            near = difflib.get_close_matches(name, sorted(known), n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            found.append(f"{name}: there is no such setting.{hint}")
+    return found
+
+
+def _file(path: str, mistakes: list[str]) -> File:
+    if not path:
+        return File()
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        value = yaml.safe_load(text) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        mistakes.append(f"COUNTERSIGN_CONFIG: the file cannot be read ({type(error).__name__}).")
+        return File()
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        mistakes.append(f"{Path(path).name}:{line}: not valid YAML: {error.problem}.")
+        return File()
+    if not isinstance(value, dict):
+        mistakes.append(f"{Path(path).name}:1: settings by name are expected.")
+        return File()
+    try:
+        return File.model_validate(value)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_input=False):
+            where = ".".join(str(part) for part in detail["loc"])
+            line = _line(node, detail["loc"])
+            mistakes.append(
+                f"{Path(path).name}:{line}: {where}: {_said(detail['msg'])}.{_near(detail)}"
+            )
+        return File()
+
+
+def _line(node: yaml.Node | None, place: tuple[int | str, ...]) -> int:
+    """The line on which a value stands, or the nearest one above it."""
+    line = node.start_mark.line + 1 if node else 1
+    for part in place:
+        found = None
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == str(part):
+                    found, line = value, key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            found = node.value[part]
+            line = found.start_mark.line + 1
+        if found is None:
+            break
+        node = found
+    return line
+
+
+def _near(detail: Mapping[str, Any]) -> str:
+    if detail["type"] != "extra_forbidden":
+        return ""
+    model: Any = File
+    for part in detail["loc"][:-1]:
+        field = getattr(model, "model_fields", {}).get(part)
+        model = field.annotation if field else None
+    fields = sorted(getattr(model, "model_fields", {}))
+    near = difflib.get_close_matches(str(detail["loc"][-1]), fields, n=1)
+    known = f" Known: {', '.join(fields)}." if fields else ""
+    return f"{known}{f' Did you mean {near[0]}?' if near else ''}"
+
+
+def _said(message: str) -> str:
+    """Pydantic's words, made ours."""
+    words = {
+        "Extra inputs are not permitted": "there is no such setting",
+        "Field required": "is missing",
+    }
+    return words.get(message, message.removeprefix("Value error, ").rstrip("."))

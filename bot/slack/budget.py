@@ -1,0 +1,177 @@
+"""How often we may call Slack: a bucket per method, and lanes: what must be heard goes first."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from bot.slack.api import Limited, Method
+
+
+class Lane(IntEnum):
+    """Who goes first; the first three are the outbox's lanes."""
+
+    CARD = 0
+    ANSWER = 1
+    REST = 2
+    PROGRESS = 3
+
+
+@dataclass(frozen=True)
+class Pace:
+    """At most `burst + per_minute` calls in any minute."""
+
+    burst: float
+    per_minute: float
+
+    def times(self, factor: float) -> "Pace":
+        return Pace(self.burst * factor, self.per_minute * factor)
+
+
+# Slack's tiers, kept a little under: a burst and a minute of refill together are the tier's figure.
+_TIER_2, _TIER_3, _TIER_4 = Pace(4, 16), Pace(10, 40), Pace(20, 80)
+_PACES: Mapping[Method, Pace] = {
+    Method.POST: Pace(300, 300),
+    Method.UPDATE: _TIER_3,  # of all our messages in a workspace together
+    Method.DELETE: _TIER_3,
+    Method.EPHEMERAL: _TIER_4,
+    Method.REPLIES: _TIER_3,
+    Method.CHANNEL: _TIER_3,
+    Method.PERSON: _TIER_4,
+    Method.GROUP: _TIER_2,
+    Method.OPEN_VIEW: _TIER_4,
+    Method.UPDATE_VIEW: _TIER_4,
+    Method.UPLOAD_URL: _TIER_4,
+    Method.UPLOAD_DONE: _TIER_4,
+    Method.IDENTITY: Pace(100, 100),
+    Method.SOCKET: Pace(10, 40),
+}
+# One post a second and channel; Slack allows bursts, without saying which, and tells when it was
+# too much.
+_CHANNEL = Pace(100, 60)
+_RESERVE = 0.3  # of a burst: what progress leaves to the other lanes
+_CHANNELS = 2_000  # as many are remembered
+_PATIENCE = 5.0  # seconds; who would have to wait longer is told to come back
+
+
+class Bucket:
+    """Tokens that come back with time; who waits for one is served by lane, then in order."""
+
+    def __init__(self, pace: Pace, clock: Callable[[], float]) -> None:
+        self._pace = pace
+        self._clock = clock
+        self._level = pace.burst
+        self._at = clock()
+        self._paused_until = 0.0
+        self._waiting: list[tuple[int, int, asyncio.Event]] = []
+        self._count = 0
+
+    def wait(self) -> float:
+        """Seconds until there is a token, 0 when there is one."""
+        self._refill()
+        missing = max(0.0, 1 - self._level) * 60 / self._pace.per_minute
+        return max(missing, self._paused_until - self._at)
+
+    def paused(self) -> float:
+        """Seconds for which Slack still wants to hear nothing."""
+        return max(0.0, self._paused_until - self._clock())
+
+    def ready(self, *, reserve: bool = False) -> bool:
+        """Whether a token can be taken at once; with `reserve`, leaving some to the others."""
+        left = self._pace.burst * _RESERVE if reserve else 0.0
+        return not self._waiting and self.wait() <= 0 and self._level >= 1 + left
+
+    def limit(self, seconds: float) -> None:
+        """Slack said that it was too much: nothing for `seconds`, and no burst after it."""
+        self._refill()
+        self._level = min(self._level, 1.0)
+        self._paused_until = max(self._paused_until, self._at + seconds)
+
+    async def take(self, lane: int) -> None:
+        """Take a token, waiting for it behind everybody of a higher lane."""
+        if self.ready():
+            self._level -= 1
+            return
+        self._count += 1
+        ticket = (lane, self._count, asyncio.Event())
+        self._waiting.append(ticket)
+        try:
+            while (wait := self.wait()) > 0 or min(self._waiting)[:2] != ticket[:2]:
+                await self._sleep(ticket, wait)
+            self._level -= 1
+        finally:
+            self._waiting.remove(ticket)
+            if self._waiting:
+                min(self._waiting)[2].set()
+
+    async def _sleep(self, ticket: tuple[int, int, asyncio.Event], seconds: float) -> None:
+        # only the first waits for the token; the others wait for becoming the first
+        first = min(self._waiting)[:2] == ticket[:2]
+        ticket[2].clear()
+        try:
+            async with asyncio.timeout(max(seconds, 0.001) if first else None):
+                await ticket[2].wait()
+        except TimeoutError:
+            return
+
+    def _refill(self) -> None:
+        now = self._clock()
+        gained = (now - self._at) * self._pace.per_minute / 60
+        self._level = min(self._pace.burst, self._level + gained)
+        self._at = now
+
+
+class Budget:
+    """The buckets of one workspace: whoever posts, edits or looks into a thread takes first.
+
+    `factor` multiplies every pace: for a workspace that is known to allow more.
+    """
+
+    def __init__(self, *, factor: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._factor = factor
+        self._methods: dict[str, Bucket] = {
+            method: Bucket(pace.times(factor), clock) for method, pace in _PACES.items()
+        }
+        self._channels: dict[str, Bucket] = {}
+
+    async def take(self, method: str, lane: int, channel: str = "") -> None:
+        """Count one call that must be made, waiting for it; a lower lane's number goes first.
+
+        Raises `Limited` when Slack asked for a pause that is longer than anybody should wait here.
+        """
+        bucket = self._methods[method]
+        if (pause := bucket.paused()) > _PATIENCE:
+            raise Limited(pause, method)
+        if method == Method.POST and channel:
+            await self._channel(channel).take(lane)
+        await bucket.take(lane)
+
+    def spare(self, method: str, channel: str = "") -> bool:
+        """Whether a call that may be dropped can be made now, leaving a reserve for the others."""
+        return all(bucket.ready(reserve=True) for bucket in self._buckets(method, channel))
+
+    def ready(self, method: str, channel: str = "") -> bool:
+        """Whether a call that must be made would go out at once."""
+        return all(bucket.ready() for bucket in self._buckets(method, channel))
+
+    def heed(self, limited: Limited) -> None:
+        """Slack refused a call for a while: all of that method wait, in every channel."""
+        if limited.method in self._methods:
+            self._methods[limited.method].limit(limited.seconds)
+
+    def _buckets(self, method: str, channel: str) -> list[Bucket]:
+        buckets = [self._methods[method]]
+        if method == Method.POST and channel:
+            buckets.append(self._channel(channel))
+        return buckets
+
+    def _channel(self, channel: str) -> Bucket:
+        bucket = self._channels.pop(channel, None)
+        if bucket is None:
+            bucket = Bucket(_CHANNEL.times(self._factor), self._clock)
+        self._channels[channel] = bucket
+        while len(self._channels) > _CHANNELS:
+            self._channels.pop(next(iter(self._channels)))
+        return bucket

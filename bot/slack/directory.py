@@ -1,0 +1,110 @@
+"""Who people are and who reads a channel, as Slack says: a copy of at most a minute. Failures
+fail closed.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, Literal, TypeVar
+
+import structlog
+
+from bot.core.values import Person, Sharing, Standing
+from bot.slack.api import SlackApi, SlackProblem
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+_KEEP = 60.0  # seconds
+_MOST = 10_000  # entries of a copy before the oldest half is forgotten
+
+
+class SlackDirectory:
+    """The guard's directory, from Slack's Web API."""
+
+    def __init__(self, api: SlackApi, team: str, groups: tuple[str, ...]) -> None:
+        self._api = api
+        self._team = team
+        self._groups = groups
+        self._people = _Copy()
+        self._channels = _Copy()
+        self._members = _Copy()
+
+    async def person(self, org: str, user: str, *, fresh: bool = False) -> Person:  # noqa: ARG002 -- one workspace
+        """Somebody, with those of the named groups he is in."""
+        try:
+            found = await self._people.get(user, lambda: self._api.user(user), fresh=fresh)
+        except SlackProblem as problem:
+            log.warning("person_not_found", user=user, error=str(problem))
+            return Person(user, Standing.UNKNOWN)
+        standing = _standing(found, self._team)
+        groups = await self._groups_of(user, fresh=fresh) if standing is Standing.MEMBER else ()
+        return Person(user, standing, str(found.get("real_name") or ""), frozenset(groups))
+
+    async def sharing(self, org: str, channel: str) -> Sharing:  # noqa: ARG002 -- one workspace
+        """Whether only our organisation reads a channel."""
+        try:
+            found = await self._channels.get(channel, lambda: self._api.channel(channel))
+        except SlackProblem as problem:
+            log.warning("channel_not_found", channel=channel, error=str(problem))
+            return Sharing.SHARED
+        shared = any(
+            found.get(mark)
+            for mark in ("is_ext_shared", "is_pending_ext_shared", "is_shared", "pending_shared")
+        ) and not (found.get("is_org_shared") and not found.get("is_ext_shared"))
+        return Sharing.SHARED if shared else Sharing.OURS
+
+    def forget(self, what: Literal["person", "group", "channel"], one: str) -> None:
+        """An event said that it changed."""
+        copies = {"person": self._people, "group": self._members, "channel": self._channels}
+        copies[what].forget(one)
+
+    async def _groups_of(self, user: str, *, fresh: bool) -> list[str]:
+        found = []
+        for group in self._groups:
+            try:
+                members = await self._members.get(
+                    group, partial(self._api.group_members, group), fresh=fresh
+                )
+            except SlackProblem as problem:
+                # not a member as far as we know: his vote does not count
+                log.warning("group_not_found", group=group, error=str(problem))
+                continue
+            if user in members:
+                found.append(group)
+        return found
+
+
+def _standing(user: Mapping[str, Any], team: str) -> Standing:
+    if user.get("deleted"):
+        return Standing.GONE
+    if user.get("is_bot") or user.get("is_workflow_bot") or user.get("id") == "USLACKBOT":
+        return Standing.BOT
+    teams = {user.get("team_id"), *(user.get("enterprise_user") or {}).get("teams", ())}
+    if user.get("is_stranger") or team not in teams:
+        return Standing.OUTSIDER
+    if user.get("is_restricted") or user.get("is_ultra_restricted"):
+        return Standing.GUEST
+    return Standing.MEMBER
+
+
+class _Copy:
+    """What was asked lately, by id."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[float, Any]] = {}
+
+    async def get(self, key: str, ask: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
+        """The kept answer if it is young enough; otherwise ask now."""
+        at, kept = self._kept.get(key, (0.0, None))
+        if kept is not None and not fresh and time.monotonic() - at < _KEEP:
+            return kept  # type: ignore[no-any-return]
+        answer = await ask()
+        if len(self._kept) >= _MOST:
+            for old in list(self._kept)[: _MOST // 2]:
+                del self._kept[old]
+        self._kept[key] = (time.monotonic(), answer)
+        return answer
+
+    def forget(self, key: str) -> None:
+        self._kept.pop(key, None)

@@ -1,0 +1,145 @@
+"""The door: one Bolt middleware that records what is meant for us, then acks.
+
+A message is stored and acked, or not acked, and Slack sends it again. A click is never repeated by
+Slack: it is always acked, and when it could not be recorded the person is told so.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from slack_bolt import BoltResponse
+
+from bot.agent.grammar import Command, parse
+from bot.core.errors import DatabaseAway
+from bot.core.tasks import Tasks
+from bot.core.values import Thread
+from bot.guard.house import House
+from bot.guard.people import why_not_ask
+from bot.guard.requests import Requests, cleaned
+from bot.slack.api import Identity
+from bot.slack.clicks import Clicks
+from bot.slack.directory import SlackDirectory
+from bot.slack.incoming import Changed, Malformed, Pressed, Said, Submitted, understand
+from bot.slack.live import Live
+from bot.store.inbound import Request, speaks_with_us
+
+log = structlog.get_logger()
+
+_RECORD_SECONDS = 1.5  # Slack waits three for the ack
+
+
+class Listening:
+    """Decides whether we are addressed, and records it."""
+
+    def __init__(
+        self,
+        house: House,
+        identity: Identity,
+        directory: SlackDirectory,
+        clicks: Clicks,
+        live: Live,
+        tasks: Tasks,
+    ) -> None:
+        self._house = house
+        self._identity = identity
+        self._directory = directory
+        self._requests = Requests(house)
+        self._clicks = clicks
+        self._live = live
+        self._tasks = tasks
+
+    async def middleware(self, body: dict[str, Any]) -> BoltResponse:
+        """Answer every payload here: Bolt's own listeners would poll for the ack."""
+        try:
+            incoming = understand(body, self._identity.bot_user_id)
+        except Malformed as error:
+            log.warning("payload_malformed", error=str(error))
+            return BoltResponse(status=200)
+        match incoming:
+            case Said():
+                return await self._said(incoming)
+            case Pressed() | Submitted() if not self._is_ours(body):
+                log.warning("payload_foreign", kind=body.get("type"))
+                return BoltResponse(status=200)
+            case Pressed():
+                return await self._clicks.pressed(incoming)
+            case Submitted():
+                return _view_response(await self._clicks.submitted(incoming))
+            case Changed():
+                self._directory.forget(incoming.what, incoming.id)
+                return BoltResponse(status=200)
+            case None:
+                return BoltResponse(status=200)
+
+    def _is_ours(self, body: Mapping[str, Any]) -> bool:
+        """Whether it comes from our app in our team; who somebody is, Slack is asked."""
+        team = (body.get("team") or {}).get("id")
+        ours = {self._identity.team_id, self._identity.enterprise_id} - {""}
+        app = self._identity.app_id
+        return team in ours and (not app or body.get("api_app_id") == app)
+
+    async def _said(self, said: Said) -> BoltResponse:
+        try:
+            async with asyncio.timeout(_RECORD_SECONDS):
+                await self._record(said)
+        except (DatabaseAway, TimeoutError):
+            # not acked: Slack sends it again
+            log.warning("message_not_recorded", channel=said.channel)
+            return BoltResponse(status=503)
+        return BoltResponse(status=200)
+
+    async def _record(self, said: Said) -> None:
+        thread = Thread(self._identity.org, said.channel, said.thread_ts)
+        if not await self._is_addressed(said, thread):
+            return
+        text = cleaned(said.text)
+        command = parse(text)
+        asked = Request(
+            thread=thread,
+            author=said.user,
+            text=text,
+            ts=said.ts,
+            ours=said.direct or (said.ours and said.is_root),
+            kind="command" if isinstance(command, Command) else "turn",
+            wish=_wish(command) if isinstance(command, Command) else None,
+        )
+        run_id = await self._requests.take(f"{said.channel}:{said.ts}", "message", asked)
+        if run_id is None:
+            return
+        log.info("request", run=str(run_id), thread=str(thread), actor=said.user, kind=asked.kind)
+        self._tasks.start("first sign", self._first_sign(thread, said.user, run_id))
+
+    async def _first_sign(self, thread: Thread, user: str, run_id: Any) -> None:
+        """Who may not ask gets only the refusal, which the run says."""
+        person = await self._directory.person(thread.org, user)
+        sharing = await self._directory.sharing(thread.org, thread.channel)
+        if why_not_ask(person, sharing) is None:
+            await self._live.first_sign(thread, run_id)
+
+    async def _is_addressed(self, said: Said, thread: Thread) -> bool:
+        """From text and place, never from the event's type."""
+        if said.direct or said.ours:
+            return True
+        if said.is_root or said.mentions_others:
+            return False
+        async with self._house.database.relaxed() as tx:
+            return await speaks_with_us(tx, thread, said.user)
+
+
+def _wish(command: Command) -> dict[str, Any]:
+    """A command's one call; kubectl's default namespace where none is named."""
+    arguments = dict(command.arguments)
+    if "namespace" not in arguments and not arguments.get("all_namespaces"):
+        arguments["namespace"] = "default"
+    return {"tool": command.tool, "arguments": arguments}
+
+
+def _view_response(payload: Mapping[str, Any] | None) -> BoltResponse:
+    if payload is None:
+        return BoltResponse(status=200)
+    return BoltResponse(
+        status=200, body=json.dumps(payload), headers={"content-type": ["application/json"]}
+    )

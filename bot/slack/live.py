@@ -1,0 +1,335 @@
+"""A run while it works: one message, edited within the budget, never more than one a run."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import UUID
+
+import structlog
+
+from bot.core.bus import Bus
+from bot.core.tasks import Tasks
+from bot.core.values import Event, Thread
+from bot.slack.api import Limited, Method, Refused, SlackApi, SlackProblem, Uncertain
+from bot.slack.budget import Budget, Lane
+from bot.slack.views.data import ProgressData, RunState, Step
+from bot.slack.views.progress import folded, progress
+from bot.store.database import Database, Row
+from bot.store.notify import AWAY
+
+log = structlog.get_logger()
+
+_INTERVAL = 1.5  # seconds between two edits of one message; all of them share 50 a minute
+EDIT_SECONDS = 5.0  # an edit takes no longer; after it, none of ours is under way any more
+_AGAIN = (1.0, 3.0, 10.0)  # seconds between tries to clear up after ourselves
+_RUNS = 2_000  # as many are remembered
+_STEPS = 100
+_STAGES = {"thinking": "Thinking", "looking": "Looking", "writing": "Writing the answer"}
+
+
+@dataclass
+class _Shown:
+    """What is known here of one run and of its message."""
+
+    thread: Thread
+    run_id: UUID
+    began: float
+    drawn_at: float
+    headline: str = ""
+    stage: str = "Working"
+    steps: dict[str, Step] = field(default_factory=dict)
+    state: Literal["working", "waiting"] = "working"
+    ts: str = ""
+    posting: bool = False
+    following: bool = False
+    dirty: bool = False
+    closed: bool = False  # nothing may be edited any more
+    ended_here: bool = False  # this process ran it to its end: nobody else edits it
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def key(self) -> str:
+        return progress_key(self.run_id)
+
+    def data(self, now: float) -> ProgressData:
+        return ProgressData(
+            steps=tuple(self.steps.values()),
+            state=self.state,
+            seconds=int(now - self.began),
+            headline=self.headline or self.stage,
+        )
+
+
+class Live:
+    """Hears what runs tell and shows it; what does not fit into the budget is left out."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        database: Database,
+        api: SlackApi,
+        budget: Budget,
+        tasks: Tasks,
+        *,
+        interval: float = _INTERVAL,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._api = api
+        self._budget = budget
+        self._tasks = tasks
+        self._interval = interval
+        self._clock = clock
+        self._runs: OrderedDict[UUID, _Shown] = OrderedDict()
+        bus.listen(self._hear)
+
+    async def first_sign(self, thread: Thread, run_id: UUID, headline: str = "") -> None:
+        """Post the progress message, unless there is one, the run has ended, or Slack is busy."""
+        shown = self._of(thread, run_id)
+        shown.headline = headline or shown.headline
+        if shown.ts or shown.posting or shown.closed:
+            return
+        if not self._budget.spare(Method.POST, thread.channel):
+            log.info("first_sign_dropped", run=str(run_id))
+            return
+        shown.posting = True
+        try:
+            ts = await self._post(shown)
+            if ts:
+                await self._keep(shown, ts)
+        finally:
+            shown.posting = False
+
+    async def settle(self, run_id: UUID) -> bool:
+        """Edit this run's message no more, and wait for an edit under way.
+
+        Whether it is certain that no other process has one under way.
+        """
+        shown = self._runs.get(run_id)
+        if shown is None:
+            return False
+        shown.closed = True
+        async with shown.lock:
+            return shown.ended_here
+
+    async def fold(self, run_id: UUID, ts: str = "") -> None:
+        """Shrink the progress message to a line; `ts` where the run's row does not know it.
+
+        Works in a process that never saw the run. Raises `SlackProblem`.
+        """
+        async with self._database.relaxed() as tx:
+            row = await tx.one("run", id=run_id)
+        if row is None or not (ts := ts or row["progress_ts"] or ""):
+            return
+        await self.settle(run_id)
+        shown = self._runs.get(run_id)
+        await self._budget.take(Method.UPDATE, Lane.REST)
+        message = folded(_folded(row, shown))
+        await self._api.update(row["channel"], ts, message, key=progress_key(run_id))
+
+    # --- hearing ----------------------------------------------------------------------------
+
+    def _of(self, thread: Thread, run_id: UUID) -> _Shown:
+        shown = self._runs.get(run_id)
+        if shown is None:
+            now = self._clock()
+            shown = self._runs[run_id] = _Shown(thread, run_id, began=now, drawn_at=now)
+            while len(self._runs) > _RUNS:
+                self._runs.popitem(last=False)
+        return shown
+
+    def _hear(self, event: Event) -> None:
+        shown = self._of(event.thread, event.run_id)
+        if event.kind == "ended":
+            shown.closed = shown.ended_here = True
+            return
+        if shown.closed or not _note(shown, event):
+            return
+        shown.dirty = True
+        if not shown.following:
+            shown.following = True
+            self._tasks.start(f"progress of {event.run_id}", self._follow(shown))
+
+    # --- showing ----------------------------------------------------------------------------
+
+    async def _follow(self, shown: _Shown) -> None:
+        """Draw until nothing new is known; what came in between is drawn at once."""
+        try:
+            while shown.dirty and not shown.closed:
+                due = shown.drawn_at + self._pace() - self._clock()
+                if due > 0:
+                    await asyncio.sleep(due)
+                elif not shown.ts:
+                    if shown.posting:
+                        await asyncio.sleep(self._interval)
+                    elif not await self._late_sign(shown):
+                        return
+                elif self._budget.spare(Method.UPDATE):
+                    await self._draw(shown)
+                else:
+                    await asyncio.sleep(self._interval)
+        finally:
+            shown.following = False
+
+    def _pace(self) -> float:
+        """Seconds between two edits: they share what Slack allows for all messages together."""
+        return self._interval * max(1, sum(shown.following for shown in self._runs.values()))
+
+    async def _draw(self, shown: _Shown) -> None:
+        async with shown.lock:
+            if shown.closed:
+                return
+            shown.dirty = False
+            shown.drawn_at = self._clock()
+            try:
+                await self._budget.take(Method.UPDATE, Lane.PROGRESS)
+                await self._api.update(
+                    shown.thread.channel,
+                    shown.ts,
+                    progress(shown.data(self._clock())),
+                    key=shown.key,
+                    timeout=EDIT_SECONDS,
+                )
+            except Limited as limited:
+                self._budget.heed(limited)
+                shown.dirty = True
+            except Refused as refused:
+                # somebody deleted it, or we may not write here any more
+                log.info("progress_refused", run=str(shown.run_id), code=refused.code)
+                shown.closed = True
+            except Uncertain:
+                shown.dirty = True
+
+    async def _late_sign(self, shown: _Shown) -> bool:
+        """Find the message that another process posted, or post one; whether there is one now."""
+        shown.drawn_at = self._clock()
+        try:
+            async with self._database.relaxed() as tx:
+                row = await tx.one("run", id=shown.run_id)
+        except AWAY:
+            return False
+        if row is None or row["ended_at"] is not None:
+            shown.closed = True
+            return False
+        if row["progress_ts"]:
+            shown.ts = row["progress_ts"]
+        elif shown.state == "working":
+            # a worker before us may have died between posting it and noting it
+            found = await self._find(shown) if row["attempt"] > 1 else ""
+            if found:
+                await self._keep(shown, found)
+            else:
+                await self.first_sign(shown.thread, shown.run_id)
+        return bool(shown.ts)
+
+    async def _post(self, shown: _Shown) -> str:
+        """The message's ts; empty if there is none."""
+        try:
+            await self._budget.take(Method.POST, Lane.PROGRESS, shown.thread.channel)
+            return await self._api.post(
+                shown.thread.channel,
+                progress(shown.data(self._clock())),
+                thread_ts=shown.thread.ts,
+                key=shown.key,
+            )
+        except Limited as limited:
+            self._budget.heed(limited)
+        except Refused as refused:
+            log.info("first_sign_refused", run=str(shown.run_id), code=refused.code)
+        except Uncertain:
+            # it may stand there, saying "working"
+            return await self._find(shown)
+        return ""
+
+    async def _find(self, shown: _Shown) -> str:
+        for wait in _AGAIN:
+            try:
+                await self._budget.take(Method.REPLIES, Lane.PROGRESS)
+                ours = await self._api.posted(shown.thread.channel, shown.thread.ts)
+            except Refused:
+                return ""
+            except SlackProblem:
+                await asyncio.sleep(wait)
+            else:
+                return next((one.ts for one in ours if one.key == shown.key), "")
+        return ""
+
+    async def _keep(self, shown: _Shown, ts: str) -> None:
+        """Note the message as the run's one; where it is not, it goes again."""
+        row: Row | None = None
+        try:
+            async with self._database.relaxed() as tx:
+                if await tx.one("note_progress", id=shown.run_id, ts=ts) is None:
+                    row = await tx.one("run", id=shown.run_id)
+                else:
+                    shown.ts, shown.drawn_at = ts, self._clock()
+                    return
+        except AWAY as error:
+            log.warning("first_sign_not_noted", error=type(error).__name__)
+        # it has ended meanwhile, or another process was faster
+        theirs = str(row["progress_ts"] or "") if row else ""
+        if row is None or row["ended_at"] is not None:
+            shown.closed = True
+        shown.ts = theirs
+        if theirs != ts:
+            await self._remove(shown, ts)
+
+    async def _remove(self, shown: _Shown, ts: str) -> None:
+        for wait in _AGAIN:
+            try:
+                await self._budget.take(Method.DELETE, Lane.REST)
+                await self._api.delete(shown.thread.channel, ts)
+            except Refused as refused:
+                if refused.code != "message_not_found":
+                    log.warning("progress_left", run=str(shown.run_id), code=refused.code)
+                return
+            except SlackProblem as problem:
+                if isinstance(problem, Limited):
+                    self._budget.heed(problem)
+                await asyncio.sleep(wait)
+            else:
+                return
+
+
+def progress_key(run_id: UUID) -> str:
+    """The key in the metadata of a run's progress message."""
+    return f"progress:{run_id}"
+
+
+def _note(shown: _Shown, event: Event) -> bool:
+    """Fold an event into what is shown; whether that changed anything."""
+    if event.kind == "call":
+        return False  # its card shows it
+    shown.state = "waiting" if event.kind == "waiting" else "working"
+    shown.stage = _STAGES.get(event.kind, shown.stage)
+    match event.kind:
+        case "thinking" if event.text:
+            shown.steps[event.key] = Step(event.text, "working")
+        case "thinking" | "writing":
+            shown.steps.pop(event.key, None)
+        case "looking":
+            shown.steps[event.key] = Step(event.text, "working")
+        case "looked":
+            earlier = shown.steps.get(event.key)
+            text = event.text or (earlier.text if earlier else "")
+            state: Literal["failed", "done"] = "failed" if event.failed else "done"
+            shown.steps[event.key] = Step(text, state, event.detail)
+        case "proposed":
+            shown.steps[event.key] = Step(event.text, "working", "its card says how it stands")
+    while len(shown.steps) > _STEPS:
+        del shown.steps[next(iter(shown.steps))]
+    return True
+
+
+def _folded(row: Row, shown: _Shown | None) -> ProgressData:
+    state: RunState = "failed" if row["state"] == "failed" else "done"
+    took = (row["ended_at"] - row["created_at"]).total_seconds() if row["ended_at"] else 0.0
+    return ProgressData(
+        steps=tuple(shown.steps.values()) if shown else (),
+        state=state,
+        seconds=int(took),
+        headline=shown.headline if shown else "",
+    )

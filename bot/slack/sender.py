@@ -1,0 +1,475 @@
+"""Says what the outbox holds: in order per thread, each once, whatever dies in between.
+
+Whether Slack has a message whose outcome was lost, the thread itself says: every message of ours
+carries its row's key in its metadata, and a second try looks for it first.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol, Self
+from uuid import UUID
+
+import structlog
+
+from bot.core.values import Thread
+from bot.slack import speech
+from bot.slack.api import Limited, Method, Posted, Refused, SlackApi, Uncertain
+from bot.slack.budget import Budget, Lane
+from bot.slack.cards import drawing
+from bot.slack.live import EDIT_SECONDS, Live, progress_key
+from bot.slack.views import notices
+from bot.slack.views.answer import answer
+from bot.slack.views.data import AnswerData, CardData, Message, Plan
+from bot.store.database import Database, Row, Transaction
+from bot.store.notify import AWAY, notifications
+from bot.store.outbox import say
+
+log = structlog.get_logger()
+
+_CHANNEL = "countersign_outbox"
+_THREADS = 4  # spoken in at once
+_ROW_SECONDS = 10.0  # below `_ABANDONED`, or another sender would take it from under us
+_ABANDONED = 12.0  # seconds; whoever waits for an answer waits as long after a crash
+_IN_PLACE = 2.0  # an answer this soon takes the progress message's place
+_BEFORE_FIRST_EDIT = 1.4  # no process edits a progress message earlier: nothing can cross
+_LONGEST_WAIT = 30.0  # seconds between two tries
+_LAST_WORDS = 5.0  # seconds after a stop for what is still to be said
+_SKEW = 600.0  # seconds by which Slack's clock may be behind the database's
+
+Undeliverable = Callable[[UUID, str], Awaitable[None]]
+
+
+class CardsOf(Protocol):
+    """What the sender needs to know of cards."""
+
+    async def data(self, call_id: UUID) -> CardData: ...
+    async def message(self, call_id: UUID) -> Message: ...
+    async def posted(self, call_id: UUID, channel: str, ts: str, drawn: str) -> None: ...
+    async def redraw(self, call_id: UUID) -> None: ...
+
+
+@dataclass(frozen=True)
+class Saying:
+    """One row of the outbox, as it was claimed."""
+
+    id: int
+    thread: Thread
+    kind: str
+    data: Mapping[str, Any]
+    lane: int
+    run_id: UUID | None
+    tries: int
+    ends_run: bool
+    created_at: datetime
+    claimed_at: datetime
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """From a row of `outbox`."""
+        return cls(
+            id=row["id"],
+            thread=Thread(row["org"], row["channel"], row["thread_ts"]),
+            kind=row["kind"],
+            data=row["data"],
+            lane=row["lane"],
+            run_id=row["run_id"],
+            tries=row["tries"],
+            ends_run=row["run_id"] is not None and row["key"] == f"end:{row['run_id']}",
+            created_at=row["created_at"],
+            claimed_at=row["claimed_at"],
+        )
+
+    def key(self, number: int) -> str:
+        """The key in the metadata of one of its messages."""
+        return f"outbox:{self.id}:{number}"
+
+
+@dataclass(frozen=True)
+class Pauses:
+    """Seconds: between two looks for what dead senders left, and before a second try.
+
+    Each further try waits twice as long.
+    """
+
+    patrol: float = 5.0
+    retry: float = 1.0
+
+
+class _Later(Exception):
+    """It has to wait for `seconds`, without being wrong."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"waits for {seconds:.1f} s")
+        self.seconds = seconds
+
+
+class Sender:
+    """One per worker process; several may run on the same outbox.
+
+    `undeliverable(call, code)` is told of a card that Slack will never show.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        api: SlackApi,
+        budget: Budget,
+        cards: CardsOf,
+        live: Live,
+        undeliverable: Undeliverable,
+        pauses: Pauses | None = None,
+    ) -> None:
+        self._database = database
+        self._api = api
+        self._budget = budget
+        self._cards = cards
+        self._live = live
+        self._undeliverable = undeliverable
+        self._pauses = pauses or Pauses()
+        self._slots = asyncio.Semaphore(_THREADS)
+        self._speaking: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._hints = 0  # rows that may be waiting
+        self._draining = True  # take until there is none: at start, and when hints may be lost
+        # after a start or an outage a claim may have been lost with the database: look first
+        self._doubting = True
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Say what is stored until `stop`, then what is left, for a few seconds."""
+        async with asyncio.TaskGroup() as group:
+            helpers = [
+                group.create_task(self._listen(), name="outbox wake-ups"),
+                group.create_task(self._patrol(), name="outbox patrol"),
+                group.create_task(self._wake_at(stop), name="outbox stop"),
+            ]
+            try:
+                while not stop.is_set():
+                    await self._step(group)
+                await self._last_words(group)
+            finally:
+                for task in (*helpers, *self._speaking):
+                    task.cancel()
+
+    # --- which row --------------------------------------------------------------------------
+
+    async def _step(self, group: asyncio.TaskGroup) -> None:
+        if not (self._draining or self._hints):
+            self._wake.clear()
+            await self._wake.wait()
+            return
+        await self._slots.acquire()
+        saying = None
+        try:
+            saying = await self._take()
+        except AWAY as error:
+            log.warning("outbox_database_away", error=type(error).__name__)
+            self._doubting = self._draining = True
+            await asyncio.sleep(1.0)
+        finally:
+            if saying is None:
+                self._slots.release()
+        if saying is not None:
+            task = group.create_task(self._speak(saying, look=self._doubting), name="saying")
+            self._speaking.add(task)
+            task.add_done_callback(self._spoken)
+
+    async def _take(self) -> Saying | None:
+        self._hints = max(0, self._hints - 1)
+        async with self._database.relaxed() as tx:
+            row = await tx.one("take_saying")
+        if row is None:
+            self._draining = self._doubting = False
+            return None
+        return Saying.of(row)
+
+    def _spoken(self, task: asyncio.Task[None]) -> None:
+        self._speaking.discard(task)
+        self._slots.release()
+        self._hint()  # the next one of its thread
+
+    def _hint(self) -> None:
+        self._hints += 1
+        self._wake.set()
+
+    async def _listen(self) -> None:
+        async with aclosing(notifications(self._database.dsn, _CHANNEL)) as heard:
+            async for connected in heard:
+                self._draining = self._draining or connected
+                self._hint()
+
+    async def _patrol(self) -> None:
+        while True:
+            try:
+                async with self._database.relaxed() as tx:
+                    rows = await tx.all("abandoned_sayings", seconds=_ABANDONED)
+                if rows:
+                    log.warning("outbox_abandoned", rows=[row["id"] for row in rows])
+            except AWAY as error:
+                log.warning("outbox_database_away", error=type(error).__name__)
+            self._draining = True
+            self._wake.set()
+            await asyncio.sleep(self._pauses.patrol)
+
+    async def _wake_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._wake.set()
+
+    async def _last_words(self, group: asyncio.TaskGroup) -> None:
+        self._draining = True
+        try:
+            async with asyncio.timeout(_LAST_WORDS):
+                while self._draining or self._hints or self._speaking:
+                    await self._step(group)
+        except TimeoutError:
+            log.warning("outbox_left", speaking=len(self._speaking))
+
+    # --- one row ----------------------------------------------------------------------------
+
+    async def _speak(self, saying: Saying, *, look: bool) -> None:
+        try:
+            try:
+                async with asyncio.timeout(_ROW_SECONDS):
+                    ts, fold = await self._deliver(saying, look=look or saying.tries > 1)
+            except Limited as limited:
+                self._budget.heed(limited)
+                await self._later(saying, limited.seconds, "limited")
+            except _Later as later:
+                await self._later(saying, later.seconds, "waits")
+            except (Uncertain, TimeoutError) as error:
+                wait = min(self._pauses.retry * 2.0 ** (saying.tries - 1), _LONGEST_WAIT)
+                await self._later(saying, wait, f"uncertain: {error}")
+            except Refused as refused:
+                await self._unsayable(saying, refused.code)
+            except (LookupError, ValueError, TypeError, ArithmeticError) as error:
+                # a row that cannot be rendered must not stop the others
+                log.exception("saying_broken", saying=saying.id, kind=saying.kind)
+                await self._unsayable(saying, f"unrenderable: {type(error).__name__}")
+            else:
+                await self._said(saying, ts, fold)
+        except AWAY as error:
+            # it stays claimed; the patrol hands it out again, and then the thread is looked at
+            log.warning("outbox_database_away", saying=saying.id, error=type(error).__name__)
+            self._doubting = True
+
+    async def _deliver(self, saying: Saying, *, look: bool) -> tuple[str, str]:
+        """Say it. The first message's ts, and that of a progress message to fold, or empty."""
+        match saying.kind:
+            case "redraw":
+                await self._cards.redraw(UUID(saying.data["call"]))
+                return "", ""
+            case "fold":
+                await self._fold(saying)
+                return "", ""
+            case "card":
+                return await self._card(saying, look=look), ""
+            case _:
+                return await self._words(saying, look=look)
+
+    async def _words(self, saying: Saying, *, look: bool) -> tuple[str, str]:
+        run = await self._run(saying)
+        plan = await self._plan(saying, run)
+        ours = await self._ours(saying) if look else []
+        progress_ts = await self._progress_ts(saying, run, ours) if run else ""
+        place = await self._place(saying, run) if run and not ours else ""
+        sent = await self._post_all(saying, plan.messages, ours, place)
+        if plan.file is not None:
+            await self._upload(saying, plan.file, ours)
+        return sent[0], "" if progress_ts in sent else progress_ts
+
+    async def _card(self, saying: Saying, *, look: bool) -> str:
+        call_id = UUID(saying.data["call"])
+        message = await self._cards.message(call_id)
+        messages = [message]
+        if reason := str(saying.data.get("reason") or ""):
+            why = f"Nothing was run: {reason}. The new card shows what approving would do now"
+            messages.insert(0, notices.notice(why))
+        ours = await self._ours(saying) if look else []
+        sent = await self._post_all(saying, messages, ours)
+        found = any(one.ts == sent[-1] for one in ours)
+        # one that was found may have been drawn from an older state: its next redraw is not spared
+        drawn = "" if found else drawing(message)
+        await self._cards.posted(call_id, saying.thread.channel, sent[-1], drawn)
+        if message.file is not None:
+            await self._upload(saying, message.file, ours)
+        return sent[-1]
+
+    async def _fold(self, saying: Saying) -> None:
+        if saying.run_id is None:
+            return
+        mine = await self._live.settle(saying.run_id)
+        if not mine and (run := await self._run(saying)) and run["ended_at"]:
+            # another process may have an edit under way that would come after ours
+            ago = (saying.claimed_at - run["ended_at"]).total_seconds()
+            if ago < EDIT_SECONDS + 1:
+                raise _Later(EDIT_SECONDS + 1 - ago)
+        try:
+            await self._live.fold(saying.run_id, saying.thread.ts)
+        except Refused as refused:
+            if refused.code != "message_not_found":
+                raise
+
+    # --- messages ---------------------------------------------------------------------------
+
+    async def _post_all(
+        self, saying: Saying, messages: Sequence[Message], ours: Sequence[Posted], place: str = ""
+    ) -> list[str]:
+        """Post what the thread does not hold yet; the ts of each. The first one at `place`."""
+        there = {one.key: one.ts for one in ours}
+        sent: list[str] = []
+        for number, message in enumerate(messages):
+            key = saying.key(number)
+            ts = there.get(key, "")
+            if not ts and place and number == 0:
+                ts = await self._put_at(place, saying, message, key)
+            if not ts:
+                await self._budget.take(Method.POST, saying.lane, saying.thread.channel)
+                ts = await self._api.post(
+                    saying.thread.channel, message, thread_ts=saying.thread.ts, key=key
+                )
+            sent.append(ts)
+        return sent
+
+    async def _put_at(self, ts: str, saying: Saying, message: Message, key: str) -> str:
+        """Edit the message at `ts`; empty where that cannot be done and nothing happened."""
+        try:
+            await self._budget.take(Method.UPDATE, saying.lane)
+            await self._api.update(saying.thread.channel, ts, message, key=key)
+        except Limited as limited:
+            self._budget.heed(limited)
+            return ""
+        except Refused as refused:
+            log.info("progress_not_replaced", saying=saying.id, code=refused.code)
+            return ""
+        return ts
+
+    async def _upload(self, saying: Saying, file: tuple[str, str], ours: Sequence[Posted]) -> None:
+        name, text = file
+        size = len(text.encode("utf-8", "replace"))
+        if any((name, size) in one.files for one in ours):
+            return
+        await self._budget.take(Method.UPLOAD_URL, saying.lane)
+        await self._budget.take(Method.UPLOAD_DONE, saying.lane)
+        await self._api.upload(saying.thread.channel, name, text, thread_ts=saying.thread.ts)
+
+    async def _ours(self, saying: Saying) -> list[Posted]:
+        """What the thread holds of us since the row was made."""
+        await self._budget.take(Method.REPLIES, saying.lane)
+        since = saying.created_at.timestamp() - _SKEW
+        try:
+            return await self._api.posted(saying.thread.channel, saying.thread.ts, since=since)
+        except Refused as refused:
+            # a thread or channel that is gone refuses the message too
+            log.warning("thread_not_readable", saying=saying.id, code=refused.code)
+            return []
+
+    # --- the run it ends --------------------------------------------------------------------
+
+    async def _run(self, saying: Saying) -> Row | None:
+        if saying.run_id is None:
+            return None
+        async with self._database.relaxed() as tx:
+            return await tx.one("run", id=saying.run_id)
+
+    async def _progress_ts(self, saying: Saying, run: Row, ours: Sequence[Posted]) -> str:
+        """The progress message of the run that this ends; empty if there is none."""
+        if not saying.ends_run:
+            return ""
+        if run["progress_ts"]:
+            return str(run["progress_ts"])
+        if run["attempt"] > 1:
+            # a worker may have died between posting it and noting it
+            key = progress_key(run["id"])
+            ours = ours or await self._ours_since(saying, run["created_at"])
+            return next((one.ts for one in ours if one.key == key), "")
+        return ""
+
+    async def _ours_since(self, saying: Saying, since: datetime) -> list[Posted]:
+        await self._budget.take(Method.REPLIES, Lane.REST)
+        try:
+            return await self._api.posted(
+                saying.thread.channel, saying.thread.ts, since=since.timestamp() - _SKEW
+            )
+        except Refused:
+            return []
+
+    async def _place(self, saying: Saying, run: Row) -> str:
+        """The progress message's ts where the words may take its place: soon, and nothing between.
+
+        A run that was claimed twice has waited for people, so cards stand below its progress.
+        """
+        if not saying.ends_run or not run["progress_ts"] or run["attempt"] != 1:
+            return ""
+        mine = await self._live.settle(run["id"])
+        age = (saying.claimed_at - run["progress_at"]).total_seconds()
+        if age >= (_IN_PLACE if mine else _BEFORE_FIRST_EDIT):
+            return ""
+        return str(run["progress_ts"]) if self._budget.ready(Method.UPDATE) else ""
+
+    async def _plan(self, saying: Saying, run: Row | None) -> Plan:
+        data = saying.data
+        match saying.kind:
+            case "answer":
+                return answer(_answer(data, run))
+            case "failure":
+                return Plan((notices.failure(str(data["sentence"])),))
+            case "notice":
+                return Plan((await self._notice(data),))
+        raise ValueError(f"an outbox row of kind {saying.kind}")
+
+    async def _notice(self, data: Mapping[str, Any]) -> Message:
+        if data["code"] == "unknown_outcome":
+            card = await self._cards.data(UUID(data["call"]))
+            return notices.unknown_outcome(card.summary, str(data.get("reason") or ""))
+        return speech.may_not_ask(str(data["code"]))
+
+    # --- what became of it ------------------------------------------------------------------
+
+    async def _said(self, saying: Saying, ts: str, fold: str) -> None:
+        async with self._database.relaxed() as tx:
+            await tx.run("said", id=saying.id, ts=ts or None)
+            if fold:
+                await self._fold_later(tx, saying, fold)
+
+    async def _fold_later(self, tx: Transaction, saying: Saying, ts: str) -> None:
+        # a place of its own in the order: a fold that waits holds up nobody in the thread
+        place = Thread(saying.thread.org, saying.thread.channel, ts)
+        key = f"fold:{saying.run_id}"
+        await say(tx, place, "fold", {"run": str(saying.run_id)}, key=key, run_id=saying.run_id)
+
+    async def _later(self, saying: Saying, seconds: float, why: str) -> None:
+        log.info("saying_later", saying=saying.id, seconds=seconds, why=why, tries=saying.tries)
+        async with self._database.relaxed() as tx:
+            await tx.run("say_later", id=saying.id, seconds=seconds, error=why)
+        asyncio.get_running_loop().call_later(seconds + 0.01, self._hint)
+
+    async def _unsayable(self, saying: Saying, code: str) -> None:
+        log.error("unsayable", saying=saying.id, kind=saying.kind, code=code, run=saying.run_id)
+        if saying.kind == "card":
+            # first: its end must not be lost between the two
+            await self._undeliverable(UUID(saying.data["call"]), code)
+        run = await self._run(saying) if saying.ends_run else None
+        async with self._database.relaxed() as tx:
+            await tx.run("unsayable", id=saying.id, error=code)
+            if run is not None and run["progress_ts"]:
+                await self._fold_later(tx, saying, str(run["progress_ts"]))
+
+
+def _answer(data: Mapping[str, Any], run: Row | None) -> AnswerData:
+    took = 0.0
+    if run is not None and run["ended_at"] is not None:
+        took = (run["ended_at"] - run["created_at"]).total_seconds()
+    # nothing spent: no model was asked, or its price is not known
+    cost = Decimal(str(data.get("cost") or 0))
+    return AnswerData(
+        markdown=str(data["markdown"]),
+        reads=int(data.get("reads") or 0),
+        changes=int(data.get("changes") or 0),
+        seconds=int(took),
+        tokens=int(data.get("tokens") or 0),
+        cost=cost if cost > 0 else None,
+        truncated=bool(data.get("truncated")),
+    )

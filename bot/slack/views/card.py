@@ -1,0 +1,93 @@
+"""The card of one call: what it would do, who may decide, and what became of it."""
+
+from bot.slack import limits
+from bot.slack.views import changes, review, who, words
+from bot.slack.views.blocks import actions, button, context, section
+from bot.slack.views.data import Block, CardData, Message
+from bot.slack.views.outcome import is_over, outcome
+
+_SHOWN_LINES = 6  # of a verification, the newest
+_MODEL_SAYS = 900
+
+
+def card(call: CardData) -> Message:
+    """The call as it stands now, for a new message as for the redraw of an old one."""
+    return _proposed(call) if call.state == "proposed" else _decided(call)
+
+
+def _proposed(call: CardData) -> Message:
+    title, title_cut = review.heading(call)
+    line, facts_cut = review.facts(call)
+    warnings, warnings_cut = review.heads_up(call, most=6, width=400)
+    mark = words.UNDONE if call.undoes else words.NEEDS_YOU
+    above = [f"{mark} {title}\n{line}"]
+    below = words.packed(warnings, limits.SECTION) + _model_says(call)
+    if call.approvals:
+        left = call.needs - len(call.approvals)
+        more = f"; {words.count(left, 'more approval')} needed" if left > 0 else ""
+        below.append(f"So far {who.approved(call)}{more}.")
+    room = limits.MESSAGE - sum(map(words.size, above + below)) - 300
+    rows, rows_cut = changes.fitted(call, room)
+    diff, diff_cut = changes.diff(call, room - sum(map(words.size, rows)))
+    cut = title_cut or facts_cut or warnings_cut or rows_cut or diff_cut
+    file = changes.as_file(call) if cut and review.whole(call) is None else None
+    blocks = [section(text) for text in [*above, *rows, *([diff] if diff else []), *below] if text]
+    if cut:
+        blocks.append(context(_where_all_is(file)))
+    blocks.append(_buttons(call, opens_modal=cut))
+    return Message(_fallback(call), blocks, file, opens_modal=cut)
+
+
+def _decided(call: CardData) -> Message:
+    title, _ = review.heading(call)
+    history = who.history(call)
+    lines = [
+        f"{f'{words.UNDONE} ' if call.undoes else ''}{title}{f': {history}' if history else ''}",
+        outcome(call),
+    ]
+    if not is_over(call) or call.verdict in {"failed", "cannot tell"}:
+        lines += [f"• {words.line(step, 200)}" for step in call.progress[-_SHOWN_LINES:]]
+    target, _ = words.code(call.target, 300)
+    small = f"{target} · asked by {words.mention(call.requester)}"
+    head = words.packed(lines, limits.SECTION)
+    room = limits.MESSAGE - sum(map(words.size, head)) - words.size(small) - 100
+    rows, _ = changes.fitted(call, room)
+    blocks = [section(text) for text in [*head, *rows]]
+    blocks.append(context(small))
+    if call.can_undo and call.state == "done" and call.verdict == "holds":
+        blocks.append(actions(button("Undo", "undo", call.public_id)))
+    return Message(_fallback(call), blocks)
+
+
+def _model_says(call: CardData) -> list[str]:
+    """The model's own words in a block of their own, where nobody can take them for ours."""
+    said = words.line(call.model_says, _MODEL_SAYS)
+    return [f"_The model says:_ {said}"] if said else []
+
+
+def _where_all_is(file: tuple[str, str] | None) -> str:
+    if file is None:
+        return "Shortened here. Approve opens all of it, with the button inside."
+    return f"Shortened here. `{file[0]}` in this thread holds all of it; Approve opens what fits."
+
+
+def _buttons(call: CardData, *, opens_modal: bool) -> Block:
+    return actions(
+        button("Approve", "approve_open" if opens_modal else "approve", call.public_id, "primary"),
+        button("Deny", "deny", call.public_id),
+    )
+
+
+def _fallback(call: CardData) -> str:
+    """What a notification shows: what matters first, one or two lines."""
+    named = words.line(call.summary, 300) or words.line(call.tool, 100) or "change"
+    summary = f"{'Undo: ' if call.undoes else ''}{named}"
+    if call.state == "proposed":
+        effect = words.line(call.effect, 150)
+        many = words.count(call.needs, "approval")
+        first = f"{words.NEEDS_YOU} needs {many}: {summary}{f' ({effect})' if effect else ''}"
+        text = f"{first}\nasked by {words.mention(call.requester)}"
+    else:
+        text = f"{outcome(call)}\n{summary}"
+    # Mentions and times stand at the beginning: a cut never meets one.
+    return words.fit(text, limits.FALLBACK)[0]

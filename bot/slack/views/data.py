@@ -1,0 +1,135 @@
+"""What the views are told and what they give back: frozen values, nothing that does anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import JsonValue
+
+Block = dict[str, JsonValue]
+"""One Block Kit block, as Slack's JSON."""
+
+View = dict[str, JsonValue]
+"""One modal, as Slack's JSON."""
+
+CallState = Literal[
+    "proposed",
+    "approved",
+    "executing",
+    "done",
+    "failed",
+    "unknown",
+    "denied",
+    "expired",
+    "superseded",
+]
+StepState = Literal["working", "done", "failed"]
+RunState = Literal["working", "waiting", "done", "failed"]
+VerdictWord = Literal["", "holds", "did not happen", "cannot tell", "failed"]
+
+
+@dataclass(frozen=True)
+class CardData:
+    """Everything one call's card shows; `requester` and the like are Slack user ids.
+
+    `changes` are (path, before, after) as text. `progress` holds the verification lines so far,
+    newest last. `undoes` is the public id of the call that this one takes back, or empty.
+    """
+
+    public_id: str
+    tool: str
+    arguments: Mapping[str, JsonValue]
+    target: str
+    risk: Literal["write", "danger"]
+    state: CallState
+    summary: str
+    requester: str
+    expires_at: datetime
+    effect: str = ""
+    changes: tuple[tuple[str, str, str], ...] = ()
+    diff: str = ""
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    locked: bool = True
+    way_back: str = ""
+    no_way_back: str = ""
+    needs: int = 1
+    approver_users: tuple[str, ...] = ()
+    approver_groups: tuple[str, ...] = ()
+    anyone: bool = False
+    not_contributors: bool = True
+    contributors: tuple[str, ...] = ()
+    nobody_may_approve: bool = False
+    approvals: tuple[tuple[str, datetime], ...] = ()
+    denied_by: str = ""
+    deny_reason: str = ""
+    decided_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    progress: tuple[str, ...] = ()
+    verdict: VerdictWord = ""
+    verdict_reason: str = ""
+    error: str = ""
+    can_undo: bool = False
+    undoes: str = ""
+    superseded_by: str = ""
+    superseded_reason: str = ""
+    model_says: str = ""
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of a run's progress; `text` names it, `detail` is what came out."""
+
+    text: str
+    state: StepState
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class ProgressData:
+    """A run as it stands; `seconds` since its first sign."""
+
+    steps: tuple[Step, ...]
+    state: RunState
+    seconds: int
+    headline: str
+
+
+@dataclass(frozen=True)
+class AnswerData:
+    """A run's final answer in the model's Markdown, and what it took; `cost` in US dollars."""
+
+    markdown: str
+    reads: int = 0
+    changes: int = 0
+    seconds: int = 0
+    tokens: int = 0
+    cost: Decimal | None = None
+    model: str = ""
+    truncated: bool = False
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message to post: `text` is the notification and what a screen reader hears.
+
+    `file` is (name, text) to put into the thread beside it, when not all of it fits.
+    `opens_modal` says that Approve opens the whole diff first (action `approve_open`).
+    """
+
+    text: str
+    blocks: list[Block] = field(default_factory=list)
+    file: tuple[str, str] | None = None
+    opens_modal: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The messages that carry one answer, in order, and the file with the rest, if any."""
+
+    messages: tuple[Message, ...]
+    file: tuple[str, str] | None = None

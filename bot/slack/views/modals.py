@@ -1,0 +1,65 @@
+"""The modals: the whole of a change before its approval, the reason for a denial, Undo."""
+
+from pydantic import JsonValue
+
+from bot.slack import limits
+from bot.slack.views import review, words
+from bot.slack.views.blocks import plain, reason_input, section
+from bot.slack.views.data import Block, CardData, View
+
+APPROVE, DENY = "approve", "deny"
+"""The callback ids of the two modals that decide; `private_metadata` is the call's public id."""
+
+
+def approve_full(call: CardData) -> View:
+    """All that an approval would run, with the button inside."""
+    return _view("Approve this change?", _review(call), call.public_id, APPROVE, "Approve")
+
+
+def undo(call: CardData, *, may_approve: bool, why_not: str = "") -> View:
+    """What taking a change back would do now; its button is the vote, where one vote suffices."""
+    title = "Undo this change?"
+    if may_approve:
+        return _view(title, _review(call), call.public_id, APPROVE, "Approve")
+    why = words.line(why_not, 400).removesuffix(".") or "This one needs somebody else's approval"
+    opening = section(f"{words.NEEDS_YOU} {why}. A card in the thread asks for it.")
+    return _view(title, [opening, *_review(call)], call.public_id)
+
+
+def deny_reason(public_id: str, summary: str = "") -> View:
+    """Asks why, and takes no answer for an answer; the model hears the reason."""
+    named = words.line(summary, 400)
+    blocks = [section(f"*{named}*")] if named else []
+    blocks.append(reason_input("Why? (optional; the model hears it)", limits.REASON))
+    return _view("Deny this change?", blocks, public_id, DENY, "Deny")
+
+
+def working(title: str, public_id: str = "") -> View:
+    """Opens at once, while what it will show is still being worked out."""
+    text = f"{words.WORKING} working out what this would do now"
+    return _view(title, [section(text)], public_id)
+
+
+def told(title: str, sentence: str) -> View:
+    """Only says something: why it cannot show what was asked for."""
+    said = words.line(sentence, 2_400) or "There is nothing to show"
+    return _view(title, [section(f"{words.REFUSED} {said}")], "")
+
+
+def _review(call: CardData) -> list[Block]:
+    return [section(text) for text in review.whole(call) or review.shortened(call)]
+
+
+def _view(
+    title: str, blocks: list[Block], public_id: str, callback_id: str = "", submit: str = ""
+) -> View:
+    view: View = {
+        "type": "modal",
+        "title": plain(title[: limits.MOST["view.title"]] or "Countersign"),
+        "close": plain("Cancel" if submit else "Close"),
+        "blocks": list[JsonValue](blocks),
+        "private_metadata": public_id,
+    }
+    if submit:
+        view |= {"submit": plain(submit), "callback_id": callback_id}
+    return view

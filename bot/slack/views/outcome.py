@@ -1,0 +1,110 @@
+"""What became of a call, as one sentence with its mark."""
+
+from datetime import datetime
+
+from bot.slack.views import words
+from bot.slack.views.data import CardData
+
+_REASON = 700
+
+
+def outcome(call: CardData) -> str:
+    """The sentence under a card's heading; empty while the call only waits for a decision."""
+    match call.state:
+        case "proposed":
+            return ""
+        case "approved":
+            return f"{words.WORKING} approved, starting"
+        case "executing":
+            return f"{words.WORKING} running"
+        case "done":
+            return _done(call)
+        case "failed":
+            return _failed(call)
+        case "unknown":
+            return _unknown(call)
+        case "denied":
+            return _denied(call)
+        case "expired":
+            return _expired(call)
+        case "superseded":
+            return _superseded(call)
+
+
+def is_over(call: CardData) -> bool:
+    """Whether nothing more will happen to it by itself."""
+    if call.state in {"done", "unknown"}:
+        return call.verdict != ""
+    return call.state not in {"proposed", "approved", "executing"}
+
+
+def _done(call: CardData) -> str:
+    reason = _because(call.verdict_reason)
+    match call.verdict:
+        case "":
+            return f"{words.WORKING} sent, verifying"
+        case "holds" if call.undoes:
+            return f"{words.UNDONE} undone, verified{_at(call.finished_at)}{reason}"
+        case "holds":
+            return f"{words.VERIFIED} verified{_at(call.finished_at)}{reason}"
+        case "cannot tell":
+            return f"{words.NEEDS_YOU} it ran, but I cannot tell whether it holds{reason}"
+        case "did not happen":
+            return f"{words.REFUSED} failed, it did not happen{reason}"
+        case "failed":
+            return f"{words.REFUSED} failed, it ran and does not work{reason}"
+
+
+def _failed(call: CardData) -> str:
+    reason = _because(call.error or call.verdict_reason)
+    newer = f".{_newer(call)}" if call.superseded_by else ""
+    return f"{words.REFUSED} failed{_at(call.finished_at)}{reason}{newer}"
+
+
+def _unknown(call: CardData) -> str:
+    reason = _because(call.verdict_reason)
+    looked = {
+        "": "I am looking at what is there.",
+        "holds": f"I looked{reason or ': it is as asked'}.",
+        "did not happen": f"I looked, and it did not happen{reason}.",
+        "cannot tell": f"I looked and cannot tell{reason}.",
+        "failed": f"I looked: it happened and does not work{reason}.",
+    }[call.verdict]
+    return (
+        f"{words.NEEDS_YOU} unknown: I was interrupted during this; it may or may not have "
+        f"happened. {looked} I did not run it again."
+    )
+
+
+def _denied(call: CardData) -> str:
+    by = f" by {words.mention(call.denied_by)}" if call.denied_by else ""
+    reason = _because(call.deny_reason)
+    return f"{words.REFUSED} denied{by}{_at(call.decided_at)}{reason}. Nothing was changed."
+
+
+def _expired(call: CardData) -> str:
+    if len(call.approvals) >= call.needs:
+        why = "it could not start in time after its approval"
+    else:
+        why = "nobody decided in time" if not call.approvals else "not enough approvals in time"
+    return f"Expired {words.clock(call.expires_at)}: {why}. Nothing was changed."
+
+
+def _superseded(call: CardData) -> str:
+    reason = _because(call.superseded_reason)
+    if call.superseded_by:
+        return f"{words.NEEDS_YOU} superseded{reason}. Nothing was changed.{_newer(call)}"
+    return f"Withdrawn{reason}. Nothing was changed."
+
+
+def _newer(call: CardData) -> str:
+    return " A newer card shows what approving would do now." if call.superseded_by else ""
+
+
+def _because(reason: str) -> str:
+    text = words.line(reason, _REASON).removesuffix(".")
+    return f": {text}" if text else ""
+
+
+def _at(when: datetime | None) -> str:
+    return f" {words.clock(when, exact=True)}" if when else ""

@@ -1,0 +1,92 @@
+"""What somebody reads before he decides: heading, facts, warnings, and the whole where it fits."""
+
+import json
+from collections.abc import Sequence
+
+from bot.slack import limits
+from bot.slack.views import changes, who, words
+from bot.slack.views.data import CardData
+
+
+def heading(call: CardData, limit: int = 400) -> tuple[str, bool]:
+    """The first line, in bold and without a mark, and whether it had to be cut."""
+    summary, cut = words.sentence(call.summary, limit)
+    title = summary or words.line(call.tool, 100) or "change"
+    return f"*{'Undo: ' if call.undoes else ''}{title}*", cut
+
+
+def facts(call: CardData, limit: int = 400) -> tuple[str, bool]:
+    """The line below: effect, target, who asked, who may decide, until when."""
+    effect, effect_cut = words.sentence(call.effect, limit)
+    target, target_cut = words.code(call.target, limit)
+    parts = [
+        effect,
+        target,
+        "danger" if call.risk == "danger" else "",
+        f"asked by {words.mention(call.requester)}",
+        who.needed(call),
+        f"expires {words.clock(call.expires_at)}",
+    ]
+    return " · ".join(part for part in parts if part), effect_cut or target_cut
+
+
+def heads_up(call: CardData, *, most: int, width: int) -> tuple[list[str], bool]:
+    """What a careful colleague would say first, a line each, and whether a warning is cut."""
+    lines, cut = [], len(call.warnings) > most
+    for warning in call.warnings[:most]:
+        text, missing = words.sentence(warning, width)
+        cut = cut or missing
+        lines.append(f"Heads-up: {_ended(text)}")
+    if len(call.warnings) > most:
+        lines.append(f"… {words.amount(len(call.warnings) - most, 'more warning')}.")
+    lines += [_ended(words.line(note)) for note in call.notes[:4]]
+    if not call.locked:
+        lines.append(
+            "Heads-up: nothing holds the target still; somebody may change it between this card "
+            "and the run."
+        )
+    if call.way_back:
+        lines.append(f"Way back: {_ended(words.line(call.way_back))}")
+    elif call.no_way_back:
+        lines.append(f"No way back: {_ended(words.line(call.no_way_back))}")
+    return lines, cut
+
+
+def whole(call: CardData) -> list[str] | None:
+    """All that an approval would run, nothing cut, in texts of a section each.
+
+    None if a modal cannot hold it: then a file has to.
+    """
+    if changes.length(call) > limits.VIEW_BYTES:
+        return None
+    title, title_cut = heading(call, 2_400)
+    line, line_cut = facts(call, 600)
+    warnings, warnings_cut = heads_up(call, most=40, width=2_000)
+    if title_cut or line_cut or warnings_cut:
+        return None
+    texts = [*words.packed([title, line, *warnings], limits.SECTION), *changes.everything(call)]
+    return texts if _fits(texts) else None
+
+
+def shortened(call: CardData) -> list[str]:
+    """As much of it as a modal holds, every path if it can, and where the rest is."""
+    warnings, _ = heads_up(call, most=8, width=400)
+    above = words.packed([heading(call)[0], facts(call)[0], *warnings], limits.SECTION)
+    above.append(
+        f"{words.NEEDS_YOU} needs you to read the file: not all of this fits here. "
+        f"`{changes.file_name(call)}` in the thread holds every path, value and line."
+    )
+    shown, _ = changes.diff(call, limits.SECTION)
+    below = [shown] if shown else []
+    many = [*above, *changes.fitted(call, 150_000)[0], *below]
+    # A unit takes at most six bytes: this always fits.
+    return many if _fits(many) else [*above, *changes.fitted(call, 20_000)[0], *below]
+
+
+def _fits(texts: Sequence[str]) -> bool:
+    size = sum(len(json.dumps(text)) + 100 for text in texts)
+    return len(texts) <= limits.VIEW_BLOCKS and size <= limits.VIEW_BYTES
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith((".", "…", "?")) else f"{text}."

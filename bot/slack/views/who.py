@@ -1,0 +1,37 @@
+"""Who asked, who may decide and who did, in words with mentions and times."""
+
+from bot.slack.views import words
+from bot.slack.views.data import CardData
+
+
+def needed(call: CardData) -> str:
+    """How many approvals it needs, and whose."""
+    many = words.count(call.needs, "approval")
+    if call.nobody_may_approve:
+        return f"needs {many}, but nobody may approve yet: `COUNTERSIGN_APPROVERS` names no one"
+    return f"needs {many}: {_approvers(call)}"
+
+
+def _approvers(call: CardData) -> str:
+    barred = call.contributors if call.not_contributors else ()
+    if call.anyone or call.approver_groups or not call.approver_users:
+        named = [*map(words.group, call.approver_groups), *map(words.mention, call.approver_users)]
+        whom = f"anyone of {words.either(named)}" if named and not call.anyone else "anyone here"
+        but = words.either([*map(words.mention, barred)], last="and")
+        return f"{whom} but {but}" if but else whom
+    left = [words.mention(user) for user in call.approver_users if user not in barred]
+    return words.either(left) or "nobody is left, all who may approve took part in asking"
+
+
+def approved(call: CardData) -> str:
+    """Who approved and when; empty if nobody did."""
+    if not call.approvals:
+        return ""
+    votes = [f"{words.mention(user)} {words.clock(at, exact=True)}" for user, at in call.approvals]
+    return f"approved by {words.either(votes, last='and', most=5)}"
+
+
+def history(call: CardData) -> str:
+    """Who approved, and when it ran."""
+    started = f"ran {words.clock(call.started_at, exact=True)}" if call.started_at else ""
+    return ", ".join(part for part in (approved(call), started) if part)

@@ -1,0 +1,504 @@
+"""What must be heard is said once, in order, whatever Slack, the network or a process does."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from pydantic import JsonValue
+
+from bot.core.bus import Bus
+from bot.core.ids import uuid7
+from bot.core.tasks import Tasks
+from bot.core.values import Event, Thread
+from bot.sandbox.slack import EXAMPLE_MANIFEST, Settings, Workspace
+from bot.slack.api import SlackApi
+from bot.slack.budget import Budget
+from bot.slack.live import Live
+from bot.slack.sender import Pauses, Sender
+from bot.slack.views.blocks import section
+from bot.slack.views.data import CardData, Message
+from bot.store.database import Database, Row
+from bot.store.outbox import Kind, say
+
+ORG = "T1"
+SQL = {
+    "run": "INSERT INTO runs (id, org, channel, thread_ts, kind, requester, contributors, attempt,"
+    " state) VALUES (%s, %s, %s, %s, 'turn', 'U1', '{U1}', %s, 'working')",
+    "thread": "INSERT INTO threads (org, channel, thread_ts, ours) VALUES (%s, %s, %s, true)"
+    " ON CONFLICT DO NOTHING",
+    "end": "UPDATE runs SET state = 'done', ended_at = now() WHERE id = %s",
+}
+
+
+@dataclass
+class FakeCards:
+    """Cards without a guard: what the sender asks of them, and what it told them."""
+
+    posts: list[tuple[UUID, str, str, str]] = field(default_factory=list)
+    redraws: list[UUID] = field(default_factory=list)
+
+    async def data(self, _: UUID) -> CardData:
+        return CardData(
+            public_id="p",
+            tool="k8s_scale",
+            arguments={},
+            target="shop/web",
+            risk="write",
+            state="unknown",
+            summary="Scale web to 5",
+            requester="U1",
+            expires_at=datetime.now(UTC),
+        )
+
+    async def message(self, call_id: UUID) -> Message:
+        return Message("card", [section(f"*Card* {call_id}")])
+
+    async def posted(self, call_id: UUID, channel: str, ts: str, drawn: str) -> None:
+        self.posts.append((call_id, channel, ts, drawn))
+
+    async def redraw(self, call_id: UUID) -> None:
+        self.redraws.append(call_id)
+
+
+class World:
+    """A workspace, an outbox, and one sender that can be stopped, killed and started again."""
+
+    def __init__(self, slack: Workspace, database: Database, api: SlackApi, tasks: Tasks) -> None:
+        self.slack = slack
+        self.database = database
+        self.api = api
+        self.tasks = tasks
+        self.bus = Bus()
+        self.budget = Budget()
+        self.cards = FakeCards()
+        self.undeliverable: list[tuple[UUID, str]] = []
+        self.live = Live(self.bus, database, api, self.budget, tasks, interval=0.05)
+        self.ops = slack.channel_id("ops")
+
+    def sender(self) -> Sender:
+        async def undeliverable(call_id: UUID, code: str) -> None:
+            self.undeliverable.append((call_id, code))
+
+        return Sender(
+            self.database,
+            self.api,
+            self.budget,
+            self.cards,
+            self.live,
+            undeliverable,
+            Pauses(patrol=0.2, retry=0.1),
+        )
+
+    @asynccontextmanager
+    async def sending(self) -> AsyncIterator[None]:
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.sender().run(stop))
+            try:
+                yield
+            finally:
+                stop.set()
+
+    async def thread(self) -> Thread:
+        return Thread(ORG, self.ops, await self.slack.post("alice", "ops", "hello"))
+
+    async def execute(self, statement: str, *values: object) -> None:
+        async with self.database.transaction() as tx:
+            await tx.connection.execute(statement.encode(), values)
+
+    async def begin(self, thread: Thread, attempt: int = 1) -> UUID:
+        run_id = uuid7()
+        await self.execute(SQL["thread"], thread.org, thread.channel, thread.ts)
+        await self.execute(SQL["run"], run_id, thread.org, thread.channel, thread.ts, attempt)
+        return run_id
+
+    async def end(
+        self, thread: Thread, run_id: UUID, kind: Kind = "answer", **data: JsonValue
+    ) -> None:
+        given = data or {"markdown": "It is healthy.", "reads": 1, "tokens": 12, "cost": "0"}
+        async with self.database.transaction() as tx:
+            await tx.connection.execute(SQL["end"].encode(), (run_id,))
+            await say(tx, thread, kind, given, key=f"end:{run_id}", run_id=run_id)
+        self.bus.publish(Event(thread, run_id, "ended"))
+
+    async def say(self, thread: Thread, text: str) -> None:
+        async with self.database.transaction() as tx:
+            await say(tx, thread, "failure", {"sentence": text})
+
+    async def card(self, thread: Thread, reason: str = "") -> UUID:
+        call_id = uuid7()
+        async with self.database.transaction() as tx:
+            await say(tx, thread, "card", {"call": str(call_id), "reason": reason})
+        return call_id
+
+    async def rows(self) -> list[Row]:
+        async with self.database.relaxed() as tx:
+            cursor = await tx.connection.execute(b"SELECT * FROM outbox ORDER BY id")
+            return await cursor.fetchall()
+
+    async def all_said(self, seconds: float = 10.0) -> list[Row]:
+        """Wait until nothing is left to say."""
+        until = time.monotonic() + seconds
+        while True:
+            rows = await self.rows()
+            if rows and all(row["state"] in {"sent", "failed"} for row in rows):
+                return rows
+            assert time.monotonic() < until, [(r["kind"], r["state"], r["error"]) for r in rows]
+            await asyncio.sleep(0.02)
+
+    async def called(self, method: str) -> None:
+        """Wait until a call of `method` has arrived; its answer may still be on its way."""
+        for _ in range(500):
+            if self.slack.calls_of(method):
+                return
+            await asyncio.sleep(0.01)
+        raise TimeoutError(method)
+
+    def texts(self, thread: Thread) -> list[str]:
+        """What we said in a thread, as notifications show it."""
+        messages = self.slack.app_messages("ops", thread_ts=thread.ts)
+        return [message["text"] for message in messages]
+
+
+@pytest.fixture
+async def world(database: Database) -> AsyncIterator[World]:
+    async with AsyncExitStack() as stack:
+        slack = await stack.enter_async_context(Workspace(EXAMPLE_MANIFEST, Settings()))
+        api = await stack.enter_async_context(SlackApi.open(slack.bot_token, slack.api_url))
+        tasks = await stack.enter_async_context(Tasks())
+        made = World(slack, database, api, tasks)
+        yield made
+        assert not slack.violations
+
+
+async def test_a_thread_hears_in_order_and_threads_do_not_wait_for_each_other(
+    world: World,
+) -> None:
+    one, other = await world.thread(), await world.thread()
+    world.slack.faults.fail("chat.postMessage", "slow", seconds=0.3)
+    for number in range(4):
+        await world.say(one, f"one {number}")
+    await world.say(other, "other")
+    began = time.monotonic()
+    async with world.sending():
+        await world.slack.wait_for_message("ops", "other")
+        assert time.monotonic() - began < 0.25
+        await world.all_said()
+    assert world.texts(one) == [f"⛔ one {number}." for number in range(4)]
+
+
+async def test_what_is_stored_later_is_said_at_once(world: World) -> None:
+    thread = await world.thread()
+    async with world.sending():
+        await world.say(thread, "first")
+        await world.all_said()
+        began = time.monotonic()
+        await world.say(thread, "second")
+        await world.slack.wait_for_message("ops", "second", thread_ts=thread.ts)
+        assert time.monotonic() - began < 0.5
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "drop_before", "http_503", "html", "error"])
+async def test_an_unknown_outcome_is_looked_up_and_said_once(world: World, kind: Any) -> None:
+    thread = await world.thread()
+    world.slack.faults.fail("chat.postMessage", kind)
+    await world.say(thread, "hear me")
+    async with world.sending():
+        rows = await world.all_said()
+    assert world.texts(thread) == ["⛔ hear me."]
+    assert rows[0]["state"] == "sent"
+    assert rows[0]["ts"] == world.slack.app_messages("ops", thread_ts=thread.ts)[0]["ts"]
+    assert len(world.slack.calls_of("chat.postMessage")) == (1 if kind == "drop_after" else 2)
+
+
+async def test_a_limit_is_kept_by_every_thread(world: World) -> None:
+    world.slack.faults.fail("chat.postMessage", "ratelimited", seconds=1)
+    threads = [await world.thread() for _ in range(3)]
+    await world.say(threads[0], "limited")
+    async with world.sending():
+        await world.called("chat.postMessage")
+        limited_at = time.monotonic()
+        await asyncio.sleep(0.05)
+        for thread in threads[1:]:
+            await world.say(thread, "behind it")
+        await asyncio.sleep(0.5)
+        assert len(world.slack.calls_of("chat.postMessage")) == 1
+        await world.all_said()
+        assert time.monotonic() - limited_at >= 0.95
+    assert [world.texts(thread) for thread in threads] == [
+        ["⛔ limited."],
+        ["⛔ behind it."],
+        ["⛔ behind it."],
+    ]
+
+
+async def test_a_card_that_slack_refuses_ends_and_stops_nobody(world: World) -> None:
+    thread = await world.thread()
+    world.slack.faults.fail("chat.postMessage", "error", code="invalid_blocks")
+    call_id = await world.card(thread)
+    await world.say(thread, "after it")
+    async with world.sending():
+        rows = await world.all_said()
+    assert world.undeliverable == [(call_id, "invalid_blocks")]
+    assert [(row["state"], row["error"]) for row in rows] == [
+        ("failed", "invalid_blocks"),
+        ("sent", None),
+    ]
+    assert world.texts(thread) == ["⛔ after it."]
+
+
+async def test_a_row_that_cannot_be_rendered_stops_nobody(world: World) -> None:
+    thread = await world.thread()
+    async with world.database.transaction() as tx:
+        await say(tx, thread, "answer", {"no": "markdown"})
+    await world.say(thread, "after it")
+    async with world.sending():
+        rows = await world.all_said()
+    assert [row["state"] for row in rows] == ["failed", "sent"]
+
+
+async def test_a_card_counts_where_it_was_posted(world: World) -> None:
+    thread = await world.thread()
+    call_id = await world.card(thread, reason="somebody scaled `web` to 4")
+    async with world.sending():
+        rows = await world.all_said()
+    why, card = world.slack.app_messages("ops", thread_ts=thread.ts)
+    assert "somebody scaled `web` to 4" in why["text"]
+    [(shown, channel, ts, drawn)] = world.cards.posts
+    assert (shown, channel, ts) == (call_id, world.ops, card["ts"])
+    assert drawn
+    assert rows[0]["ts"] == card["ts"]
+
+
+async def test_a_card_whose_post_was_lost_is_found_and_drawn_again(world: World) -> None:
+    thread = await world.thread()
+    world.slack.faults.fail("chat.postMessage", "drop_after")
+    call_id = await world.card(thread)
+    async with world.sending():
+        await world.all_said()
+    [card] = world.slack.app_messages("ops", thread_ts=thread.ts)
+    # nobody knows which state it shows: the next redraw must not be spared
+    assert world.cards.posts == [(call_id, world.ops, card["ts"], "")]
+
+
+async def test_a_redraw_goes_to_the_cards(world: World) -> None:
+    thread, call_id = await world.thread(), uuid7()
+    async with world.database.transaction() as tx:
+        await say(tx, thread, "redraw", {"call": str(call_id)})
+    async with world.sending():
+        await world.all_said()
+    assert world.cards.redraws == [call_id]
+
+
+async def test_an_unknown_outcome_is_told_in_words(world: World) -> None:
+    thread = await world.thread()
+    data: Mapping[str, JsonValue] = {
+        "code": "unknown_outcome",
+        "call": str(uuid7()),
+        "reason": "it has 5 replicas, as asked",
+    }
+    async with world.database.transaction() as tx:
+        await say(tx, thread, "notice", data)
+    async with world.sending():
+        await world.all_said()
+    [text] = world.texts(thread)
+    assert "Scale web to 5" in text
+    assert "I looked: it has 5 replicas, as asked." in text
+
+
+# --- death ----------------------------------------------------------------------------------
+
+
+async def test_a_sender_that_dies_after_slack_took_it_is_followed_by_one_that_looks(
+    world: World,
+) -> None:
+    thread = await world.thread()
+    await world.say(thread, "once")
+    dying = asyncio.ensure_future(world.sender().run(asyncio.Event()))
+    while not world.texts(thread):  # noqa: ASYNC110 -- the very next turn of the loop is wanted
+        await asyncio.sleep(0)
+    dying.cancel()  # Slack's answer is still on the wire
+    await asyncio.wait({dying})
+    [row] = await world.rows()
+    assert row["state"] == "sending"
+    await world.execute("UPDATE outbox SET claimed_at = now() - interval '1 minute'")
+    async with world.sending():
+        rows = await world.all_said()
+    assert world.texts(thread) == ["⛔ once."]
+    assert rows[0]["state"] == "sent"
+
+
+async def test_a_row_of_a_dead_sender_that_slack_never_saw_is_said(world: World) -> None:
+    thread = await world.thread()
+    await world.say(thread, "still")
+    await world.execute(
+        "UPDATE outbox SET state = 'sending', tries = 1, claimed_at = now() - interval '1 minute'"
+    )
+    async with world.sending():
+        await world.all_said()
+    assert world.texts(thread) == ["⛔ still."]
+    assert len(world.slack.calls_of("conversations.replies")) == 1
+
+
+async def test_another_apps_forged_key_does_not_silence_us(world: World) -> None:
+    thread = await world.thread()
+    await world.say(thread, "not silenced")
+    [row] = await world.rows()
+    root = world.slack.state.message(world.ops, thread.ts)
+    root["metadata"] = {
+        "event_type": "countersign",
+        "event_payload": {"key": f"outbox:{row['id']}:0"},
+    }
+    async with world.sending():
+        await world.all_said()
+    assert world.texts(thread) == ["⛔ not silenced."]
+
+
+async def test_a_stop_says_what_is_left(world: World) -> None:
+    thread = await world.thread()
+    stop = asyncio.Event()
+    stop.set()
+    for number in range(3):
+        await world.say(thread, f"last {number}")
+    async with asyncio.timeout(5):
+        await world.sender().run(stop)
+    assert len(world.texts(thread)) == 3
+
+
+# --- answers --------------------------------------------------------------------------------
+
+
+async def test_a_quick_answer_takes_the_place_of_the_progress(world: World) -> None:
+    thread = await world.thread()
+    run_id = await world.begin(thread)
+    async with world.sending():
+        await world.live.first_sign(thread, run_id)
+        await world.end(thread, run_id)
+        rows = await world.all_said()
+    assert world.texts(thread) == ["It is healthy."]
+    assert [row["kind"] for row in rows] == ["answer"]
+    assert len(world.slack.calls_of("chat.postMessage")) == 1
+
+
+async def test_a_later_answer_is_a_new_message_and_the_progress_folds(world: World) -> None:
+    thread = await world.thread()
+    run_id = await world.begin(thread)
+    await world.live.first_sign(thread, run_id)
+    await world.execute("UPDATE runs SET progress_at = now() - interval '3 seconds'")
+    async with world.sending():
+        await world.end(thread, run_id)
+        await world.slack.wait_for_message("ops", "Worked on this", thread_ts=thread.ts)
+        rows = await world.all_said()
+    folded, answer = world.texts(thread)
+    assert folded.startswith("Worked on this")
+    assert answer == "It is healthy."
+    assert [row["kind"] for row in rows] == ["answer", "fold"]
+
+
+async def test_a_process_that_did_not_post_it_folds_it_when_nobody_can_edit_it_any_more(
+    world: World,
+) -> None:
+    thread = await world.thread()
+    run_id = await world.begin(thread)
+    await world.live.first_sign(thread, run_id)
+    await world.execute("UPDATE runs SET progress_at = now() - interval '3 seconds'")
+    await world.end(thread, run_id)
+    # another process: it has heard nothing of this run
+    world.live = Live(Bus(), world.database, world.api, world.budget, world.tasks)
+    async with world.sending():
+        await world.slack.wait_for_message("ops", "It is healthy", thread_ts=thread.ts)
+        await asyncio.sleep(0.3)
+        assert [row["error"] for row in await world.rows()] == [None, "waits"]
+        assert not world.slack.calls_of("chat.update")
+        await world.execute("UPDATE runs SET ended_at = now() - interval '10 seconds'")
+        await world.execute("UPDATE outbox SET not_before = now() WHERE state = 'pending'")
+        await world.all_said()
+    assert world.texts(thread)[0].startswith("Worked on this")
+
+
+async def test_an_answer_where_an_edit_would_wait_is_a_new_message(world: World) -> None:
+    thread = await world.thread()
+    run_id = await world.begin(thread)
+    await world.live.first_sign(thread, run_id)
+    while world.budget.ready("chat.update"):
+        await world.budget.take("chat.update", 0)
+    async with world.sending():
+        await world.end(thread, run_id)
+        await world.slack.wait_for_message("ops", "It is healthy", thread_ts=thread.ts)
+        await world.all_said()
+    assert world.texts(thread)[1] == "It is healthy."
+
+
+async def test_a_deleted_progress_message_does_not_lose_the_answer(world: World) -> None:
+    thread = await world.thread()
+    run_id = await world.begin(thread)
+    await world.live.first_sign(thread, run_id)
+    [progress] = world.slack.app_messages("ops", thread_ts=thread.ts)
+    await world.api.delete(world.ops, progress["ts"])
+    async with world.sending():
+        await world.end(thread, run_id)
+        rows = await world.all_said()
+    assert world.texts(thread) == ["It is healthy."]
+    assert {row["state"] for row in rows} == {"sent"}
+
+
+async def test_a_lost_edit_of_the_answer_is_found(world: World) -> None:
+    thread = await world.thread()
+    run_id = await world.begin(thread)
+    await world.live.first_sign(thread, run_id)
+    world.slack.faults.fail("chat.update", "drop_after")
+    async with world.sending():
+        await world.end(thread, run_id)
+        rows = await world.all_said()
+    assert world.texts(thread) == ["It is healthy."]
+    assert [row["kind"] for row in rows] == ["answer"]
+
+
+async def test_a_run_that_waited_for_people_answers_below_its_card(world: World) -> None:
+    thread = await world.thread()
+    run_id = await world.begin(thread, attempt=2)
+    await world.live.first_sign(thread, run_id)
+    async with world.sending():
+        await world.end(thread, run_id, "failure", sentence="It broke")
+        await world.all_said()
+    assert len(world.texts(thread)) == 2
+    assert world.texts(thread)[1] == "⛔ It broke."
+
+
+async def test_a_progress_message_that_was_never_noted_is_found_and_folded(world: World) -> None:
+    thread = await world.thread()
+    run_id = await world.begin(thread, attempt=2)
+    await world.live.first_sign(thread, run_id)
+    await world.execute("UPDATE runs SET progress_ts = NULL, progress_at = NULL")
+    async with world.sending():
+        await world.end(thread, run_id)
+        await world.all_said()
+    folded, answer = world.texts(thread)
+    assert folded.startswith("Worked on this")
+    assert answer == "It is healthy."
+
+
+async def test_a_long_answer_goes_on_where_it_stopped_and_ends_in_a_file(world: World) -> None:
+    thread = await world.thread()
+    run_id = await world.begin(thread)
+    markdown = "\n\n".join(f"Paragraph {n}: " + "word " * 400 for n in range(40))
+    world.slack.faults.fail("chat.postMessage", "slow", seconds=0)
+    world.slack.faults.fail("chat.postMessage", "slow", seconds=0)
+    world.slack.faults.fail("chat.postMessage", "drop_after")
+    world.slack.faults.fail("files.completeUploadExternal", "drop_after")
+    async with world.sending():
+        await world.end(thread, run_id, markdown=markdown)
+        await world.all_said(20)
+    messages = world.slack.app_messages("ops", thread_ts=thread.ts)
+    assert [bool(message.get("files")) for message in messages] == [False] * 4 + [True]
+    [file] = [one for one in world.slack.files if one.complete]
+    assert file.content is not None
+    assert "Paragraph 39" in file.content.decode()
+    keys = [message["metadata"]["event_payload"]["key"] for message in messages[:4]]
+    assert keys == sorted(set(keys))
