@@ -1,0 +1,339 @@
+"""The one place where everything is put together, started and stopped."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+import structlog
+from slack_bolt.async_app import AsyncApp
+
+from bot.agent.checkpoints import Checkpoints
+from bot.agent.context import Context
+from bot.agent.model import Model, ModelSettings, model_for
+from bot.agent.prompts import Instructions
+from bot.agent.runs import Runs
+from bot.agent.thinking import Thinking
+from bot.core.bus import Bus
+from bot.core.errors import BadSettings, DatabaseAway, reply_for
+from bot.core.tasks import Tasks
+from bot.guard.budget import RunLimits
+from bot.guard.house import House, Rules
+from bot.guard.policy import Approvers
+from bot.guard.votes import Votes
+from bot.settings import Settings
+from bot.slack.api import Identity, SlackApi
+from bot.slack.budget import Budget
+from bot.slack.cards import Cards
+from bot.slack.clicks import Clicks
+from bot.slack.directory import SlackDirectory
+from bot.slack.listening import Listening
+from bot.slack.live import Live
+from bot.slack.sender import Sender
+from bot.slack.sockets import Sockets, check_tokens
+from bot.store.database import Database
+from bot.store.jobs import Jobs, TryAgain
+from bot.store.migrate import migrate, outstanding
+from bot.web.health import Readiness, serve
+from tools import Catalog, ToolError, open_providers
+
+log = structlog.get_logger()
+
+_GRACE = 20.0  # how long a drain waits for runs under way
+_EXPIRY_SECONDS = 2.0
+_SWEEP_SECONDS = 5.0
+_DEFAULT_WINDOW = 32_000
+
+
+@dataclass
+class Parts:
+    """What runs, and what the readiness check asks."""
+
+    settings: Settings
+    identity: Identity
+    database: Database
+    jobs: Jobs
+    catalog: Catalog
+    model: Model | None
+    checkpoints: Checkpoints
+    runs: Runs
+    votes: Votes
+    sockets: Sockets
+    sender: Sender
+    dev: bool
+
+    async def readiness(self) -> Readiness:
+        """Whether this process can do its work now."""
+        problems, away = [], []
+        if not self.sockets.connected:
+            problems.append("no socket to Slack is connected")
+        if not await self.database.answers():
+            problems.append("the database does not answer")
+        away += [f"{name}: {why}" for name, why in (await _away(self.catalog)).items()]
+        notes = []
+        if self.model is None:
+            notes.append("no model: commands only")
+        approvers = self.settings.approvers
+        if not approvers:
+            notes.append("nobody may approve: COUNTERSIGN_APPROVERS is not set")
+        if "*" in approvers:
+            notes.append("every full member may approve: COUNTERSIGN_APPROVERS is *")
+        if self.dev:
+            notes.append("embedded PostgreSQL: for development only")
+        return Readiness(
+            tuple(problems),
+            tuple(away),
+            tuple(notes),
+            {"sockets": self.sockets.connected, "tools": len(self.catalog.tools)},
+        )
+
+
+async def bring_up_to_date(settings: Settings) -> list[str]:
+    """Apply outstanding migrations, ours and LangGraph's. Raises `DatabaseAway`."""
+    url = (settings.database_migrate_url or settings.database_url).get_secret_value()
+
+    async def langgraph() -> None:
+        async with Database(url).open() as database:
+            await Checkpoints(database).setup()
+
+    return await migrate(url, [langgraph])
+
+
+async def run(
+    settings: Settings,
+    stop: asyncio.Event,
+    *,
+    migrations: bool = True,
+    dev: bool = False,
+    built: Callable[[Parts], None] = lambda _: None,
+) -> None:
+    """Run until `stop`; `built` is handed the parts before they start.
+
+    Raises `BadSettings` or `DatabaseAway` when it cannot start.
+    """
+    if migrations:
+        await bring_up_to_date(settings)
+    elif missing := await outstanding(settings.database_url.get_secret_value()):
+        raise BadSettings([f"The database lacks migrations: {', '.join(missing)}."])
+    async with AsyncExitStack() as stack:
+        parts = await stack.enter_async_context(_built(settings, dev=dev))
+        built(parts)
+        port = await stack.enter_async_context(
+            _serving(parts, settings.http_host, settings.http_port)
+        )
+        log.info(
+            "ready_to_serve",
+            http=f"http://{settings.http_host}:{port}",
+            team=parts.identity.team_id,
+            tools=len(parts.catalog.tools),
+            model=settings.model[0] if settings.model else None,
+            dev=dev,
+        )
+        await _work(parts, stop)
+    log.info("stopped")
+
+
+@asynccontextmanager
+async def _serving(parts: Parts, host: str, port: int) -> AsyncIterator[int]:
+    try:
+        async with serve(parts.readiness, host, port) as bound:
+            yield bound
+    except OSError as error:
+        raise BadSettings(
+            [f"COUNTERSIGN_HTTP_PORT: {host}:{port} cannot be used: {error.strerror}."]
+        ) from error
+
+
+@asynccontextmanager
+async def _built(settings: Settings, *, dev: bool) -> AsyncIterator[Parts]:
+    async with AsyncExitStack() as stack:
+        api = await stack.enter_async_context(
+            SlackApi.open(settings.slack_bot_token.get_secret_value(), settings.slack_api_url)
+        )
+        app_token = settings.slack_app_token.get_secret_value()
+        identity = await check_tokens(api, app_token)
+        identity = replace(identity, app_id=identity.app_id or _app_of(app_token))
+        dsn = settings.database_url.get_secret_value()
+        database = await stack.enter_async_context(Database(dsn).open())
+        catalog = await stack.enter_async_context(_providers(settings))
+        tasks = await stack.enter_async_context(Tasks())
+        runs: Runs | None = None
+
+        async def work(run_id: UUID) -> None:
+            if runs is not None:
+                await _guarded(runs, run_id)
+
+        jobs = await stack.enter_async_context(
+            Jobs(dsn, {"turn": work, "resume": work}, settings.jobs).open()
+        )
+        bus, budget = Bus(), Budget()
+        approvers = Approvers.parse(settings.approvers)
+        directory = SlackDirectory(api, identity.team_id, approvers.groups)
+        rules = Rules(
+            approvers,
+            self_approval=settings.file.self_approval,
+            card_seconds=settings.card_minutes * 60,
+            start_seconds=settings.start_seconds,
+        )
+        house = House(database, jobs, catalog, directory, bus, rules)
+        model = _model(settings)
+        if model is not None:
+            stack.push_async_callback(model.close)
+        checkpoints = Checkpoints(database)
+        votes = Votes(house)
+        cards = Cards(house, identity.org, api, budget, tasks)
+        cards.listen(bus)
+        live = Live(bus, database, api, budget, tasks)
+        clicks = Clicks(house, votes, cards, api, tasks)
+        listening = Listening(house, identity, directory, clicks, live, tasks)
+        runs = Runs(
+            house,
+            Thinking(house, model, _context(settings, database), _limits(settings)),
+            checkpoints,
+            model.window if model else _DEFAULT_WINDOW,
+        )
+        app = AsyncApp(
+            client=api.client,
+            request_verification_enabled=False,
+            ssl_check_enabled=False,
+            url_verification_enabled=False,
+            attaching_function_token_enabled=False,
+            attaching_conversation_kwargs_enabled=False,
+        )
+        app.use(listening.middleware)
+        yield Parts(
+            settings=settings,
+            identity=identity,
+            database=database,
+            jobs=jobs,
+            catalog=catalog,
+            model=model,
+            checkpoints=checkpoints,
+            runs=runs,
+            votes=votes,
+            sockets=Sockets(
+                app, settings.slack_app_token.get_secret_value(), count=settings.sockets
+            ),
+            sender=Sender(database, api, budget, cards, live, votes.undeliverable),
+            dev=dev,
+        )
+
+
+async def _work(parts: Parts, stop: asyncio.Event) -> None:
+    """Everything that must not die; the death of one stops all. A stop drains in order."""
+    quiet = asyncio.Event()  # no job runs any more: the sender may end
+    async with asyncio.TaskGroup() as group:
+        group.create_task(parts.sockets.run(stop), name="sockets")
+        group.create_task(parts.jobs.rescue(stop), name="rescue")
+        group.create_task(parts.sender.run(quiet), name="sender")
+        group.create_task(_repeat(stop, _EXPIRY_SECONDS, parts.votes.expire_lapsed), name="expiry")
+        group.create_task(
+            _repeat(stop, _SWEEP_SECONDS, lambda: parts.checkpoints.sweep(_SWEEP_SECONDS)),
+            name="sweep",
+        )
+        if parts.model is not None:
+            group.create_task(_warm(parts.model), name="warm the model")
+        group.create_task(_drain(parts.runs, stop), name="drain")
+        try:
+            await parts.jobs.work(stop, _GRACE)
+        finally:
+            quiet.set()
+
+
+async def _drain(runs: Runs, stop: asyncio.Event) -> None:
+    await stop.wait()
+    log.info("draining", seconds=_GRACE)
+    runs.drain()
+
+
+def _app_of(app_token: str) -> str:
+    """The app's id: an app-level token names it (xapp-1-A…-…), Slack's `auth.test` does not."""
+    parts = app_token.split("-")
+    return parts[2] if len(parts) > 3 and parts[2].startswith("A") else ""
+
+
+async def _guarded(runs: Runs, run_id: UUID) -> None:
+    """One job. What nobody foresaw must still reach the thread that waits: the one broad
+    handler.
+    """
+    try:
+        await runs.work(run_id)
+    except (TryAgain, DatabaseAway):
+        raise
+    except Exception as error:
+        reference = uuid4().hex[:8]
+        log.exception("run_broke", run=str(run_id), reference=reference)
+        await runs.fail(run_id, reply_for(error, reference), f"{type(error).__name__} {reference}")
+
+
+async def _repeat(
+    stop: asyncio.Event, seconds: float, work: Callable[[], Awaitable[object]]
+) -> None:
+    while not stop.is_set():
+        try:
+            await work()
+        except DatabaseAway:
+            log.warning("database_away", task=asyncio.current_task().get_name())  # type: ignore[union-attr]
+        try:
+            async with asyncio.timeout(seconds):
+                await stop.wait()
+        except TimeoutError:
+            continue
+
+
+async def _warm(model: Model) -> None:
+    await model.warm()
+    log.info("model_warm", model=model.name)
+
+
+@asynccontextmanager
+async def _providers(settings: Settings) -> AsyncIterator[Catalog]:
+    try:
+        async with open_providers(settings.providers()) as catalog:
+            yield catalog
+    except ValueError as error:
+        raise BadSettings(str(error).splitlines()) from error
+
+
+async def _away(catalog: Catalog) -> dict[str, str]:
+    """The clients that do not answer, and why."""
+    found: dict[str, str] = {}
+    for name, client in catalog.clients.items():
+        try:
+            async with asyncio.timeout(3):
+                await client.check()
+        except ToolError as error:
+            found[name] = str(error)
+        except TimeoutError:
+            found[name] = "no answer within 3 s"
+    return found
+
+
+def _model(settings: Settings) -> Model | None:
+    return model_for(
+        ModelSettings(
+            ids=settings.model,
+            openai_api_base=settings.openai_api_base,
+            openai_api_key=(
+                settings.openai_api_key.get_secret_value() if settings.openai_api_key else None
+            ),
+            windows=settings.file.model_windows,
+        )
+    )
+
+
+def _context(settings: Settings, database: Database) -> Context:
+    texts = settings.file.instructions
+    return Context(database, Instructions(texts.workspace, texts.channels, texts.clusters))
+
+
+def _limits(settings: Settings) -> RunLimits:
+    limits = settings.file.limits
+    return RunLimits(
+        model_calls=limits.model_calls,
+        seconds=limits.minutes * 60,
+        tokens=limits.tokens,
+        cost=Decimal(limits.dollars),
+    )
