@@ -9,7 +9,7 @@ BIN := .venv/bin
 # A moved checkout, or a Python that is gone, makes the stamps of an earlier set-up worthless.
 STALE := $(shell if [ -d .venv ] && { ! $(BIN)/python -c '' || { [ -e .venv/.path ] && [ "$$(cat .venv/.path)" != "$$(pwd -P)" ]; }; } 2>/dev/null; then rm -f .venv/.runtime .venv/.dev; fi)
 
-.PHONY: help install demo test test-crash test-browser check lock clean
+.PHONY: help install demo test test-crash test-browser bench check lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -21,13 +21,16 @@ demo: .venv/.runtime ## Run the bot against a local Slack and a demo cluster; pr
 	@$(BIN)/countersign sandbox
 
 test: .venv/.dev ## Run all tests
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not bench"
 
 test-crash: .venv/.dev ## Kill the bot at every step that matters; prints a table
 	@$(BIN)/python -m pytest -m crash tests/faults -n 0
 
 test-browser: .venv/.dev ## Drive the demo's page in a real Chromium
 	@$(BIN)/python -m pytest -m browser -n 0
+
+bench: .venv/.dev ## Measure; prints each figure and how it was measured
+	@$(BIN)/python -m pytest -m bench -n 0 -s -q tests/benchmarks
 
 check: .venv/.dev ## Check format, lint, types and import directions
 	@$(BIN)/ruff format --check .

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,6 +16,7 @@ from typing import Any, Literal
 
 import aiohttp
 import yaml
+from psycopg.conninfo import conninfo_to_dict
 
 from bot import app
 from bot.sandbox.cluster import Cluster
@@ -310,3 +312,79 @@ async def get_json(url: str) -> tuple[int, Json]:
     """A GET of a JSON endpoint."""
     async with aiohttp.ClientSession() as session, session.get(url) as answer:
         return answer.status, await answer.json()
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Gate:
+    """A door before the database: `shut` cuts every connection and lets none in until `reopen`."""
+
+    def __init__(self, dsn: str) -> None:
+        self._behind = conninfo_to_dict(dsn)
+        self._connections: set[asyncio.StreamWriter] = set()
+        self._open = True
+        self._port = 0
+
+    @property
+    def dsn(self) -> str:
+        """The database as it is called from before the door."""
+        user, name = self._behind["user"], self._behind["dbname"]
+        return f"postgresql://{user}@127.0.0.1:{self._port}/{name}"
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator["Gate"]:
+        """Listen on a port of 127.0.0.1."""
+        server = await asyncio.start_server(self._enter, "127.0.0.1", 0)
+        self._port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.close()
+            self.shut()
+            await server.wait_closed()
+
+    def shut(self) -> None:
+        """As if the database's machine had gone."""
+        self._open = False
+        for connection in list(self._connections):
+            connection.transport.abort()
+
+    def reopen(self) -> None:
+        """It is back."""
+        self._open = True
+
+    async def _enter(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._open:
+            writer.transport.abort()
+            return
+        inner_reader, inner = await self._connect()
+        self._connections |= {writer, inner}
+        try:
+            await asyncio.gather(_pump(reader, inner), _pump(inner_reader, writer))
+        finally:
+            self._connections -= {writer, inner}
+            inner.close()
+            writer.close()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        host, port = str(self._behind.get("host") or ""), self._behind.get("port") or 5432
+        if host.startswith("/"):
+            return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
+        return await asyncio.open_connection(host or "127.0.0.1", int(port))
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Carry bytes from one side to the other until either ends."""
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except OSError:
+        return
+    finally:
+        writer.transport.abort()

@@ -1,6 +1,7 @@
 """After a deed: what became of it, in the row, in the world, and to the people who wait."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Literal
 
 from bot.core.errors import LostClaim
@@ -110,7 +111,11 @@ class Aftermath:
             await tx.one(
                 "judge_call",
                 id=call.id,
-                verdict={"outcome": verdict.outcome, "reason": reason},
+                verdict={
+                    "outcome": verdict.outcome,
+                    "reason": reason,
+                    "at": datetime.now(UTC).isoformat(),
+                },
                 attempt=run.attempt,
             )
             if call.state == "unknown":

@@ -50,6 +50,7 @@ class _Made:
     arguments: JsonObject
     target: str
     error: str | None = None
+    gist: str = ""  # for people who watch: what was looked at, not what it said
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ class Reads:
         self._tell(run, place, "looking", f"{tool} {_short(arguments)}")
         made = await self._make(run, place, tool, arguments)
         looked = await self._store(run, place, tool, made, window, started)
-        self._tell(run, place, "looked", f"{tool} {made.target}", looked.text, failed=looked.failed)
+        gist = made.error or masking.mask_text(made.gist).text
+        self._tell(run, place, "looked", f"{tool} {made.target}", gist, failed=looked.failed)
         return looked
 
     async def _make(self, run: Run, place: Place, tool: str, arguments: JsonObject) -> _Made:
@@ -129,7 +131,8 @@ class Reads:
             text = f"{tool} did not answer within {_READ_SECONDS:.0f} s."
             return _Made(text, arguments, "", text)
         # a megabyte of logs takes its time: not on the loop that acks Slack
-        return _Made(await asyncio.to_thread(_shown, finding), call.arguments, call.target)
+        text = await asyncio.to_thread(_shown, finding)
+        return _Made(text, call.arguments, call.target, gist=finding.note)
 
     async def _search(self, run: Run, arguments: JsonObject) -> _Made:
         wanted = _Search.of(arguments)

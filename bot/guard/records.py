@@ -151,6 +151,11 @@ class Call:
         )
 
     @property
+    def judged_at(self) -> datetime | None:
+        """When the verdict was given."""
+        return datetime.fromisoformat(self.verdict["at"]) if self.verdict else None
+
+    @property
     def outcome(self) -> str:
         """The verdict's word, or empty while there is none."""
         return self.verdict["outcome"] if self.verdict else ""

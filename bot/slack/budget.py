@@ -47,9 +47,9 @@ _PACES: Mapping[Method, Pace] = {
     Method.IDENTITY: Pace(100, 100),
     Method.SOCKET: Pace(10, 40),
 }
-# One post a second and channel; Slack allows bursts, without saying which, and tells when it was
-# too much.
-_CHANNEL = Pace(100, 60)
+# One post a second and channel; Slack allows bursts without saying which. So we do not wait before
+# it says that it was too much, and then keep to the second.
+_CHANNEL = Pace(300, 60)
 _RESERVE = 0.3  # of a burst: what progress leaves to the other lanes
 _CHANNELS = 2_000  # as many are remembered
 _PATIENCE = 5.0  # seconds; who would have to wait longer is told to come back
@@ -160,6 +160,13 @@ class Budget:
         """Slack refused a call for a while: all of that method wait, in every channel."""
         if limited.method in self._methods:
             self._methods[limited.method].limit(limited.seconds)
+        if limited.method == Method.POST:
+            for bucket in self._channels.values():
+                bucket.limit(0.0)
+
+    def pause(self, method: str) -> float:
+        """For how many seconds Slack still wants to hear nothing of `method`."""
+        return self._methods[method].paused()
 
     def _buckets(self, method: str, channel: str) -> list[Bucket]:
         buckets = [self._methods[method]]

@@ -19,7 +19,7 @@ from bot.core.values import Event
 from bot.guard.house import House
 from bot.guard.records import Call
 from bot.guard.requests import Requests
-from bot.slack.api import Method, SlackApi, SlackProblem
+from bot.slack.api import Limited, Method, SlackApi, SlackProblem
 from bot.slack.budget import Budget, Lane
 from bot.slack.views.card import card
 from bot.slack.views.changes import as_text
@@ -167,12 +167,18 @@ class Cards:
             while self._live[call_id]:
                 self._live[call_id] = False
                 if self._budget.spare(Method.UPDATE):
-                    await self.redraw(call_id, lane=Lane.PROGRESS)
+                    await self._try_live(call_id)
                 await asyncio.sleep(_LIVE_SECONDS)
-        except SlackProblem as problem:
-            log.info("live_card_skipped", error=str(problem))
         finally:
             del self._live[call_id]
+
+    async def _try_live(self, call_id: UUID) -> None:
+        try:
+            await self.redraw(call_id, lane=Lane.PROGRESS)
+        except SlackProblem as problem:
+            if isinstance(problem, Limited):
+                self._budget.heed(problem)
+            log.info("live_card_skipped", error=str(problem))
 
     def _lock(self, call_id: UUID) -> asyncio.Lock:
         lock = self._locks.setdefault(call_id, asyncio.Lock())
@@ -231,7 +237,7 @@ class Cards:
             deny_reason=denial["reason"] if denial else "",
             decided_at=_decided(call, votes),
             started_at=call.started_at,
-            finished_at=call.ended_at,
+            finished_at=call.judged_at or call.ended_at,
             progress=call.progress,
             verdict=cast("VerdictWord", call.outcome),
             verdict_reason=call.verdict["reason"] if call.verdict else "",

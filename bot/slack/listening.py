@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 import structlog
 from slack_bolt import BoltResponse
@@ -15,6 +16,7 @@ from slack_bolt import BoltResponse
 from bot.agent.grammar import Command, parse
 from bot.core.errors import DatabaseAway
 from bot.core.tasks import Tasks
+from bot.core.text import one_line
 from bot.core.values import Thread
 from bot.guard.house import House
 from bot.guard.people import why_not_ask
@@ -110,14 +112,14 @@ class Listening:
         if run_id is None:
             return
         log.info("request", run=str(run_id), thread=str(thread), actor=said.user, kind=asked.kind)
-        self._tasks.start("first sign", self._first_sign(thread, said.user, run_id))
+        self._tasks.start("first sign", self._first_sign(thread, said.user, run_id, text))
 
-    async def _first_sign(self, thread: Thread, user: str, run_id: Any) -> None:
+    async def _first_sign(self, thread: Thread, user: str, run_id: UUID, text: str) -> None:
         """Who may not ask gets only the refusal, which the run says."""
         person = await self._directory.person(thread.org, user)
         sharing = await self._directory.sharing(thread.org, thread.channel)
         if why_not_ask(person, sharing) is None:
-            await self._live.first_sign(thread, run_id)
+            await self._live.first_sign(thread, run_id, f"“{one_line(text, 80)}”")
 
     async def _is_addressed(self, said: Said, thread: Thread) -> bool:
         """From text and place, never from the event's type."""

@@ -301,9 +301,9 @@ def progress_key(run_id: UUID) -> str:
 
 def _note(shown: _Shown, event: Event) -> bool:
     """Fold an event into what is shown; whether that changed anything."""
+    before, shown.state = shown.state, "waiting" if event.kind == "waiting" else "working"
     if event.kind == "call":
-        return False  # its card shows it
-    shown.state = "waiting" if event.kind == "waiting" else "working"
+        return shown.state != before  # the rest is on its card
     shown.stage = _STAGES.get(event.kind, shown.stage)
     match event.kind:
         case "thinking" if event.text:

@@ -38,6 +38,7 @@ _IN_PLACE = 2.0  # an answer this soon takes the progress message's place
 _BEFORE_FIRST_EDIT = 1.4  # no process edits a progress message earlier: nothing can cross
 _LONGEST_WAIT = 30.0  # seconds between two tries
 _LAST_WORDS = 5.0  # seconds after a stop for what is still to be said
+_WAITS = "waits"
 _SKEW = 600.0  # seconds by which Slack's clock may be behind the database's
 
 Undeliverable = Callable[[UUID, str], Awaitable[None]]
@@ -135,8 +136,8 @@ class Sender:
         self._wake = asyncio.Event()
         self._hints = 0  # rows that may be waiting
         self._draining = True  # take until there is none: at start, and when hints may be lost
-        # after a start or an outage a claim may have been lost with the database: look first
-        self._doubting = True
+        # after an outage: what the database lost in it may have been said already
+        self._doubting = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Say what is stored until `stop`, then what is left, for a few seconds."""
@@ -160,6 +161,10 @@ class Sender:
         if not (self._draining or self._hints):
             self._wake.clear()
             await self._wake.wait()
+            return
+        if (pause := self._budget.pause(Method.POST)) > 0:
+            # a row that is taken now would only have to be looked up in its thread later
+            await asyncio.sleep(min(pause, 1.0))
             return
         await self._slots.acquire()
         saying = None
@@ -238,7 +243,7 @@ class Sender:
                 self._budget.heed(limited)
                 await self._later(saying, limited.seconds, "limited")
             except _Later as later:
-                await self._later(saying, later.seconds, "waits")
+                await self._later(saying, later.seconds, _WAITS)
             except (Uncertain, TimeoutError) as error:
                 wait = min(self._pauses.retry * 2.0 ** (saying.tries - 1), _LONGEST_WAIT)
                 await self._later(saying, wait, f"uncertain: {error}")
@@ -259,6 +264,7 @@ class Sender:
         """Say it. The first message's ts, and that of a progress message to fold, or empty."""
         match saying.kind:
             case "redraw":
+                self._give_way(saying, 0.5)
                 await self._cards.redraw(UUID(saying.data["call"]))
                 return "", ""
             case "fold":
@@ -300,6 +306,7 @@ class Sender:
     async def _fold(self, saying: Saying) -> None:
         if saying.run_id is None:
             return
+        self._give_way(saying, 2.0)
         mine = await self._live.settle(saying.run_id)
         if not mine and (run := await self._run(saying)) and run["ended_at"]:
             # another process may have an edit under way that would come after ours
@@ -311,6 +318,11 @@ class Sender:
         except Refused as refused:
             if refused.code != "message_not_found":
                 raise
+
+    def _give_way(self, saying: Saying, seconds: float) -> None:
+        """An edit that would wait for the budget must not hold one of the few places meanwhile."""
+        if not self._budget.ready(Method.UPDATE):
+            raise _Later(min(seconds * saying.tries, 10 * seconds))
 
     # --- messages ---------------------------------------------------------------------------
 
@@ -441,7 +453,8 @@ class Sender:
         await say(tx, place, "fold", {"run": str(saying.run_id)}, key=key, run_id=saying.run_id)
 
     async def _later(self, saying: Saying, seconds: float, why: str) -> None:
-        log.info("saying_later", saying=saying.id, seconds=seconds, why=why, tries=saying.tries)
+        if why != _WAITS:
+            log.info("saying_later", saying=saying.id, seconds=seconds, why=why, tries=saying.tries)
         async with self._database.relaxed() as tx:
             await tx.run("say_later", id=saying.id, seconds=seconds, error=why)
         asyncio.get_running_loop().call_later(seconds + 0.01, self._hint)
@@ -454,6 +467,17 @@ class Sender:
         run = await self._run(saying) if saying.ends_run else None
         async with self._database.relaxed() as tx:
             await tx.run("unsayable", id=saying.id, error=code)
+            if saying.kind == "answer":
+                # it may be only its form that Slack did not take
+                sentence = f"I have an answer, but it could not be shown here: `{code}`. Ask again"
+                await say(
+                    tx,
+                    saying.thread,
+                    "failure",
+                    {"sentence": sentence},
+                    key=f"unsayable:{saying.id}",
+                    run_id=saying.run_id,
+                )
             if run is not None and run["progress_ts"]:
                 await self._fold_later(tx, saying, str(run["progress_ts"]))
 

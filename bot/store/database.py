@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import resources
+from types import TracebackType
 from typing import Any
 
 import psycopg
@@ -14,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from bot.core.errors import DatabaseAway
 
 Row = dict[str, Any]
+_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 _NAME = re.compile(r"^-- (\w+) --$", re.MULTILINE)
 
 
@@ -149,13 +151,21 @@ class _Begin:
         try:
             connection = await self._stack.enter_async_context(self._pool.connection())
             await self._stack.enter_async_context(connection.transaction())
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+        except _AWAY as error:
             await self._stack.aclose()
             raise DatabaseAway("The database did not answer.") from error
         return Transaction(connection)
 
-    async def __aexit__(self, *details: Any) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         try:
-            await self._stack.__aexit__(*details)
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+            await self._stack.__aexit__(kind, error, trace)
+        except _AWAY as lost:
+            raise DatabaseAway("The database did not answer.") from lost
+        if isinstance(error, _AWAY):
+            # the connection was cut in the middle of the body
             raise DatabaseAway("The database did not answer.") from error

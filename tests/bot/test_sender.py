@@ -256,7 +256,7 @@ async def test_a_card_that_slack_refuses_ends_and_stops_nobody(world: World) -> 
 async def test_a_row_that_cannot_be_rendered_stops_nobody(world: World) -> None:
     thread = await world.thread()
     async with world.database.transaction() as tx:
-        await say(tx, thread, "answer", {"no": "markdown"})
+        await say(tx, thread, "notice", {"no": "code"})
     await world.say(thread, "after it")
     async with world.sending():
         rows = await world.all_said()
@@ -312,6 +312,32 @@ async def test_an_unknown_outcome_is_told_in_words(world: World) -> None:
     assert "I looked: it has 5 replicas, as asked." in text
 
 
+async def test_an_answer_that_slack_refuses_is_not_passed_over_in_silence(world: World) -> None:
+    thread = await world.thread()
+    run_id = await world.begin(thread)
+    world.slack.faults.fail("chat.postMessage", "error", code="msg_too_long")
+    async with world.sending():
+        await world.end(thread, run_id)
+        await world.all_said()
+    assert world.texts(thread) == [
+        "⛔ I have an answer, but it could not be shown here: `msg_too_long`. Ask again."
+    ]
+
+
+async def test_a_database_that_goes_and_comes_back_stops_nothing(world: World) -> None:
+    thread = await world.thread()
+    async with world.sending():
+        await world.say(thread, "before")
+        await world.all_said()
+        await world.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        await world.say(thread, "after")
+        await world.all_said()
+    assert world.texts(thread) == ["⛔ before.", "⛔ after."]
+
+
 # --- death ----------------------------------------------------------------------------------
 
 
@@ -319,12 +345,17 @@ async def test_a_sender_that_dies_after_slack_took_it_is_followed_by_one_that_lo
     world: World,
 ) -> None:
     thread = await world.thread()
+    world.slack.faults.fail("chat.postMessage", "slow", seconds=0.2)
     await world.say(thread, "once")
     dying = asyncio.ensure_future(world.sender().run(asyncio.Event()))
-    while not world.texts(thread):  # noqa: ASYNC110 -- the very next turn of the loop is wanted
-        await asyncio.sleep(0)
-    dying.cancel()  # Slack's answer is still on the wire
-    await asyncio.wait({dying})
+    await world.called("chat.postMessage")
+    async with world.database.transaction() as tx:
+        # it cannot note that it was said
+        await tx.connection.execute(b"SELECT FROM outbox FOR UPDATE")
+        await world.slack.wait_for_message("ops", "once", thread_ts=thread.ts)
+        await asyncio.sleep(0.1)
+        dying.cancel()
+        await asyncio.wait({dying})
     [row] = await world.rows()
     assert row["state"] == "sending"
     await world.execute("UPDATE outbox SET claimed_at = now() - interval '1 minute'")
@@ -433,6 +464,21 @@ async def test_an_answer_where_an_edit_would_wait_is_a_new_message(world: World)
         await world.slack.wait_for_message("ops", "It is healthy", thread_ts=thread.ts)
         await world.all_said()
     assert world.texts(thread)[1] == "It is healthy."
+
+
+async def test_edits_that_wait_hold_up_nobody(world: World) -> None:
+    while world.budget.ready("chat.update"):
+        await world.budget.take("chat.update", 0)
+    calls = [uuid7() for _ in range(8)]
+    async with world.database.transaction() as tx:
+        for call_id in calls:
+            thread = Thread(ORG, world.ops, f"1700000000.{calls.index(call_id):06}")
+            await say(tx, thread, "redraw", {"call": str(call_id)})
+    thread = await world.thread()
+    async with world.sending():
+        await world.say(thread, "heard at once")
+        await world.slack.wait_for_message("ops", "heard at once", timeout=1.0)
+        assert not world.cards.redraws
 
 
 async def test_a_deleted_progress_message_does_not_lose_the_answer(world: World) -> None:

@@ -1,0 +1,391 @@
+// The page: who one is, where one looks, and the workspace's feed that keeps it all true.
+import { Composer } from "./composer.js";
+import { drawCluster } from "./cluster.js";
+import { ask, Modal, openFile } from "./dialogs.js";
+import { byId, el, toast } from "./dom.js";
+import { Log } from "./messages.js";
+import { deed, KINDS, Store } from "./store.js";
+
+const store = new Store();
+const here = { me: "", channel: "", thread: "" };
+const seen = new Map(JSON.parse(sessionStorage.getItem("seen") ?? "[]"));
+const dismissed = new Set();
+/** The ts of what this person posted last here: its first reply opens the thread. */
+let awaited = "";
+let source = null;
+
+// --- what the other modules ask -----------------------------------------------------------------
+
+const world = {
+  me: () => here.me,
+  userName: (id) => store.users.get(id)?.name ?? id,
+  groupName: (id) => store.groups.get(id)?.handle ?? id,
+  inGroup: (id) => store.groups.get(id)?.users?.includes(here.me) ?? false,
+  channelName: (id) => store.channels.get(id)?.label,
+  openChannel: (id) => go({ channel: id, thread: "" }),
+  insideLink(url) {
+    const found = /\/archives\/(\w+)\/p(\d+)(\d{6})$/.exec(new URL(url).pathname);
+    if (!found || new URL(url).host !== location.host) return null;
+    const open = (event) => {
+      event.preventDefault();
+      openMessage(found[1], `${found[2]}.${found[3]}`);
+    };
+    return { href: new URL(url).pathname, open };
+  },
+  author(message) {
+    const user = store.users.get(message.user);
+    const name = user?.name ?? message.user ?? "someone";
+    const hue = [...name].reduce((sum, letter) => sum + letter.codePointAt(0), 0) % 6;
+    return { name, hue, initial: name[0]?.toUpperCase() ?? "?", app: Boolean(message.bot_id), word: kindOf(user) };
+  },
+};
+
+/** What Slack says beside a name. */
+function kindOf(user) {
+  if (user?.is_stranger) return "external";
+  return user?.is_restricted ? "guest" : "";
+}
+
+/** Do something as the person; what is refused is said. */
+async function perform(name, wish) {
+  try {
+    return await deed(name, { user: here.me, ...wish });
+  } catch (refusal) {
+    toast(refusal.message);
+    return null;
+  }
+}
+
+const elementOf = (block, part, value) => ({
+  block_id: block.block_id,
+  action_id: part.action_id,
+  ...(value === undefined ? {} : { value }),
+});
+
+const deeds = {
+  click: (channel, message, block, part, value) =>
+    perform("click", { channel: channel.id, ts: message.ts, ...elementOf(block, part, value) }),
+  clickView: (view, block, part, value) => perform("click", { view_id: view.id, ...elementOf(block, part, value) }),
+  async submit(view, values) {
+    const answer = await deed("submit", { user: here.me, view_id: view.id, values });
+    if (!answer.acked) throw new Error("We had some trouble connecting. Try again?");
+  },
+  close: (view) => deed("close", { user: here.me, view_id: view.id }),
+  react: (channel, message, name, remove) => perform("react", { channel: channel.id, ts: message.ts, name, remove }),
+  confirm: ask,
+  openFile,
+  openThread: (ts) => go({ thread: ts }),
+  dismiss(message) {
+    dismissed.add(message.ts);
+    draw();
+  },
+  isNew: (channel, root, replies) =>
+    replies.at(-1).user !== here.me && replies.at(-1).ts > (seen.get(`${here.me} ${channel.id} ${root}`) ?? ""),
+};
+
+const logs = {
+  channel: new Log(byId("channel-log"), world, deeds),
+  thread: new Log(byId("thread-log"), world, deeds),
+};
+const modal = new Modal(world, deeds);
+const composers = {
+  channel: new Composer(byId("channel-composer"), (text) => write(text)),
+  thread: new Composer(byId("thread-composer"), (text) => write(text, here.thread)),
+};
+
+async function write(text, thread) {
+  const channel = currentChannel()?.id ?? "app";
+  const [, command, rest = ""] = /^(\/\S+)\s*([^]*)$/.exec(text) ?? [];
+  if (command) {
+    await deed("slash", { user: here.me, channel, command, text: rest });
+    return;
+  }
+  const posted = await deed("post", { user: here.me, channel, text, ...(thread ? { thread_ts: thread } : {}) });
+  if (!thread) awaited = posted.ts;
+}
+
+// --- where one is -------------------------------------------------------------------------------
+
+/** The channel shown; nothing for a direct conversation that nobody has begun. */
+const currentChannel = () => (here.channel === "app" ? store.directOf(here.me) : store.channels.get(here.channel));
+
+function people() {
+  const introduced = store.beside.introduction?.people;
+  if (introduced) return introduced;
+  return [...store.users.values()].filter((user) => !user.is_bot && !user.deleted).map((user) => ({ user: user.id, word: kindOf(user) }));
+}
+
+/** Go somewhere, or become somebody; the address remembers it. */
+function go(change) {
+  Object.assign(here, change);
+  if ("channel" in change || "me" in change) showPanel("channel");
+  if (change.thread) showPanel("thread");
+  settle();
+  const place = new URLSearchParams({ as: world.userName(here.me), in: here.channel, ...(here.thread ? { thread: here.thread } : {}) });
+  history.replaceState(null, "", `/#${place}`);
+  draw();
+  if (change.thread) composers.thread.focus();
+  else if ("channel" in change) composers.channel.focus();
+}
+
+/** Mend what is not possible: a channel one is not in, a thread that is gone. */
+function settle() {
+  const everyone = people();
+  if (!everyone.some((one) => one.user === here.me)) here.me = everyone[0]?.user ?? "";
+  const channels = store.channelsOf(here.me);
+  if (here.channel !== "app" && !channels.some((channel) => channel.id === here.channel)) {
+    here.channel = (channels.find((channel) => channel.label === "ops") ?? channels[0])?.id ?? "app";
+    here.thread = "";
+  }
+  if (here.thread && !currentChannel()?.messages.has(here.thread)) here.thread = "";
+}
+
+function openMessage(channelId, ts) {
+  const message = store.channels.get(channelId)?.messages.get(ts);
+  const direct = store.channels.get(channelId)?.is_im;
+  go({ channel: direct ? "app" : channelId, thread: message?.thread_ts ?? "" });
+  document.querySelector(`[data-ts="${CSS.escape(ts)}"]`)?.focus();
+}
+
+function showPanel(name) {
+  document.body.dataset.panel = name;
+}
+
+function begin() {
+  const place = new URLSearchParams(location.hash.slice(1));
+  here.me = [...store.users.values()].find((user) => user.name === place.get("as"))?.id ?? "";
+  here.channel = place.get("in") ?? "";
+  here.thread = place.get("thread") ?? "";
+  const link = /^\/archives\/(\w+)\/p(\d+)(\d{6})$/.exec(location.pathname);
+  settle();
+  if (link) openMessage(link[1], `${link[2]}.${link[3]}`);
+  else go({ thread: here.thread });
+}
+
+// --- drawing ------------------------------------------------------------------------------------
+
+let waiting = false;
+
+/** Draw soon: many changes in one frame are one drawing. */
+function drawSoon() {
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(() => {
+    waiting = false;
+    draw();
+  });
+}
+
+function draw() {
+  settle();
+  markSeen();
+  drawHeader();
+  drawList();
+  drawChannel();
+  drawThread();
+  modal.show(store.topModal(here.me));
+  drawCluster(byId("cluster-body"), store.beside.cluster);
+}
+
+function drawHeader() {
+  const said = store.beside.introduction;
+  byId("title").textContent = said?.title ?? `${store.raw.team.name}: a local workspace`;
+  byId("about").textContent = said?.about ?? "";
+  document.title = said?.title ?? "Local workspace";
+  const select = byId("persona");
+  const options = people().map(({ user, word }) => [user, word ? `${world.userName(user)} (${word})` : world.userName(user)]);
+  if (select.dataset.drawn !== JSON.stringify(options)) {
+    select.dataset.drawn = JSON.stringify(options);
+    select.replaceChildren(...options.map(([value, label]) => el("option", { value }, label)));
+  }
+  select.value = here.me;
+  byId("show-cluster").hidden = !store.beside.cluster;
+  byId("cluster").hidden = !store.beside.cluster || document.body.classList.contains("no-cluster");
+  byId("show-cluster").setAttribute("aria-expanded", String(!byId("cluster").hidden));
+}
+
+function drawList() {
+  const direct = store.directOf(here.me);
+  const item = (id, sign, label, channel) => {
+    const unread = channel && id !== here.channel && isUnread(channel);
+    return el("li", {}, el("button", {
+      type: "button",
+      class: unread ? "unread" : "",
+      "aria-current": id === here.channel ? "page" : null,
+      on: { click: () => go({ channel: id, thread: "" }) },
+    }, el("span", { "aria-hidden": "true" }, sign), ` ${label}`,
+      channel?.is_ext_shared && el("span", { class: "badge" }, "shared"),
+      unread && el("span", { class: "dot" }, el("span", { class: "hidden" }, "unread"))));
+  };
+  const focused = document.activeElement?.closest("#list li");
+  const index = focused ? [...byId("list").querySelectorAll("li")].indexOf(focused) : -1;
+  const connected = store.sockets.length > 0;
+  byId("list").replaceChildren(
+    el("h2", {}, "Channels"),
+    el("ul", {}, store.channelsOf(here.me).map((channel) =>
+      item(channel.id, channel.is_private ? "◇" : "#", channel.label, channel))),
+    el("h2", {}, "Direct messages"),
+    el("ul", {}, item("app", "●", store.raw.app.name, direct)),
+    el("p", { class: connected ? "link up" : "link down" },
+      connected ? `${store.raw.app.name} is connected` : `${store.raw.app.name} is not connected`));
+  if (index >= 0) byId("list").querySelectorAll("li button")[index]?.focus();
+}
+
+const shownTo = (channel, root) => {
+  const ephemerals = [...(channel?.ephemerals.values() ?? [])].filter(
+    (message) => message.shown_to === here.me && !dismissed.has(message.ts));
+  return ephemerals.filter((message) => (root ? message.thread_ts === root : !message.thread_ts || message.thread_ts === message.ts));
+};
+const inOrder = (messages) => messages.sort((a, b) => (a.ts < b.ts ? -1 : 1));
+const isRoot = (message) => !message.thread_ts || message.thread_ts === message.ts || message.subtype === "thread_broadcast";
+const roots = (channel) => [...channel.messages.values()].filter(isRoot);
+
+function drawChannel() {
+  const channel = currentChannel();
+  const app = store.raw.app.name;
+  const direct = here.channel === "app";
+  const name = direct ? app : `# ${channel.label}`;
+  byId("channel-title").textContent = name;
+  byId("channel-note").textContent = direct ? "Direct message with the app"
+    : `${channel.members.length} members${channel.is_ext_shared ? ", shared with another organisation" : ""}${channel.is_member ? "" : `, without ${app}`}`;
+  const messages = channel ? inOrder([...roots(channel), ...shownTo(channel, "")]) : [];
+  logs.channel.show(`${here.me} ${here.channel}`, channel, messages, channel ? store.threads(channel) : new Map(), "Nothing has been said here yet.");
+  const mention = !direct && channel.is_member ? `@${app} ` : "";
+  composers.channel.at(`${here.me} ${here.channel}`, `Message ${direct ? app : `#${channel.label}`}`, mention);
+  drawSuggestions(mention !== "" && !channel.is_ext_shared);
+}
+
+function drawSuggestions(fitting) {
+  const offered = store.beside.introduction?.suggestions ?? [];
+  const root = byId("suggestions");
+  root.hidden = !fitting || !offered.length;
+  if (root.dataset.drawn === JSON.stringify(offered)) return;
+  root.dataset.drawn = JSON.stringify(offered);
+  const mention = `@${store.raw.app.name} `;
+  root.replaceChildren(el("span", { class: "faint" }, "Try:"), ...offered.map((text) =>
+    el("button", { type: "button", title: text, on: { click: () => composers.channel.fill(text) } }, text.replace(mention, ""))));
+}
+
+function drawThread() {
+  const panel = byId("thread");
+  panel.hidden = !here.thread;
+  document.body.classList.toggle("with-thread", Boolean(here.thread));
+  if (!here.thread) {
+    if (document.body.dataset.panel === "thread") showPanel("channel");
+    logs.thread.place = null;
+    return;
+  }
+  const channel = currentChannel();
+  const messages = [...channel.messages.values()].filter((message) => message.ts === here.thread || message.thread_ts === here.thread);
+  byId("thread-note").textContent = here.channel === "app" ? store.raw.app.name : `# ${channel.label}`;
+  logs.thread.show(`${here.me} ${here.thread}`, channel, inOrder([...messages, ...shownTo(channel, here.thread)]), null, "");
+  composers.thread.at(`${here.me} ${here.thread}`, "Reply in the thread");
+}
+
+// --- read and unread ----------------------------------------------------------------------------
+
+const newest = (messages) => messages.reduce((last, message) => (message.ts > last ? message.ts : last), "");
+
+function isUnread(channel) {
+  const since = seen.get(`${here.me} ${channel.id}`) ?? "";
+  return roots(channel).some((message) => message.ts > since && message.user !== here.me);
+}
+
+function markSeen() {
+  const channel = currentChannel();
+  if (!channel || document.hidden) return;
+  seen.set(`${here.me} ${channel.id}`, newest(roots(channel)));
+  if (here.thread) seen.set(`${here.me} ${channel.id} ${here.thread}`, newest(store.threads(channel).get(here.thread) ?? []));
+  sessionStorage.setItem("seen", JSON.stringify([...seen]));
+}
+
+// --- the feed -----------------------------------------------------------------------------------
+
+function banner(text) {
+  byId("banner").textContent = text;
+  byId("banner").hidden = !text;
+}
+
+async function start() {
+  source?.close();
+  let response;
+  try {
+    response = await fetch("/control/state");
+  } catch {
+    banner("The workspace does not answer. Is it still running? Trying again …");
+    setTimeout(start, 1500);
+    return;
+  }
+  if (!response.ok) {
+    banner("This page belongs to a workspace that is gone: open the address that the terminal printed.");
+    return;
+  }
+  const first = !store.raw;
+  store.load(await response.json());
+  banner("");
+  if (first) begin();
+  else draw();
+  follow();
+}
+
+function follow() {
+  source = new EventSource(`/control/events?since=${store.seq}`);
+  source.addEventListener("open", () => banner(""));
+  source.addEventListener("error", () => {
+    banner("The connection to the workspace is lost. Trying again …");
+    if (source.readyState === EventSource.CLOSED) setTimeout(start, 1500);
+  });
+  source.addEventListener("reset", start);
+  for (const kind of KINDS) {
+    source.addEventListener(kind, (event) => {
+      const data = JSON.parse(event.data);
+      const notice = store.apply(kind, data, here.me);
+      if (notice) toast(notice);
+      if (kind === "message") openAwaited(data);
+      drawSoon();
+    });
+  }
+}
+
+/** The app's first reply to what one has just asked opens the thread, where there is room. */
+function openAwaited({ channel, message }) {
+  if (!awaited || message.thread_ts !== awaited || !message.bot_id || channel !== currentChannel()?.id) return;
+  const busy = document.activeElement?.tagName === "TEXTAREA" && document.activeElement.value !== composers.channel.opening;
+  if (!here.thread && !busy && matchMedia("(min-width: 60rem)").matches) go({ thread: awaited });
+  awaited = "";
+}
+
+// --- buttons of the page itself -----------------------------------------------------------------
+
+const narrow = matchMedia("(max-width: 47.99rem)");
+
+function toggleCluster() {
+  if (narrow.matches) {
+    document.body.classList.remove("no-cluster");
+    showPanel(document.body.dataset.panel === "cluster" ? "channel" : "cluster");
+  } else {
+    const hide = !document.body.classList.contains("no-cluster");
+    document.body.classList.toggle("no-cluster", hide);
+    localStorage.setItem("cluster", hide ? "hidden" : "shown");
+  }
+  draw();
+}
+
+byId("persona").addEventListener("change", (event) => go({ me: event.target.value }));
+byId("show-list").addEventListener("click", () => showPanel(document.body.dataset.panel === "list" ? "channel" : "list"));
+byId("show-cluster").addEventListener("click", toggleCluster);
+byId("close-cluster").addEventListener("click", () => {
+  toggleCluster();
+  byId("show-cluster").focus();
+});
+byId("close-thread").addEventListener("click", () => {
+  go({ thread: "" });
+  composers.channel.focus();
+});
+byId("thread").addEventListener("keydown", (event) => {
+  if (event.key === "Escape") byId("close-thread").click();
+});
+document.addEventListener("visibilitychange", drawSoon);
+document.body.classList.toggle("no-cluster", localStorage.getItem("cluster") === "hidden");
+
+start();

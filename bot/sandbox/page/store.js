@@ -1,0 +1,133 @@
+// What the workspace holds, kept up to date by its feed, and how to act in it.
+
+/** The workspace's state as the page has it; every change replaces the object that changed. */
+export class Store {
+  constructor() {
+    this.raw = null;
+    this.users = new Map();
+    this.groups = new Map();
+    this.channels = new Map();
+    this.views = new Map();
+    this.modals = new Map();
+    this.sockets = [];
+    this.beside = {};
+    this.seq = 0;
+  }
+
+  /** Take over a whole snapshot. */
+  load(raw) {
+    this.raw = raw;
+    this.seq = raw.seq;
+    this.users = new Map(raw.users.map((user) => [user.id, user]));
+    this.groups = new Map(raw.groups.map((group) => [group.id, group]));
+    this.channels = new Map(raw.channels.map((channel) => [channel.id, withMessages(channel)]));
+    this.views = new Map(raw.views.map((entry) => [entry.view.id, entry]));
+    this.modals = new Map(Object.entries(raw.modals));
+    this.sockets = raw.sockets;
+    this.beside = raw.beside ?? {};
+  }
+
+  /** Take over one entry of the feed; returns a sentence for the person if there is one. */
+  apply(kind, data, me) {
+    switch (kind) {
+      case "message":
+        this.channels.get(data.channel)?.messages.set(data.message.ts, data.message);
+        break;
+      case "deleted":
+        this.channels.get(data.channel)?.messages.delete(data.ts);
+        break;
+      case "ephemeral": {
+        const shown = this.channels.get(data.channel)?.ephemerals;
+        if (data.removed) shown?.delete(data.message.ts);
+        else shown?.set(data.message.ts, { ...data.message });
+        break;
+      }
+      case "channel": {
+        const known = this.channels.get(data.id);
+        const none = { messages: new Map(), ephemerals: new Map() };
+        this.channels.set(data.id, { ...(known ?? none), ...data });
+        break;
+      }
+      case "user":
+        this.users.set(data.id, data);
+        break;
+      case "view":
+        this.views.set(data.view.id, data);
+        break;
+      case "modals":
+        this.modals.set(data.user, data.open);
+        break;
+      case "sockets":
+        this.sockets = data.open;
+        break;
+      case "cluster":
+        this.beside = { ...this.beside, cluster: data };
+        break;
+      case "notice":
+        return data.user === me ? noticed(data.text, this.raw.app.name) : null;
+    }
+    return null;
+  }
+
+  /** The modal on top before a person, with the app's complaints about its inputs. */
+  topModal(user) {
+    const open = this.modals.get(user) ?? [];
+    return this.views.get(open.at(-1)) ?? null;
+  }
+
+  /** The channels a person is in, without direct conversations. */
+  channelsOf(user) {
+    return [...this.channels.values()].filter((channel) => !channel.is_im && channel.members.includes(user));
+  }
+
+  /** A person's direct conversation with the app, once there is one. */
+  directOf(user) {
+    return [...this.channels.values()].find((channel) => channel.is_im && channel.user === user);
+  }
+
+  /** A channel's replies by the root's ts. */
+  threads(channel) {
+    const found = new Map();
+    for (const message of channel.messages.values()) {
+      const root = message.thread_ts;
+      if (!root || root === message.ts) continue;
+      if (!found.has(root)) found.set(root, []);
+      found.get(root).push(message);
+    }
+    return found;
+  }
+}
+
+/** The kinds of entries that change what the page shows. */
+export const KINDS = [
+  "message", "deleted", "ephemeral", "channel", "user", "view", "modals", "sockets", "cluster", "notice",
+];
+
+/** Do something as a person. Raises `Error` with the reason when the workspace refuses. */
+export async function deed(name, wish) {
+  let answer;
+  try {
+    const response = await fetch(`/control/${name}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(wish),
+    });
+    answer = await response.json();
+  } catch {
+    throw new Error("The workspace cannot be reached.");
+  }
+  if (!answer.ok) throw new Error(answer.error);
+  return answer;
+}
+
+function withMessages(channel) {
+  return {
+    ...channel,
+    messages: new Map(channel.messages.map((message) => [message.ts, message])),
+    ephemerals: new Map(channel.ephemerals.map((message) => [message.ts, message])),
+  };
+}
+
+function noticed(text, app) {
+  return text === "operation_timeout" ? `${app} did not answer in time. Try again.` : text;
+}

@@ -1,0 +1,120 @@
+"""`/healthz` and `/readyz`: what they say when all is well, and what they name when it is not."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.standins.model import says
+from tests.world import Gate, Json, Script, free_port, get_json, world
+
+
+async def until(port: int, holds: Callable[[int, Json], bool]) -> tuple[int, Json]:
+    """Ask `/readyz` until it says what is awaited, at most for 8 s."""
+    status, said = 0, {}
+    for _ in range(80):
+        status, said = await get_json(f"http://127.0.0.1:{port}/readyz")
+        if holds(status, said):
+            return status, said
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"{status} {said}")
+
+
+async def test_a_bot_that_can_work_says_so(dsn: str, tmp_path: Path) -> None:
+    port = free_port()
+    extra = {"COUNTERSIGN_HTTP_PORT": str(port)}
+    async with world(dsn, tmp_path, [says("hi")], extra=extra) as chat:
+        await chat.slack.wait_for_sockets(2)
+        assert await get_json(f"http://127.0.0.1:{port}/healthz") == (200, {"alive": True})
+        _, said = await until(port, lambda _, found: bool(found["sockets"] == 2))
+        assert said == {
+            "ready": True,
+            "problems": [],
+            "away": [],
+            "notes": [],
+            "sockets": 2,
+            "tools": 5,
+        }
+
+
+async def test_there_is_nothing_else_on_that_port(dsn: str, tmp_path: Path) -> None:
+    port = free_port()
+    async with (
+        world(dsn, tmp_path, extra={"COUNTERSIGN_HTTP_PORT": str(port)}),
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+    ):
+        for method, path, status in (
+            ("GET", "/", 404),
+            ("GET", "/../etc/passwd", 404),
+            ("POST", "/healthz", 405),
+            ("GET", "/readyz/" + "x" * 4000, 404),
+        ):
+            async with session.request(method, path) as answer:
+                assert answer.status == status
+                assert "Traceback" not in await answer.text()
+
+
+@pytest.mark.parametrize(
+    ("extra", "script", "note"),
+    [
+        ({"COUNTERSIGN_APPROVERS": ""}, [], "nobody may approve: COUNTERSIGN_APPROVERS is not set"),
+        (
+            {"COUNTERSIGN_APPROVERS": "*"},
+            [],
+            "every full member may approve: COUNTERSIGN_APPROVERS is *",
+        ),
+        ({}, None, "no model: commands only"),
+    ],
+)
+async def test_what_an_operator_should_know_is_a_note(
+    dsn: str, tmp_path: Path, extra: Mapping[str, str], script: Script, note: str
+) -> None:
+    port = free_port()
+    given = {"COUNTERSIGN_HTTP_PORT": str(port), **extra}
+    async with world(dsn, tmp_path, script, extra=given):
+        status, said = await get_json(f"http://127.0.0.1:{port}/readyz")
+        assert (status, said["notes"]) == (200, [note])
+
+
+async def test_a_cluster_that_is_away_is_named_and_changes_nothing(
+    dsn: str, tmp_path: Path
+) -> None:
+    port = free_port()
+    async with world(dsn, tmp_path, extra={"COUNTERSIGN_HTTP_PORT": str(port)}) as chat:
+        await chat.cluster.down()
+        status, said = await get_json(f"http://127.0.0.1:{port}/readyz")
+        assert (status, said["problems"]) == (200, [])
+        (away,) = said["away"]
+        assert away.startswith("cluster/")
+        thread = await chat.ask("get pods -n shop")
+        await chat.reads(thread, "did not answer|cannot be reached|not reachable|refused")
+        await chat.cluster.up()
+        _, said = await get_json(f"http://127.0.0.1:{port}/readyz")
+        assert said["away"] == []
+
+
+async def test_a_database_or_a_slack_that_goes_makes_it_not_ready_until_it_is_back(
+    dsn: str, tmp_path: Path
+) -> None:
+    port, gate = free_port(), Gate(dsn)
+    extra = {"COUNTERSIGN_HTTP_PORT": str(port)}
+    async with (
+        gate.serve(),
+        world(dsn, tmp_path, extra={**extra, "DATABASE_URL": gate.dsn}) as chat,
+    ):
+        gate.shut()
+        _, said = await until(port, lambda status, _: status == 503)
+        assert said["problems"] == ["the database does not answer"]
+        assert said["ready"] is False
+        assert await get_json(f"http://127.0.0.1:{port}/healthz") == (200, {"alive": True})
+        gate.reopen()
+        await until(port, lambda status, _: status == 200)
+
+        chat.slack.faults.link_disabled = True
+        await chat.slack.abort_sockets()
+        _, said = await until(port, lambda status, _: status == 503)
+        assert said["problems"] == ["no socket to Slack is connected"]
+        chat.slack.faults.link_disabled = False
+        await until(port, lambda status, _: status == 200)

@@ -1,0 +1,263 @@
+"""Settings that are wrong: every mistake in one go, where it stands, and never a value."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from bot.core.errors import BadSettings
+from bot.settings import Settings, read
+
+SECRET = "hunter2-Zq81xLw0"
+GOOD = {
+    "SLACK_BOT_TOKEN": "xoxb-1-abc",
+    "SLACK_APP_TOKEN": "xapp-1-A1-abc",
+    "DATABASE_URL": "postgresql://me@localhost/countersign",
+}
+
+
+def mistakes(given: Mapping[str, str]) -> list[str]:
+    """What whoever starts the bot would read."""
+    with pytest.raises(BadSettings) as caught:
+        read(given)
+    assert SECRET not in str(caught.value)
+    return caught.value.mistakes
+
+
+def with_file(folder: Path, text: str) -> dict[str, str]:
+    """Good settings with this `countersign.yaml`."""
+    path = folder / "countersign.yaml"
+    path.write_text(text, encoding="utf-8")
+    return {**GOOD, "COUNTERSIGN_CONFIG": str(path)}
+
+
+def test_good_settings_are_read_and_never_printed() -> None:
+    found = read({**GOOD, "OPENAI_API_KEY": SECRET, "SLACK_BOT_TOKEN": f"xoxb-{SECRET}"})
+    assert found.slack_bot_token.get_secret_value() == f"xoxb-{SECRET}"
+    assert SECRET not in f"{found!r} {found} {found.model_dump()}"
+
+
+def test_what_is_missing_is_said_with_where_to_get_it() -> None:
+    assert mistakes({}) == [
+        "SLACK_BOT_TOKEN is not set: the bot token (xoxb-…) from your Slack app's page, "
+        "OAuth & Permissions.",
+        "SLACK_APP_TOKEN is not set: the app-level token (xapp-…, connections:write) from "
+        "Basic Information.",
+        "DATABASE_URL is not set: a PostgreSQL address, such as "
+        "postgresql://user@host/countersign.",
+    ]
+
+
+def test_blank_is_not_set() -> None:
+    assert [one.split()[0] for one in mistakes({**GOOD, "DATABASE_URL": "  \n"})] == [
+        "DATABASE_URL"
+    ]
+
+
+def test_tokens_in_each_others_place_are_both_named() -> None:
+    swapped = {
+        **GOOD,
+        "SLACK_BOT_TOKEN": f"xapp-{SECRET}",
+        "SLACK_APP_TOKEN": f"xoxb-{SECRET}",
+    }
+    assert mistakes(swapped) == [
+        "SLACK_BOT_TOKEN: a bot token begins with xoxb-; this one does not.",
+        "SLACK_APP_TOKEN: an app-level token begins with xapp-; this one does not.",
+    ]
+
+
+def test_all_mistakes_come_together(tmp_path: Path) -> None:
+    given = with_file(tmp_path, "self_aproval: true\n") | {
+        "SLACK_BOT_TOKEN": "",
+        "SLACK_APP_TOKEN": SECRET,
+        "COUNTERSIGN_HTTP_PORT": SECRET,
+        "COUNTERSIGN_LOG": SECRET,
+        "COUNTERSIGN_MODLE": SECRET,
+    }
+    found = mistakes(given)
+    assert [one.split(":")[0].split()[0] for one in found] == [
+        "countersign.yaml",
+        "SLACK_BOT_TOKEN",
+        "COUNTERSIGN_MODLE",
+        "SLACK_APP_TOKEN",
+        "COUNTERSIGN_HTTP_PORT",
+        "COUNTERSIGN_LOG",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("COUNTERSIGN_HTTP_PORT", "70000", "65535"),
+        ("COUNTERSIGN_HTTP_PORT", SECRET, "valid integer"),
+        ("COUNTERSIGN_LOG", SECRET, "'json' or 'text'"),
+        ("COUNTERSIGN_SETTLE_SECONDS", "-1", "greater than or equal to 0"),
+        ("COUNTERSIGN_SETTLE_SECONDS", "nan", "finite|greater|less"),
+        ("COUNTERSIGN_CARD_MINUTES", "0", "greater than 0"),
+        ("COUNTERSIGN_SOCKETS", "9", "less than or equal to 5"),
+        ("COUNTERSIGN_JOBS", SECRET, "valid integer"),
+        ("COUNTERSIGN_APPROVERS", f"@alice,{SECRET}", "a Slack user id .* names are not ids"),
+        ("COUNTERSIGN_APPROVERS", "alice", "a Slack user id"),
+    ],
+)
+def test_a_malformed_setting_says_what_is_expected(name: str, value: str, says: str) -> None:
+    found = mistakes({**GOOD, name: value})
+    assert all(one.startswith(f"{name}: ") and one.endswith(".") for one in found)
+    with pytest.raises(BadSettings, match=says):
+        read({**GOOD, name: value})
+
+
+def test_approvers_are_ids_groups_or_everybody() -> None:
+    assert read({**GOOD, "COUNTERSIGN_APPROVERS": "U012AB3CD, S0614TZR7,*"}).approvers == (
+        "U012AB3CD",
+        "S0614TZR7",
+        "*",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("COUNTERSIGN_APROVERS", "COUNTERSIGN_APPROVERS"),
+        ("COUNTERSIGN_PORT", "COUNTERSIGN_HTTP_PORT"),
+        ("COUNTERSIGN_MODELS", "COUNTERSIGN_MODEL"),
+    ],
+)
+def test_a_misspelt_name_is_not_silently_without_effect(name: str, meant: str) -> None:
+    assert mistakes({**GOOD, name: SECRET}) == [
+        f"{name}: there is no such setting. Did you mean {meant}?"
+    ]
+
+
+def test_other_peoples_variables_are_left_alone() -> None:
+    read({**GOOD, "SLACK_SIGNING_SECRET": "x", "PGHOST": "y", "JENKINS_URL": "z"})
+
+
+# --- NAME_FILE --------------------------------------------------------------------------------
+
+
+def test_every_secret_may_be_a_file(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("xoxb-from-a-file\n")
+    given = {**GOOD, "SLACK_BOT_TOKEN": "", "SLACK_BOT_TOKEN_FILE": str(tmp_path / "token")}
+    assert read(given).slack_bot_token.get_secret_value() == "xoxb-from-a-file"
+
+
+def test_a_file_that_cannot_be_read_is_named_by_its_setting(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe" + SECRET.encode())
+    for path, why in (
+        (tmp_path / "gone", "FileNotFoundError"),
+        (tmp_path, "IsADirectoryError"),
+        (tmp_path / "binary", "UnicodeDecodeError"),
+    ):
+        found = mistakes({**GOOD, "OPENAI_API_KEY_FILE": str(path)})
+        assert found == [f"OPENAI_API_KEY_FILE: the file cannot be read ({why})."]
+
+
+def test_a_required_secret_in_an_unreadable_file_is_one_mistake(tmp_path: Path) -> None:
+    given = {**GOOD, "DATABASE_URL": "", "DATABASE_URL_FILE": str(tmp_path / "gone")}
+    assert mistakes(given) == ["DATABASE_URL_FILE: the file cannot be read (FileNotFoundError)."]
+
+
+def test_an_empty_file_is_not_set(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    given = {**GOOD, "DATABASE_URL": "", "DATABASE_URL_FILE": str(tmp_path / "empty")}
+    assert mistakes(given)[0].startswith("DATABASE_URL is not set")
+
+
+# --- countersign.yaml -------------------------------------------------------------------------
+
+
+def test_every_mistake_of_the_file_has_its_line_and_what_was_expected(tmp_path: Path) -> None:
+    text = f"""\
+instructions:
+  workspace: Be brief.
+  chanels:
+    C1: be briefer
+limits:
+  model_calls: {SECRET}
+  tokens: 5
+tools:
+  kubernetes:
+    contxt: demo
+self_aproval: true
+"""
+    assert mistakes(with_file(tmp_path, text)) == [
+        "countersign.yaml:3: instructions.chanels: there is no such setting. "
+        "Known: channels, clusters, workspace. Did you mean channels?",
+        "countersign.yaml:6: limits.model_calls: Input should be a valid integer, "
+        "unable to parse string as an integer.",
+        "countersign.yaml:7: limits.tokens: Input should be greater than or equal to 1000.",
+        "countersign.yaml:10: tools.kubernetes.contxt: there is no such setting. "
+        "Known: context, kubeconfig. Did you mean context?",
+        "countersign.yaml:11: self_aproval: there is no such setting. "
+        "Known: instructions, limits, model_windows, self_approval, tools. "
+        "Did you mean self_approval?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("limits:\n  tokens: [1\n", "countersign.yaml:3: not valid YAML: "),
+        ("a: b\n c: d\n", "countersign.yaml:2: not valid YAML: "),
+        ("limits:\n\tminutes: 3\n", "countersign.yaml:2: not valid YAML: "),
+        ("- limits\n", "countersign.yaml:1: settings by name are expected."),
+        (SECRET, "countersign.yaml:1: settings by name are expected."),
+        ("a: 1\n---\nb: 2\n", "countersign.yaml:2: not valid YAML: "),
+        ("a: 1\nb: !!python/object:os.system x\n", "countersign.yaml:2: not valid YAML: "),
+        ("? [a]\n: 1\n", "countersign.yaml:1: not valid YAML: "),
+        ("1: 2\n", "countersign.yaml:1: 1"),
+        ("limits: 3\n", "countersign.yaml:1: limits: "),
+        ("instructions:\n  workspace: \x01\n", "countersign.yaml:2: not valid YAML: "),
+    ],
+)
+def test_a_file_that_is_none_is_said_in_one_sentence(
+    tmp_path: Path, text: str, says: str
+) -> None:
+    (found,) = mistakes(with_file(tmp_path, text))
+    assert found.startswith(says)
+    assert "\n" not in found
+    assert found.endswith(".")
+
+
+def test_a_value_that_yaml_takes_for_an_alias_is_not_printed(tmp_path: Path) -> None:
+    (found,) = mistakes(with_file(tmp_path, f"limits:\n  tokens: *{SECRET}\n"))
+    assert found.startswith("countersign.yaml:2: not valid YAML: ")
+
+
+def test_a_key_twice_is_a_mistake(tmp_path: Path) -> None:
+    """The second would silently win: two people edit one file, and one is without effect."""
+    (found,) = mistakes(with_file(tmp_path, "self_approval: false\nself_approval: true\n"))
+    assert found.startswith("countersign.yaml:2: ")
+
+
+def test_a_config_that_is_not_there_or_no_text_is_said(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\x00\xff")
+    for path, why in (
+        (tmp_path / "gone.yaml", "FileNotFoundError"),
+        (tmp_path, "IsADirectoryError"),
+        (tmp_path / "binary", "UnicodeDecodeError"),
+    ):
+        assert mistakes({**GOOD, "COUNTERSIGN_CONFIG": str(path)}) == [
+            f"COUNTERSIGN_CONFIG: the file cannot be read ({why})."
+        ]
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "{}\n"])
+def test_an_empty_file_changes_nothing(tmp_path: Path, text: str) -> None:
+    assert read(with_file(tmp_path, text)) == read(GOOD)
+
+
+def test_a_good_file_is_taken(tmp_path: Path) -> None:
+    found: Settings = read(
+        with_file(tmp_path, "self_approval: true\nlimits: {model_calls: 3, dollars: 0.5}\n")
+    )
+    assert found.file.self_approval
+    assert found.file.limits.model_calls == 3
+    assert str(found.file.limits.dollars) == "0.5"
+
+
+def test_a_kubeconfig_that_does_not_exist_is_no_wrong_setting(tmp_path: Path) -> None:
+    found = read({**GOOD, "KUBECONFIG": str(tmp_path / "gone")})
+    assert found.providers()["kubernetes"]["kubeconfig"] == str(tmp_path / "gone")
+    assert read(GOOD).providers() == {}
