@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -148,8 +148,11 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
     mistakes: list[str] = []
     values = dict(_values(given, mistakes))
     file = _file(given.get("COUNTERSIGN_CONFIG", ""), mistakes)
+    said = " ".join(mistakes)
     mistakes += [
-        f"{name} is not set: {why}." for name, why in _WHY.items() if _NAMES[name] not in values
+        f"{name} is not set: {why}."
+        for name, why in _WHY.items()
+        if _NAMES[name] not in values and f"{name}_FILE:" not in said
     ]
     mistakes += _unknown(given)
     for field, (name, prefix, what) in _SHAPES.items():
@@ -204,19 +207,21 @@ def _unknown(given: Mapping[str, str]) -> list[str]:
 def _file(path: str, mistakes: list[str]) -> File:
     if not path:
         return File()
+    name = Path(path).name
     try:
         text = Path(path).read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        value = yaml.safe_load(text) or {}
     except (OSError, UnicodeDecodeError) as error:
         mistakes.append(f"COUNTERSIGN_CONFIG: the file cannot be read ({type(error).__name__}).")
         return File()
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        mistakes.append(f"{Path(path).name}:{line}: not valid YAML: {error.problem}.")
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        value = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        mistakes.append(f"{name}:{_place(text, error)}.")
         return File()
+    mistakes += [f"{name}:{line}: {key} stands here twice." for key, line in _twice(node)]
     if not isinstance(value, dict):
-        mistakes.append(f"{Path(path).name}:1: settings by name are expected.")
+        mistakes.append(f"{name}:1: settings by name are expected.")
         return File()
     try:
         return File.model_validate(value)
@@ -224,10 +229,35 @@ def _file(path: str, mistakes: list[str]) -> File:
         for detail in error.errors(include_url=False, include_input=False):
             where = ".".join(str(part) for part in detail["loc"])
             line = _line(node, detail["loc"])
-            mistakes.append(
-                f"{Path(path).name}:{line}: {where}: {_said(detail['msg'])}.{_near(detail)}"
-            )
+            mistakes.append(f"{name}:{line}: {where}: {_said(detail['msg'])}.{_near(detail)}")
         return File()
+
+
+def _place(text: str, error: yaml.YAMLError) -> str:
+    """The line and what is wrong there, without a word of the file itself: it may be a secret."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        problem = re.sub(r" ?(['\"]).*\1", "", error.problem or "it cannot be read")
+        return f"{error.problem_mark.line + 1}: not valid YAML: {problem}"
+    if isinstance(error, yaml.reader.ReaderError):
+        line = text.count("\n", 0, int(error.position)) + 1
+        return f"{line}: not valid YAML: a character that is not allowed"
+    return "1: not valid YAML"
+
+
+def _twice(node: yaml.Node | None) -> Iterator[tuple[str, int]]:
+    """Keys that stand twice in one place: the second would silently win."""
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _twice(item)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen: set[str] = set()
+    for key, value in node.value:
+        if key.value in seen:
+            yield str(key.value), key.start_mark.line + 1
+        if isinstance(key.value, str):
+            seen.add(key.value)
+        yield from _twice(value)
 
 
 def _line(node: yaml.Node | None, place: tuple[int | str, ...]) -> int:
@@ -253,8 +283,10 @@ def _near(detail: Mapping[str, Any]) -> str:
         return ""
     model: Any = File
     for part in detail["loc"][:-1]:
-        field = getattr(model, "model_fields", {}).get(part)
-        model = field.annotation if field else None
+        found = getattr(model, "model_fields", {}).get(part)
+        # an optional part is a union with None
+        options = [found.annotation, *get_args(found.annotation)] if found else []
+        model = next((one for one in options if hasattr(one, "model_fields")), None)
     fields = sorted(getattr(model, "model_fields", {}))
     near = difflib.get_close_matches(str(detail["loc"][-1]), fields, n=1)
     known = f" Known: {', '.join(fields)}." if fields else ""
