@@ -118,14 +118,19 @@ function people() {
 /** Go somewhere, or become somebody; the address remembers it. */
 function go(change) {
   Object.assign(here, change);
-  if ("channel" in change || "me" in change) showPanel("channel");
+  if ("channel" in change) showPanel("channel");
   if (change.thread) showPanel("thread");
   settle();
   const place = new URLSearchParams({ as: world.userName(here.me), in: here.channel, ...(here.thread ? { thread: here.thread } : {}) });
   history.replaceState(null, "", `/#${place}`);
   draw();
-  if (change.thread) composers.thread.focus();
-  else if ("channel" in change) composers.channel.focus();
+  if (change.thread) beginWriting(composers.thread);
+  else if ("channel" in change) beginWriting(composers.channel);
+}
+
+/** Put the cursor there, unless that would raise a phone's keyboard. */
+function beginWriting(composer) {
+  if (matchMedia("(hover: hover)").matches) composer.focus();
 }
 
 /** Mend what is not possible: a channel one is not in, a thread that is gone. */
@@ -159,7 +164,7 @@ function begin() {
   const link = /^\/archives\/(\w+)\/p(\d+)(\d{6})$/.exec(location.pathname);
   settle();
   if (link) openMessage(link[1], `${link[2]}.${link[3]}`);
-  else go({ thread: here.thread });
+  else go({ channel: here.channel, thread: here.thread });
 }
 
 // --- drawing ------------------------------------------------------------------------------------
@@ -204,8 +209,16 @@ function drawHeader() {
   byId("show-cluster").setAttribute("aria-expanded", String(!byId("cluster").hidden));
 }
 
+let listed = "";
+
 function drawList() {
   const direct = store.directOf(here.me);
+  const channels = store.channelsOf(here.me);
+  const unreadOnes = [...channels, direct].map((channel) => channel && isUnread(channel));
+  const known = JSON.stringify([here.me, here.channel, channels.map((channel) => [channel.label, channel.is_ext_shared]), unreadOnes, store.sockets.length]);
+  // What did not change stays, or a click that has begun on it would be lost.
+  if (known === listed) return;
+  listed = known;
   const item = (id, sign, label, channel) => {
     const unread = channel && id !== here.channel && isUnread(channel);
     return el("li", {}, el("button", {
@@ -222,7 +235,7 @@ function drawList() {
   const connected = store.sockets.length > 0;
   byId("list").replaceChildren(
     el("h2", {}, "Channels"),
-    el("ul", {}, store.channelsOf(here.me).map((channel) =>
+    el("ul", {}, channels.map((channel) =>
       item(channel.id, channel.is_private ? "◇" : "#", channel.label, channel))),
     el("h2", {}, "Direct messages"),
     el("ul", {}, item("app", "●", store.raw.app.name, direct)),
@@ -371,7 +384,10 @@ function toggleCluster() {
   draw();
 }
 
-byId("persona").addEventListener("change", (event) => go({ me: event.target.value }));
+byId("persona").addEventListener("change", (event) => {
+  if (document.body.dataset.panel === "list") showPanel("channel");
+  go({ me: event.target.value });
+});
 byId("show-list").addEventListener("click", () => showPanel(document.body.dataset.panel === "list" ? "channel" : "list"));
 byId("show-cluster").addEventListener("click", toggleCluster);
 byId("close-cluster").addEventListener("click", () => {

@@ -91,13 +91,13 @@ const ELEMENTS = {
 
 /** Use an element: asks first where the app wants that, and cannot be used twice meanwhile. */
 async function act(control, surface, block, part, value) {
+  // Not `disabled`, which would take the focus away from who works with the keyboard.
+  if (control.hasAttribute("aria-busy")) return;
   if (part.confirm && !(await surface.confirm(part.confirm))) return;
-  control.disabled = true;
   control.setAttribute("aria-busy", "true");
   try {
     await surface.act(block, part, value);
   } finally {
-    control.disabled = false;
     control.removeAttribute("aria-busy");
   }
 }
