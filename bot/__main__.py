@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bot import demo
 from bot.app import bring_up_to_date, run
-from bot.core.errors import BadSettings, DatabaseAway
+from bot.core.errors import BadSettings, DatabaseAway, SlackAway
 from bot.core.logs import set_up
 from bot.guard.masking import mask_text
 from bot.settings import Settings, read
@@ -80,7 +80,7 @@ def main() -> None:
         for mistake in error.mistakes:
             print(mistake, file=sys.stderr)
         sys.exit(_CONFIG)
-    except (DatabaseAway, EmbeddedPostgresError) as error:
+    except (DatabaseAway, SlackAway, EmbeddedPostgresError) as error:
         print(f"countersign: {error}", file=sys.stderr)
         sys.exit(_UNAVAILABLE)
     except KeyboardInterrupt:

@@ -17,14 +17,14 @@ from bot.agent.prompts import Instructions
 from bot.agent.runs import Runs
 from bot.agent.thinking import Thinking
 from bot.core.bus import Bus
-from bot.core.errors import BadSettings, DatabaseAway, reply_for
+from bot.core.errors import BadSettings, DatabaseAway, SlackAway, reply_for
 from bot.core.tasks import Tasks
 from bot.guard.budget import RunLimits
 from bot.guard.house import House, Rules
 from bot.guard.policy import Approvers
 from bot.guard.votes import Votes
 from bot.settings import Settings
-from bot.slack.api import Identity, SlackApi
+from bot.slack.api import Identity, Limited, SlackApi, Uncertain
 from bot.slack.budget import Budget
 from bot.slack.cards import Cards
 from bot.slack.clicks import Clicks
@@ -58,6 +58,7 @@ class Parts:
     catalog: Catalog
     model: Model | None
     checkpoints: Checkpoints
+    thinking: Thinking
     runs: Runs
     votes: Votes
     sockets: Sockets
@@ -72,6 +73,8 @@ class Parts:
         if not await self.database.answers():
             problems.append("the database does not answer")
         away += [f"{name}: {why}" for name, why in (await _away(self.catalog)).items()]
+        if self.thinking.trouble is not None:
+            away.append(f"model/{self.thinking.trouble}")
         notes = []
         if self.model is None:
             notes.append("no model: commands only")
@@ -153,7 +156,7 @@ async def _built(settings: Settings, *, dev: bool) -> AsyncIterator[Parts]:
             SlackApi.open(settings.slack_bot_token.get_secret_value(), settings.slack_api_url)
         )
         app_token = settings.slack_app_token.get_secret_value()
-        identity = await check_tokens(api, app_token)
+        identity = await _identity(api, app_token)
         identity = replace(identity, app_id=identity.app_id or _app_of(app_token))
         dsn = settings.database_url.get_secret_value()
         database = await stack.enter_async_context(Database(dsn).open())
@@ -188,9 +191,10 @@ async def _built(settings: Settings, *, dev: bool) -> AsyncIterator[Parts]:
         live = Live(bus, database, api, budget, tasks)
         clicks = Clicks(house, votes, cards, api, tasks)
         listening = Listening(house, identity, directory, clicks, live, tasks)
+        thinking = Thinking(house, model, _context(settings, database), _limits(settings))
         runs = Runs(
             house,
-            Thinking(house, model, _context(settings, database), _limits(settings)),
+            thinking,
             checkpoints,
             model.window if model else _DEFAULT_WINDOW,
         )
@@ -211,6 +215,7 @@ async def _built(settings: Settings, *, dev: bool) -> AsyncIterator[Parts]:
             catalog=catalog,
             model=model,
             checkpoints=checkpoints,
+            thinking=thinking,
             runs=runs,
             votes=votes,
             sockets=Sockets(
@@ -246,6 +251,13 @@ async def _drain(runs: Runs, stop: asyncio.Event) -> None:
     await stop.wait()
     log.info("draining", seconds=_GRACE)
     runs.drain()
+
+
+async def _identity(api: SlackApi, app_token: str) -> Identity:
+    try:
+        return await check_tokens(api, app_token)
+    except (Limited, Uncertain) as problem:
+        raise SlackAway(f"Slack did not answer ({problem}).") from problem
 
 
 def _app_of(app_token: str) -> str:

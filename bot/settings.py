@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -68,12 +69,19 @@ def _approver(value: str) -> str:
     return value
 
 
+def _address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("an address that begins with https:// is expected")
+    return value
+
+
 class Settings(_Part):
     """What `countersign run` needs to know."""
 
     slack_bot_token: SecretStr
     slack_app_token: SecretStr
-    slack_api_url: str = "https://slack.com/api/"
+    slack_api_url: Annotated[str, AfterValidator(_address)] = "https://slack.com/api/"
     database_url: SecretStr
     database_migrate_url: SecretStr | None = None
     model: tuple[str, ...] = ()

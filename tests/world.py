@@ -8,8 +8,8 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,8 @@ import yaml
 from psycopg.conninfo import conninfo_to_dict
 
 from bot import app
-from bot.sandbox.cluster import Cluster
+from bot.sandbox.cluster import Behaviour, Cluster
+from bot.sandbox.cluster.seed import IMAGES
 from bot.sandbox.slack import Settings as SlackSettings
 from bot.sandbox.slack import Workspace, shown_text
 from bot.settings import read
@@ -109,7 +110,8 @@ class World:
     async def kill(self) -> None:
         """SIGKILL: nothing is said, nothing is cleaned up."""
         assert self.process is not None
-        self.process.send_signal(signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it may have ended by itself
+            self.process.send_signal(signal.SIGKILL)
         await self.process.wait()
         self.process = None
 
@@ -122,7 +124,10 @@ class World:
         return code
 
     async def _listening(self, running: "asyncio.Future[Any]") -> None:
-        waiting = asyncio.ensure_future(self.slack.wait_for_sockets(1, timeout=20))
+        # at least one: a second may open before anybody looks
+        waiting = asyncio.ensure_future(
+            self.slack.wait_for(lambda: bool(self.slack.hub.sockets), 20, "an open socket")
+        )
         await asyncio.wait({waiting, running}, return_when=asyncio.FIRST_COMPLETED)
         if not waiting.done():
             waiting.cancel()
@@ -278,13 +283,19 @@ async def world(
     extra: Mapping[str, str] | None = None,
     slack: SlackSettings | None = None,
     running: Literal["here", "process", "not yet"] = "here",
+    behaviours: Sequence[Behaviour] = (),
 ) -> AsyncIterator[World]:
-    """A whole world; at its end every call the bot made must have been one that Slack takes."""
+    """A whole world; at its end every call the bot made must have been one that Slack takes.
+
+    `behaviours` says how further images act: what they log, above all.
+    """
     async with AsyncExitStack() as stack:
         workspace = await stack.enter_async_context(
             Workspace(MANIFEST, slack or SlackSettings(time_scale=0.2, delivery="round_robin"))
         )
-        cluster = await stack.enter_async_context(Cluster(seed=True, speed=speed))
+        cluster = await stack.enter_async_context(
+            Cluster(seed=True, speed=speed, behaviours=(*behaviours, *IMAGES))
+        )
         cluster.write_kubeconfig(folder / "kubeconfig")
         model = None
         if script is not None:

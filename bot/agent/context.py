@@ -112,6 +112,8 @@ def _said(row: dict[str, Any]) -> Message:
                 f"{text[:_OLD_RESULT]}\n(cut: an earlier turn's result of {len(text)} characters)"
             )
         return {"role": "tool", "tool_call_id": body["tool_call_id"], "content": text}
+    if not body.get("tool_calls") and not str(body.get("content") or "").strip():
+        return {"role": "assistant", "content": "(no answer)"}  # providers refuse an empty one
     return {"role": "assistant", **body}
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import cast
@@ -22,6 +23,8 @@ from bot.guard.toolset import Offered, clients, offered
 
 log = structlog.get_logger()
 
+_SEARCH_HINT = re.compile(r"; search them with artifact_search id=[0-9a-f-]{36}\]")
+
 
 class Thinking:
     """Gives the next reply of a run and stores what it cost."""
@@ -33,6 +36,7 @@ class Thinking:
         self._model = model
         self._context = context
         self._limits = limits
+        self.trouble: str | None = None  # what the model failed of last, until it answers again
         self.tools: dict[str, Offered] = offered(house.catalog)
         self._specs = [
             ToolSpec(tool.name, tool.summary, tool.schema) for tool in self.tools.values()
@@ -73,8 +77,10 @@ class Thinking:
         except ModelError as error:
             took = int((asyncio.get_running_loop().time() - started) * 1000)
             log.warning("model_failed", model=error.model, why=error.why, detail=error.detail)
+            self.trouble = f"{error.model}: {error.why}"
             await self._note_cost(run, None, error.model, took, error.why)
             raise
+        self.trouble = None
         await self._note_cost(run, reply, reply.model, reply.milliseconds, None)
         return reply
 
@@ -117,7 +123,8 @@ class Thinking:
         if not own:
             call = ToolCall("", str(wish["tool"]), json.dumps(wish["arguments"]))
             return assistant_message(run.id, replies, "", [call])
-        result = str(own[-1].get("content") or "")
+        # a person has no artifact_search: he gets the whole of it as a file
+        result = _SEARCH_HINT.sub("]", str(own[-1].get("content") or ""))
         kind = self.tools[str(wish["tool"])].kind if str(wish["tool"]) in self.tools else "change"
         text = fenced(result) if kind == "read" else result
         return assistant_message(run.id, replies, text, ())

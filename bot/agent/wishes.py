@@ -82,7 +82,7 @@ def _tool(name: str, tools: Mapping[str, Offered]) -> Offered:
 def _arguments(text: str) -> dict[str, JsonValue]:
     try:
         value = json.loads(text or "{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _Broken(f"The arguments are not valid JSON ({error}). Nothing was done.") from error
     if not isinstance(value, dict):
         raise _Broken("The arguments must be one JSON object. Nothing was done.")

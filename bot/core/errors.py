@@ -2,6 +2,7 @@
 
 Problem
   BadSettings      a setting is wrong; the operator must mend it (exit 78, EX_CONFIG)
+  SlackAway        Slack did not answer while we started (exit 69, EX_UNAVAILABLE)
   DatabaseAway     Postgres did not answer in time; trying again may help
   LostClaim        another worker took this run over; this one must not write any more
 """
@@ -17,6 +18,10 @@ class BadSettings(Problem):
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("\n".join(mistakes))
         self.mistakes = mistakes
+
+
+class SlackAway(Problem):
+    """Slack did not answer while we started; trying again may help."""
 
 
 class DatabaseAway(Problem):

@@ -7,6 +7,7 @@ SlackProblem
 """
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -352,7 +353,7 @@ class SlackApi:
                 asyncio.timeout(_UPLOAD_SECONDS),
                 self._session.post(
                     url,
-                    data=content,
+                    data=io.BytesIO(content),
                     headers={"Content-Type": "application/octet-stream"},
                     allow_redirects=False,
                 ) as answer,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
+# Slack's own ids and times, and ours: whatever else stands there could not be stored
+_ID = re.compile(r"[A-Za-z0-9._:-]{0,255}")
 _LINK = re.compile(r"<(?:https?|mailto)[^|>]*\|([^>]+)>|<((?:https?|mailto)[^|>]+)>")
 
 
@@ -82,7 +84,7 @@ def understand(body: Mapping[str, Any], bot_user: str) -> Incoming:
                 return _submitted(body)
             case _:
                 return None
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise Malformed(f"{type(error).__name__} in a {body.get('type')}") from error
 
 
@@ -110,12 +112,12 @@ def _said(event: Mapping[str, Any], bot_user: str) -> Said | None:
         return None
     raw = _text(event.get("text") or "")
     mentioned = MENTION.findall(raw)
-    ts = _text(event["ts"])
+    ts = _id(event["ts"])
     return Said(
-        channel=_text(event["channel"]),
+        channel=_id(event["channel"]),
         ts=ts,
-        thread_ts=_text(event.get("thread_ts") or ts),
-        user=_text(event["user"]),
+        thread_ts=_id(event.get("thread_ts") or ts),
+        user=_id(event["user"]),
         text=plain(raw, bot_user),
         direct=event.get("channel_type") == "im" or _text(event["channel"]).startswith("D"),
         ours=bot_user in mentioned,
@@ -138,13 +140,13 @@ def _pressed(body: Mapping[str, Any]) -> Pressed:
     ts = container.get("message_ts") or message.get("ts") or ""
     return Pressed(
         action=_text(action["action_id"]),
-        value=_text(action.get("value") or ""),
-        user=_text(body["user"]["id"]),
-        channel=_text(container.get("channel_id") or channel.get("id") or ""),
-        ts=_text(ts),
-        thread_ts=_text(message.get("thread_ts") or ts),
-        view_id=_text((body.get("view") or {}).get("id") or ""),
-        trigger_id=_text(body["trigger_id"]),
+        value=_id(action.get("value") or ""),
+        user=_id(body["user"]["id"]),
+        channel=_id(container.get("channel_id") or channel.get("id") or ""),
+        ts=_id(ts),
+        thread_ts=_id(message.get("thread_ts") or ts),
+        view_id=_id((body.get("view") or {}).get("id") or ""),
+        trigger_id=_id(body["trigger_id"]),
         response_url=_text(body.get("response_url") or ""),
     )
 
@@ -159,12 +161,19 @@ def _submitted(body: Mapping[str, Any]) -> Submitted:
                 reason = _text(state.get("value") or "")
     return Submitted(
         callback=_text(view.get("callback_id") or ""),
-        public_id=_text(view.get("private_metadata") or ""),
-        view_id=_text(view["id"]),
-        user=_text(body["user"]["id"]),
+        public_id=_id(view.get("private_metadata") or ""),
+        view_id=_id(view["id"]),
+        user=_id(body["user"]["id"]),
         reason=reason,
-        key=_text(body.get("trigger_id") or f"view:{view['id']}:{view.get('hash', '')}"),
+        key=_id(body.get("trigger_id") or f"view:{view['id']}:{view.get('hash', '')}"),
     )
+
+
+def _id(value: object) -> str:
+    text = _text(value)
+    if not _ID.fullmatch(text):
+        raise ValueError("not an id")
+    return text
 
 
 def _text(value: object) -> str:

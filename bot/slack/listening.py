@@ -78,10 +78,15 @@ class Listening:
 
     def _is_ours(self, body: Mapping[str, Any]) -> bool:
         """Whether it comes from our app in our team; who somebody is, Slack is asked."""
-        team = (body.get("team") or {}).get("id")
+        team = body.get("team")
+        team_id = team.get("id") if isinstance(team, Mapping) else None
         ours = {self._identity.team_id, self._identity.enterprise_id} - {""}
         app = self._identity.app_id
-        return team in ours and (not app or body.get("api_app_id") == app)
+        return (
+            isinstance(team_id, str)
+            and team_id in ours
+            and (not app or body.get("api_app_id") == app)
+        )
 
     async def _said(self, said: Said) -> BoltResponse:
         try:

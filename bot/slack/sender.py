@@ -7,7 +7,7 @@ carries its row's key in its metadata, and a second try looks for it first.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol, Self
@@ -425,12 +425,20 @@ class Sender:
         data = saying.data
         match saying.kind:
             case "answer":
-                return answer(_answer(data, run))
+                return answer(replace(_answer(data, run), whole=await self._whole(run)))
             case "failure":
                 return Plan((notices.failure(str(data["sentence"])),))
             case "notice":
                 return Plan((await self._notice(data),))
         raise ValueError(f"an outbox row of kind {saying.kind}")
+
+    async def _whole(self, run: Row | None) -> str:
+        """All of what a command read, when its answer is only a part of it."""
+        if run is None or run["kind"] != "command":
+            return ""
+        async with self._database.relaxed() as tx:
+            row = await tx.one("artifact_of_command", run_id=run["id"])
+        return "" if row is None else str(row["content"])
 
     async def _notice(self, data: Mapping[str, Any]) -> Message:
         if data["code"] == "unknown_outcome":

@@ -10,10 +10,11 @@ import structlog
 from procrastinate.schema import SchemaManager
 from psycopg.rows import dict_row
 
-from bot.core.errors import DatabaseAway
+from bot.core.errors import BadSettings, DatabaseAway
 
 log = structlog.get_logger()
 _LOCK = 0x636F756E746572  # "counter": one process migrates, the others wait for it
+_FATAL = re.compile(r"FATAL: +(.+)")  # what the server itself said: names, never a password
 _FILE = re.compile(r"^(\d{4})_\w+\.sql$")
 Step = Callable[[], Awaitable[None]]
 
@@ -48,7 +49,19 @@ async def _connect(dsn: str) -> psycopg.AsyncConnection[dict[str, Any]]:
             application_name="countersign migrate",
         )
     except psycopg.OperationalError as error:
+        if said := _FATAL.search(str(error)):
+            raise DatabaseAway(f"The database refuses us: {said[1].rstrip('.')}.") from error
         raise DatabaseAway("The database did not answer within 5 s.") from error
+    except psycopg.ProgrammingError:
+        # its own words repeat the address, and with it the password
+        raise BadSettings(
+            [
+                (
+                    "DATABASE_URL: this is no PostgreSQL address, such as "
+                    "postgresql://user@host/countersign."
+                )
+            ]
+        ) from None
 
 
 async def outstanding(dsn: str) -> list[str]:

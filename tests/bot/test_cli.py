@@ -12,7 +12,7 @@ import pytest
 
 from bot.__main__ import parser
 from bot.store.embedded import fresh_database
-from tests.world import ROOT, Gate, World, free_port, get_json, world
+from tests.world import ROOT, World, free_port, get_json, world
 
 UNAVAILABLE, CONFIG = 69, 78
 SECRET = "hunter2-Zq81xLw0"
@@ -181,48 +181,49 @@ async def test_a_port_that_is_taken_is_one_sentence(dsn: str, tmp_path: Path) ->
                 "run", environment=settings(chat, COUNTERSIGN_HTTP_PORT=f"{port}")
             )
     assert ended.code == CONFIG
-    assert ended.sentence() == (
-        f"COUNTERSIGN_HTTP_PORT: 127.0.0.1:{port} cannot be used: Address already in use."
-    )
+    said = ended.sentence()
+    assert said.startswith(f"COUNTERSIGN_HTTP_PORT: 127.0.0.1:{port} cannot be used: ")
+    assert "address already in use" in said.lower()
 
 
 # --- the database -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("word", ["run", "migrate"])
-async def test_a_database_that_cannot_be_reached_is_one_sentence(
-    dsn: str, tmp_path: Path, word: str
-) -> None:
+async def test_a_database_that_cannot_be_reached_is_one_sentence(dsn: str, tmp_path: Path) -> None:
     async with world(dsn, tmp_path, running="not yet") as chat:
         away = f"postgresql://me:{SECRET}@127.0.0.1:{free_port()}/countersign"
-        ended = await command(word, environment=settings(chat, DATABASE_URL=away))
-    assert ended.code == UNAVAILABLE
-    assert ended.sentence() == "countersign: The database did not answer within 5 s."
-    assert SECRET not in ended.err
+        given = settings(chat, DATABASE_URL=away)
+        both = await asyncio.gather(
+            command("run", environment=given), command("migrate", environment=given)
+        )
+    for ended in both:
+        assert ended.code == UNAVAILABLE
+        assert ended.sentence() == "countersign: The database did not answer within 5 s."
+        assert SECRET not in ended.err
 
 
-@pytest.mark.parametrize(
-    "url", [SECRET, f"mysql://me:{SECRET}@127.0.0.1/x", f"postgresql://me:{SECRET}@127.0.0.1:x/y"]
-)
-async def test_a_database_address_that_is_none_is_a_wrong_setting(
-    dsn: str, tmp_path: Path, url: str
-) -> None:
+async def test_a_database_address_that_is_none_is_a_wrong_setting(dsn: str, tmp_path: Path) -> None:
     async with world(dsn, tmp_path, running="not yet") as chat:
-        ended = await command("migrate", environment=settings(chat, DATABASE_URL=url))
-    assert SECRET not in ended.err
-    assert ended.code == CONFIG
-    assert ended.sentence().startswith("DATABASE_URL: ")
+        both = await asyncio.gather(
+            *(
+                command("migrate", environment=settings(chat, DATABASE_URL=url))
+                for url in (SECRET, f"mysql://me:{SECRET}@127.0.0.1/x")
+            )
+        )
+    for ended in both:
+        assert SECRET not in ended.err
+        assert ended.code == CONFIG
+        assert ended.sentence().startswith("DATABASE_URL: ")
 
 
-async def test_a_database_that_breaks_off_while_the_bot_starts_is_one_sentence(
+async def test_a_database_that_does_not_exist_is_not_said_to_be_silent(
     dsn: str, tmp_path: Path
 ) -> None:
-    gate = Gate(dsn)
-    async with gate.serve(), world(dsn, tmp_path, running="not yet") as chat:
-        gate.shut()
-        ended = await command("run", environment=settings(chat, DATABASE_URL=gate.dsn))
-    assert ended.code == UNAVAILABLE
-    assert ended.sentence().startswith("countersign: The database did not answer")
+    async with world(dsn, tmp_path, running="not yet") as chat:
+        nowhere = dsn.replace("/fresh_", "/gone_")
+        ended = await command("migrate", environment=settings(chat, DATABASE_URL=nowhere))
+    assert ended.code in {UNAVAILABLE, CONFIG}
+    assert "does not exist" in ended.sentence()
 
 
 async def test_migrate_says_what_it_applied_and_then_that_nothing_is_left(
@@ -238,12 +239,6 @@ async def test_migrate_says_what_it_applied_and_then_that_nothing_is_left(
         assert (first.code, first.out.splitlines()) == (0, ["0001_first_walk.sql"])
         again = await command("migrate", environment=given)
     assert (again.code, again.out.strip()) == (0, "The database is up to date.")
-
-
-async def test_migrate_needs_no_slack(dsn: str) -> None:
-    """It only speaks to the database: whoever owns that may not have the tokens."""
-    ended = await command("migrate", environment={"DATABASE_URL": dsn})
-    assert (ended.code, ended.out.strip()) == (0, "The database is up to date.")
 
 
 # --- what does not stop it --------------------------------------------------------------------
@@ -269,9 +264,6 @@ async def test_a_cluster_and_a_model_that_are_away_do_not_stop_it(dsn: str, tmp_
         wish = await chat.ask("how is web?")
         failed = await chat.reads(wish, "The model did not answer", timeout=20)
         assert "no connection" in str(failed)
-        assert any(
-            "model" in one for one in (await get_json(f"http://127.0.0.1:{port}/readyz"))[1]["away"]
-        )
         assert await chat.terminate() == 0
         assert SECRET not in chat.log()
         assert "Traceback" not in chat.log()

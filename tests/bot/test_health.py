@@ -7,13 +7,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.standins.model import says
+from tests.standins.model import error, says
 from tests.world import Gate, Json, Script, free_port, get_json, world
 
 
 async def until(port: int, holds: Callable[[int, Json], bool]) -> tuple[int, Json]:
     """Ask `/readyz` until it says what is awaited, at most for 8 s."""
-    status, said = 0, {}
+    status = 0
+    said: Json = {}
     for _ in range(80):
         status, said = await get_json(f"http://127.0.0.1:{port}/readyz")
         if holds(status, said):
@@ -87,12 +88,25 @@ async def test_a_cluster_that_is_away_is_named_and_changes_nothing(
         status, said = await get_json(f"http://127.0.0.1:{port}/readyz")
         assert (status, said["problems"]) == (200, [])
         (away,) = said["away"]
-        assert away.startswith("cluster/")
+        assert away == "kubernetes/demo: Cluster demo is away: it refuses connections."
         thread = await chat.ask("get pods -n shop")
-        await chat.reads(thread, "did not answer|cannot be reached|not reachable|refused")
+        await chat.reads(thread, "Cluster demo is away: it refuses connections")
         await chat.cluster.up()
         _, said = await get_json(f"http://127.0.0.1:{port}/readyz")
         assert said["away"] == []
+
+
+async def test_a_model_that_is_away_is_named_and_changes_nothing(dsn: str, tmp_path: Path) -> None:
+    port = free_port()
+    extra = {"COUNTERSIGN_HTTP_PORT": str(port)}
+    async with world(dsn, tmp_path, [error(401), says("back")], extra=extra) as chat:
+        thread = await chat.ask("how is web?")
+        await chat.reads(thread, "the key was refused")
+        status, said = await get_json(f"http://127.0.0.1:{port}/readyz")
+        assert (status, said["ready"], said["problems"]) == (200, True, [])
+        assert [one for one in said["away"] if "openai/test" in one and "key was refused" in one]
+        await chat.ask("and now?")
+        await until(port, lambda _, found: found["away"] == [])
 
 
 async def test_a_database_or_a_slack_that_goes_makes_it_not_ready_until_it_is_back(

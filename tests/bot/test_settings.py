@@ -39,12 +39,18 @@ def test_good_settings_are_read_and_never_printed() -> None:
 
 def test_what_is_missing_is_said_with_where_to_get_it() -> None:
     assert mistakes({}) == [
-        "SLACK_BOT_TOKEN is not set: the bot token (xoxb-…) from your Slack app's page, "
-        "OAuth & Permissions.",
-        "SLACK_APP_TOKEN is not set: the app-level token (xapp-…, connections:write) from "
-        "Basic Information.",
-        "DATABASE_URL is not set: a PostgreSQL address, such as "
-        "postgresql://user@host/countersign.",
+        (
+            "SLACK_BOT_TOKEN is not set: the bot token (xoxb-…) from your Slack app's page, "
+            "OAuth & Permissions."
+        ),
+        (
+            "SLACK_APP_TOKEN is not set: the app-level token (xapp-…, connections:write) from "
+            "Basic Information."
+        ),
+        (
+            "DATABASE_URL is not set: a PostgreSQL address, such as "
+            "postgresql://user@host/countersign."
+        ),
     ]
 
 
@@ -182,16 +188,24 @@ tools:
 self_aproval: true
 """
     assert mistakes(with_file(tmp_path, text)) == [
-        "countersign.yaml:3: instructions.chanels: there is no such setting. "
-        "Known: channels, clusters, workspace. Did you mean channels?",
-        "countersign.yaml:6: limits.model_calls: Input should be a valid integer, "
-        "unable to parse string as an integer.",
+        (
+            "countersign.yaml:3: instructions.chanels: there is no such setting. "
+            "Known: channels, clusters, workspace. Did you mean channels?"
+        ),
+        (
+            "countersign.yaml:6: limits.model_calls: Input should be a valid integer, "
+            "unable to parse string as an integer."
+        ),
         "countersign.yaml:7: limits.tokens: Input should be greater than or equal to 1000.",
-        "countersign.yaml:10: tools.kubernetes.contxt: there is no such setting. "
-        "Known: context, kubeconfig. Did you mean context?",
-        "countersign.yaml:11: self_aproval: there is no such setting. "
-        "Known: instructions, limits, model_windows, self_approval, tools. "
-        "Did you mean self_approval?",
+        (
+            "countersign.yaml:10: tools.kubernetes.contxt: there is no such setting. "
+            "Known: context, kubeconfig. Did you mean context?"
+        ),
+        (
+            "countersign.yaml:11: self_aproval: there is no such setting. "
+            "Known: instructions, limits, model_windows, self_approval, tools. "
+            "Did you mean self_approval?"
+        ),
     ]
 
 
@@ -211,9 +225,7 @@ self_aproval: true
         ("instructions:\n  workspace: \x01\n", "countersign.yaml:2: not valid YAML: "),
     ],
 )
-def test_a_file_that_is_none_is_said_in_one_sentence(
-    tmp_path: Path, text: str, says: str
-) -> None:
+def test_a_file_that_is_none_is_said_in_one_sentence(tmp_path: Path, text: str, says: str) -> None:
     (found,) = mistakes(with_file(tmp_path, text))
     assert found.startswith(says)
     assert "\n" not in found

@@ -24,7 +24,7 @@ def answer(given: AnswerData) -> Plan:
         texts = ["The model ended without an answer."]
     filled = _messages(texts)
     too_long = len(source) > _READ or len(filled) > limits.MESSAGES
-    file = (_FILE, visible(source)) if too_long else None
+    file = (_FILE, visible(given.whole or source)) if too_long or given.whole else None
     return Plan(tuple(_finished(filled[: limits.MESSAGES], given, file)), file)
 
 

@@ -111,6 +111,7 @@ class AnswerData:
     cost: Decimal | None = None
     model: str = ""
     truncated: bool = False
+    whole: str = ""  # what `markdown` is only a part of: goes into the file
 
 
 @dataclass(frozen=True)

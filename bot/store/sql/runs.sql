@@ -64,6 +64,11 @@ SELECT count(*) AS model_calls, coalesce(sum(input_tokens + output_tokens), 0) A
 INSERT INTO artifacts (id, org, channel, thread_ts, run_id, title, content)
 VALUES (%(id)s, %(org)s, %(channel)s, %(thread_ts)s, %(run_id)s, %(title)s, %(content)s);
 
+-- artifact_of_command --
+-- A command is one call, so it has at most one result that was too long to show.
+SELECT content FROM artifacts WHERE run_id = %(run_id)s
+ LIMIT 1;
+
 -- artifact_of_thread --
 SELECT id, title, content FROM artifacts
  WHERE org = %(org)s AND channel = %(channel)s AND thread_ts = %(thread_ts)s AND id::text LIKE %(prefix)s || '%%'
