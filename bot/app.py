@@ -17,8 +17,9 @@ from bot.agent.prompts import Instructions
 from bot.agent.runs import Runs
 from bot.agent.thinking import Thinking
 from bot.core.bus import Bus
-from bot.core.errors import BadSettings, DatabaseAway, SlackAway, reply_for
+from bot.core.errors import BadSettings, DatabaseAway, LostClaim, SlackAway, reply_for
 from bot.core.tasks import Tasks
+from bot.core.values import Thread
 from bot.guard.budget import RunLimits
 from bot.guard.house import House, Rules
 from bot.guard.policy import Approvers
@@ -36,15 +37,19 @@ from bot.slack.sockets import Sockets, check_tokens
 from bot.store.database import Database
 from bot.store.jobs import Jobs, TryAgain
 from bot.store.migrate import migrate, outstanding
+from bot.store.notify import AWAY
 from bot.web.health import Readiness, serve
-from tools import Catalog, ToolError, open_providers
+from tools import Catalog, Client, ToolError, open_providers
 
 log = structlog.get_logger()
 
 _GRACE = 20.0  # how long a drain waits for runs under way
 _EXPIRY_SECONDS = 2.0
 _SWEEP_SECONDS = 5.0
+_LOST_SECONDS = 3.0
+_FORGET_SECONDS = 3600.0
 _DEFAULT_WINDOW = 32_000
+_LAST_TASKS = 2.0  # seconds for refusals and the like that are on their way
 
 
 @dataclass
@@ -92,13 +97,27 @@ class Parts:
             {"sockets": self.sockets.connected, "tools": len(self.catalog.tools)},
         )
 
+    async def recover(self) -> None:
+        """Carry on runs that lost their job: a worker that was thought dead may end another's."""
+        async with self.database.transaction() as tx:
+            for row in await tx.all("lost_runs", org=self.identity.org):
+                log.warning("run_recovered", run=str(row["id"]))
+                thread = Thread(row["org"], row["channel"], row["thread_ts"])
+                await self.jobs.defer(tx, "resume", thread, row["id"])
+
+    async def forget(self) -> None:
+        """Drop what only guarded against repetition, and is too old to be repeated."""
+        async with self.database.relaxed() as tx:
+            await tx.run("forget_events")
+            await tx.run("forget_sayings")
+
 
 async def bring_up_to_date(settings: Settings) -> list[str]:
     """Apply outstanding migrations, ours and LangGraph's. Raises `DatabaseAway`."""
     url = (settings.database_migrate_url or settings.database_url).get_secret_value()
 
     async def langgraph() -> None:
-        async with Database(url).open() as database:
+        async with Database(url, patient=True).open() as database:
             await Checkpoints(database).setup()
 
     return await migrate(url, [langgraph])
@@ -160,13 +179,16 @@ async def _built(settings: Settings, *, dev: bool) -> AsyncIterator[Parts]:
         identity = replace(identity, app_id=identity.app_id or _app_of(app_token))
         dsn = settings.database_url.get_secret_value()
         database = await stack.enter_async_context(Database(dsn).open())
+        await _only_ours(database, identity.org)
         catalog = await stack.enter_async_context(_providers(settings))
         tasks = await stack.enter_async_context(Tasks())
+        stack.push_async_callback(tasks.settle, _LAST_TASKS)
         runs: Runs | None = None
 
         async def work(run_id: UUID) -> None:
-            if runs is not None:
-                await _guarded(runs, run_id)
+            if runs is None:
+                raise TryAgain
+            await runs.work(run_id)
 
         jobs = await stack.enter_async_context(
             Jobs(dsn, {"turn": work, "resume": work}, settings.jobs).open()
@@ -196,7 +218,9 @@ async def _built(settings: Settings, *, dev: bool) -> AsyncIterator[Parts]:
             house,
             thinking,
             checkpoints,
-            model.window if model else _DEFAULT_WINDOW,
+            window=model.window if model else _DEFAULT_WINDOW,
+            model_calls=settings.file.limits.model_calls,
+            contain=contain,
         )
         app = AsyncApp(
             client=api.client,
@@ -238,6 +262,8 @@ async def _work(parts: Parts, stop: asyncio.Event) -> None:
             _repeat(stop, _SWEEP_SECONDS, lambda: parts.checkpoints.sweep(_SWEEP_SECONDS)),
             name="sweep",
         )
+        group.create_task(_repeat(stop, _LOST_SECONDS, parts.recover), name="lost runs")
+        group.create_task(_repeat(stop, _FORGET_SECONDS, parts.forget), name="forget")
         if parts.model is not None:
             group.create_task(_warm(parts.model), name="warm the model")
         group.create_task(_drain(parts.runs, stop), name="drain")
@@ -260,24 +286,35 @@ async def _identity(api: SlackApi, app_token: str) -> Identity:
         raise SlackAway(f"Slack did not answer ({problem}).") from problem
 
 
+async def _only_ours(database: Database, org: str) -> None:
+    """One workspace, one database: a second one would send the first one's messages."""
+    async with database.relaxed() as tx:
+        if await tx.one("foreign_rows", org=org) is not None:
+            raise BadSettings(["DATABASE_URL: this database belongs to another workspace's bot."])
+
+
 def _app_of(app_token: str) -> str:
     """The app's id: an app-level token names it (xapp-1-A…-…), Slack's `auth.test` does not."""
     parts = app_token.split("-")
     return parts[2] if len(parts) > 3 and parts[2].startswith("A") else ""
 
 
-async def _guarded(runs: Runs, run_id: UUID) -> None:
-    """One job. What nobody foresaw must still reach the thread that waits: the one broad
-    handler.
-    """
+@asynccontextmanager
+async def contain(fail: Callable[[str, float, str], Awaitable[None]]) -> AsyncIterator[None]:
+    """What nobody foresaw must still reach the thread that waits: the one broad handler."""
     try:
-        await runs.work(run_id)
-    except (TryAgain, DatabaseAway):
+        yield
+    except (TryAgain, LostClaim):
         raise
+    except AWAY as error:
+        raise TryAgain from error
     except Exception as error:
         reference = uuid4().hex[:8]
-        log.exception("run_broke", run=str(run_id), reference=reference)
-        await runs.fail(run_id, reply_for(error, reference), f"{type(error).__name__} {reference}")
+        log.exception("run_broke", reference=reference)
+        try:
+            await fail(reply_for(error, reference), 0.0, f"{type(error).__name__} {reference}")
+        except AWAY as away:
+            raise TryAgain from away
 
 
 async def _repeat(
@@ -311,16 +348,20 @@ async def _providers(settings: Settings) -> AsyncIterator[Catalog]:
 
 async def _away(catalog: Catalog) -> dict[str, str]:
     """The clients that do not answer, and why."""
-    found: dict[str, str] = {}
-    for name, client in catalog.clients.items():
+
+    async def why(client: Client) -> str:
         try:
             async with asyncio.timeout(3):
                 await client.check()
         except ToolError as error:
-            found[name] = str(error)
+            return str(error)
         except TimeoutError:
-            found[name] = "no answer within 3 s"
-    return found
+            return "no answer within 3 s"
+        return ""
+
+    names = list(catalog.clients)
+    answers = await asyncio.gather(*(why(catalog.clients[name]) for name in names))
+    return {name: answer for name, answer in zip(names, answers, strict=True) if answer}
 
 
 def _model(settings: Settings) -> Model | None:

@@ -160,6 +160,7 @@ CREATE TABLE outbox (
     tries      integer NOT NULL DEFAULT 0,
     not_before timestamptz NOT NULL DEFAULT now(),
     claimed_at timestamptz,
+    claimed_by bigint,                      -- the advisory lock that the sender holds while it lives
     ts         text,                        -- Slack's, once sent
     error      text,
     created_at timestamptz NOT NULL DEFAULT now(),
@@ -237,3 +238,6 @@ CREATE TRIGGER countersign_lock_freed_by_end AFTER UPDATE OF status ON procrasti
     FOR EACH ROW WHEN (OLD.status = 'doing' AND NEW.lock IS NOT NULL) EXECUTE FUNCTION countersign_lock_freed();
 CREATE TRIGGER countersign_lock_freed_by_delete AFTER DELETE ON procrastinate_jobs
     FOR EACH ROW WHEN (OLD.status = 'doing' AND OLD.lock IS NOT NULL) EXECUTE FUNCTION countersign_lock_freed();
+
+-- Runs without a job are looked for every few seconds.
+CREATE INDEX runs_open ON runs (org) WHERE ended_at IS NULL;

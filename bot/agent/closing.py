@@ -3,6 +3,8 @@ heard.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
 
 from pydantic import JsonValue
 
@@ -14,6 +16,7 @@ from bot.guard import audit
 from bot.guard.house import House, lock_claimed
 from bot.guard.records import Run
 from bot.store.database import Transaction
+from bot.store.jobs import TryAgain
 from bot.store.outbox import Kind, say
 
 
@@ -55,9 +58,16 @@ class Closing:
         self._ended(run)
 
     async def fail(self, run: Run, sentence: str, worked: float, detail: str = "") -> None:
-        """Close with what went wrong and what to do; open calls end with it. Raises `LostClaim`."""
+        """Close with what went wrong and what to do; open calls end with it.
+
+        Raises `LostClaim`, and `TryAgain` while a change is under way: the next try looks at it.
+        """
         async with self._house.database.transaction() as tx:
             await self._lock(tx, run)
+            for row in await tx.all("unjudged_calls", run_id=run.id):
+                if row["state"] == "executing":
+                    raise TryAgain
+                await self._give_up_on(tx, run, row["id"], row["state"])
             note: Message = {"role": "assistant", "content": f"(This turn failed: {sentence})"}
             await self._append(tx, run, [note])
             counts = await tx.one("count_calls", run_id=run.id) or {}
@@ -80,6 +90,31 @@ class Closing:
             await self._say(tx, run, "failure", data)
             await audit.append(tx, run.thread.org, "failed", "", {"why": sentence}, run_id=run.id)
         self._ended(run)
+
+    async def _give_up_on(self, tx: Transaction, run: Run, call_id: UUID, state: str) -> None:
+        """Nobody will look any more at what became of it: a person has to."""
+        reason = "I broke while verifying it; please look yourself"
+        verdict: dict[str, JsonValue] = {
+            "outcome": "cannot tell",
+            "reason": reason,
+            "at": datetime.now(UTC).isoformat(),
+        }
+        await tx.one("judge_call", id=call_id, verdict=verdict, attempt=run.attempt)
+        data: dict[str, JsonValue] = {"call": str(call_id)}
+        await say(tx, run.thread, "redraw", data, run_id=run.id, call_id=call_id)
+        if state == "unknown":
+            await say(
+                tx,
+                run.thread,
+                "notice",
+                {"code": "unknown_outcome", "call": str(call_id), "reason": reason},
+                key=f"unknown:{call_id}",
+                run_id=run.id,
+                call_id=call_id,
+            )
+        await audit.append(
+            tx, run.thread.org, "verified", "", verdict, run_id=run.id, call_id=call_id
+        )
 
     async def _lock(self, tx: Transaction, run: Run) -> None:
         await tx.one(

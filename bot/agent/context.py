@@ -50,6 +50,7 @@ class Context:
                 thread_ts=run.thread.ts,
                 run_id=run.id,
                 limit=_NEWEST,
+                most=_OLD_RESULT,
             )
         # newest first, this run's own last
         asked = [_said(row) for row in rows if row["run_id"] == run.id][::-1]
@@ -107,10 +108,6 @@ def _said(row: dict[str, Any]) -> Message:
         return {"role": "user", "content": f"<@{row['author']}> says: {body['content']}"}
     if row["role"] == "tool":
         text = str(body["content"])
-        if len(text) > _OLD_RESULT:
-            text = (
-                f"{text[:_OLD_RESULT]}\n(cut: an earlier turn's result of {len(text)} characters)"
-            )
         return {"role": "tool", "tool_call_id": body["tool_call_id"], "content": text}
     if not body.get("tool_calls") and not str(body.get("content") or "").strip():
         return {"role": "assistant", "content": "(no answer)"}  # providers refuse an empty one

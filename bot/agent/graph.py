@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypedDict
 from uuid import UUID
 
+import structlog
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
@@ -21,6 +22,7 @@ from bot.agent.model import Message
 from bot.agent.outcomes import Denial, outcome
 from bot.agent.thinking import Thinking
 from bot.agent.wishes import Wish, wishes_of
+from bot.core.text import one_line
 from bot.guard.deeds import Deeds
 from bot.guard.house import House
 from bot.guard.proposals import Proposals, Turned
@@ -52,6 +54,7 @@ class Turn:
         return time.monotonic() - self.began - self.paused
 
 
+log = structlog.get_logger()
 Graph = CompiledStateGraph[State, Turn, State, State]
 
 
@@ -89,6 +92,7 @@ class Nodes:
         """One read; a call that cannot be understood is answered with what is wrong with it."""
         wish = state
         if wish["kind"] == "broken":
+            log.info("wish_refused", tool=wish["tool"][:80], why=wish["error"][:200])
             return {"messages": [_result(wish["id"], wish["error"])]}
         looked = await self._reads.look(
             runtime.context.run, _place(wish), wish["tool"], wish["arguments"], self._window
@@ -162,11 +166,9 @@ class Nodes:
                 call, denial = Call.of(row), None
                 if call.state == "denied":
                     votes = await tx.all("decisions_of_call", call_id=call.id)
-                    denial = next(
-                        Denial(f"<@{vote['person']}>", vote["reason"])
-                        for vote in votes
-                        if vote["vote"] == "deny"
-                    )
+                    deny = next(vote for vote in votes if vote["vote"] == "deny")
+                    person = await self._house.directory.person(run.thread.org, deny["person"])
+                    denial = Denial(one_line(person.name, 60) or deny["person"], deny["reason"])
                 found.append((call, denial))
         return found
 

@@ -1,5 +1,8 @@
 """Runs as jobs: claimed, carried through the graph, rested while people decide, closed once."""
 
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -23,19 +26,35 @@ from bot.store.jobs import TryAgain
 
 log = structlog.get_logger()
 
-_STEPS = 120  # supersteps: above what the limit of model calls allows
+# supersteps that one reply can cause: think, look, propose, ask, act, and a card asked anew
+_STEPS_PER_REPLY = 12
+
+# Wraps the carrying of one run: what nobody foresaw ends it through the function that is handed in,
+# as (sentence, seconds worked, detail).
+Contain = Callable[
+    [Callable[[str, float, str], Awaitable[None]]], AbstractAsyncContextManager[None]
+]
 
 
 class Runs:
     """The worker's side of every run. `work` is both jobs: a turn and its resume."""
 
     def __init__(
-        self, house: House, thinking: Thinking, checkpoints: Checkpoints, window: int
+        self,
+        house: House,
+        thinking: Thinking,
+        checkpoints: Checkpoints,
+        *,
+        window: int,
+        model_calls: int,
+        contain: Contain,
     ) -> None:
         self._house = house
         self._closing = Closing(house)
         self.nodes = Nodes(house, thinking, window)
         self._graph: Graph = build(self.nodes, checkpoints)
+        self._steps = model_calls * _STEPS_PER_REPLY + _STEPS_PER_REPLY
+        self._contain = contain
         self._controls: set[RunControl] = set()
         self._draining = False
 
@@ -50,7 +69,8 @@ class Runs:
             run=str(run.id), thread=str(run.thread), actor=run.requester, attempt=run.attempt
         ):
             try:
-                await self._carry(run)
+                async with self._contain(partial(self._closing.fail, run)):
+                    await self._carry(run)
             except LostClaim:
                 log.info("claim_lost")
 
@@ -60,23 +80,12 @@ class Runs:
         for control in self._controls:
             control.request_drain()
 
-    async def fail(self, run_id: UUID, sentence: str, detail: str) -> None:
-        """End a run that broke in a way nobody foresaw, so that its thread hears of it."""
-        run = await self._claim(run_id)
-        if run is not None:
-            await self._closing.fail(run, sentence, 0.0, detail)
-
     async def _claim(self, run_id: UUID) -> Run | None:
         async with self._house.database.relaxed() as tx:
             row = await tx.one("claim_run", id=run_id)
         return Run.of(row) if row is not None else None
 
     async def _carry(self, run: Run) -> None:
-        if run.attempt == 1:
-            if code := await self._why_not(run):
-                await self._closing.refuse(run, code)
-                return
-            self._house.bus.publish(Event(run.thread, run.id, "started"))
         turn, control = Turn(run), RunControl()
         self._controls.add(control)
         try:
@@ -93,18 +102,22 @@ class Runs:
     async def _invoke(self, run: Run, turn: Turn, control: RunControl) -> None:
         config: RunnableConfig = {
             "configurable": {"thread_id": str(run.id)},
-            "recursion_limit": _STEPS,
+            "recursion_limit": self._steps,
         }
         start: State | Command[Any] | None = {"messages": [], "replies": 0, "open": False}
-        if run.attempt > 1:
-            snapshot = await self._graph.aget_state(config)
-            if snapshot.interrupts:
-                if await self._undecided(run):
-                    await self._rest(run, turn)
-                    return
-                start = Command(resume=True)  # only wakes it: `act` reads the rows
-            elif snapshot.created_at is not None:
-                start = None
+        snapshot = await self._graph.aget_state(config) if run.attempt > 1 else None
+        if snapshot is None or snapshot.created_at is None:
+            if code := await self._why_not(run):
+                await self._closing.refuse(run, code)
+                return
+            self._house.bus.publish(Event(run.thread, run.id, "started"))
+        elif not snapshot.interrupts:
+            start = None
+        elif await self._undecided(run):
+            await self._rest(run, turn)
+            return
+        else:
+            start = Command(resume=True)  # only wakes it: `act` reads the rows
         await self._graph.ainvoke(start, config, context=turn, durability="sync", control=control)
         await self._rest(run, turn)
 

@@ -139,6 +139,7 @@ class Thinking:
                 thread_ts=run.thread.ts,
                 run_id=run.id,
                 limit=1,
+                most=1,
             )
         asked = str(rows[0]["body"]["content"]) if rows else ""
         missed = parse(asked)

@@ -2,6 +2,8 @@
 
 import re
 
+from pydantic import JsonValue
+
 # What a reader cannot see, or what changes how he sees the rest. Grouped as Unicode groups them.
 _CONTROL = "\x00-\x08\x0b-\x1f\x7f-\x9f"  # all but tab and line feed
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
@@ -106,3 +108,16 @@ def shorten(text: str, limit: int) -> str:
             return text[:kept] + tail
         kept = min(kept - 1, limit - len(tail))
     return text[: max(limit - 1, 0)] + "…" if limit > 0 else ""
+
+
+def visible_json(value: JsonValue) -> JsonValue:
+    """`visible` for every text in it: a database takes neither NUL nor lone surrogates."""
+    match value:
+        case str():
+            return visible(value)
+        case list():
+            return [visible_json(item) for item in value]
+        case dict():
+            return {visible(key): visible_json(item) for key, item in value.items()}
+        case _:
+            return value

@@ -1,10 +1,11 @@
 """After a deed: what became of it, in the row, in the world, and to the people who wait."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from bot.core.errors import LostClaim
+from bot.core.text import visible_json
 from bot.guard import audit, masking
 from bot.guard.house import House, load_call, lock_claimed, redraw
 from bot.guard.records import Call, Run
@@ -12,6 +13,9 @@ from bot.store.database import Transaction
 from bot.store.outbox import say
 from tools import Progress, Receipt, ToolError, Verdict
 
+# A request whose sender died may still be on its way: until then "it did not happen" is no verdict.
+_LATE_SECONDS = 15.0
+_LOOK_AGAIN_SECONDS = 2.0
 _VERIFY_SECONDS = 420.0  # above any provider's own limit: a verification that hangs must still end
 
 
@@ -30,14 +34,14 @@ class Aftermath:
         receipt: Receipt | None = None,
         error: str = "",
     ) -> None:
-        error = masking.mask_text(error).text
+        error = masking.safe(error)
         async with self._house.database.transaction() as tx:
             await lock_claimed(tx, run)
             row = await tx.one(
                 "finish_call",
                 id=call.id,
                 state=state,
-                receipt=receipt.model_dump(mode="json") if receipt else None,
+                receipt=visible_json(receipt.model_dump(mode="json")) if receipt else None,
                 error=error or None,
                 attempt=run.attempt,
             )
@@ -50,7 +54,7 @@ class Aftermath:
                 call.thread.org,
                 state,
                 call.acting,
-                {"receipt": receipt.text if receipt else "", "error": error},
+                {"receipt": masking.safe(receipt.text) if receipt else "", "error": error},
                 run_id=run.id,
                 call_id=call.id,
             )
@@ -83,29 +87,36 @@ class Aftermath:
         """Follow the world until the change holds or it is clear that it does not; store the
         verdict.
         """
-        change = self._house.catalog.change(call.tool, call.arguments)
-        verdict = Verdict("cannot tell", "the verification gave no verdict")
         try:
             async with asyncio.timeout(_VERIFY_SECONDS):
-                async for item in change.verify(call.preview, receipt):
-                    if isinstance(item, Verdict):
-                        verdict = item
-                        break
-                    await self._progress(run, call, item)
+                verdict = await self._follow(run, call, receipt)
+                while receipt is None and _may_still_land(call, verdict):
+                    waits = Progress("nothing of it to see yet; a late request could still land")
+                    await self._progress(run, call, waits)
+                    await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+                    verdict = await self._follow(run, call, receipt)
         except ToolError as error:
             verdict = Verdict("cannot tell", str(error))
         except TimeoutError:
             verdict = Verdict("cannot tell", "the verification took too long")
         await self._judge(run, call, verdict)
 
+    async def _follow(self, run: Run, call: Call, receipt: Receipt | None) -> Verdict:
+        change = self._house.catalog.change(call.tool, call.arguments)
+        async for item in change.verify(call.preview, receipt):
+            if isinstance(item, Verdict):
+                return item
+            await self._progress(run, call, item)
+        return Verdict("cannot tell", "the verification gave no verdict")
+
     async def _progress(self, run: Run, call: Call, item: Progress) -> None:
-        line = masking.mask_text(item.text).text
+        line = masking.safe(item.text)
         async with self._house.database.relaxed() as tx:
             await tx.run("note_call_progress", id=call.id, line=line, attempt=run.attempt)
         self._house.tell(call)
 
     async def _judge(self, run: Run, call: Call, verdict: Verdict) -> None:
-        reason = masking.mask_text(verdict.reason).text
+        reason = masking.safe(verdict.reason)
         async with self._house.database.transaction() as tx:
             await lock_claimed(tx, run)
             await tx.one(
@@ -155,3 +166,9 @@ class Aftermath:
             run_id=call.run_id,
             call_id=call.id,
         )
+
+
+def _may_still_land(call: Call, verdict: Verdict) -> bool:
+    if verdict.outcome != "did not happen" or call.started_at is None:
+        return False
+    return datetime.now(UTC) < call.started_at + timedelta(seconds=_LATE_SECONDS)

@@ -1,11 +1,9 @@
 """What a run may spend, and how much of one result reaches the model."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-
-from tools import JsonObject, canonical_json
 
 # --- how large a text is -----------------------------------------------------------------------
 
@@ -196,16 +194,3 @@ def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:g} seconds"
     return f"{seconds / 60:g} minutes"
-
-
-MOST_IDENTICAL = 2
-
-
-def identical(tool: str, arguments: JsonObject, made: Iterable[tuple[str, JsonObject]]) -> bool:
-    """Say whether a run has made this very call twice: the third gets "you already have this".
-
-    Arguments are compared as canonical JSON, so that their order does not matter.
-    """
-    wanted = canonical_json(arguments)
-    same = sum(1 for name, given in made if name == tool and canonical_json(given) == wanted)
-    return same >= MOST_IDENTICAL

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
+from bot.core.values import Standing
 from bot.guard import audit, masking
 from bot.guard.aftermath import Aftermath
 from bot.guard.house import House, load_call, lock_claimed, redraw
@@ -10,6 +12,7 @@ from bot.guard.policy import Effect, why_not_approve
 from bot.guard.proposals import Judged, Proposals
 from bot.guard.records import Call, Run
 from bot.store.database import Transaction
+from bot.store.jobs import TryAgain
 from tools import ChangeCall, Preview, Refused, Stale, ToolError, Unavailable
 
 _APPLY_SECONDS = 60.0
@@ -45,6 +48,8 @@ class Deeds:
             now = await load_call(self._house.database, call.id)
             if now.state in {"failed", "unknown"} or now.outcome in {"failed", "cannot tell"}:
                 trouble = f"an earlier change did not end well: {now.preview.summary}"
+            elif call.state == "approved" and now.state in {"superseded", "expired"}:
+                trouble = f"an earlier change did not run as it was approved: {now.preview.summary}"
 
     async def _calls(self, run: Run) -> Sequence[Call]:
         async with self._house.database.relaxed() as tx:
@@ -61,6 +66,9 @@ class Deeds:
         except ToolError as error:
             await self._supersede(run, call, f"I looked again before starting: {error}")
             return
+        if judged.asked.requester_standing == Standing.UNKNOWN and _is_fresh(call):
+            # Slack did not say who asked; while the approval is fresh, that may pass
+            raise TryAgain
         if reason := await self._why_not_start(call, judged):
             await self._ask_again(run, call, judged, reason)
             return
@@ -146,7 +154,7 @@ class Deeds:
 
     async def _supersede(self, run: Run, call: Call, reason: str) -> None:
         """It will not run, and nothing takes its place: the model or the person hears why."""
-        reason = masking.mask_text(reason).text
+        reason = masking.safe(reason)
         async with self._house.database.transaction() as tx:
             await lock_claimed(tx, run)
             row = await tx.one("supersede_call", id=call.id, superseded_by=None, error=reason)
@@ -203,6 +211,10 @@ class Deeds:
             run_id=run.id,
             call_id=call.id,
         )
+
+
+def _is_fresh(call: Call) -> bool:
+    return call.start_by is not None and call.start_by > datetime.now(UTC)
 
 
 def difference(then: Preview, now: Preview) -> str:

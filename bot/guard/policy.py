@@ -136,4 +136,6 @@ def why_not_deny(person: Person, approvers: Approvers, contributors: tuple[str, 
         approvers.include(person) or person.id in contributors
     ):
         return None
+    if person.standing is Standing.UNKNOWN:
+        return "unknown_person"
     return "guest" if person.standing is Standing.GUEST else "not_an_approver"

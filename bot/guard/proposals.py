@@ -2,6 +2,7 @@
 its card.
 """
 
+import asyncio
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -9,6 +10,7 @@ import structlog
 from pydantic import JsonValue
 
 from bot.core.ids import public_id, uuid7
+from bot.core.text import visible_json
 from bot.core.values import Event
 from bot.guard import audit, masking
 from bot.guard.house import ACTING, House, Wanted, lock_claimed
@@ -16,9 +18,11 @@ from bot.guard.policy import Effect, PolicyInput, Ruling, decide
 from bot.guard.records import Call, Place, Run, digest
 from bot.store.database import Transaction
 from bot.store.outbox import say
-from tools import ChangeCall, JsonObject, Preview, Risk, ToolError
+from tools import ChangeCall, JsonObject, Preview, Risk, ToolError, Unavailable
 
 log = structlog.get_logger()
+
+_PREVIEW_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,13 @@ class Proposals:
 
     async def judge(self, run: Run, change: ChangeCall, *, fresh: bool = False) -> Judged:
         """Preview against the live state and ask the policy of now. Raises `ToolError`."""
-        seen = await change.preview()
+        try:
+            async with asyncio.timeout(_PREVIEW_SECONDS):
+                seen = await change.preview()
+        except TimeoutError as error:
+            what = f"{change.tool.name} had no preview within {_PREVIEW_SECONDS:.0f} s."
+            raise Unavailable(what, nothing_sent=True) from error
+        seen = Preview.model_validate(visible_json(seen.model_dump(mode="json")))
         preview, _ = masking.mask_preview(seen)
         risk = max(change.risk, preview.risk or Risk.READ, key=lambda one: one.level)
         wanted = Wanted(
@@ -137,10 +147,15 @@ class Proposals:
                 return Turned(f"{names} looks like a credential; none may stand on a card.")
             judged = await self.judge(run, change)
         except ToolError as error:
-            return Turned(masking.mask_text(str(error)).text)
+            return Turned(masking.safe(str(error)))
         if judged.ruling.effect is not Effect.ASK:
             why = judged.ruling.reason or judged.ruling.rule
             return Turned(f"The policy does not allow {tool} here: {why}.")
+        if run.thread.channel.startswith("D") and not judged.ruling.contributors_may:
+            return Turned(
+                "Its card could be seen by nobody else in a direct message, and it needs somebody "
+                "else's approval: ask in a channel that an approver reads."
+            )
         return judged
 
     async def _why_not_undo(self, tx: Transaction, undoes: UUID) -> str | None:

@@ -8,6 +8,7 @@ from typing import Literal, Self
 
 from pydantic import JsonValue
 
+from bot.core.errors import LostClaim
 from bot.core.ids import uuid7
 from bot.core.text import one_line, visible
 from bot.core.values import Event
@@ -16,6 +17,7 @@ from bot.guard.house import ACTING, House, Wanted
 from bot.guard.policy import Effect, decide
 from bot.guard.records import Place, Run
 from bot.guard.rendering import render
+from bot.store.database import Transaction
 from tools import Finding, JsonObject, NotFound, ReadCall, Refused, ToolError, sha256_of
 
 _READ_SECONDS = 60.0
@@ -84,7 +86,7 @@ def _shown(finding: Finding) -> str:
 def _short(arguments: JsonObject) -> str:
     """The arguments as one line of progress, without defaults nobody chose."""
     shown = " ".join(str(value) for value in arguments.values() if value not in ("", None, False))
-    return one_line(masking.mask_text(shown).text, 80)
+    return one_line(masking.safe(shown), 80)
 
 
 class Reads:
@@ -110,7 +112,7 @@ class Reads:
         self._tell(run, place, "looking", f"{tool} {_short(arguments)}")
         made = await self._make(run, place, tool, arguments)
         looked = await self._store(run, place, tool, made, window, started)
-        gist = made.error or masking.mask_text(made.gist).text
+        gist = made.error or masking.safe(made.gist)
         self._tell(run, place, "looked", f"{tool} {made.target}", gist, failed=looked.failed)
         return looked
 
@@ -125,7 +127,7 @@ class Reads:
             async with asyncio.timeout(_READ_SECONDS):
                 finding = await call.run()
         except ToolError as error:
-            text = masking.mask_text(str(error)).text
+            text = masking.safe(str(error))
             return _Made(text, arguments, "", text)
         except TimeoutError:
             text = f"{tool} did not answer within {_READ_SECONDS:.0f} s."
@@ -182,30 +184,23 @@ class Reads:
     ) -> Looked:
         artifact = uuid7()
         cut = budget.cut(made.text, window, str(artifact))
+        arguments, _ = masking.mask_json(dict(made.arguments))
+        where = {
+            "org": run.thread.org,
+            "channel": run.thread.channel,
+            "thread_ts": run.thread.ts,
+            "run_id": run.id,
+        }
         async with self._house.database.relaxed() as tx:
-            if cut.cut:
-                await tx.run(
-                    "insert_artifact",
-                    id=artifact,
-                    org=run.thread.org,
-                    channel=run.thread.channel,
-                    thread_ts=run.thread.ts,
-                    run_id=run.id,
-                    title=f"{tool} {made.target}",
-                    content=made.text,
-                )
-            await tx.run(
+            stored = await tx.one(
                 "insert_read",
+                **where,
                 id=uuid7(),
-                org=run.thread.org,
-                channel=run.thread.channel,
-                thread_ts=run.thread.ts,
-                run_id=run.id,
                 reply=place.reply,
                 ordinal=place.ordinal,
                 model_call_id=place.model_call_id,
                 tool=tool,
-                arguments=dict(made.arguments),
+                arguments=arguments,
                 target=made.target,
                 requester=run.requester,
                 contributors=list(run.contributors),
@@ -217,6 +212,13 @@ class Reads:
                 attempt=run.attempt,
                 started_at=started,
             )
+            if stored is None:
+                return await self._theirs(tx, run, place)
+            if cut.cut:
+                title = f"{tool} {made.target}"
+                await tx.run(
+                    "insert_artifact", **where, id=artifact, title=title, content=made.text
+                )
             await audit.append(
                 tx,
                 run.thread.org,
@@ -231,6 +233,13 @@ class Reads:
                 run_id=run.id,
             )
         return Looked(cut.text, failed=made.error is not None)
+
+    async def _theirs(self, tx: Transaction, run: Run, place: Place) -> Looked:
+        """What another worker stored for this wish; without any, the run is not ours any more."""
+        row = await tx.one("call_of_wish", run_id=run.id, reply=place.reply, ordinal=place.ordinal)
+        if row is None:
+            raise LostClaim(str(run.id))
+        return Looked(row["result"] or "", failed=row["state"] == "failed")
 
     def _tell(
         self,

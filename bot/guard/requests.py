@@ -58,7 +58,7 @@ class Requests:
         asked = Request(
             thread=call.thread,
             author=click.person,
-            text=f"Undo: {call.preview.summary}",
+            text="(pressed Undo on a change of this thread)",
             ts="",
             ours=False,
             kind="undo",

@@ -54,7 +54,22 @@ class Clicks:
                 await self._press(pressed)
         except (DatabaseAway, TimeoutError):
             log.warning("click_not_recorded", action=pressed.action)
-            self._tell(pressed, notices.not_recorded())
+            self._tasks.start("lost click", self._lost(pressed))
+        return _DONE
+
+    async def _lost(self, pressed: Pressed) -> None:
+        """The connection may have been lost while it was being recorded: say only what is true."""
+        try:
+            async with asyncio.timeout(_RECORD_SECONDS), self._house.database.relaxed() as tx:
+                if await tx.one("event", org=self._org, key=pressed.trigger_id) is not None:
+                    return  # it was recorded; its card shows what came of it
+        except (DatabaseAway, TimeoutError):
+            log.info("click_unsure", action=pressed.action)
+        await self._ephemeral(pressed, notices.not_recorded())
+
+    def stranger(self, pressed: Pressed) -> BoltResponse:
+        """Somebody of another organisation: told so, and nothing else."""
+        self._tell(pressed, notices.refused(speech.sentence("outsider", None)))
         return _DONE
 
     async def submitted(self, submitted: Submitted) -> dict[str, Any] | None:
@@ -169,26 +184,32 @@ class Clicks:
         waiting = self._proposals.of(run_id)
         try:
             view_id = await self._api.views_open(pressed.trigger_id, modals.working("Undo"))
-            async with asyncio.timeout(_UNDO_SECONDS):
-                # it may have been proposed before we listened
-                call_id = await self._cards.first_of(run_id) or await waiting
-            data = await self._cards.data(call_id)
-            code = None
-            if call := await self._cards.call(call_id):
-                code = await self._votes.why_not(call, pressed.user, "approve")
-            one = data.needs == 1 and code is None
-            await self._cards.shown_in_modal(call_id, view_id, pressed.user)
-            why = "" if one else "This one needs somebody else"
-            await self._api.views_update(view_id, modals.undo(data, may_approve=one, why_not=why))
-        except TimeoutError:
-            await self._api.views_update(
-                view_id, modals.told("Undo", "Its card will appear in the thread.")
-            )
+            view = await self._undo_view(pressed, run_id, waiting, view_id)
+            await self._api.views_update(view_id, view)
         except SlackProblem as problem:
             # its card in the thread asks the same
             log.info("undo_modal_failed", error=str(problem))
         finally:
             self._proposals.forget(run_id)
+
+    async def _undo_view(
+        self, pressed: Pressed, run_id: UUID, waiting: Awaitable[UUID | None], view_id: str
+    ) -> View:
+        try:
+            async with asyncio.timeout(_UNDO_SECONDS):
+                # it may have been proposed before we listened
+                call_id = await self._cards.first_of(run_id) or await waiting
+        except TimeoutError:
+            return modals.told("Undo", "It takes longer than usual; the thread will say more.")
+        call = await self._cards.call(call_id) if call_id else None
+        if call is None:
+            return modals.told("Undo", "There is nothing to decide; the thread says why.")
+        code = await self._votes.why_not(call, pressed.user, "approve")
+        await self._cards.shown_in_modal(call.id, view_id, pressed.user)
+        alone = call.quorum == 1 and code is None
+        why = "" if alone else "This one needs somebody else"
+        data = await self._cards.data(call.id)
+        return modals.undo(data, may_approve=alone, why_not=why)
 
     def _tell(self, pressed: Pressed, message: Message) -> None:
         self._tasks.start("tell", self._ephemeral(pressed, message))
@@ -207,11 +228,11 @@ class Proposed:
     """Waits for the call of a run that was just asked for."""
 
     def __init__(self, bus: Bus) -> None:
-        self._waiting: dict[UUID, asyncio.Future[UUID]] = {}
+        self._waiting: dict[UUID, asyncio.Future[UUID | None]] = {}
         bus.listen(self._heard)
 
-    def of(self, run_id: UUID) -> Awaitable[UUID]:
-        """The call's id, as soon as it is proposed."""
+    def of(self, run_id: UUID) -> Awaitable[UUID | None]:
+        """The call's id, as soon as it is proposed; None when the run ended without one."""
         return self._waiting.setdefault(run_id, asyncio.get_running_loop().create_future())
 
     def forget(self, run_id: UUID) -> None:
@@ -220,8 +241,12 @@ class Proposed:
 
     def _heard(self, event: Event) -> None:
         waiting = self._waiting.get(event.run_id)
-        if event.kind == "proposed" and event.call_id and waiting and not waiting.done():
+        if waiting is None or waiting.done():
+            return
+        if event.kind == "proposed" and event.call_id:
             waiting.set_result(event.call_id)
+        elif event.kind == "ended":
+            waiting.set_result(None)
 
 
 def _instead(sentence: str) -> dict[str, Any]:

@@ -48,11 +48,18 @@ class SlackDirectory:
         except SlackProblem as problem:
             log.warning("channel_not_found", channel=channel, error=str(problem))
             return Sharing.SHARED
-        shared = any(
+        outside = any(
             found.get(mark)
-            for mark in ("is_ext_shared", "is_pending_ext_shared", "is_shared", "pending_shared")
-        ) and not (found.get("is_org_shared") and not found.get("is_ext_shared"))
-        return Sharing.SHARED if shared else Sharing.OURS
+            for mark in (
+                "is_ext_shared",
+                "is_pending_ext_shared",
+                "pending_shared",
+                "pending_connected_team_ids",
+            )
+        )
+        # shared, and not only among the workspaces of our own organisation
+        outside = outside or bool(found.get("is_shared") and not found.get("is_org_shared"))
+        return Sharing.SHARED if outside else Sharing.OURS
 
     def forget(self, what: Literal["person", "group", "channel"], one: str) -> None:
         """An event said that it changed."""

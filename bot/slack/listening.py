@@ -63,8 +63,12 @@ class Listening:
         match incoming:
             case Said():
                 return await self._said(incoming)
-            case Pressed() | Submitted() if not self._is_ours(body):
+            case Pressed() | Submitted() if not self._is_our_apps(body):
                 log.warning("payload_foreign", kind=body.get("type"))
+                return BoltResponse(status=200)
+            case Pressed() if not self._is_our_teams(body):
+                return self._clicks.stranger(incoming)
+            case Submitted() if not self._is_our_teams(body):
                 return BoltResponse(status=200)
             case Pressed():
                 return await self._clicks.pressed(incoming)
@@ -76,17 +80,19 @@ class Listening:
             case None:
                 return BoltResponse(status=200)
 
-    def _is_ours(self, body: Mapping[str, Any]) -> bool:
-        """Whether it comes from our app in our team; who somebody is, Slack is asked."""
-        team = body.get("team")
-        team_id = team.get("id") if isinstance(team, Mapping) else None
-        ours = {self._identity.team_id, self._identity.enterprise_id} - {""}
+    def _is_our_apps(self, body: Mapping[str, Any]) -> bool:
         app = self._identity.app_id
-        return (
-            isinstance(team_id, str)
-            and team_id in ours
-            and (not app or body.get("api_app_id") == app)
-        )
+        return not app or body.get("api_app_id") == app
+
+    def _is_our_teams(self, body: Mapping[str, Any]) -> bool:
+        """Whether it comes from our team, as far as the payload says; who somebody is, Slack is
+        asked.
+        """
+        team = body.get("team")
+        if team is None:
+            return True  # an organisation-wide installation names none
+        ours = {self._identity.team_id, self._identity.enterprise_id} - {""}
+        return isinstance(team, Mapping) and team.get("id") in ours
 
     async def _said(self, said: Said) -> BoltResponse:
         try:

@@ -218,7 +218,7 @@ class Live:
             shown.ts = row["progress_ts"]
         elif shown.state == "working":
             # a worker before us may have died between posting it and noting it
-            found = await self._find(shown) if row["attempt"] > 1 else ""
+            found = await self._find(shown) if was_taken_over(row) else ""
             if found:
                 await self._keep(shown, found)
             else:
@@ -297,6 +297,13 @@ class Live:
 def progress_key(run_id: UUID) -> str:
     """The key in the metadata of a run's progress message."""
     return f"progress:{run_id}"
+
+
+def was_taken_over(run: Row) -> bool:
+    """Whether somebody else may have posted its first sign and died before noting it."""
+    if run["attempt"] > 1 or run["started_at"] is None:
+        return True
+    return bool((run["started_at"] - run["created_at"]).total_seconds() > 1)
 
 
 def _note(shown: _Shown, event: Event) -> bool:

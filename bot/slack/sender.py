@@ -5,10 +5,11 @@ carries its row's key in its metadata, and a second try looks for it first.
 """
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol, Self
 from uuid import UUID
@@ -20,7 +21,7 @@ from bot.slack import speech
 from bot.slack.api import Limited, Method, Posted, Refused, SlackApi, Uncertain
 from bot.slack.budget import Budget, Lane
 from bot.slack.cards import drawing
-from bot.slack.live import EDIT_SECONDS, Live, progress_key
+from bot.slack.live import EDIT_SECONDS, Live, progress_key, was_taken_over
 from bot.slack.views import notices
 from bot.slack.views.answer import answer
 from bot.slack.views.data import AnswerData, CardData, Message, Plan
@@ -36,6 +37,7 @@ _ROW_SECONDS = 10.0  # below `_ABANDONED`, or another sender would take it from 
 _ABANDONED = 12.0  # seconds; whoever waits for an answer waits as long after a crash
 _IN_PLACE = 2.0  # an answer this soon takes the progress message's place
 _BEFORE_FIRST_EDIT = 1.4  # no process edits a progress message earlier: nothing can cross
+_GIVE_UP = timedelta(days=1)  # a row that Slack never takes must not hold up its thread for ever
 _LONGEST_WAIT = 30.0  # seconds between two tries
 _LAST_WORDS = 5.0  # seconds after a stop for what is still to be said
 _WAITS = "waits"
@@ -131,6 +133,7 @@ class Sender:
         self._live = live
         self._undeliverable = undeliverable
         self._pauses = pauses or Pauses()
+        self._id = secrets.randbits(62)
         self._slots = asyncio.Semaphore(_THREADS)
         self._speaking: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
@@ -185,7 +188,7 @@ class Sender:
     async def _take(self) -> Saying | None:
         self._hints = max(0, self._hints - 1)
         async with self._database.relaxed() as tx:
-            row = await tx.one("take_saying")
+            row = await tx.one("take_saying", sender=self._id)
         if row is None:
             self._draining = self._doubting = False
             return None
@@ -201,7 +204,7 @@ class Sender:
         self._wake.set()
 
     async def _listen(self) -> None:
-        async with aclosing(notifications(self._database.dsn, _CHANNEL)) as heard:
+        async with aclosing(notifications(self._database.dsn, _CHANNEL, self._id)) as heard:
             async for connected in heard:
                 self._draining = self._draining or connected
                 self._hint()
@@ -210,7 +213,7 @@ class Sender:
         while True:
             try:
                 async with self._database.relaxed() as tx:
-                    rows = await tx.all("abandoned_sayings", seconds=_ABANDONED)
+                    rows = await tx.all("abandoned_sayings", seconds=_ABANDONED, sender=self._id)
                 if rows:
                     log.warning("outbox_abandoned", rows=[row["id"] for row in rows])
             except AWAY as error:
@@ -245,11 +248,14 @@ class Sender:
             except _Later as later:
                 await self._later(saying, later.seconds, _WAITS)
             except (Uncertain, TimeoutError) as error:
-                wait = min(self._pauses.retry * 2.0 ** (saying.tries - 1), _LONGEST_WAIT)
+                if datetime.now(UTC) - saying.created_at > _GIVE_UP:
+                    await self._unsayable(saying, f"uncertain for a day: {error}")
+                    return
+                wait = min(self._pauses.retry * 2.0 ** min(saying.tries - 1, 8), _LONGEST_WAIT)
                 await self._later(saying, wait, f"uncertain: {error}")
             except Refused as refused:
                 await self._unsayable(saying, refused.code)
-            except (LookupError, ValueError, TypeError, ArithmeticError) as error:
+            except (LookupError, ValueError, TypeError, ArithmeticError, AttributeError) as error:
                 # a row that cannot be rendered must not stop the others
                 log.exception("saying_broken", saying=saying.id, kind=saying.kind)
                 await self._unsayable(saying, f"unrenderable: {type(error).__name__}")
@@ -392,7 +398,7 @@ class Sender:
             return ""
         if run["progress_ts"]:
             return str(run["progress_ts"])
-        if run["attempt"] > 1:
+        if was_taken_over(run):
             # a worker may have died between posting it and noting it
             key = progress_key(run["id"])
             ours = ours or await self._ours_since(saying, run["created_at"])
@@ -450,7 +456,7 @@ class Sender:
 
     async def _said(self, saying: Saying, ts: str, fold: str) -> None:
         async with self._database.relaxed() as tx:
-            await tx.run("said", id=saying.id, ts=ts or None)
+            await tx.run("said", id=saying.id, tries=saying.tries, ts=ts or None)
             if fold:
                 await self._fold_later(tx, saying, fold)
 
@@ -464,7 +470,7 @@ class Sender:
         if why != _WAITS:
             log.info("saying_later", saying=saying.id, seconds=seconds, why=why, tries=saying.tries)
         async with self._database.relaxed() as tx:
-            await tx.run("say_later", id=saying.id, seconds=seconds, error=why)
+            await tx.run("say_later", id=saying.id, tries=saying.tries, seconds=seconds, error=why)
         asyncio.get_running_loop().call_later(seconds + 0.01, self._hint)
 
     async def _unsayable(self, saying: Saying, code: str) -> None:
@@ -474,7 +480,7 @@ class Sender:
             await self._undeliverable(UUID(saying.data["call"]), code)
         run = await self._run(saying) if saying.ends_run else None
         async with self._database.relaxed() as tx:
-            await tx.run("unsayable", id=saying.id, error=code)
+            await tx.run("unsayable", id=saying.id, tries=saying.tries, error=code)
             if saying.kind == "answer":
                 # it may be only its form that Slack did not take
                 sentence = f"I have an answer, but it could not be shown here: `{code}`. Ask again"

@@ -103,11 +103,13 @@ class Database:
     too (the write-ahead log is one sequence).
     """
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, *, patient: bool = False) -> None:
+        """`patient`: statements may take as long as they need, as a large index does."""
         self.dsn = dsn
+        limit = {"statement_timeout": "0"} if patient else {}
         self._durable = _pool(dsn, "durable", 8)
         self._relaxed = _pool(dsn, "relaxed", 8, synchronous_commit="off")
-        self.checkpoints = _pool(dsn, "checkpoints", 8, synchronous_commit="off")
+        self.checkpoints = _pool(dsn, "checkpoints", 16, synchronous_commit="off", **limit)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Database"]:

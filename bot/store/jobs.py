@@ -119,16 +119,22 @@ class Jobs:
         """Every second, hand jobs of workers that died to the living."""
         while not stop.is_set():
             try:
-                for job in await self._app.job_manager.get_stalled_jobs(
+                stalled = await self._app.job_manager.get_stalled_jobs(
                     seconds_since_heartbeat=_STALLED
-                ):
-                    log.warning(
-                        "job_rescued", task=job.task_name, run=job.task_kwargs.get("run_id")
-                    )
-                    await self._app.job_manager.retry_job(job)
+                )
+                for job in stalled:
+                    await self._retry(job)
             except _AWAY as problem:
                 log.warning("jobs_database_away", error=type(problem).__name__)
             await _wait(stop, 1.0)
+
+    async def _retry(self, job: procrastinate.jobs.Job) -> None:
+        log.warning("job_rescued", task=job.task_name, run=job.task_kwargs.get("run_id"))
+        try:
+            await self._app.job_manager.retry_job(job)
+        except exceptions.ConnectorException:
+            # another process was faster; the others still wait for us
+            log.info("job_not_rescued", job=job.id)
 
 
 def _with_run(job: Job) -> Callable[..., Awaitable[None]]:

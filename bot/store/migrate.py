@@ -1,5 +1,6 @@
 """Schema: ours, the job engine's, and whatever else is handed in, under one session-level lock."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import resources
@@ -71,13 +72,26 @@ async def outstanding(dsn: str) -> list[str]:
     return [name for number, name, _ in migrations() if number not in done]
 
 
+async def _lock(connection: psycopg.AsyncConnection[dict[str, Any]]) -> None:
+    """Wait for the lock by asking again: a statement that waits holds a snapshot, on which another
+    process's CREATE INDEX CONCURRENTLY would wait in turn.
+    """
+    while True:
+        row = await (
+            await connection.execute("SELECT pg_try_advisory_lock(%s) AS held", (_LOCK,))
+        ).fetchone()
+        if row is not None and row["held"]:
+            return
+        await asyncio.sleep(0.2)
+
+
 async def migrate(dsn: str, others: Sequence[Step] = ()) -> list[str]:
     """Bring the schema up to date; safe to call from several processes at once. Returns what
     was applied.
     """
     applied: list[str] = []
     async with await _connect(dsn) as connection:
-        await connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        await _lock(connection)
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS countersign_migrations"
             " (number integer PRIMARY KEY, name text NOT NULL,"

@@ -17,14 +17,18 @@ AWAY = (DatabaseAway, psycopg.OperationalError, psycopg.InterfaceError)
 """What a database that goes away looks like to who was in the middle of a statement."""
 
 
-async def notifications(dsn: str, channel: str) -> AsyncGenerator[bool, None]:
-    """Yield for each NOTIFY, for ever; True right after each connect, as some may be missed."""
+async def notifications(dsn: str, channel: str, alive: int) -> AsyncGenerator[bool, None]:
+    """Yield for each NOTIFY, for ever; True right after each connect, as some may be missed.
+
+    `alive` is an advisory lock that the connection holds: others see by it that we live.
+    """
     while True:
         try:
             async with await psycopg.AsyncConnection.connect(
                 dsn, autocommit=True, connect_timeout=3, application_name="countersign listen"
             ) as connection:
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+                await connection.execute("SELECT pg_advisory_lock(%s)", (alive,))
                 yield True
                 async for _ in _heard(connection):
                     yield False

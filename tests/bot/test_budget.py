@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.guard.budget import RunLimits, Spent, cut, estimate, identical, limit_tokens, spent
+from bot.guard.budget import RunLimits, Spent, cut, estimate, limit_tokens, spent
 
 ID = "0193a7c4-5c1e-7aaa-8bbb-1234567890ab"
 
@@ -164,12 +164,3 @@ def test_each_limit_is_named() -> None:
     assert "300,000 tokens; this one used 312,004" in (spent(Spent(tokens=312_004), limits) or "")
     assert "$2.00; this one cost $2.13" in (spent(Spent(cost=Decimal("2.131")), limits) or "")
     assert "90 seconds" in (spent(Spent(seconds=91), RunLimits(seconds=90)) or "")
-
-
-def test_the_third_identical_call_is_known() -> None:
-    web, api = {"namespace": "shop", "name": "web"}, {"name": "api", "namespace": "shop"}
-    turned = {"name": "web", "namespace": "shop"}
-    assert not identical("k8s_get", web, [])
-    assert not identical("k8s_get", web, [("k8s_get", web)])
-    assert not identical("k8s_get", web, [("k8s_get", web), ("k8s_get", api), ("k8s_logs", web)])
-    assert identical("k8s_get", web, [("k8s_get", web), ("k8s_logs", web), ("k8s_get", turned)])

@@ -47,7 +47,7 @@ async def test_a_saying_waits_for_the_older_one_of_its_thread(database: Database
         await say(tx, Thread("T1", "C1", "2.0"), "notice", {"n": 3})
     taken = []
     async with database.relaxed() as tx:
-        while row := await tx.one("take_saying"):
+        while row := await tx.one("take_saying", sender=1):
             taken.append(row["data"]["n"])
     assert taken == [1, 3]
 
@@ -57,8 +57,8 @@ async def test_a_key_is_said_once(database: Database) -> None:
         async with database.transaction() as tx:
             await say(tx, THREAD, "notice", {}, key="end:1")
     async with database.relaxed() as tx:
-        assert await tx.one("take_saying") is not None
-        assert await tx.one("take_saying") is None
+        assert await tx.one("take_saying", sender=1) is not None
+        assert await tx.one("take_saying", sender=1) is None
 
 
 async def test_the_audit_chain_shows_what_was_changed_or_cut(database: Database) -> None:
@@ -99,4 +99,4 @@ async def test_a_transaction_that_fails_leaves_nothing(database: Database) -> No
     with pytest.raises(RuntimeError):
         await fails()
     async with database.relaxed() as tx:
-        assert await tx.one("take_saying") is None
+        assert await tx.one("take_saying", sender=1) is None

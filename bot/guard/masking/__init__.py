@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from bot.core.text import visible
 from tools import ChangedPath, Finding, Lines, Manifests, Preview, Table
 
 from .manifests import Masker
@@ -52,6 +53,11 @@ def mask_text(text: str) -> Masked:
     """Mask free text: logs, events, command lines, and manifests inside them."""
     masker = Masker()
     return Masked(masker.text(text), masker.count)
+
+
+def safe(text: str) -> str:
+    """What a tool said, as it may be stored and shown: nothing hidden in it, no credential."""
+    return mask_text(visible(text)).text
 
 
 def mask_json(value: JsonValue) -> tuple[JsonValue, int]:

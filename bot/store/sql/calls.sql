@@ -1,11 +1,13 @@
 -- insert_read --
--- A worker that repeats the step finds its row and does not read again.
+-- A worker that repeats the step finds its row and does not read again; one that lost its claim writes nothing.
 INSERT INTO tool_calls (id, org, channel, thread_ts, run_id, reply, ordinal, model_call_id, kind, tool, arguments, target, risk,
                         requester, contributors, acting, state, result, artifact, error, attempt, started_at, ended_at)
-VALUES (%(id)s, %(org)s, %(channel)s, %(thread_ts)s, %(run_id)s, %(reply)s, %(ordinal)s, %(model_call_id)s, 'read', %(tool)s,
-        %(arguments)s, %(target)s, 'read', %(requester)s, %(contributors)s, %(acting)s, %(state)s, %(result)s, %(artifact)s,
-        %(error)s, %(attempt)s, %(started_at)s, now())
-ON CONFLICT DO NOTHING;
+SELECT %(id)s, %(org)s, %(channel)s, %(thread_ts)s, %(run_id)s, %(reply)s, %(ordinal)s, %(model_call_id)s, 'read', %(tool)s,
+       %(arguments)s, %(target)s, 'read', %(requester)s, %(contributors)s, %(acting)s, %(state)s, %(result)s, %(artifact)s,
+       %(error)s, %(attempt)s, %(started_at)s, now()
+ WHERE EXISTS (SELECT FROM runs r WHERE r.id = %(run_id)s AND r.attempt = %(attempt)s AND r.ended_at IS NULL)
+ON CONFLICT DO NOTHING
+RETURNING id;
 
 -- insert_change --
 INSERT INTO tool_calls (id, org, channel, thread_ts, run_id, reply, ordinal, model_call_id, kind, tool, arguments, target, risk,

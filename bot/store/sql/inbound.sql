@@ -6,6 +6,9 @@ SELECT 1 AS one;
 INSERT INTO events (org, key, kind, actor) VALUES (%(org)s, %(key)s, %(kind)s, %(actor)s)
 ON CONFLICT DO NOTHING RETURNING key;
 
+-- event --
+SELECT key FROM events WHERE org = %(org)s AND key = %(key)s;
+
 -- forget_events --
 DELETE FROM events WHERE received_at < now() - make_interval(hours => 48);
 
@@ -22,8 +25,9 @@ SELECT next_seq FROM threads
 -- speaks_with_us --
 -- Whether a reply without a mention is meant for us.
 SELECT t.ours AND EXISTS (
-           SELECT FROM messages m
-            WHERE m.org = t.org AND m.channel = t.channel AND m.thread_ts = t.thread_ts
+           SELECT FROM messages m JOIN runs r ON r.id = m.run_id
+            WHERE coalesce(r.error, '') NOT LIKE 'refused:%%'
+              AND m.org = t.org AND m.channel = t.channel AND m.thread_ts = t.thread_ts
               AND m.author = %(author)s AND m.role = 'user') AS yes
   FROM threads t
  WHERE t.org = %(org)s AND t.channel = %(channel)s AND t.thread_ts = %(thread_ts)s;

@@ -5,7 +5,7 @@ ON CONFLICT (org, key) WHERE key IS NOT NULL DO NOTHING;
 
 -- take_saying --
 -- The next one whose thread has nothing older to say.
-UPDATE outbox SET state = 'sending', claimed_at = now(), tries = tries + 1
+UPDATE outbox SET state = 'sending', claimed_at = now(), claimed_by = %(sender)s, tries = tries + 1
  WHERE id = (
     SELECT o.id FROM outbox o
      WHERE o.state = 'pending' AND o.not_before <= now()
@@ -18,19 +18,24 @@ UPDATE outbox SET state = 'sending', claimed_at = now(), tries = tries + 1
 RETURNING *;
 
 -- said --
-UPDATE outbox SET state = 'sent', ts = %(ts)s, sent_at = now(), error = NULL WHERE id = %(id)s AND state = 'sending';
+UPDATE outbox SET state = 'sent', ts = %(ts)s, sent_at = now(), error = NULL WHERE id = %(id)s AND state = 'sending' AND tries = %(tries)s;
 
 -- say_later --
 UPDATE outbox SET state = 'pending', not_before = now() + make_interval(secs => %(seconds)s), error = %(error)s
- WHERE id = %(id)s AND state = 'sending';
+ WHERE id = %(id)s AND state = 'sending' AND tries = %(tries)s;
 
 -- unsayable --
-UPDATE outbox SET state = 'failed', error = %(error)s WHERE id = %(id)s AND state = 'sending';
+UPDATE outbox SET state = 'failed', error = %(error)s WHERE id = %(id)s AND state = 'sending' AND tries = %(tries)s;
 
 -- abandoned_sayings --
--- Claimed by a sender that is gone: whether Slack has them is not known, so the next try looks first.
-UPDATE outbox SET state = 'pending' WHERE state = 'sending' AND claimed_at < now() - make_interval(secs => %(seconds)s)
+-- Claimed by a sender that is gone (nobody holds its lock) or that takes too long: whether Slack has them is not known,
+-- so the next try looks first.
+UPDATE outbox SET state = 'pending'
+ WHERE state = 'sending'
+   AND (claimed_at < now() - make_interval(secs => %(seconds)s)
+        OR claimed_at < now() - interval '2 seconds' AND claimed_by <> %(sender)s AND pg_try_advisory_xact_lock(claimed_by))
 RETURNING id;
 
--- next_saying_in --
-SELECT greatest(0, extract(epoch FROM min(not_before) - now()))::float8 AS seconds FROM outbox WHERE state = 'pending';
+-- forget_sayings --
+-- Long said: their keys are not needed any more, since a closed run is never closed again.
+DELETE FROM outbox WHERE state IN ('sent', 'failed') AND created_at < now() - make_interval(days => 7);

@@ -28,8 +28,12 @@ RETURNING id;
 
 -- history --
 -- The conversation as this run may know it: nothing that was said after it.
-SELECT m.run_id, m.seq, m.role, m.author, m.body
-  FROM messages m
+-- Whom we refused has no say in what the model reads.
+SELECT m.run_id, m.seq, m.role, m.author,
+       CASE WHEN m.role = 'tool' AND m.run_id <> %(run_id)s AND length(m.body->>'content') > %(most)s
+            THEN jsonb_set(m.body, '{content}', to_jsonb(left(m.body->>'content', %(most)s) || E'\n(cut: an earlier turn)'))
+            ELSE m.body END AS body
+  FROM messages m JOIN runs r ON r.id = m.run_id AND coalesce(r.error, '') NOT LIKE 'refused:%%'
  WHERE m.org = %(org)s AND m.channel = %(channel)s AND m.thread_ts = %(thread_ts)s AND m.run_id <= %(run_id)s
  ORDER BY (m.run_id = %(run_id)s) DESC, m.seq DESC
  LIMIT %(limit)s;
@@ -79,6 +83,22 @@ SELECT id, title, content FROM artifacts
 UPDATE tool_calls SET state = 'superseded', ended_at = now(), error = %(error)s
  WHERE run_id = %(run_id)s AND state IN ('proposed', 'approved')
 RETURNING id;
+
+-- unjudged_calls --
+-- Begun, and nobody has said yet how it ended.
+SELECT id, state FROM tool_calls
+ WHERE run_id = %(run_id)s AND kind = 'change' AND verdict IS NULL AND state IN ('executing', 'done', 'unknown');
+
+-- lost_runs --
+-- Not ended, nothing to wait for, and no job that would carry them on.
+SELECT r.id, r.org, r.channel, r.thread_ts FROM runs r
+ WHERE r.ended_at IS NULL AND r.org = %(org)s AND r.attempt < 50
+   AND (r.state <> 'waiting' OR NOT EXISTS (SELECT FROM tool_calls c WHERE c.run_id = r.id AND c.state = 'proposed'))
+   AND NOT EXISTS (SELECT FROM procrastinate_jobs j WHERE j.status IN ('todo', 'doing') AND j.args->>'run_id' = r.id::text)
+ LIMIT 50;
+
+-- foreign_rows --
+SELECT org FROM threads WHERE org <> %(org)s LIMIT 1;
 
 -- count_calls --
 SELECT count(*) FILTER (WHERE kind = 'read' AND state = 'done') AS reads,
