@@ -92,7 +92,8 @@ class Listening:
         if team is None:
             return True  # an organisation-wide installation names none
         ours = {self._identity.team_id, self._identity.enterprise_id} - {""}
-        return isinstance(team, Mapping) and team.get("id") in ours
+        named = team.get("id") if isinstance(team, Mapping) else None
+        return isinstance(named, str) and named in ours
 
     async def _said(self, said: Said) -> BoltResponse:
         try:
