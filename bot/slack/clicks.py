@@ -54,7 +54,7 @@ class Clicks:
                 await self._press(pressed)
         except (DatabaseAway, TimeoutError):
             log.warning("click_not_recorded", action=pressed.action)
-            self._tasks.start("lost click", self._lost(pressed))
+            self._tasks.start("lost click", self._lost(pressed), heard=True)
         return _DONE
 
     async def _lost(self, pressed: Pressed) -> None:
@@ -212,7 +212,7 @@ class Clicks:
         return modals.undo(data, may_approve=alone, why_not=why)
 
     def _tell(self, pressed: Pressed, message: Message) -> None:
-        self._tasks.start("tell", self._ephemeral(pressed, message))
+        self._tasks.start("tell", self._ephemeral(pressed, message), heard=True)
 
     async def _ephemeral(self, pressed: Pressed, message: Message) -> None:
         """Only to who clicked; he sees nothing of it if Slack does not take it."""

@@ -206,7 +206,7 @@ class Kubelet:
         slot.failures += 1
 
     def _backoff(self, failures: int) -> float:
-        return float(min(self.timing.backoff * 2**failures, self.timing.backoff_limit))
+        return float(min(self.timing.backoff * 2 ** min(failures, 30), self.timing.backoff_limit))
 
     def _start(self, pod: Object, slot: Slot, moment: datetime) -> None:
         lookup = partial(self._lookup, pod["metadata"]["namespace"])
