@@ -44,7 +44,7 @@ lock: .venv/.dev ## Pin again what pyproject.toml asks for
 	@$(COMPILE) --extra embedded --group dev pyproject.toml -o requirements-dev.txt
 
 clean: ## Remove what the other targets made (stop `make demo` first)
-	@rm -rf .venv .demo .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	@rm -rf .venv .demo .dev .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
 	@find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 	@# What the embedded Postgres keeps outside when it runs as root; `owner` says for which .venv.
 	@for home in /var/lib/countersign-embedded-* "$${TMPDIR:-/tmp}"/countersign-embedded-* /tmp/countersign-embedded-* /var/tmp/countersign-embedded-*; do \

@@ -12,7 +12,7 @@ from bot.app import bring_up_to_date, run
 from bot.core.errors import BadSettings, DatabaseAway, SlackAway
 from bot.core.logs import set_up
 from bot.guard.masking import mask_text
-from bot.settings import Settings, read
+from bot.settings import migration_url, read
 from bot.store.embedded import EmbeddedPostgresError, embedded_postgres
 
 _CONFIG, _UNAVAILABLE = 78, 69  # sysexits.h
@@ -93,18 +93,17 @@ async def _run(*, no_migrate: bool, dev: bool) -> None:
             settings = read(demo.environment({"DATABASE_URL": url}))
             set_up(settings.log, lambda text: mask_text(text).text)
             await _until_signal(
-                lambda stop: run(settings, stop, migrations=not no_migrate, dev=True)
+                lambda stop: run(settings, stop, migrating=not no_migrate, dev=True)
             )
         return
     settings = read()
     set_up(settings.log, lambda text: mask_text(text).text)
-    await _until_signal(lambda stop: run(settings, stop, migrations=not no_migrate))
+    await _until_signal(lambda stop: run(settings, stop, migrating=not no_migrate))
 
 
 async def _migrate() -> None:
-    settings: Settings = read()
-    set_up(settings.log, lambda text: mask_text(text).text)
-    applied = await bring_up_to_date(settings)
+    set_up("text", lambda text: mask_text(text).text)
+    applied = await bring_up_to_date(migration_url())
     print("\n".join(applied) if applied else "The database is up to date.")
 
 

@@ -1,6 +1,7 @@
 """The one place where everything is put together, started and stopped."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -36,7 +37,7 @@ from bot.slack.sender import Sender
 from bot.slack.sockets import Sockets, check_tokens
 from bot.store.database import Database
 from bot.store.jobs import Jobs, TryAgain
-from bot.store.migrate import migrate, outstanding
+from bot.store.migrate import migrate, migrations, outstanding
 from bot.store.notify import AWAY
 from bot.web.health import Readiness, serve
 from tools import Catalog, Client, ToolError, open_providers
@@ -77,6 +78,8 @@ class Parts:
             problems.append("no socket to Slack is connected")
         if not await self.database.answers():
             problems.append("the database does not answer")
+        elif await self._behind():
+            problems.append("migrations are outstanding")
         away += [f"{name}: {why}" for name, why in (await _away(self.catalog)).items()]
         if self.thinking.trouble is not None:
             away.append(f"model/{self.thinking.trouble}")
@@ -97,6 +100,11 @@ class Parts:
             {"sockets": self.sockets.connected, "tools": len(self.catalog.tools)},
         )
 
+    async def _behind(self) -> bool:
+        async with self.database.relaxed() as tx:
+            applied = {row["number"] for row in await tx.all("applied_migrations")}
+        return any(number not in applied for number, _, _ in migrations())
+
     async def recover(self) -> None:
         """Carry on runs that lost their job: a worker that was thought dead may end another's."""
         async with self.database.transaction() as tx:
@@ -112,9 +120,8 @@ class Parts:
             await tx.run("forget_sayings")
 
 
-async def bring_up_to_date(settings: Settings) -> list[str]:
+async def bring_up_to_date(url: str) -> list[str]:
     """Apply outstanding migrations, ours and LangGraph's. Raises `DatabaseAway`."""
-    url = (settings.database_migrate_url or settings.database_url).get_secret_value()
 
     async def langgraph() -> None:
         async with Database(url, patient=True).open() as database:
@@ -127,7 +134,7 @@ async def run(
     settings: Settings,
     stop: asyncio.Event,
     *,
-    migrations: bool = True,
+    migrating: bool = True,
     dev: bool = False,
     built: Callable[[Parts], None] = lambda _: None,
 ) -> None:
@@ -135,8 +142,9 @@ async def run(
 
     Raises `BadSettings` or `DatabaseAway` when it cannot start.
     """
-    if migrations:
-        await bring_up_to_date(settings)
+    if migrating:
+        url = settings.database_migrate_url or settings.database_url
+        await bring_up_to_date(url.get_secret_value())
     elif missing := await outstanding(settings.database_url.get_secret_value()):
         raise BadSettings([f"The database lacks migrations: {', '.join(missing)}."])
     async with AsyncExitStack() as stack:
@@ -222,6 +230,8 @@ async def _built(settings: Settings, *, dev: bool) -> AsyncIterator[Parts]:
             model_calls=settings.file.limits.model_calls,
             contain=contain,
         )
+        # the token that Bolt finds in the environment is the client's own: no warning about it
+        logging.getLogger("slack_bolt.AsyncApp").setLevel(logging.ERROR)
         app = AsyncApp(
             client=api.client,
             request_verification_enabled=False,

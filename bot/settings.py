@@ -155,6 +155,9 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
     given = dict(os.environ if environment is None else environment)
     mistakes: list[str] = []
     values = dict(_values(given, mistakes))
+    keys = dict(_provider_keys(given, mistakes))
+    if environment is None:
+        os.environ.update(keys)
     file = _file(given.get("COUNTERSIGN_CONFIG", ""), mistakes)
     said = " ".join(mistakes)
     mistakes += [
@@ -185,19 +188,47 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
 
 def _values(given: Mapping[str, str], mistakes: list[str]) -> Iterator[tuple[str, Any]]:
     for name, field in _NAMES.items():
-        text = given.get(name, "").strip()
-        path = given.get(f"{name}_FILE", "").strip()
-        if path and not text:
-            try:
-                text = Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                mistakes.append(f"{name}_FILE: the file cannot be read ({type(error).__name__}).")
+        text = _given(name, given, mistakes)
         if not text:
             continue
         if field in _LISTS:
             yield field, tuple(part.strip() for part in text.split(",") if part.strip())
         else:
             yield field, text
+
+
+def _given(name: str, given: Mapping[str, str], mistakes: list[str]) -> str:
+    """A setting's text, its own or that of the file which `NAME_FILE` names."""
+    text, path = given.get(name, "").strip(), given.get(f"{name}_FILE", "").strip()
+    if text or not path:
+        return text
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        mistakes.append(f"{name}_FILE: the file cannot be read ({type(error).__name__}).")
+        return ""
+
+
+def migration_url(environment: Mapping[str, str] | None = None) -> str:
+    """Where to migrate: nothing else is needed for that. Raises `BadSettings`."""
+    given = dict(os.environ if environment is None else environment)
+    mistakes: list[str] = []
+    names = ("DATABASE_MIGRATE_URL", "DATABASE_URL")
+    found = [text for name in names if (text := _given(name, given, mistakes))]
+    if not found and not mistakes:
+        mistakes.append(f"DATABASE_URL is not set: {_WHY['DATABASE_URL']}.")
+    if mistakes:
+        raise BadSettings(mistakes)
+    return found[0]
+
+
+def _provider_keys(given: Mapping[str, str], mistakes: list[str]) -> Iterator[tuple[str, str]]:
+    """Keys that a provider's own client reads from the environment, where they are files."""
+    for variable in sorted(given):
+        name = variable.removesuffix("_FILE")
+        is_ours = name == variable or not name.endswith("_API_KEY") or name in _NAMES
+        if not is_ours and (text := _given(name, given, mistakes)):
+            yield name, text
 
 
 def _unknown(given: Mapping[str, str]) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.errors import BadSettings
-from bot.settings import Settings, read
+from bot.settings import Settings, migration_url, read
 
 SECRET = "hunter2-Zq81xLw0"
 GOOD = {
@@ -273,3 +273,19 @@ def test_a_kubeconfig_that_does_not_exist_is_no_wrong_setting(tmp_path: Path) ->
     found = read({**GOOD, "KUBECONFIG": str(tmp_path / "gone")})
     assert found.providers()["kubernetes"]["kubeconfig"] == str(tmp_path / "gone")
     assert read(GOOD).providers() == {}
+
+
+def test_a_migration_needs_the_databases_address_only(tmp_path: Path) -> None:
+    assert migration_url({"DATABASE_URL": "postgresql://a/b"}) == "postgresql://a/b"
+    (tmp_path / "owner").write_text("postgresql://owner@a/b\n")
+    given = {"DATABASE_URL": "x", "DATABASE_MIGRATE_URL_FILE": str(tmp_path / "owner")}
+    assert migration_url(given) == "postgresql://owner@a/b"
+    with pytest.raises(BadSettings, match="DATABASE_URL is not set"):
+        migration_url({})
+
+
+def test_a_providers_key_in_an_unreadable_file_is_a_mistake(tmp_path: Path) -> None:
+    given = {**GOOD, "ANTHROPIC_API_KEY_FILE": str(tmp_path / "gone")}
+    assert mistakes(given) == [
+        "ANTHROPIC_API_KEY_FILE: the file cannot be read (FileNotFoundError)."
+    ]

@@ -30,7 +30,7 @@ def deny_reason(public_id: str, summary: str = "") -> View:
     """Asks why, and takes no answer for an answer; the model hears the reason."""
     named = words.line(summary, 400)
     blocks = [section(f"*{named}*")] if named else []
-    blocks.append(reason_input("Why? (optional; the model hears it)", limits.REASON))
+    blocks.append(reason_input("Why? The model hears it", limits.REASON))
     return _view("Deny this change?", blocks, public_id, DENY, "Deny")
 
 

@@ -1,6 +1,9 @@
 -- ping --
 SELECT 1 AS one;
 
+-- applied_migrations --
+SELECT number FROM countersign_migrations;
+
 -- record_event --
 -- No row comes back when Slack repeats itself.
 INSERT INTO events (org, key, kind, actor) VALUES (%(org)s, %(key)s, %(kind)s, %(actor)s)
