@@ -98,7 +98,7 @@ class Pauses:
     Each further try waits twice as long.
     """
 
-    patrol: float = 5.0
+    patrol: float = 2.0
     retry: float = 1.0
 
 

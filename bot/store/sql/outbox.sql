@@ -33,7 +33,7 @@ UPDATE outbox SET state = 'failed', error = %(error)s WHERE id = %(id)s AND stat
 UPDATE outbox SET state = 'pending'
  WHERE state = 'sending'
    AND (claimed_at < now() - make_interval(secs => %(seconds)s)
-        OR claimed_at < now() - interval '2 seconds' AND claimed_by <> %(sender)s AND pg_try_advisory_xact_lock(claimed_by))
+        OR claimed_at < now() - interval '1 second' AND claimed_by <> %(sender)s AND pg_try_advisory_xact_lock(claimed_by))
 RETURNING id;
 
 -- forget_sayings --
