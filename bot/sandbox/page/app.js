@@ -101,7 +101,11 @@ async function write(text, thread) {
     return;
   }
   const posted = await deed("post", { user: here.me, channel, text, ...(thread ? { thread_ts: thread } : {}) });
-  if (!thread) awaited = posted.ts;
+  if (thread) return;
+  awaited = posted.ts;
+  // an answer may have been faster than the word that the message was posted
+  const replies = store.threads(currentChannel()).get(posted.ts) ?? [];
+  for (const message of replies) openAwaited({ channel: currentChannel()?.id, message });
 }
 
 // --- where one is -------------------------------------------------------------------------------
