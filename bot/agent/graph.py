@@ -146,8 +146,16 @@ class Nodes:
         calls = await self._calls_of_reply(turn.run, state["replies"] - 1)
         if any(call.state in {"proposed", "approved"} for call, _ in calls):
             return {"open": True}
+        # a command's outcome is its answer: the first line alone must make sense
+        named = turn.run.wish is not None
         results = [
-            _result(call.place.model_call_id, outcome(call, denial)) for call, denial in calls
+            _result(
+                call.place.model_call_id,
+                f"{call.preview.summary}: {outcome(call, denial)}"
+                if named
+                else outcome(call, denial),
+            )
+            for call, denial in calls
         ]
         return {"messages": results, "open": False}
 

@@ -136,3 +136,33 @@ async def test_a_run_that_lost_its_job_is_carried_on(dsn: str, tmp_path: Path) -
         await chat.stop()
         await chat.start()
         await chat.reads(thread, "Here", timeout=20)
+
+
+async def test_a_policy_that_changed_between_approval_and_start_asks_anew(
+    dsn: str, tmp_path: Path
+) -> None:
+    def script(request: Json) -> Turn:
+        results = [m["content"] for m in request["messages"] if m["role"] == "tool"]
+        if results:
+            return says(" / ".join(results))
+        return calls(("k8s_scale", {**WEB, "replicas": 5}), ("k8s_scale", {**CART, "replicas": 4}))
+
+    async with world(dsn, tmp_path, script) as chat:
+        thread = await chat.ask("scale both")
+        first, second = await chat.card(thread), await chat.card(thread, 2)
+        await chat.press("Approve", first, by="bob")
+        await chat.slack.wait_for(lambda: buttons(chat.cards(thread)[0]) == [], 10)
+        await chat.stop()
+        # bob is no approver any more; ada is the only one
+        chat.extra = {"COUNTERSIGN_APPROVERS": chat.slack.user_id("ada")}
+        await chat.start()
+        chat.slack.invite("ada", "ops")
+        await chat.press("Approve", second, by="ada")
+        again = await chat.card(thread, 3, timeout=25)
+        assert "no longer may" in chat.thread(thread)
+        assert chat.cluster.mutations == []
+        await chat.press("Approve", again, by="bob")
+        await chat.told("bob", "not among those")
+        await chat.press("Approve", again, by="ada")
+        await chat.reads(thread, "done and verified")
+        assert chat.replicas() == 5
