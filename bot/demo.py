@@ -27,7 +27,7 @@ _EX_CONFIG = 78  # sysexits.h: what the bot exits with when a setting is wrong
 
 _TRY = (
     "get pods -n shop",
-    "logs deployment/checkout -n shop",
+    "logs deployment/checkout -n shop --grep FATAL",
     "rollout undo deployment/checkout -n shop",
 )
 _PEOPLE = {

@@ -19,7 +19,7 @@ from langgraph.types import Send, interrupt
 from bot.agent.checkpoints import Checkpoints
 from bot.agent.closing import Closing
 from bot.agent.model import Message
-from bot.agent.outcomes import Denial, outcome
+from bot.agent.outcomes import Denial, literal, outcome
 from bot.agent.thinking import Thinking
 from bot.agent.wishes import Wish, wishes_of
 from bot.core.text import one_line
@@ -151,7 +151,7 @@ class Nodes:
         results = [
             _result(
                 call.place.model_call_id,
-                f"{call.preview.summary}: {outcome(call, denial)}"
+                f"{call.preview.summary}: {literal(outcome(call, denial))}"
                 if named
                 else outcome(call, denial),
             )

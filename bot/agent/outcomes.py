@@ -1,5 +1,6 @@
 """How a change ended, in the words that the model and the person read: its state comes first."""
 
+import re
 from dataclasses import dataclass
 
 from bot.guard.records import Call
@@ -20,15 +21,15 @@ def outcome(call: Call, denial: Denial | None = None) -> str:
         case "done", "holds":
             return f"done and verified: {reason}"
         case "done", "failed":
-            return f"done, but it does not work: {reason} Propose the way back or the next step."
+            return f"done, but it does not work: {reason}"
         case "done", _:
             return f"done; whether it holds could not be verified: {reason or 'no verdict yet'}"
         case "failed", _:
             return f"failed: {call.error or reason}"
         case "denied", _:
             who = f"denied by {denial.person}" if denial else "denied"
-            why = denial.reason if denial and denial.reason else "no reason given"
-            return f"{who}: {why}. Nothing was done."
+            why = denial.reason.strip().rstrip(".") if denial else ""
+            return f"{who}: {why or 'no reason given'}. Nothing was done."
         case "expired", _:
             return f"expired: {call.error or 'nobody decided in time'}. Nothing was done."
         case "superseded", _:
@@ -36,7 +37,12 @@ def outcome(call: Call, denial: Denial | None = None) -> str:
         case "unknown", _:
             return (
                 f"unknown: it may or may not have happened. {reason} "
-                "It was not run again; do not propose it again before you looked."
+                "It was not run again; look before anybody asks for it again."
             )
         case state, _:
             return f"{state}: not decided yet"
+
+
+def literal(text: str) -> str:
+    """Text as it is where Markdown is read: a person's reason or a log line formats nothing."""
+    return re.sub(r"([\\`*_~\[\]()<>#|!])", r"\\\1", text)

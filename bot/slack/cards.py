@@ -242,7 +242,9 @@ class Cards:
             verdict=cast("VerdictWord", call.outcome),
             verdict_reason=call.verdict["reason"] if call.verdict else "",
             error=call.error if call.state != "proposed" else "",
-            can_undo=call.outcome == "holds" and not isinstance(back, str) and not undone,
+            can_undo=call.outcome in {"holds", "failed"}
+            and not isinstance(back, str)
+            and not undone,
             undoes=old["public_id"] if old else "",
             superseded_by=new["public_id"] if new else "",
             superseded_reason=call.error if call.state == "superseded" else "",

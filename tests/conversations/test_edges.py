@@ -166,3 +166,18 @@ async def test_a_policy_that_changed_between_approval_and_start_asks_anew(
         await chat.press("Approve", again, by="ada")
         await chat.reads(thread, "done and verified")
         assert chat.replicas() == 5
+
+
+async def test_a_change_that_does_not_work_can_be_taken_back(dsn: str, tmp_path: Path) -> None:
+    crashes = Behaviour("shop/checkout:1.8.*", needs={"NOWHERE": "FATAL [no](http://x)"})
+    async with world(dsn, tmp_path, behaviours=(crashes,)) as chat:
+        thread = await chat.ask("rollout undo deployment/checkout -n shop")
+        await chat.press("Approve", await chat.card(thread), by="alice")
+        answer = await chat.reads(thread, r"Roll back .* it does not work", timeout=30)
+        assert "|no>" not in shown(answer)  # a log line hides no address behind words
+        assert "Propose the way back" not in shown(answer)
+        await chat.quiet(thread)
+        assert buttons(chat.cards(thread)[0]) == ["Undo"]
+        await chat.press("Undo", chat.cards(thread)[0], by="alice")
+        await chat.press("Approve", await chat.card(thread, 2), by="bob")
+        await chat.slack.wait_for(lambda: chat.image().endswith(":1.9.0"), 10)

@@ -166,7 +166,7 @@ class Scale(Change):
         }
         warnings = [
             *ownership_warnings(live),
-            *_autoscaler_warnings(autoscalers),
+            *_autoscaler_warnings(autoscalers, self.replicas),
             *(self._budget_warnings(budgets) if self.replicas < replicas_of(live) else ()),
             *_traffic_warnings(services),
         ]
@@ -184,11 +184,14 @@ class Scale(Change):
                 )
 
 
-def _autoscaler_warnings(autoscalers: tuple[Object, ...] | None) -> Iterator[str]:
+def _autoscaler_warnings(autoscalers: tuple[Object, ...] | None, replicas: int) -> Iterator[str]:
     if autoscalers is None:
         yield "Not allowed to see whether an autoscaler sets this number."
     for hpa in autoscalers or ():
         low, high = hpa["spec"].get("minReplicas", 1), hpa["spec"].get("maxReplicas")
+        if replicas == 0:
+            yield f"HorizontalPodAutoscaler {name_of(hpa)} rests while this is 0."
+            continue
         yield (
             f"HorizontalPodAutoscaler {name_of(hpa)} keeps it between {low} and {high}"
             " replicas and will set the number again."

@@ -66,7 +66,7 @@ def _below(given: AnswerData, file: tuple[str, str] | None) -> list[str]:
     """The small lines under an answer: what is missing from it, and what it took."""
     lines = []
     if file is not None:
-        lines.append(f"This is the beginning; `{file[0]}` in this thread holds all of it.")
+        lines.append(f"Not all of it stands here; `{file[0]}` in this thread does hold all.")
     if given.truncated:
         lines.append("The model stopped at its length limit: the end is missing.")
     parts = [", ".join(_work(given)), duration(given.seconds)]

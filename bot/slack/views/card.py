@@ -54,7 +54,7 @@ def _decided(call: CardData) -> Message:
     rows, _ = changes.fitted(call, room)
     blocks = [section(text) for text in [*head, *rows]]
     blocks.append(context(small))
-    if call.can_undo and call.state == "done" and call.verdict == "holds":
+    if call.can_undo and call.state == "done" and call.verdict in {"holds", "failed"}:
         blocks.append(actions(button("Undo", "undo", call.public_id)))
     return Message(_fallback(call), blocks)
 
