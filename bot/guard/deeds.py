@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from bot.core.values import Standing
 from bot.guard import audit, masking
 from bot.guard.aftermath import Aftermath
-from bot.guard.house import House, load_call, lock_claimed, redraw
+from bot.guard.house import House, lock_claimed, redraw
 from bot.guard.policy import Effect, why_not_approve
 from bot.guard.proposals import Judged, Proposals
 from bot.guard.records import Call, Run
@@ -27,13 +27,12 @@ class Deeds:
         self._aftermath = Aftermath(house)
 
     async def act(self, run: Run) -> None:
-        """Carry out the run's approved calls in order; after a failure the rest is superseded.
+        """Carry out the run's approved calls in order; after a failure the rest of that reply is
+        superseded.
 
         Raises `LostClaim` when another worker took the run over.
         """
-        calls = await self._calls(run)
-        trouble = ""
-        for call in calls:
+        for call in await self._calls(run):
             if call.state == "executing":
                 call = await self._aftermath.doubt(run, call)  # noqa: PLW2901 -- the row as it is now
             if call.state == "unknown" and not call.outcome:
@@ -41,15 +40,10 @@ class Deeds:
             elif call.state == "done" and not call.outcome:
                 await self._aftermath.verify(run, call, call.receipt)
             elif call.state == "approved":
-                if trouble:
+                if trouble := trouble_before(call, await self._calls(run)):
                     await self._supersede(run, call, trouble)
                 else:
                     await self._perform(run, call)
-            now = await load_call(self._house.database, call.id)
-            if now.state in {"failed", "unknown"} or now.outcome in {"failed", "cannot tell"}:
-                trouble = f"an earlier change did not end well: {now.preview.summary}"
-            elif call.state == "approved" and now.state in {"superseded", "expired"}:
-                trouble = f"an earlier change did not run as it was approved: {now.preview.summary}"
 
     async def _calls(self, run: Run) -> Sequence[Call]:
         async with self._house.database.relaxed() as tx:
@@ -211,6 +205,23 @@ class Deeds:
             run_id=run.id,
             call_id=call.id,
         )
+
+
+def trouble_before(call: Call, calls: Sequence[Call]) -> str:
+    """Why a call must not run because of one before it in the same reply; empty if there is none.
+
+    Read from rows, so that a worker that repeats the step after a crash decides alike.
+    """
+    for one in calls:
+        same_reply = one.place.reply == call.place.reply
+        if not same_reply or one.place.ordinal >= call.place.ordinal or one.superseded_by:
+            continue  # another turn of the conversation, not before it, or replaced by a newer card
+        if one.state in {"failed", "unknown"} or one.outcome in {"failed", "cannot tell"}:
+            return f"an earlier change did not end well: {one.preview.summary}"
+        withdrawn = one.approved_at is not None and one.state in {"superseded", "expired"}
+        if one.state == "proposed" or withdrawn:
+            return f"an earlier change did not run as it was approved: {one.preview.summary}"
+    return ""
 
 
 def _is_fresh(call: Call) -> bool:

@@ -81,12 +81,13 @@ class Jobs:
         """Enqueue in the caller's transaction: it starts when that commits, and never if it
         does not.
         """
-        await self._app.configure_task(
-            name,
-            lock=str(thread),
-            priority=PRIORITY[name],
-            connection=tx.connection,
-        ).defer_async(run_id=str(run_id))
+        task = self._app.configure_task(
+            name, lock=str(thread), priority=PRIORITY[name], connection=tx.connection
+        )
+        try:
+            await task.defer_async(run_id=str(run_id))
+        except exceptions.ConnectorException as error:
+            raise DatabaseAway("The database did not answer.") from error
 
     async def work(self, stop: asyncio.Event, grace: float) -> None:
         """Run jobs until `stop`, then give running ones `grace` seconds. Survives a database

@@ -181,3 +181,23 @@ async def test_a_change_that_does_not_work_can_be_taken_back(dsn: str, tmp_path:
         await chat.press("Undo", chat.cards(thread)[0], by="alice")
         await chat.press("Approve", await chat.card(thread, 2), by="bob")
         await chat.slack.wait_for(lambda: chat.image().endswith(":1.9.0"), 10)
+
+
+async def test_a_fix_that_is_approved_after_a_failed_change_runs(dsn: str, tmp_path: Path) -> None:
+    crashes = Behaviour("shop/checkout:1.8.*", needs={"NOWHERE": "FATAL still broken"})
+
+    def script(request: Json) -> Turn:
+        results = [m["content"] for m in request["messages"] if m["role"] == "tool"]
+        if not results:
+            undo = {"namespace": "shop", "kind": "deployment", "name": "checkout"}
+            return calls(("k8s_rollout_undo", undo))
+        if len(results) == 1:
+            return calls(("k8s_scale", {**WEB, "replicas": 5}))
+        return says(" / ".join(results))
+
+    async with world(dsn, tmp_path, script, behaviours=(crashes,)) as chat:
+        thread = await chat.ask("mend checkout")
+        await chat.press("Approve", await chat.card(thread), by="alice")
+        await chat.press("Approve", await chat.card(thread, 2, timeout=30), by="bob")
+        await chat.reads(thread, "does not work.* / done and verified")
+        assert chat.replicas() == 5
