@@ -76,10 +76,11 @@ class Parts:
         problems, away = [], []
         if not self.sockets.connected:
             problems.append("no socket to Slack is connected")
-        if not await self.database.answers():
+        try:
+            if await self._behind():
+                problems.append("migrations are outstanding")
+        except DatabaseAway:
             problems.append("the database does not answer")
-        elif await self._behind():
-            problems.append("migrations are outstanding")
         away += [f"{name}: {why}" for name, why in (await _away(self.catalog)).items()]
         if self.thinking.trouble is not None:
             away.append(f"model/{self.thinking.trouble}")

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import secrets
 import signal
 import socket
 import sys
@@ -78,7 +79,9 @@ async def sandbox(data: Path, port: int, stop: asyncio.Event) -> None:
         database = await stack.enter_async_context(_database(data))
         _say("Starting a demo cluster and a local workspace …")
         cluster = await stack.enter_async_context(Cluster(seed=True))
-        settings = Settings(port=_free(port), page_dir=serving.PAGE_DIR)
+        settings = Settings(
+            port=_free(port), page_dir=serving.PAGE_DIR, token_suffix=secrets.token_hex(12)
+        )
         workspace = await stack.enter_async_context(Workspace(manifest, settings))
         kubeconfig = cluster.write_kubeconfig(data / "kubeconfig", "bot")
         serving.introduce(workspace, _introduction(workspace, given))

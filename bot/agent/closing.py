@@ -19,6 +19,8 @@ from bot.store.database import Transaction
 from bot.store.jobs import TryAgain
 from bot.store.outbox import Kind, say
 
+_LOOKS = 5  # claims after which nobody tries any more to look at a change that was begun
+
 
 class Closing:
     """Closes runs, each once: a worker that lost its claim writes nothing."""
@@ -66,7 +68,11 @@ class Closing:
             await self._lock(tx, run)
             for row in await tx.all("unjudged_calls", run_id=run.id):
                 if row["state"] == "executing":
-                    raise TryAgain
+                    if run.attempt - (row["attempt"] or 0) < _LOOKS:
+                        raise TryAgain
+                    why = "I was interrupted"
+                    await tx.one("doubt_call", id=row["id"], attempt=run.attempt, error=why)
+                    row["state"] = "unknown"
                 await self._give_up_on(tx, run, row["id"], row["state"])
             note: Message = {"role": "assistant", "content": f"(This turn failed: {sentence})"}
             await self._append(tx, run, [note])
@@ -74,14 +80,10 @@ class Closing:
             for row in await tx.all(
                 "supersede_open_calls", run_id=run.id, error="the run ended before"
             ):
-                await say(
-                    tx,
-                    run.thread,
-                    "redraw",
-                    {"call": str(row["id"])},
-                    run_id=run.id,
-                    call_id=row["id"],
-                )
+                for one in (row["id"], row["undoes"]):
+                    if one is not None:
+                        again: dict[str, JsonValue] = {"call": str(one)}
+                        await say(tx, run.thread, "redraw", again, run_id=run.id, call_id=one)
             await self._close(tx, run, "failed", detail or sentence, worked)
             data: dict[str, JsonValue] = {
                 "sentence": sentence,

@@ -93,6 +93,8 @@ class Deeds:
             person = await self._house.directory.person(
                 call.thread.org, vote["person"], fresh=call.risk == "danger"
             )
+            if person.standing is Standing.UNKNOWN and _is_fresh(call):
+                raise TryAgain  # Slack did not say who approved; that may pass
             if why_not_approve(person, self._house.rules.approvers, now, call.contributors) is None:
                 counting += 1
         return "" if counting >= call.quorum else "somebody who approved it no longer may"

@@ -29,6 +29,7 @@ from bot.slack.views.data import Message, View
 log = structlog.get_logger()
 
 _RECORD_SECONDS = 2.0
+_LOOK_SECONDS = 0.6  # what is left of Slack's three for a modal's answer
 _UNDO_SECONDS = 20.0  # how long the modal of an undo waits for its preview
 _DONE = BoltResponse(status=200)
 
@@ -59,13 +60,15 @@ class Clicks:
 
     async def _lost(self, pressed: Pressed) -> None:
         """The connection may have been lost while it was being recorded: say only what is true."""
+        if not await self._was_recorded(pressed.trigger_id, _RECORD_SECONDS):
+            await self._ephemeral(pressed, notices.not_recorded())
+
+    async def _was_recorded(self, key: str, seconds: float) -> bool:
         try:
-            async with asyncio.timeout(_RECORD_SECONDS), self._house.database.relaxed() as tx:
-                if await tx.one("event", org=self._org, key=pressed.trigger_id) is not None:
-                    return  # it was recorded; its card shows what came of it
+            async with asyncio.timeout(seconds), self._house.database.relaxed() as tx:
+                return await tx.one("event", org=self._org, key=key) is not None
         except (DatabaseAway, TimeoutError):
-            log.info("click_unsure", action=pressed.action)
-        await self._ephemeral(pressed, notices.not_recorded())
+            return False
 
     def stranger(self, pressed: Pressed) -> BoltResponse:
         """Somebody of another organisation: told so, and nothing else."""
@@ -92,6 +95,8 @@ class Clicks:
                 answer = await self._votes.vote(click, vote)
         except (DatabaseAway, TimeoutError):
             log.warning("click_not_recorded", action=f"submit {vote}")
+            if await self._was_recorded(submitted.key, _LOOK_SECONDS):
+                return None  # its card shows what came of it
             return _instead(notices.not_recorded().text)
         self._after_vote(answer, "")
         sentence = speech.not_counted(answer)

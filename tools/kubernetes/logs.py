@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import re2
 
-from tools._kit import Lines, NotFound, seconds
+from tools._kit import Lines, NotFound, Refused, Unavailable, seconds
 from tools.kubernetes.cluster import Cluster, Unable
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import meta, name_of, selector_text
@@ -98,6 +98,9 @@ async def _one(
         return [], f"{shown} | (it is gone)"
     except Unable as error:
         return [], f"{shown} | (no log: {error.words})"
+    except (Refused, Unavailable) as error:
+        # one node that is away must not hide what the others wrote
+        return [], f"{shown} | (no log: {error})"
     lines, last = [], ""
     for line in log.splitlines():
         stamp, _, text = line.partition(" ")

@@ -170,9 +170,10 @@ def _said(value: JsonValue) -> str:
 
 
 async def _allowed(listing: Awaitable[Listing]) -> tuple[Object, ...] | None:
-    """The objects, none where the API does not serve them, None where we may not look."""
+    """The objects, none where the API does not serve them, None where we may not look at all."""
     try:
-        return (await listing).items
+        found = await listing
+        return None if found.cut else found.items
     except NotFound:
         return ()
     except Refused:

@@ -52,6 +52,8 @@ class Settings:
     response_url_uses: int = 5
     page_dir: Path | None = None
     control_token: str | None = None
+    token_suffix: str = ""
+    """What makes the app's tokens unguessable; tests need none."""
 
     def __post_init__(self) -> None:
         if self.host not in {"127.0.0.1", "localhost", "::1"}:

@@ -73,8 +73,8 @@ class State:
         self.team_id, self.team_domain, self.team_name = "T0ACME000", "acme", "Acme"
         self.other_team_id = "T0OTHER00"
         self.app_id, self.bot_id, self.bot_user_id = "A0APP0000", "B0BOT0000", "U0BOT0000"
-        self.bot_token = f"xoxb-{self.team_id}-{settings.seed}-bot"
-        self.app_token = f"xapp-1-{self.app_id}-{settings.seed}-app"
+        self.bot_token = f"xoxb-{self.team_id}-{settings.seed}-bot{settings.token_suffix}"
+        self.app_token = f"xapp-1-{self.app_id}-{settings.seed}-app{settings.token_suffix}"
         self.users: dict[str, User] = {}
         self.channels: dict[str, Channel] = {}
         self.groups: dict[str, Group] = {}

@@ -82,17 +82,17 @@ SELECT id, title, content FROM artifacts
 -- The run ends without them: nobody could execute them any more.
 UPDATE tool_calls SET state = 'superseded', ended_at = now(), error = %(error)s
  WHERE run_id = %(run_id)s AND state IN ('proposed', 'approved')
-RETURNING id;
+RETURNING id, undoes;
 
 -- unjudged_calls --
 -- Begun, and nobody has said yet how it ended.
-SELECT id, state FROM tool_calls
+SELECT id, state, attempt FROM tool_calls
  WHERE run_id = %(run_id)s AND kind = 'change' AND verdict IS NULL AND state IN ('executing', 'done', 'unknown');
 
 -- lost_runs --
 -- Not ended, nothing to wait for, and no job that would carry them on.
 SELECT r.id, r.org, r.channel, r.thread_ts FROM runs r
- WHERE r.ended_at IS NULL AND r.org = %(org)s AND r.attempt < 50
+ WHERE r.ended_at IS NULL AND r.org = %(org)s
    AND (r.state <> 'waiting' OR NOT EXISTS (SELECT FROM tool_calls c WHERE c.run_id = r.id AND c.state = 'proposed'))
    AND NOT EXISTS (SELECT FROM procrastinate_jobs j WHERE j.status IN ('todo', 'doing') AND j.args->>'run_id' = r.id::text)
  LIMIT 50;
