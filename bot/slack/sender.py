@@ -137,6 +137,9 @@ class Sender:
         self._slots = asyncio.Semaphore(_THREADS)
         self._speaking: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._alive = (
+            asyncio.Event()
+        )  # others can see that we live: before that, nothing is claimed
         self._hints = 0  # rows that may be waiting
         self._draining = True  # take until there is none: at start, and when hints may be lost
         # after an outage: what the database lost in it may have been said already
@@ -161,7 +164,7 @@ class Sender:
     # --- which row --------------------------------------------------------------------------
 
     async def _step(self, group: asyncio.TaskGroup) -> None:
-        if not (self._draining or self._hints):
+        if not (self._alive.is_set() and (self._draining or self._hints)):
             self._wake.clear()
             await self._wake.wait()
             return
@@ -206,21 +209,31 @@ class Sender:
     async def _listen(self) -> None:
         async with aclosing(notifications(self._database.dsn, _CHANNEL, self._id)) as heard:
             async for connected in heard:
+                self._alive.set()
                 self._draining = self._draining or connected
                 self._hint()
 
     async def _patrol(self) -> None:
+        suspects: set[int] = set()
         while True:
             try:
-                async with self._database.relaxed() as tx:
-                    rows = await tx.all("abandoned_sayings", seconds=_ABANDONED, sender=self._id)
-                if rows:
-                    log.warning("outbox_abandoned", rows=[row["id"] for row in rows])
+                suspects = await self._hand_out(suspects)
             except AWAY as error:
+                suspects = set()
                 log.warning("outbox_database_away", error=type(error).__name__)
             self._draining = True
             self._wake.set()
             await asyncio.sleep(self._pauses.patrol)
+
+    async def _hand_out(self, suspects: set[int]) -> set[int]:
+        """Give back what dead senders left; who comes under suspicion is only judged next time."""
+        async with self._database.relaxed() as tx:
+            orphans = {row["id"] for row in await tx.all("orphaned_sayings", sender=self._id)}
+            gone = sorted(orphans & suspects)
+            rows = await tx.all("abandoned_sayings", seconds=_ABANDONED, orphans=gone)
+        if rows:
+            log.warning("outbox_abandoned", rows=[row["id"] for row in rows])
+        return orphans
 
     async def _wake_at(self, stop: asyncio.Event) -> None:
         await stop.wait()

@@ -28,7 +28,9 @@ async def notifications(dsn: str, channel: str, alive: int) -> AsyncGenerator[bo
                 dsn, autocommit=True, connect_timeout=3, application_name="countersign listen"
             ) as connection:
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
-                await connection.execute("SELECT pg_advisory_lock(%s)", (alive,))
+                # shared: a half-dead connection of ours that still holds it is not waited for
+                async with asyncio.timeout(5):
+                    await connection.execute("SELECT pg_advisory_lock_shared(%s)", (alive,))
                 yield True
                 async for _ in _heard(connection):
                     yield False

@@ -27,13 +27,17 @@ UPDATE outbox SET state = 'pending', not_before = now() + make_interval(secs => 
 -- unsayable --
 UPDATE outbox SET state = 'failed', error = %(error)s WHERE id = %(id)s AND state = 'sending' AND tries = %(tries)s;
 
+-- orphaned_sayings --
+-- Claimed by a sender whose lock nobody holds now. It may only have lost a connection: seen twice, it is gone.
+SELECT id FROM outbox
+ WHERE state = 'sending' AND claimed_by <> %(sender)s AND claimed_at < now() - interval '1 second'
+   AND pg_try_advisory_xact_lock(claimed_by);
+
 -- abandoned_sayings --
--- Claimed by a sender that is gone (nobody holds its lock) or that takes too long: whether Slack has them is not known,
--- so the next try looks first.
+-- Whether Slack has what a sender that is gone, or takes too long, was saying is not known: the next try looks first.
 UPDATE outbox SET state = 'pending'
  WHERE state = 'sending'
-   AND (claimed_at < now() - make_interval(secs => %(seconds)s)
-        OR claimed_at < now() - interval '1 second' AND claimed_by <> %(sender)s AND pg_try_advisory_xact_lock(claimed_by))
+   AND (claimed_at < now() - make_interval(secs => %(seconds)s) OR id = ANY(%(orphans)s))
 RETURNING id;
 
 -- forget_sayings --
