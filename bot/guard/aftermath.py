@@ -1,7 +1,8 @@
 """After a deed: what became of it, in the row, in the world, and to the people who wait."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import UTC, datetime
 from typing import Literal
 
 from bot.core.errors import LostClaim
@@ -87,10 +88,11 @@ class Aftermath:
         """Follow the world until the change holds or it is clear that it does not; store the
         verdict.
         """
+        doubted = time.monotonic()
         try:
             async with asyncio.timeout(_VERIFY_SECONDS):
                 verdict = await self._follow(run, call, receipt)
-                while receipt is None and _may_still_land(call, verdict):
+                while receipt is None and _may_still_land(verdict, doubted):
                     waits = Progress("nothing of it to see yet; a late request could still land")
                     await self._progress(run, call, waits)
                     await asyncio.sleep(_LOOK_AGAIN_SECONDS)
@@ -168,7 +170,6 @@ class Aftermath:
         )
 
 
-def _may_still_land(call: Call, verdict: Verdict) -> bool:
-    if verdict.outcome != "did not happen" or call.started_at is None:
-        return False
-    return datetime.now(UTC) < call.started_at + timedelta(seconds=_LATE_SECONDS)
+def _may_still_land(verdict: Verdict, doubted: float) -> bool:
+    """Whether a request of a sender that gave up or died could still be on its way."""
+    return verdict.outcome == "did not happen" and time.monotonic() - doubted < _LATE_SECONDS
