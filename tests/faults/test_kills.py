@@ -205,7 +205,7 @@ async def test_during_the_request(dsn: str, tmp_path: Path, case: Case, held: st
         patch.release()
         await at.mutated()
         await at.start()
-        await at.chat.reads(thread, UNKNOWN)
+        await at.chat.reads(thread, UNKNOWN, timeout=30)
         at.goes_on()
         await at.ends(thread, "It says: done and verified", executions=1, card="✅ verified")
         assert at.chat.replicas() == 5
@@ -220,7 +220,7 @@ async def test_during_a_request_that_never_arrives(dsn: str, tmp_path: Path, cas
         await patch.arrives()
         await at.kill()
         await at.start()
-        await at.chat.reads(thread, UNKNOWN)
+        await at.chat.reads(thread, UNKNOWN, timeout=30)
         at.goes_on()
         await at.ends(thread, "It says: failed", executions=0, card="⛔ failed")
         assert at.chat.replicas() == 3
@@ -238,7 +238,7 @@ async def test_during_a_request_that_arrives_after_the_verdict(
         await patch.arrives()
         await at.kill()
         await at.start()
-        await at.chat.reads(thread, UNKNOWN)
+        await at.chat.reads(thread, UNKNOWN, timeout=30)
         at.goes_on()
         patch.release()
         await at.mutated()
@@ -260,7 +260,7 @@ async def test_after_a_connection_that_broke(dsn: str, tmp_path: Path, case: Cas
         await at.call_is("unknown")
         await at.kill()
         await at.start()
-        await at.chat.reads(thread, UNKNOWN)
+        await at.chat.reads(thread, UNKNOWN, timeout=30)
         at.goes_on()
         await at.ends(thread, "It says: done and verified", executions=1, card="✅ verified")
 
