@@ -94,22 +94,6 @@ def one_line(text: str | bytes, limit: int) -> str:
     return line[: max(limit - 1, 0)].rstrip() + "…" if limit > 0 else ""
 
 
-def shorten(text: str, limit: int) -> str:
-    """At most `limit` characters, the end saying how many are missing: `… (1,204 more characters)`.
-
-    A limit too small even for that sentence (about 30) gets the bare `…`.
-    """
-    if len(text) <= limit:
-        return text
-    kept = limit
-    while kept > 0:
-        tail = f"… ({len(text) - kept:,} more characters)"
-        if kept + len(tail) <= limit:
-            return text[:kept] + tail
-        kept = min(kept - 1, limit - len(tail))
-    return text[: max(limit - 1, 0)] + "…" if limit > 0 else ""
-
-
 def visible_json(value: JsonValue) -> JsonValue:
     """`visible` for every text in it: a database takes neither NUL nor lone surrogates."""
     match value:

@@ -37,6 +37,9 @@ _ROW_SECONDS = 10.0  # below `_ABANDONED`, or another sender would take it from 
 _ABANDONED = 12.0  # seconds; whoever waits for an answer waits as long after a crash
 _IN_PLACE = 2.0  # an answer this soon takes the progress message's place
 _BEFORE_FIRST_EDIT = 1.4  # no process edits a progress message earlier: nothing can cross
+_GONE = (
+    3.0  # seconds that a sender's lock must stay free: more than a lost connection takes to return
+)
 _GIVE_UP = timedelta(days=1)  # a row that Slack never takes must not hold up its thread for ever
 _LONGEST_WAIT = 30.0  # seconds between two tries
 _LAST_WORDS = 5.0  # seconds after a stop for what is still to be said
@@ -214,25 +217,30 @@ class Sender:
                 self._hint()
 
     async def _patrol(self) -> None:
-        suspects: set[int] = set()
+        suspects: dict[int, float] = {}
         while True:
             try:
                 suspects = await self._hand_out(suspects)
             except AWAY as error:
-                suspects = set()
+                suspects = {}
                 log.warning("outbox_database_away", error=type(error).__name__)
             self._draining = True
             self._wake.set()
             await asyncio.sleep(self._pauses.patrol)
 
-    async def _hand_out(self, suspects: set[int]) -> set[int]:
-        """Give back what dead senders left; who comes under suspicion is only judged next time."""
+    async def _hand_out(self, suspects: Mapping[int, float]) -> dict[int, float]:
+        """Give back what dead senders left; the rows under suspicion, and since when.
+
+        A sender that only lost its connection is back, and holds its lock, within `_GONE` seconds.
+        """
+        now = asyncio.get_running_loop().time()
         async with self._database.relaxed() as tx:
-            orphans = {row["id"] for row in await tx.all("orphaned_sayings", sender=self._id)}
-            gone = sorted(orphans & suspects)
-            rows = await tx.all("abandoned_sayings", seconds=_ABANDONED, orphans=gone)
-        if rows:
-            log.warning("outbox_abandoned", rows=[row["id"] for row in rows])
+            rows = await tx.all("orphaned_sayings", sender=self._id)
+            orphans = {row["id"]: suspects.get(row["id"], now) for row in rows}
+            gone = [one for one, since in orphans.items() if now - since >= _GONE]
+            given = await tx.all("abandoned_sayings", seconds=_ABANDONED, orphans=gone)
+        if given:
+            log.warning("outbox_abandoned", rows=[row["id"] for row in given])
         return orphans
 
     async def _wake_at(self, stop: asyncio.Event) -> None:

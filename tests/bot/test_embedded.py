@@ -176,10 +176,14 @@ async def test_a_server_whose_owner_is_gone_is_ended_by_the_next_start(data: Pat
         pass
     cluster = kept_in(data) / "cluster"
     leftover = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(60)", str(cluster)],
+        [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)", str(cluster)],
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
     try:
+        # while it still starts, an interpreter answers the signal with an exit code of its own
+        assert leftover.stdout is not None
+        assert leftover.stdout.readline() == b"\n"
         (cluster / "postmaster.pid").write_text(f"{leftover.pid}\n{cluster}\n")
         async with embedded_postgres(data) as dsn:
             assert await value(dsn, "select 1") == 1
@@ -187,6 +191,8 @@ async def test_a_server_whose_owner_is_gone_is_ended_by_the_next_start(data: Pat
     finally:
         leftover.kill()
         leftover.wait()
+        if leftover.stdout is not None:
+            leftover.stdout.close()
 
 
 async def test_a_stale_pid_file_never_hurts_a_stranger(data: Path) -> None:

@@ -548,3 +548,22 @@ async def test_a_long_answer_goes_on_where_it_stopped_and_ends_in_a_file(world: 
     assert "Paragraph 39" in file.content.decode()
     keys = [message["metadata"]["event_payload"]["key"] for message in messages[:4]]
     assert keys == sorted(set(keys))
+
+
+async def test_a_sender_that_lost_its_wake_ups_for_a_moment_is_not_taken_for_dead(
+    world: World, database: Database
+) -> None:
+    thread = await world.thread()
+    async with world.sending(), world.sending():
+        await asyncio.sleep(0.5)
+        world.slack.faults.fail("chat.postMessage", "slow", times=9, seconds=3)
+        await world.say(thread, "said once")
+        await asyncio.sleep(0.7)
+        async with database.relaxed() as tx:
+            await tx.connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'countersign listen'"
+                " AND datname = current_database()"
+            )
+        await asyncio.sleep(6)
+    assert len(world.slack.app_messages("ops", thread.ts)) == 1

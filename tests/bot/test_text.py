@@ -11,7 +11,6 @@ from bot.core.text import (
     has_mixed_scripts,
     mark_mixed_scripts,
     one_line,
-    shorten,
     visible,
 )
 
@@ -94,21 +93,6 @@ def test_one_line_is_one_line_and_short(text: str, limit: int) -> None:
 def test_one_line_joins_lines_and_ends_a_cut_visibly() -> None:
     assert one_line("a\n  b\tc", 20) == "a b c"
     assert one_line("abcdefgh", 5) == "abcd…"
-
-
-@settings(deadline=None)  # the machine may be busy
-@given(st.text(max_size=200), st.integers(0, 120))
-def test_shorten_keeps_the_limit_and_tells_the_truth(text: str, limit: int) -> None:
-    short = shorten(text, limit)
-    assert len(short) <= limit
-    if len(text) <= limit:
-        assert short == text
-    elif match := re.search(r"… \(([\d,]+) more characters\)$", short):
-        kept = short[: match.start()]
-        assert text.startswith(kept)
-        assert len(kept) + int(match[1].replace(",", "")) == len(text)
-    elif limit >= 34:
-        pytest.fail("a cut that does not say what is missing")
 
 
 def test_a_megabyte_is_quick() -> None:

@@ -170,12 +170,7 @@ NOTICES: dict[str, Message] = {
     "may-not-ask": notices.may_not_ask("you are a guest"),
     "shared-channel": notices.shared_channel(),
     "not-recorded": notices.not_recorded(),
-    "previewed-anew": notices.previewed_anew("Somebody scaled `web` from 3 to 4"),
     "unknown-outcome": notices.unknown_outcome("Scale `web` to 5", "it has 5 replicas, as asked"),
-    "expired": notices.expired("Scale `web` to 5"),
-    "card-too-old": notices.card_too_old("denied by Alice"),
-    "not-understood": notices.not_understood("get podz", "get pods -n NAMESPACE"),
-    "help": notices.help_text([("get pods -n shop", "list what runs")], model=False),
 }
 
 VIEWS: dict[str, View] = {

@@ -262,12 +262,7 @@ def test_every_notice(one: str, two: str) -> None:
         lambda: notices.notice(one),
         lambda: notices.may_not_ask(one),
         lambda: notices.not_recorded(one),
-        lambda: notices.previewed_anew(one),
         lambda: notices.unknown_outcome(one, two),
-        lambda: notices.expired(one),
-        lambda: notices.card_too_old(one),
-        lambda: notices.not_understood(one, two),
-        lambda: notices.help_text([(one, two)] * 40, model=True),
     ]
     for make in said:
         taken(make())

@@ -13,6 +13,14 @@ WEB = {"namespace": "shop", "kind": "deployment", "name": "web"}
 CART = {**WEB, "name": "cart"}
 
 
+def scales_both(request: Json) -> Turn:
+    """Propose two changes in one reply, then say what came of them."""
+    results = [m["content"] for m in request["messages"] if m["role"] == "tool"]
+    if results:
+        return says(" / ".join(results))
+    return calls(("k8s_scale", {**WEB, "replicas": 5}), ("k8s_scale", {**CART, "replicas": 4}))
+
+
 async def test_a_log_line_that_no_database_takes_does_not_break_the_verification(
     dsn: str, tmp_path: Path
 ) -> None:
@@ -34,13 +42,7 @@ async def test_a_log_line_that_no_database_takes_does_not_break_the_verification
 async def test_a_later_change_does_not_overtake_one_that_must_be_decided_anew(
     dsn: str, tmp_path: Path
 ) -> None:
-    def script(request: Json) -> Turn:
-        results = [m["content"] for m in request["messages"] if m["role"] == "tool"]
-        if results:
-            return says(" / ".join(results))
-        return calls(("k8s_scale", {**WEB, "replicas": 5}), ("k8s_scale", {**CART, "replicas": 4}))
-
-    async with world(dsn, tmp_path, script) as chat:
+    async with world(dsn, tmp_path, scales_both) as chat:
         thread = await chat.ask("scale both")
         first, second = await chat.card(thread), await chat.card(thread, 2)
         await chat.press("Approve", first, by="alice")
@@ -141,13 +143,7 @@ async def test_a_run_that_lost_its_job_is_carried_on(dsn: str, tmp_path: Path) -
 async def test_a_policy_that_changed_between_approval_and_start_asks_anew(
     dsn: str, tmp_path: Path
 ) -> None:
-    def script(request: Json) -> Turn:
-        results = [m["content"] for m in request["messages"] if m["role"] == "tool"]
-        if results:
-            return says(" / ".join(results))
-        return calls(("k8s_scale", {**WEB, "replicas": 5}), ("k8s_scale", {**CART, "replicas": 4}))
-
-    async with world(dsn, tmp_path, script) as chat:
+    async with world(dsn, tmp_path, scales_both) as chat:
         thread = await chat.ask("scale both")
         first, second = await chat.card(thread), await chat.card(thread, 2)
         await chat.press("Approve", first, by="bob")
@@ -201,3 +197,13 @@ async def test_a_fix_that_is_approved_after_a_failed_change_runs(dsn: str, tmp_p
         await chat.press("Approve", await chat.card(thread, 2, timeout=30), by="bob")
         await chat.reads(thread, "does not work.* / done and verified")
         assert chat.replicas() == 5
+
+
+async def test_one_pod_whose_log_cannot_be_read_hides_no_other(dsn: str, tmp_path: Path) -> None:
+    async with world(dsn, tmp_path) as chat:
+        away, *others = [pod["metadata"]["name"] for pod in chat.cluster.pods("shop", "web")]
+        chat.cluster.fail("*", f"/pods/{away}/log", 500, times=10)
+        thread = await chat.ask("logs deployment/web -n shop")
+        answer = shown(await chat.reads(thread, "no log"))
+        assert f"{away} | (no log" in answer
+        assert all(f"{other} | " in answer for other in others)

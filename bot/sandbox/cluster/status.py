@@ -46,12 +46,6 @@ def not_found(resource: "Resource", name: str) -> ApiError:
     return ApiError(404, "NotFound", message, details(resource, name))
 
 
-def no_such_path() -> ApiError:
-    """The path names no resource at all."""
-    message = "the server could not find the requested resource"
-    return ApiError(404, "NotFound", message, {})
-
-
 def already_exists(resource: "Resource", name: str) -> ApiError:
     """An object of that name is there already."""
     message = f'{resource.qualified} "{name}" already exists'

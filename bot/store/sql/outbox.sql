@@ -28,7 +28,7 @@ UPDATE outbox SET state = 'pending', not_before = now() + make_interval(secs => 
 UPDATE outbox SET state = 'failed', error = %(error)s WHERE id = %(id)s AND state = 'sending' AND tries = %(tries)s;
 
 -- orphaned_sayings --
--- Claimed by a sender whose lock nobody holds now. It may only have lost a connection: seen twice, it is gone.
+-- Claimed by a sender whose lock nobody holds now. It may only have lost a connection for a moment.
 SELECT id FROM outbox
  WHERE state = 'sending' AND claimed_by <> %(sender)s AND claimed_at < now() - interval '1 second'
    AND pg_try_advisory_xact_lock(claimed_by);
