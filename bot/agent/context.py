@@ -3,12 +3,13 @@ own messages.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from pydantic import JsonValue
 
-from bot.agent.model import Message
+from bot.agent.model import Message, ToolSpec
 from bot.agent.prompts import Instructions, system_prompt
 from bot.guard.budget import estimate
 from bot.guard.records import Run
@@ -16,6 +17,14 @@ from bot.store.database import Database
 
 _NEWEST = 400  # messages looked at; what fits is far less
 _OLD_RESULT = 1_500  # characters of an earlier turn's tool result: the rest was said in its answer
+
+
+@dataclass(frozen=True)
+class Aside:
+    """What a turn gets beside the ordinary: tools of its own, and one note in its rules."""
+
+    specs: tuple[ToolSpec, ...] = ()
+    note: str = ""
 
 
 class Context:

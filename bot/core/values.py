@@ -64,6 +64,9 @@ class Event:
         "call",
         "waiting",
         "ended",
+        "heard",  # what somebody said meanwhile was fed to it
+        "stop",  # a person stopped it: end now
+        "yield",  # a decision waits for the thread: a side turn gives way
     ]
     key: str = ""  # which step of the run: a call's id
     text: str = ""

@@ -1,7 +1,7 @@
 """Postgres: two pools, transactions, and statements by name."""
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import resources
 from types import TracebackType
@@ -46,6 +46,11 @@ class Transaction:
 
     def __init__(self, connection: psycopg.AsyncConnection[Row]) -> None:
         self.connection = connection
+        self.committed: list[Callable[[], None]] = []
+
+    def after_commit(self, work: Callable[[], None]) -> None:
+        """Do `work` once this has been committed, and never if it is not. It must not block."""
+        self.committed.append(work)
 
     async def run(self, name: str, **arguments: object) -> int:
         """Run a statement; how many rows it touched."""
@@ -148,6 +153,7 @@ class _Begin:
     def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
         self._pool = pool
         self._stack = AsyncExitStack()
+        self._transaction: Transaction | None = None
 
     async def __aenter__(self) -> Transaction:
         try:
@@ -156,7 +162,8 @@ class _Begin:
         except _AWAY as error:
             await self._stack.aclose()
             raise DatabaseAway("The database did not answer.") from error
-        return Transaction(connection)
+        self._transaction = Transaction(connection)
+        return self._transaction
 
     async def __aexit__(
         self,
@@ -171,3 +178,6 @@ class _Begin:
         if isinstance(error, _AWAY):
             # the connection was cut in the middle of the body
             raise DatabaseAway("The database did not answer.") from error
+        if error is None and self._transaction is not None:
+            for work in self._transaction.committed:
+                work()

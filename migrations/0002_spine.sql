@@ -1,0 +1,17 @@
+-- The spine, complete: side turns, stop, typed decisions, batches, reminders, summaries.
+
+ALTER TABLE runs
+    ADD COLUMN parent_run_id uuid REFERENCES runs, -- of a side turn: the run that waited for people when it was asked
+    ADD COLUMN stopped_by    text;                 -- who stopped it; it ends at the next step
+
+ALTER TABLE tool_calls
+    ADD COLUMN short_id    text,                       -- what people type; new with each preview
+    ADD COLUMN depends_on  uuid REFERENCES tool_calls, -- an earlier change of the same reply, on the same object
+    ADD COLUMN reminded_at timestamptz;
+CREATE UNIQUE INDEX tool_calls_short_id ON tool_calls (org, channel, short_id) WHERE state = 'proposed' AND short_id IS NOT NULL;
+-- What is open in a thread: side turns are told, and a channel's status names it.
+CREATE INDEX tool_calls_proposed ON tool_calls (org, channel, thread_ts) WHERE state = 'proposed';
+
+ALTER TABLE threads
+    ADD COLUMN summary       text,                     -- of the turns that no longer fit
+    ADD COLUMN summarised_to bigint NOT NULL DEFAULT 0; -- the last message's seq in it
