@@ -29,8 +29,8 @@ test-crash: .venv/.dev ## Kill the bot at every step that matters; prints a tabl
 test-browser: .venv/.dev ## Drive the demo's page in a real Chromium
 	@$(BIN)/python -m pytest -m browser -n 0
 
-bench: .venv/.dev ## Measure; prints each figure and how it was measured
-	@$(BIN)/python -m pytest -m bench -n 0 -s -q tests/benchmarks
+bench: .venv/.dev ## Measure every figure of the architecture; prints a table (ARGS="cpu click": parts of it)
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 check: .venv/.dev ## Check format, lint, types and import directions
 	@$(BIN)/ruff format --check .

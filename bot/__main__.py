@@ -2,17 +2,21 @@
 
 import argparse
 import asyncio
+import json
+import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from bot import demo
+from bot import VERSION, demo, first_steps
 from bot.app import bring_up_to_date, run
 from bot.core.errors import BadSettings, DatabaseAway, SlackAway
 from bot.core.logs import set_up
+from bot.doctor import Finding, Mark, examine
 from bot.guard.masking import mask_text
-from bot.settings import migration_url, read
+from bot.settings import migration_url, read, read_what_works
 from bot.store.embedded import EmbeddedPostgresError, embedded_postgres
 
 _CONFIG, _UNAVAILABLE = 78, 69  # sysexits.h
@@ -28,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
             "Settings come from the environment; see README."
         ),
     )
+    top.add_argument("--version", action="version", version=f"countersign {VERSION}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     running = commands.add_parser(
         "run",
@@ -47,6 +52,16 @@ def parser() -> argparse.ArgumentParser:
         help="bring the database up to date",
         description="Apply outstanding migrations by DATABASE_MIGRATE_URL or DATABASE_URL.",
     )
+    _add_init(commands)
+    doctor = commands.add_parser(
+        "doctor",
+        help="look at everything the bot stands on, and say what to mend",
+        description=(
+            "Check settings, Slack, database, Redis, models, clusters and approvers; one line for "
+            "each. Exit code 1 when something failed. It asks each model one word."
+        ),
+    )
+    doctor.add_argument("--json", action="store_true", help="print JSON instead of lines")
     sandbox = commands.add_parser(
         "sandbox",
         help="a local Slack-like workspace with a demo cluster, in the browser",
@@ -65,6 +80,31 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _add_init(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    first = commands.add_parser(
+        "init",
+        help="five questions; writes countersign.yaml and .env",
+        description=(
+            "Ask where the database is, which clusters, which model, who approves and in which "
+            "channel; write countersign.yaml and .env, and say what comes next. An option answers "
+            "its question."
+        ),
+    )
+    first.add_argument("--database", help="the PostgreSQL's address")
+    first.add_argument("--contexts", help="contexts of the kubeconfig, separated by commas")
+    first.add_argument("--model", help="model ids in order; empty: commands only")
+    first.add_argument("--approvers", help="user or user-group ids, or *")
+    first.add_argument("--channel", help="id of the channel where all cards are told; may be empty")
+    first.add_argument("--yes", action="store_true", help="ask nothing: take the defaults")
+    first.add_argument("--force", action="store_true", help="replace files that are there")
+    first.add_argument(
+        "--folder",
+        type=Path,
+        default=Path(),
+        help="where the two files are written (default: here)",
+    )
+
+
 def main() -> None:
     """Run one command; every failure is one sentence."""
     given = parser().parse_args()
@@ -74,6 +114,10 @@ def main() -> None:
                 asyncio.run(_run(no_migrate=given.no_migrate, dev=given.dev))
             case "migrate":
                 asyncio.run(_migrate())
+            case "init":
+                init(given, demo.environment({}))
+            case "doctor":
+                sys.exit(asyncio.run(_doctor(as_json=given.json)))
             case _:
                 asyncio.run(_until_signal(lambda stop: demo.sandbox(given.data, given.port, stop)))
     except BadSettings as error:
@@ -105,6 +149,39 @@ async def _migrate() -> None:
     set_up("text", lambda text: mask_text(text).text)
     applied = await bring_up_to_date(migration_url())
     print("\n".join(applied) if applied else "The database is up to date.")
+
+
+def init(given: argparse.Namespace, around: Mapping[str, str]) -> None:
+    """Ask, write, and say what comes next; `around` is the environment."""
+    answers = {name: getattr(given, name) for name in first_steps.QUESTIONS}
+    first_steps.take(
+        first_steps.Terminal(asking=not given.yes, replacing=given.force),
+        {name: text for name, text in answers.items() if text is not None},
+        given.folder,
+        around,
+    )
+
+
+async def _doctor(*, as_json: bool) -> int:
+    """The report; the exit code: 1 when something failed."""
+    # what a check meets is in its finding; a log among the lines would only hide it
+    logging.disable(logging.CRITICAL)
+    set_up("text", lambda text: mask_text(text).text)
+    found: list[Finding] = []
+
+    def say(finding: Finding) -> None:
+        found.append(finding)
+        if not as_json:
+            print(finding.line(), flush=True)
+
+    is_well = await examine(read_what_works(), say)
+    if as_json:
+        report = {"ok": is_well, "findings": [one.data() for one in found]}
+        print(json.dumps(report, indent=2, ensure_ascii=False))
+    else:
+        counts = Counter(one.mark for one in found)
+        print(f"{counts[Mark.FAILED]} failed, {counts[Mark.WARNING]} to know")
+    return 0 if is_well else 1
 
 
 async def _until_signal(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:

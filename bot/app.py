@@ -4,42 +4,55 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from uuid import UUID, uuid4
 
 import structlog
 from slack_bolt.async_app import AsyncApp
 
+from bot import VERSION
 from bot.agent.checkpoints import Checkpoints
 from bot.agent.context import Context
 from bot.agent.model import Model, ModelSettings, model_for
 from bot.agent.prompts import Instructions
 from bot.agent.runs import Runs
+from bot.agent.summary import Summaries
 from bot.agent.thinking import Thinking
 from bot.core.bus import Bus
 from bot.core.errors import BadSettings, DatabaseAway, LostClaim, SlackAway, reply_for
 from bot.core.tasks import Tasks
 from bot.core.values import Thread
+from bot.guard.allowance import Allowance, Daily, DailyLimits
 from bot.guard.budget import RunLimits
 from bot.guard.house import House, Rules
 from bot.guard.policy import Approvers
+from bot.guard.reminders import Reminders
 from bot.guard.votes import Votes
-from bot.settings import Settings
+from bot.settings import DailyLimit, Settings
 from bot.slack.api import Identity, Limited, SlackApi, Uncertain
 from bot.slack.budget import Budget
 from bot.slack.cards import Cards
 from bot.slack.clicks import Clicks
+from bot.slack.commands import Commands
 from bot.slack.directory import SlackDirectory
 from bot.slack.listening import Listening
 from bot.slack.live import Live
-from bot.slack.sender import Sender
+from bot.slack.measured import MeasuredSender, MeasuredSlackApi
+from bot.slack.reading import SlackThreads
+from bot.slack.slash import Slash
 from bot.slack.sockets import Sockets, check_tokens
+from bot.slack.status import Status
+from bot.slack.views.status import Facts
+from bot.slack.voice import Voice
 from bot.store.database import Database
 from bot.store.jobs import Jobs, TryAgain
 from bot.store.migrate import migrate, migrations, outstanding
 from bot.store.notify import AWAY
+from bot.store.redis_bus import open_bus
 from bot.web.health import Readiness, serve
+from bot.web.metrics import Metrics, Sources
 from tools import Catalog, Client, ToolError, open_providers
 
 log = structlog.get_logger()
@@ -67,8 +80,11 @@ class Parts:
     thinking: Thinking
     runs: Runs
     votes: Votes
+    reminders: Reminders
     sockets: Sockets
-    sender: Sender
+    sender: MeasuredSender
+    bus: Bus
+    metrics: Metrics
     dev: bool
 
     async def readiness(self) -> Readiness:
@@ -84,6 +100,8 @@ class Parts:
         away += [f"{name}: {why}" for name, why in (await _away(self.catalog)).items()]
         if self.thinking.trouble is not None:
             away.append(f"model/{self.thinking.trouble}")
+        if self.bus.away:
+            away.append(f"redis: {self.bus.away}")
         notes = []
         if self.model is None:
             notes.append("no model: commands only")
@@ -169,7 +187,7 @@ async def run(
 @asynccontextmanager
 async def _serving(parts: Parts, host: str, port: int) -> AsyncIterator[int]:
     try:
-        async with serve(parts.readiness, host, port) as bound:
+        async with serve(parts.readiness, host, port, parts.metrics) as bound:
             yield bound
     except OSError as error:
         raise BadSettings(
@@ -177,88 +195,149 @@ async def _serving(parts: Parts, host: str, port: int) -> AsyncIterator[int]:
         ) from error
 
 
+@dataclass
+class _Ground:
+    """What is opened first, and closed last."""
+
+    settings: Settings
+    identity: Identity
+    api: MeasuredSlackApi
+    database: Database
+    catalog: Catalog
+    model: Model | None
+    tasks: Tasks
+    bus: Bus
+    jobs: Jobs
+    work: "_Work"
+    budget: Budget = field(default_factory=Budget)
+
+
+class _Work:
+    """The jobs' way to the runs: jobs are opened before there is anything that could carry one."""
+
+    def __init__(self) -> None:
+        self.runs: Runs | None = None
+
+    async def __call__(self, run_id: UUID) -> None:
+        if self.runs is None:
+            raise TryAgain
+        await self.runs.work(run_id)
+
+
 @asynccontextmanager
 async def _built(settings: Settings, *, dev: bool) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
-        api = await stack.enter_async_context(
-            SlackApi.open(settings.slack_bot_token.get_secret_value(), settings.slack_api_url)
-        )
-        app_token = settings.slack_app_token.get_secret_value()
-        identity = await _identity(api, app_token)
-        identity = replace(identity, app_id=identity.app_id or _app_of(app_token))
-        dsn = settings.database_url.get_secret_value()
-        database = await stack.enter_async_context(Database(dsn).open())
-        await _only_ours(database, identity.org)
-        catalog = await stack.enter_async_context(_providers(settings))
-        tasks = await stack.enter_async_context(Tasks())
-        stack.push_async_callback(tasks.settle, _LAST_TASKS)
-        runs: Runs | None = None
+        yield _assembled(await _opened(settings, stack), dev=dev)
 
-        async def work(run_id: UUID) -> None:
-            if runs is None:
-                raise TryAgain
-            await runs.work(run_id)
 
-        jobs = await stack.enter_async_context(
-            Jobs(dsn, {"turn": work, "resume": work}, settings.jobs).open()
-        )
-        bus, budget = Bus(), Budget()
-        approvers = Approvers.parse(settings.approvers)
-        directory = SlackDirectory(api, identity.team_id, approvers.groups)
-        rules = Rules(
-            approvers,
-            self_approval=settings.file.self_approval,
-            card_seconds=settings.card_minutes * 60,
-            start_seconds=settings.start_seconds,
-        )
-        house = House(database, jobs, catalog, directory, bus, rules)
-        model = _model(settings)
-        if model is not None:
-            stack.push_async_callback(model.close)
-        checkpoints = Checkpoints(database)
-        votes = Votes(house)
-        cards = Cards(house, identity.org, api, budget, tasks)
-        cards.listen(bus)
-        live = Live(bus, database, api, budget, tasks)
-        clicks = Clicks(house, votes, cards, api, tasks)
-        listening = Listening(house, identity, directory, clicks, live, tasks)
-        thinking = Thinking(house, model, _context(settings, database), _limits(settings))
-        runs = Runs(
-            house,
-            thinking,
-            checkpoints,
-            window=model.window if model else _DEFAULT_WINDOW,
-            model_calls=settings.file.limits.model_calls,
-            contain=contain,
-        )
-        # the token that Bolt finds in the environment is the client's own: no warning about it
-        logging.getLogger("slack_bolt.AsyncApp").setLevel(logging.ERROR)
-        app = AsyncApp(
-            client=api.client,
-            request_verification_enabled=False,
-            ssl_check_enabled=False,
-            url_verification_enabled=False,
-            attaching_function_token_enabled=False,
-            attaching_conversation_kwargs_enabled=False,
-        )
-        app.use(listening.middleware)
-        yield Parts(
-            settings=settings,
-            identity=identity,
-            database=database,
-            jobs=jobs,
-            catalog=catalog,
-            model=model,
-            checkpoints=checkpoints,
-            thinking=thinking,
-            runs=runs,
-            votes=votes,
-            sockets=Sockets(
-                app, settings.slack_app_token.get_secret_value(), count=settings.sockets
-            ),
-            sender=Sender(database, api, budget, cards, live, votes.undeliverable),
-            dev=dev,
-        )
+async def _opened(settings: Settings, stack: AsyncExitStack) -> _Ground:
+    api = await stack.enter_async_context(
+        MeasuredSlackApi.open(settings.slack_bot_token.get_secret_value(), settings.slack_api_url)
+    )
+    app_token = settings.slack_app_token.get_secret_value()
+    identity = await _identity(api, app_token)
+    identity = replace(identity, app_id=identity.app_id or _app_of(app_token))
+    dsn = settings.database_url.get_secret_value()
+    database = await stack.enter_async_context(Database(dsn).open())
+    await _only_ours(database, identity.org)
+    catalog = await stack.enter_async_context(_providers(settings))
+    tasks = await stack.enter_async_context(Tasks())
+    stack.push_async_callback(tasks.settle, _LAST_TASKS)
+    work = _Work()
+    jobs = await stack.enter_async_context(
+        Jobs(dsn, {"turn": work, "resume": work}, settings.jobs).open()
+    )
+    redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
+    bus = await stack.enter_async_context(open_bus(redis_url, identity.org))
+    model = _model(settings)
+    if model is not None:
+        stack.push_async_callback(model.close)
+    return _Ground(settings, identity, api, database, catalog, model, tasks, bus, jobs, work)
+
+
+def _assembled(ground: _Ground, *, dev: bool) -> Parts:
+    settings, api, bus, budget = ground.settings, ground.api, ground.bus, ground.budget
+    directory = SlackDirectory(
+        api, ground.identity.team_id, Approvers.parse(settings.approvers).groups
+    )
+    house = _house(ground, directory)
+    checkpoints = Checkpoints(ground.database)
+    votes = Votes(house)
+    cards = Cards(house, ground.identity.org, api, budget, ground.tasks)
+    cards.listen(bus)
+    live = Live(bus, ground.database, api, budget, ground.tasks)
+    thinking = Thinking(house, ground.model, _context(ground), _limits(settings))
+    runs = ground.work.runs = Runs(
+        house,
+        thinking,
+        checkpoints,
+        window=ground.model.window if ground.model else _DEFAULT_WINDOW,
+        model_calls=settings.file.limits.model_calls,
+        contain=contain,
+        allowance=Allowance(ground.database, _daily_limits(settings)),
+    )
+    sender = MeasuredSender(ground.database, api, budget, cards, live, votes.undeliverable)
+    listening = Listening(
+        house,
+        ground.identity,
+        directory,
+        Clicks(house, votes, cards, api, ground.tasks),
+        live,
+        ground.tasks,
+        _slash(ground, house, votes, live, thinking),
+    )
+    app_token = settings.slack_app_token.get_secret_value()
+    sockets = Sockets(_bolt(api, listening), app_token, count=settings.sockets)
+    away = (lambda: bus.away) if settings.redis_url else None
+    database = ground.database
+    metrics = Metrics(Sources(database, lambda: sockets.connected, database.pools, away))
+    metrics.listen(bus)
+    api.counts = sender.counts = metrics
+    return Parts(
+        settings=settings,
+        identity=ground.identity,
+        database=database,
+        jobs=ground.jobs,
+        catalog=ground.catalog,
+        model=ground.model,
+        checkpoints=checkpoints,
+        thinking=thinking,
+        runs=runs,
+        votes=votes,
+        reminders=Reminders(house),
+        sockets=sockets,
+        sender=sender,
+        bus=bus,
+        metrics=metrics,
+        dev=dev,
+    )
+
+
+def _house(ground: _Ground, directory: SlackDirectory) -> House:
+    settings = ground.settings
+    rules = Rules(
+        Approvers.parse(settings.approvers),
+        self_approval=settings.file.self_approval,
+        card_seconds=settings.card_minutes * 60,
+        start_seconds=settings.start_seconds,
+        approvals_channel=settings.file.approvals.channel or "",
+    )
+    return House(ground.database, ground.jobs, ground.catalog, directory, ground.bus, rules)
+
+
+def _bolt(api: SlackApi, listening: Listening) -> AsyncApp:
+    # the token that Bolt finds in the environment is the client's own: no warning about it
+    logging.getLogger("slack_bolt.AsyncApp").setLevel(logging.ERROR)
+    app = AsyncApp(
+        client=api.client,
+        request_verification_enabled=False,
+        ssl_check_enabled=False,
+        url_verification_enabled=False,
+        attaching_function_token_enabled=False,
+        attaching_conversation_kwargs_enabled=False,
+    )
+    app.use(listening.middleware)
+    return app
 
 
 async def _work(parts: Parts, stop: asyncio.Event) -> None:
@@ -269,6 +348,10 @@ async def _work(parts: Parts, stop: asyncio.Event) -> None:
         group.create_task(parts.jobs.rescue(stop), name="rescue")
         group.create_task(parts.sender.run(quiet), name="sender")
         group.create_task(_repeat(stop, _EXPIRY_SECONDS, parts.votes.expire_lapsed), name="expiry")
+        if parts.settings.file.approvals.reminders:
+            group.create_task(
+                _repeat(stop, _EXPIRY_SECONDS, parts.reminders.remind), name="reminders"
+            )
         group.create_task(
             _repeat(stop, _SWEEP_SECONDS, lambda: parts.checkpoints.sweep(_SWEEP_SECONDS)),
             name="sweep",
@@ -375,6 +458,27 @@ async def _away(catalog: Catalog) -> dict[str, str]:
     return {name: answer for name, answer in zip(names, answers, strict=True) if answer}
 
 
+def _slash(ground: _Ground, house: House, votes: Votes, live: Live, thinking: Thinking) -> Slash:
+    voice = Voice(ground.identity, ground.api, ground.budget, ground.tasks)
+    facts = partial(_facts, ground.settings, ground.catalog, thinking)
+    with_model = ground.model is not None
+    commands = Commands(house, votes, Status(house, voice.identity, facts), voice, model=with_model)
+    return Slash(house, commands, live, voice, model=with_model)
+
+
+async def _facts(settings: Settings, catalog: Catalog, thinking: Thinking) -> Facts:
+    """How the bot is now, for who asks for its status."""
+    away = await _away(catalog)
+    return Facts(
+        version=VERSION,
+        models=settings.model,
+        model_trouble=thinking.trouble or "",
+        clusters={name: away.get(name, "") for name in catalog.clients},
+        nobody_may_approve=not settings.approvers,
+        everybody_may_approve="*" in settings.approvers,
+    )
+
+
 def _model(settings: Settings) -> Model | None:
     return model_for(
         ModelSettings(
@@ -388,9 +492,25 @@ def _model(settings: Settings) -> Model | None:
     )
 
 
-def _context(settings: Settings, database: Database) -> Context:
-    texts = settings.file.instructions
-    return Context(database, Instructions(texts.workspace, texts.channels, texts.clusters))
+def _context(ground: _Ground) -> Context:
+    texts = ground.settings.file.instructions
+    return Context(
+        ground.database,
+        Instructions(texts.workspace, texts.channels, texts.clusters),
+        SlackThreads(ground.api, ground.budget),
+        Summaries(ground.database, ground.model),
+    )
+
+
+def _daily_limits(settings: Settings) -> DailyLimits:
+    limits = settings.file.limits
+
+    def daily(limit: DailyLimit | None) -> Daily:
+        return Daily(limit.tokens, limit.dollars) if limit else Daily()
+
+    return DailyLimits(
+        daily(limits.person_per_day), daily(limits.channel_per_day), daily(limits.day)
+    )
 
 
 def _limits(settings: Settings) -> RunLimits:

@@ -6,13 +6,23 @@ import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from bot.core.errors import BadSettings
 
@@ -29,20 +39,83 @@ class InstructionTexts(_Part):
     clusters: dict[str, str] = {}
 
 
+class DailyLimit(_Part):
+    """What models may take from 00:00 to 24:00 UTC: tokens, dollars, or whichever comes first."""
+
+    tokens: Annotated[int, Field(ge=1000)] | None = None
+    dollars: Annotated[Decimal, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "DailyLimit":
+        if self.tokens is None and self.dollars is None:
+            raise ValueError("tokens, dollars or both are expected")
+        return self
+
+
 class Limits(_Part):
-    """Where a run ends, with what it found."""
+    """Where a run ends, with what it found; and what models may take in a day."""
 
     model_calls: Annotated[int, Field(ge=1, le=200)] = 25
     minutes: Annotated[float, Field(gt=0, le=120)] = 10
     tokens: Annotated[int, Field(ge=1000)] = 300_000
     dollars: Annotated[Decimal, Field(gt=0)] = Decimal(2)
+    person_per_day: DailyLimit | None = None
+    channel_per_day: DailyLimit | None = None
+    day: DailyLimit | None = None  # of the whole workspace
+
+
+def _channel(value: str) -> str:
+    if not re.fullmatch(r"[CG][A-Z0-9]{2,}", value):
+        raise ValueError("a Slack channel id (C…) is expected; names are not ids")
+    return value
+
+
+class Approvals(_Part):
+    """Where cards are told besides their own thread, and whether they are told a second time."""
+
+    channel: Annotated[str, AfterValidator(_channel)] | None = None
+    reminders: bool = True
+
+
+def _by_name(value: object) -> object:
+    """A list of contexts: each is called what the kubeconfig calls it."""
+    if not isinstance(value, list):
+        return value
+    if any(not isinstance(one, str) for one in value):
+        raise ValueError("names of contexts are expected")
+    if len(set(value)) < len(value):
+        raise ValueError("a context stands here twice")
+    return {one: one for one in value}
+
+
+def _cluster_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][^\s`*<>]{0,199}", value):
+        raise ValueError("a cluster's name has no space in it, so that it can be typed")
+    return value
+
+
+_Contexts = Annotated[
+    dict[
+        Annotated[str, AfterValidator(_cluster_name)],
+        Annotated[str, Field(min_length=1)],
+    ],
+    BeforeValidator(_by_name),
+    Field(min_length=1),
+]
 
 
 class Kubernetes(_Part):
-    """Where the cluster is; without it, `KUBECONFIG` or the pod's own account."""
+    """Where the clusters are; without it, `KUBECONFIG` or the pod's own account."""
 
     kubeconfig: str = ""
     context: str = ""
+    contexts: _Contexts | None = None  # the cluster's name → the kubeconfig's context
+
+    @model_validator(mode="after")
+    def _one_way_to_say_it(self) -> "Kubernetes":
+        if self.context and self.contexts:
+            raise ValueError("either context or contexts is expected, not both")
+        return self
 
 
 class Tools(_Part):
@@ -55,6 +128,7 @@ class File(_Part):
     """`countersign.yaml`."""
 
     instructions: InstructionTexts = InstructionTexts()
+    approvals: Approvals = Approvals()
     limits: Limits = Limits()
     tools: Tools = Tools()
     self_approval: bool = False
@@ -69,10 +143,38 @@ def _approver(value: str) -> str:
     return value
 
 
+def _scheme_and_host(value: str) -> tuple[str, str]:
+    """Of an address; empty where it is none. Python's own words may repeat the value."""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+        return parts.scheme, parts.hostname or ""
+    except ValueError:
+        return "", ""
+
+
 def _address(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    scheme, host = _scheme_and_host(value)
+    if scheme not in {"http", "https"} or not host:
         raise ValueError("an address that begins with https:// is expected")
+    return value
+
+
+def _postgres(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    scheme, _ = _scheme_and_host(text)
+    is_keywords = "://" not in text and re.match(r"\w+ *= *\S", text)  # libpq's other notation
+    if scheme not in {"postgresql", "postgres"} and not is_keywords:
+        raise ValueError(
+            "a PostgreSQL address is expected, such as postgresql://user@host/countersign"
+        )
+    return value
+
+
+def _redis(value: SecretStr) -> SecretStr:
+    scheme, host = _scheme_and_host(value.get_secret_value())
+    if scheme not in {"redis", "rediss"} or not host:
+        raise ValueError("a Redis address is expected, such as rediss://host:6379/0")
     return value
 
 
@@ -82,8 +184,9 @@ class Settings(_Part):
     slack_bot_token: SecretStr
     slack_app_token: SecretStr
     slack_api_url: Annotated[str, AfterValidator(_address)] = "https://slack.com/api/"
-    database_url: SecretStr
-    database_migrate_url: SecretStr | None = None
+    database_url: Annotated[SecretStr, AfterValidator(_postgres)]
+    database_migrate_url: Annotated[SecretStr, AfterValidator(_postgres)] | None = None
+    redis_url: Annotated[SecretStr, AfterValidator(_redis)] | None = None
     model: tuple[str, ...] = ()
     openai_api_key: SecretStr | None = None
     openai_api_base: str | None = None
@@ -107,14 +210,16 @@ class Settings(_Part):
             return {}
         chosen = configured or Kubernetes()
         kubeconfig = chosen.kubeconfig or self.kubeconfig
-        return {
-            "kubernetes": {
-                "kubeconfig": kubeconfig or None,
-                "context": chosen.context or None,
-                "in_cluster": not kubeconfig,
-                "settle_seconds": self.settle_seconds,
-            }
+        is_named = bool(kubeconfig or chosen.context or chosen.contexts)
+        given: dict[str, Any] = {
+            "kubeconfig": kubeconfig or None,
+            "context": chosen.context or None,
+            "in_cluster": self.in_cluster and not is_named,
+            "settle_seconds": self.settle_seconds,
         }
+        if chosen.contexts:
+            given["contexts"] = chosen.contexts
+        return {"kubernetes": given}
 
 
 # environment name → (field, how it is split)
@@ -124,6 +229,7 @@ _NAMES = {
     "SLACK_API_URL": "slack_api_url",
     "DATABASE_URL": "database_url",
     "DATABASE_MIGRATE_URL": "database_migrate_url",
+    "REDIS_URL": "redis_url",
     "COUNTERSIGN_MODEL": "model",
     "OPENAI_API_KEY": "openai_api_key",
     "OPENAI_API_BASE": "openai_api_base",
@@ -149,9 +255,32 @@ _SHAPES = {
     "slack_app_token": ("SLACK_APP_TOKEN", "xapp-", "an app-level token begins with xapp-"),
 }
 
+_WELL_FORMED = {
+    "slack_bot_token": "xoxb-",
+    "slack_app_token": "xapp-",
+    "database_url": "postgresql:///",
+}
+
 
 def read(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings. Raises `BadSettings` that lists every mistake, without any value."""
+    found = read_what_works(environment)
+    if found.mistakes:
+        raise BadSettings(list(found.mistakes))
+    return found.settings
+
+
+@dataclass(frozen=True)
+class Partly:
+    """Settings as far as they can be used, and every mistake in the others."""
+
+    settings: Settings
+    mistakes: tuple[str, ...]
+    lacking: frozenset[str]  # names of required ones that cannot be used; they stand empty
+
+
+def read_what_works(environment: Mapping[str, str] | None = None) -> Partly:
+    """Read the settings, and go on where some of them are wrong. Raises nothing."""
     given = dict(os.environ if environment is None else environment)
     mistakes: list[str] = []
     values = dict(_values(given, mistakes))
@@ -166,35 +295,74 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         if _NAMES[name] not in values and f"{name}_FILE:" not in said
     ]
     mistakes += _unknown(given)
-    for field, (name, prefix, what) in _SHAPES.items():
-        if field in values and not str(values[field]).startswith(prefix):
-            mistakes.append(f"{name}: {what}; this one does not.")
+    for field in _SHAPES:
+        if wrong := _misshapen(field, str(values.get(field, ""))):
+            mistakes += wrong
+            del values[field]  # `Settings` then misses it
     if "KUBERNETES_SERVICE_HOST" in given and "kubeconfig" not in values:
         values["in_cluster"] = True
+    required = {_NAMES[name]: name for name in _WHY}
+    wrong_ones: set[str] = set()
     try:
         settings = Settings(**values, file=file)
     except ValidationError as error:
         by_field = {field: name for name, field in _NAMES.items()}
-        mistakes += [
-            f"{by_field.get(str(detail['loc'][0]), str(detail['loc'][0]))}: {_said(detail['msg'])}."
+        for detail in error.errors(include_url=False, include_input=False):
+            field = str(detail["loc"][0])
+            wrong_ones.add(field)
+            if detail["type"] != "missing":
+                mistakes.append(f"{by_field.get(field, field)}: {_said(detail['msg'])}.")
+        usable = {field: value for field, value in values.items() if field not in wrong_ones}
+        # `model_copy` checks nothing: what is required and wrong stands empty
+        empty = {field: SecretStr("") for field in required if field not in usable}
+        settings = Settings(**{**_WELL_FORMED, **usable}, file=file).model_copy(update=empty)
+    lacking = frozenset(name for field, name in required.items() if field in wrong_ones)
+    return Partly(settings, tuple(mistakes), lacking)
+
+
+def mistakes_in(name: str, text: str) -> list[str]:
+    """What is wrong with one setting of the environment, by the same rules as `read`."""
+    field = _NAMES[name]
+    value = _split(field, text.strip())
+    try:
+        Settings.model_validate({field: value})
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        said = [f"{name}: {_said(one['msg'])}." for one in details if one["loc"][0] == field]
+        if said and value:
+            return list(dict.fromkeys(said))
+    return _misshapen(field, text.strip())
+
+
+def mistakes_in_file(value: Mapping[str, object]) -> list[str]:
+    """What is wrong with the contents of a `countersign.yaml`, by the same rules as `read`."""
+    try:
+        File.model_validate(value)
+    except ValidationError as error:
+        return [
+            f"{'.'.join(map(str, detail['loc']))}: {_said(detail['msg'])}."
             for detail in error.errors(include_url=False, include_input=False)
-            if detail["type"] != "missing"
         ]
-        raise BadSettings(mistakes) from None
-    if mistakes:
-        raise BadSettings(mistakes)
-    return settings
+    return []
+
+
+def _misshapen(field: str, text: str) -> list[str]:
+    name, prefix, what = _SHAPES.get(field, ("", "", ""))
+    is_well = not text or text.startswith(prefix)
+    return [] if is_well else [f"{name}: {what}; this one does not."]
+
+
+def _split(field: str, text: str) -> str | tuple[str, ...]:
+    if field not in _LISTS:
+        return text
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _values(given: Mapping[str, str], mistakes: list[str]) -> Iterator[tuple[str, Any]]:
     for name, field in _NAMES.items():
         text = _given(name, given, mistakes)
-        if not text:
-            continue
-        if field in _LISTS:
-            yield field, tuple(part.strip() for part in text.split(",") if part.strip())
-        else:
-            yield field, text
+        if text:
+            yield field, _split(field, text)
 
 
 def _given(name: str, given: Mapping[str, str], mistakes: list[str]) -> str:
@@ -266,7 +434,7 @@ def _file(path: str, mistakes: list[str]) -> File:
         return File.model_validate(value)
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False):
-            where = ".".join(str(part) for part in detail["loc"])
+            where = ".".join(str(part) for part in detail["loc"] if part != "[key]")
             line = _line(node, detail["loc"])
             mistakes.append(f"{name}:{line}: {where}: {_said(detail['msg'])}.{_near(detail)}")
         return File()

@@ -1,7 +1,7 @@
 """What every test stands on: a fresh, migrated database on a real PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -10,6 +10,7 @@ from bot.store.database import Database
 from bot.store.embedded import fresh_database
 from bot.store.migrate import migrate
 from tests.plugins.postgres import server_dsn
+from tests.plugins.redis import RedisServer
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +47,10 @@ async def database(dsn: str) -> AsyncIterator[Database]:
     """The same, opened."""
     async with Database(dsn).open() as opened:
         yield opened
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    """A Redis of this test's own, running."""
+    with RedisServer() as server:
+        yield server

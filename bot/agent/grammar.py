@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from bot.agent import control
+from bot.agent.vocabulary import KINDS, TALK
+from bot.core.text import visible
+
 Arguments = dict[str, JsonValue]
 
 
@@ -33,16 +37,18 @@ class _Wrong(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Option:
-    """A flag. `read` makes its value from the text after it; None: it takes none."""
+class Option:
+    """A flag. `read` makes its value from the text after it; None: it takes none.
+
+    Without an `argument` its value stands for an operand.
+    """
 
     argument: str
     read: Callable[[str], JsonValue] | None
-    what: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
+class Form:
     """One kind of command. `operands` turns what is no flag into arguments."""
 
     words: tuple[str, ...]
@@ -50,7 +56,7 @@ class _Form:
     usage: str
     explanation: str
     operands: Callable[[list[str]], Arguments]
-    options: dict[str, _Option]
+    options: dict[str, Option]
     required: tuple[str, ...] = ()
 
 
@@ -58,31 +64,7 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@/-]{0,252}")
 _KIND = re.compile(r"[a-z][a-z0-9]{0,62}(\.[a-z0-9.-]{0,189}[a-z0-9])?")
-# Any kind can be named in full (`certificates.cert-manager.io`); these also by one word. A longer
-# list of single words would take "get lost" for a command.
-_KINDS_IN_WORDS = """
-pod pods po deployment deployments deploy statefulset statefulsets sts daemonset daemonsets ds
-replicaset replicasets rs replicationcontroller replicationcontrollers rc job jobs cronjob
-cronjobs cj service services svc endpoints ep endpointslice endpointslices ingress ingresses ing
-configmap configmaps cm secret secrets node nodes no namespace namespaces ns event events ev
-persistentvolume persistentvolumes pv persistentvolumeclaim persistentvolumeclaims pvc
-storageclass storageclasses sc serviceaccount serviceaccounts sa role roles rolebinding
-rolebindings clusterrole clusterroles clusterrolebinding clusterrolebindings
-horizontalpodautoscaler horizontalpodautoscalers hpa poddisruptionbudget poddisruptionbudgets
-pdb networkpolicy networkpolicies netpol limitrange limitranges limits resourcequota
-resourcequotas quota priorityclass priorityclasses pc customresourcedefinition
-customresourcedefinitions crd crds lease leases rollout rollouts
-"""
-_KINDS = frozenset(_KINDS_IN_WORDS.split())
-# Words that end or go on a sentence; an object with such a name is written <kind>/<name>.
-_TALK_IN_WORDS = """
-a again all and are as at be been but by can down failed failing fail fails fast for from get
-gone have help here how i in is it me my no not now of off ok on or our out please pls quickly
-restart restarted running show so soon still thanks that the their them then there these they
-this those to today too up us was we were what when where which who why will with working
-yes you your
-"""
-_TALK = frozenset(_TALK_IN_WORDS.split())
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}")
 _DURATION = re.compile(r"(?:\d{1,6}[smhd]){1,4}")
 _SELECTOR = re.compile(
     r"!?[A-Za-z0-9][A-Za-z0-9_./-]*(?:(?:==|!=|=)[A-Za-z0-9_.-]*)?"
@@ -114,32 +96,43 @@ def _pattern(value: str) -> JsonValue:
     return value
 
 
-_namespace = _Option("namespace", _matching(_NAMESPACE, "namespace"))
-_cluster = _Option("cluster", _matching(_CLUSTER, "cluster"))
-_selector = _Option("selector", _matching(_SELECTOR, "label selector"))
+_namespace = Option("namespace", _matching(_NAMESPACE, "namespace"))
+_cluster = Option("cluster", _matching(_CLUSTER, "cluster"))
+_selector = Option("selector", _matching(_SELECTOR, "label selector"))
 _everywhere = {
     "-n": _namespace,
     "--namespace": _namespace,
     "--cluster": _cluster,
     "--context": _cluster,
 }
-_replicas = _Option("replicas", _number(0, 1000, "the number of replicas"))
-_revision = _Option("to_revision", _number(1, 999_999, "the revision"))
+_all = {
+    "-A": Option("all_namespaces", None),
+    "--all-namespaces": Option("all_namespaces", None),
+}
+_replicas = Option("replicas", _number(0, 1000, "the number of replicas"))
+_to_revision = Option("to_revision", _number(1, 999_999, "the revision"))
+_revision = Option("revision", _number(1, 999_999, "the revision"))
 
 _read_name = _matching(_NAME, "name")
 
 
 def _read_kind(word: str) -> JsonValue:
     kind = word.lower()
-    if kind not in _KINDS and not ("." in kind and _KIND.fullmatch(kind)):
+    if kind not in KINDS and not ("." in kind and _KIND.fullmatch(kind)):
         raise _Wrong(f"{_quoted(word)} is no kind I know")
     return kind
 
 
 def _bare_name(word: str) -> JsonValue:
-    if word in _TALK:
+    if word in TALK:
         raise _Wrong(f"{_quoted(word)} reads like a word of a sentence; write <kind>/<name>")
     return _read_name(word)
+
+
+def _warnings(value: str) -> JsonValue:
+    if value.lower() != "warning":
+        raise _Wrong(f"only `Warning` can be asked for, not {_quoted(value)}")
+    return True
 
 
 def _get(operands: list[str]) -> Arguments:
@@ -150,6 +143,29 @@ def _get(operands: list[str]) -> Arguments:
     found: Arguments = {"kind": _read_kind(operands[0])}
     if len(operands) == 2:
         found["name"] = _bare_name(operands[1])
+    return found
+
+
+def _describe(operands: list[str]) -> Arguments:
+    if len(operands) == 2:
+        return {"kind": _read_kind(operands[0]), "name": _bare_name(operands[1])}
+    return _workload(operands)
+
+
+def _events(operands: list[str]) -> Arguments:
+    return _workload(operands) if operands else {}
+
+
+def _set_image(operands: list[str]) -> Arguments:
+    if len(operands) != 2:
+        raise _Wrong("it needs one <kind>/<name> and one image")
+    found = _workload(operands[:1])
+    container, equals, image = operands[1].rpartition("=")
+    if equals:
+        found["container"] = _read_name(container)
+    elif not re.search(r"[/:@]", image):
+        raise _Wrong("write <container>=<image>, or the image with its tag")
+    found["image"] = _matching(_IMAGE, "image")(image)
     return found
 
 
@@ -173,22 +189,24 @@ def _nothing(operands: list[str]) -> Arguments:
     return {}
 
 
-_FORMS = (
-    _Form(
+FORMS = (
+    Form(
         ("get",),
         "k8s_get",
         "get <kind> [<name>] [-n <namespace>] [-A] [-l <selector>]",
         "Show objects.",
         _get,
-        {
-            **_everywhere,
-            "-A": _Option("all_namespaces", None),
-            "--all-namespaces": _Option("all_namespaces", None),
-            "-l": _selector,
-            "--selector": _selector,
-        },
+        {**_everywhere, **_all, "-l": _selector, "--selector": _selector},
     ),
-    _Form(
+    Form(
+        ("describe",),
+        "k8s_describe",
+        "describe <kind>/<name> [-n <namespace>]",
+        "Show one object with its pods, conditions and events.",
+        _describe,
+        _everywhere,
+    ),
+    Form(
         ("logs",),
         "k8s_logs",
         "logs [<kind>/]<name> [-n <namespace>] [--since 15m] [--previous] [--tail <lines>] "
@@ -197,14 +215,28 @@ _FORMS = (
         _logs,
         {
             **_everywhere,
-            "--since": _Option("since", _matching(_DURATION, "duration such as 15m")),
-            "--previous": _Option("previous", None),
-            "-p": _Option("previous", None),
-            "--tail": _Option("tail", _number(1, 100_000, "the number of lines")),
-            "--grep": _Option("grep", _pattern),
+            "--since": Option("since", _matching(_DURATION, "duration such as 15m")),
+            "--previous": Option("previous", None),
+            "-p": Option("previous", None),
+            "--tail": Option("tail", _number(1, 5_000, "the number of lines")),
+            "--grep": Option("grep", _pattern),
         },
     ),
-    _Form(
+    Form(
+        ("events",),
+        "k8s_events",
+        "events [<kind>/<name>] [-n <namespace>] [-A] [--warnings]",
+        "Show what the cluster reported, newest last.",
+        _events,
+        {
+            **_everywhere,
+            **_all,
+            "--for": Option("", str),
+            "--warnings": Option("warnings", None),
+            "--types": Option("warnings", _warnings),
+        },
+    ),
+    Form(
         ("rollout", "status"),
         "k8s_rollout_status",
         "rollout status <kind>/<name> [-n <namespace>]",
@@ -212,7 +244,15 @@ _FORMS = (
         _workload,
         _everywhere,
     ),
-    _Form(
+    Form(
+        ("rollout", "history"),
+        "k8s_rollout_history",
+        "rollout history <kind>/<name> [--revision <number>] [-n <namespace>]",
+        "List the revisions of a workload, or show one.",
+        _workload,
+        {**_everywhere, "--revision": _revision},
+    ),
+    Form(
         ("scale",),
         "k8s_scale",
         "scale <kind>/<name> --replicas <number> [-n <namespace>]",
@@ -221,15 +261,31 @@ _FORMS = (
         {**_everywhere, "--replicas": _replicas},
         required=("replicas",),
     ),
-    _Form(
+    Form(
         ("rollout", "undo"),
         "k8s_rollout_undo",
         "rollout undo <kind>/<name> [--to-revision <number>] [-n <namespace>]",
         "Propose to go back to an earlier revision.",
         _workload,
-        {**_everywhere, "--to-revision": _revision},
+        {**_everywhere, "--to-revision": _to_revision},
     ),
-    _Form(("help",), "help", "help", "Show these commands.", _nothing, {}),
+    Form(
+        ("rollout", "restart"),
+        "k8s_rollout_restart",
+        "rollout restart <kind>/<name> [-n <namespace>]",
+        "Propose to replace every pod, one after the other.",
+        _workload,
+        _everywhere,
+    ),
+    Form(
+        ("set", "image"),
+        "k8s_set_image",
+        "set image <kind>/<name> [<container>=]<image> [-n <namespace>]",
+        "Propose another image for a container.",
+        _set_image,
+        _everywhere,
+    ),
+    Form(("help",), "help", "help", "Show these commands.", _nothing, {}),
 )
 
 # Phones turn -- into a dash and straight quotes into curved ones.
@@ -245,7 +301,7 @@ def parse(text: str) -> Command | Miss | None:
     `Miss`: it starts like one but is none; only for a bot without a model, which would otherwise
     have answered. None: it is something else.
     """
-    if len(text) > LONGEST:
+    if len(text) > LONGEST or visible(text) != text.replace("\r\n", "\n"):
         return None
     try:
         words = _words(text)
@@ -257,11 +313,17 @@ def parse(text: str) -> Command | Miss | None:
         return None
     head = [w.lower() for w in words[: len(form.words)]]
     if head != list(form.words):
-        return Miss(f"after `{words[0].lower()}` comes `status` or `undo`", form.usage)
+        return Miss(_second_word(words[0].lower()), form.usage)
     try:
         return Command(form.tool, _arguments(form, words[len(form.words) :]))
     except _Wrong as wrong:
         return Miss(str(wrong), form.usage)
+
+
+def _second_word(first: str) -> str:
+    *others, last = [f"`{form.words[1]}`" for form in FORMS if form.words[0] == first]
+    known = f"{', '.join(others)} or {last}" if others else last
+    return f"after `{first}` comes {known}"
 
 
 def nearest(text: str) -> str:
@@ -269,23 +331,27 @@ def nearest(text: str) -> str:
     words = [w.lower() for w in text.translate(_QUOTES).split()]
     form = _started(words)
     if form is None:
-        form = next((f for f in _FORMS if f.words[-1] in words), _FORMS[-1])
+        form = next((f for f in FORMS if f.words[-1] in words), FORMS[-1])
     return form.usage
 
 
 def usage() -> list[tuple[str, str]]:
-    """Return every command's pattern with what it does, for help texts."""
-    return [(form.usage, form.explanation) for form in _FORMS]
+    """Return the pattern of every command and control word with what it does, for help texts."""
+    forms = [(form.usage, form.explanation) for form in FORMS]
+    return [*forms[:-1], *control.usage(), forms[-1]]
 
 
 def render(command: Command) -> str:
     """Return the text that `parse` reads as `command`."""
-    form = next(f for f in _FORMS if f.tool == command.tool)
+    form = next(f for f in FORMS if f.tool == command.tool)
     left = dict(command.arguments)
     words = list(form.words)
     kind, name = left.pop("kind", None), left.pop("name", None)
     if kind is not None or name is not None:
         words.append("/".join(str(w) for w in (kind, name) if w is not None))
+    if "image" in left:
+        container, image = left.pop("container", None), left.pop("image")
+        words.append(f"{container}={image}" if container else str(image))
     for argument, value in left.items():
         flag, option = next((f, o) for f, o in form.options.items() if o.argument == argument)
         words.append(flag)
@@ -320,23 +386,26 @@ def _with_flags(word: str) -> str:
     return ("-" if len(name) == 1 else "--") + name
 
 
-def _started(words: list[str]) -> _Form | None:
+def _started(words: list[str]) -> Form | None:
     lowered = [w.lower() for w in words[:3]]
     if lowered[:1] == ["kubectl"]:
         lowered = lowered[1:]
     if not lowered:
         return None
-    whole = (f for f in _FORMS if list(f.words) == lowered[: len(f.words)])
-    return next(whole, next((f for f in _FORMS if f.words[0] == lowered[0]), None))
+    whole = (f for f in FORMS if list(f.words) == lowered[: len(f.words)])
+    return next(whole, next((f for f in FORMS if f.words[0] == lowered[0]), None))
 
 
-def _arguments(form: _Form, words: list[str]) -> Arguments:
+def _arguments(form: Form, words: list[str]) -> Arguments:
     operands: list[str] = []
     flags: Arguments = {}
     rest = iter(words)
     for word in rest:
         if word.startswith("-"):
             argument, value = _flag(form, word, rest)
+            if not argument:
+                operands.append(str(value))
+                continue
             if argument in flags:
                 raise _Wrong(f"{argument} is given twice")
             flags[argument] = value
@@ -351,7 +420,7 @@ def _arguments(form: _Form, words: list[str]) -> Arguments:
     return found
 
 
-def _flag(form: _Form, word: str, rest: Iterator[str]) -> tuple[str, JsonValue]:
+def _flag(form: Form, word: str, rest: Iterator[str]) -> tuple[str, JsonValue]:
     flag, equals, attached = word.partition("=")
     option = form.options.get(flag) or form.options.get(flag.lower())
     if option is None:

@@ -1,12 +1,14 @@
-"""One run as a graph: recall and think, look, propose, ask, act, answer.
+"""One run as a graph: think, look, propose, ask, act, answer.
 
 No broad `except` in here: LangGraph pauses by raising a subclass of `Exception`.
 """
 
+import asyncio
 import operator
 import time
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Hashable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, TypedDict
 from uuid import UUID
 
@@ -18,6 +20,8 @@ from langgraph.types import Send, interrupt
 
 from bot.agent.checkpoints import Checkpoints
 from bot.agent.closing import Closing
+from bot.agent.context import Aside
+from bot.agent.hearing import STEERING, Hearing, aside_of
 from bot.agent.model import Message
 from bot.agent.outcomes import Denial, literal, outcome
 from bot.agent.thinking import Thinking
@@ -25,9 +29,10 @@ from bot.agent.wishes import Wish, wishes_of
 from bot.core.text import one_line
 from bot.guard.deeds import Deeds
 from bot.guard.house import House
-from bot.guard.proposals import Proposals, Turned
+from bot.guard.proposals import Proposals, Turned, Wished
 from bot.guard.reads import Reads
 from bot.guard.records import Call, Place, Run
+from bot.guard.steering import Steering
 
 
 class State(TypedDict):
@@ -38,6 +43,16 @@ class State(TypedDict):
     messages: Annotated[list[Message], operator.add]
     replies: int
     open: bool  # calls of the last reply wait for people
+    heard: int  # the last message of a person that the model has read
+    over: Literal["", "answered", "withdrawn"]
+
+
+class Interrupted(Exception):
+    """Thinking or looking was cut short: a person stopped the run, or a decision goes first."""
+
+    def __init__(self, why: Literal["stop", "yield"]) -> None:
+        super().__init__(why)
+        self.why: Literal["stop", "yield"] = why
 
 
 @dataclass
@@ -47,11 +62,37 @@ class Turn:
     run: Run
     began: float = field(default_factory=time.monotonic)
     paused: float = 0.0  # seconds of verification, which are not own work
+    _why: Literal["", "stop", "yield"] = ""
+    _scopes: set[asyncio.Timeout] = field(default_factory=set)
 
     @property
     def worked(self) -> float:
         """Seconds of own work in this claim."""
         return time.monotonic() - self.began - self.paused
+
+    def interrupt(self, why: Literal["stop", "yield"]) -> None:
+        """End thinking and looking now; proposing, executing and verifying go on to their end."""
+        if self._why != "stop":
+            self._why = why
+        for scope in self._scopes:
+            scope.reschedule(asyncio.get_running_loop().time())
+
+    @asynccontextmanager
+    async def interruptible(self) -> AsyncIterator[None]:
+        """What may be cut short at any moment. Raises `Interrupted`."""
+        if self._why:
+            raise Interrupted(self._why)
+        try:
+            async with asyncio.timeout(None) as scope:
+                self._scopes.add(scope)
+                try:
+                    yield
+                finally:
+                    self._scopes.discard(scope)
+        except TimeoutError:
+            if scope.expired() and self._why:
+                raise Interrupted(self._why) from None
+            raise
 
 
 log = structlog.get_logger()
@@ -68,22 +109,48 @@ class Nodes:
         self._reads = Reads(house)
         self._proposals = Proposals(house)
         self._deeds = Deeds(house, self._proposals)
+        self._steering = Steering(house, self._proposals)
+        self._hearing = Hearing(house)
         self._closing = Closing(house)
+        self._tools = {**thinking.tools, **STEERING}
 
     async def think(self, state: State, runtime: Runtime[Turn]) -> dict[str, Any]:
         """One reply: the model's, or for a command the wish itself and then what came of it."""
         turn = runtime.context
-        message = await self._thinking.reply(
-            turn.run, state["messages"], state["replies"], turn.worked
-        )
-        return {"messages": [message], "replies": state["replies"] + 1, "open": False}
+        async with turn.interruptible():
+            if turn.run.kind != "turn":
+                message = await self._thinking.reply(
+                    turn.run, state["messages"], state["replies"], turn.worked
+                )
+                return {"messages": [message], "replies": state["replies"] + 1, "open": False}
+            heard = await self._hearing.listen(turn.run, state.get("heard", 0))
+            if heard.stopped:
+                turn.interrupt("stop")
+                raise Interrupted("stop")
+            turn.run = replace(turn.run, contributors=heard.contributors, heard=heard.seq)
+            message = await self._thinking.reply(
+                turn.run,
+                [*state["messages"], *heard.messages],
+                state["replies"],
+                turn.worked,
+                await self._aside(turn.run) if heard.others_wait else None,
+            )
+        return {
+            "messages": [*heard.messages, message],
+            "replies": state["replies"] + 1,
+            "open": False,
+            "heard": heard.seq,
+        }
+
+    async def _aside(self, run: Run) -> Aside | None:
+        return aside_of(await self._steering.proposals(run.thread, but_of=run))
 
     def after_think(self, state: State) -> Hashable | Sequence[Hashable]:
         """Reads first, each a task of its own; then changes; without either, that was the
         answer.
         """
         wishes = self._wishes(state)
-        looks = [wish for wish in wishes if wish["kind"] != "change"]
+        looks = [wish for wish in wishes if wish["kind"] in {"read", "broken"}]
         if looks:
             return [Send("look", wish) for wish in looks]
         return "propose" if wishes else "answer"
@@ -94,9 +161,11 @@ class Nodes:
         if wish["kind"] == "broken":
             log.info("wish_refused", tool=wish["tool"][:80], why=wish["error"][:200])
             return {"messages": [_result(wish["id"], wish["error"])]}
-        looked = await self._reads.look(
-            runtime.context.run, _place(wish), wish["tool"], wish["arguments"], self._window
-        )
+        turn = runtime.context
+        async with turn.interruptible():
+            looked = await self._reads.look(
+                turn.run, _place(wish), wish["tool"], wish["arguments"], self._window
+            )
         return {"messages": [_result(wish["id"], looked.text)]}
 
     def after_look(self, state: State) -> Literal["propose", "think"]:
@@ -110,25 +179,49 @@ class Nodes:
         run = runtime.context.run
         said = str(_last_reply(state).get("content") or "") if run.wish is None else ""
         undoes = run.wish.get("undoes") if run.wish else None
+        wishes = self._changes(state)
+        changes = [wish for wish in wishes if wish["kind"] == "change"]
+        proposed = await self._proposals.propose_all(
+            run,
+            [Wished(_place(wish), wish["tool"], wish["arguments"]) for wish in changes],
+            model_says=said,
+            undoes=UUID(undoes) if undoes else None,
+        )
+        answers = {wish["id"]: made for wish, made in zip(changes, proposed, strict=True)}
         messages, is_open = [], False
-        for wish in self._changes(state):
-            made = await self._proposals.propose(
-                run,
-                _place(wish),
-                wish["tool"],
-                wish["arguments"],
-                model_says=said,
-                undoes=UUID(undoes) if undoes else None,
-            )
-            if isinstance(made, Turned):
+        for wish in wishes:
+            made = answers.get(wish["id"])
+            if made is None:
+                messages.append(_result(wish["id"], await self._steer(run, wish)))
+            elif isinstance(made, Turned):
                 messages.append(_result(wish["id"], f"refused: {made.sentence} Nothing was done."))
             else:
                 is_open = True
         return {"messages": messages, "open": is_open}
 
+    async def _steer(self, run: Run, wish: Wish) -> str:
+        short_id, arguments = wish["arguments"].get("id"), wish["arguments"].get("arguments")
+        if not isinstance(short_id, str):
+            return "id: the proposal's id of four characters is expected. Nothing was done."
+        if wish["tool"] == "withdraw":
+            return await self._steering.withdraw(run, short_id)
+        if not isinstance(arguments, dict):
+            return "arguments: an object with those that change is expected. Nothing was done."
+        return await self._steering.revise(run, short_id, arguments)
+
     def after_propose(self, state: State) -> Literal["ask", "think"]:
         """People are asked when there is something to decide."""
         return "ask" if state["open"] else "think"
+
+    def after_act(self, state: State) -> Literal["ask", "think", "leave"]:
+        """Nothing is said twice about what was withdrawn."""
+        if state.get("over") == "withdrawn":
+            return "leave"
+        return self.after_propose(state)
+
+    def after_answer(self, state: State) -> str:
+        """What was said since the last model call is thought about before the run ends."""
+        return END if state.get("over") else "think"
 
     async def ask(self, state: State) -> dict[str, Any]:
         """Wait for people. Nothing else happens here: this node runs again on resume."""
@@ -146,6 +239,7 @@ class Nodes:
         calls = await self._calls_of_reply(turn.run, state["replies"] - 1)
         if any(call.state in {"proposed", "approved"} for call, _ in calls):
             return {"open": True}
+        withdrawn = bool(calls) and await self._all_withdrawn(turn.run)
         # a command's outcome is its answer: the first line alone must make sense
         named = turn.run.wish is not None
         results = [
@@ -157,13 +251,31 @@ class Nodes:
             )
             for call, denial in calls
         ]
-        return {"messages": results, "open": False}
+        return {"messages": results, "open": False, "over": "withdrawn" if withdrawn else ""}
 
     async def answer(self, state: State, runtime: Runtime[Turn]) -> dict[str, Any]:
         """Close the run: its messages, its row and the answer in one transaction."""
         turn = runtime.context
-        await self._closing.answer(turn.run, state["messages"], turn.worked)
+        closed = await self._closing.answer(
+            turn.run,
+            state["messages"],
+            turn.worked,
+            state.get("heard", 0),
+            last=self._thinking.is_over(turn.run),
+        )
+        return {"over": "answered" if closed else ""}
+
+    async def leave(self, state: State, runtime: Runtime[Turn]) -> dict[str, Any]:
+        """Close the run without a word."""
+        turn = runtime.context
+        await self._closing.leave(turn.run, state["messages"], turn.worked)
         return {}
+
+    async def _all_withdrawn(self, run: Run) -> bool:
+        async with self._house.database.relaxed() as tx:
+            rows = await tx.all("calls_of_run", run_id=run.id)
+        changes = [row for row in rows if row["kind"] == "change" and not row["superseded_by"]]
+        return all(row["withdrawn_by"] for row in changes)
 
     async def _calls_of_reply(self, run: Run, reply: int) -> list[tuple[Call, Denial | None]]:
         found: list[tuple[Call, Denial | None]] = []
@@ -181,10 +293,10 @@ class Nodes:
         return found
 
     def _wishes(self, state: State) -> list[Wish]:
-        return wishes_of(_last_reply(state), state["replies"] - 1, self._thinking.tools)
+        return wishes_of(_last_reply(state), state["replies"] - 1, self._tools)
 
     def _changes(self, state: State) -> list[Wish]:
-        return [wish for wish in self._wishes(state) if wish["kind"] == "change"]
+        return [wish for wish in self._wishes(state) if wish["kind"] in {"change", "steer"}]
 
 
 def build(nodes: Nodes, checkpoints: Checkpoints) -> Graph:
@@ -196,13 +308,15 @@ def build(nodes: Nodes, checkpoints: Checkpoints) -> Graph:
     graph.add_node("ask", nodes.ask)
     graph.add_node("act", nodes.act)
     graph.add_node("answer", nodes.answer)
+    graph.add_node("leave", nodes.leave)
     graph.add_edge(START, "think")
     graph.add_conditional_edges("think", nodes.after_think, ["look", "propose", "answer"])
     graph.add_conditional_edges("look", nodes.after_look, ["propose", "think"])
     graph.add_conditional_edges("propose", nodes.after_propose, ["ask", "think"])
     graph.add_edge("ask", "act")
-    graph.add_conditional_edges("act", nodes.after_propose, ["ask", "think"])
-    graph.add_edge("answer", END)
+    graph.add_conditional_edges("act", nodes.after_act, ["ask", "think", "leave"])
+    graph.add_conditional_edges("answer", nodes.after_answer, ["think", END])
+    graph.add_edge("leave", END)
     return graph.compile(checkpointer=checkpoints)
 
 

@@ -52,7 +52,10 @@ class LiteLLMWire:
         self._caches = "claude" in model.lower()
 
     async def deltas(
-        self, messages: Sequence[Message], tools: Sequence[ToolSpec]
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[ToolSpec],
+        cache_key: str = "",  # noqa: ARG002 - these providers are told by marks in the messages
     ) -> AsyncGenerator[Delta, None]:
         """Ask once; see `Wire.deltas`."""
         _hush()
@@ -167,10 +170,19 @@ async def _warm(model: str, settings: ModelSettings) -> None:
 
 
 def _cacheable(messages: Sequence[Message]) -> list[Message]:
-    """Mark the ends of what the next request will repeat: the instructions and everything."""
+    """Mark the ends of what later requests will repeat; four marks are allowed.
+
+    The rules (and the tools, which stand before them); the conversation before the newest words
+    of a person, for the next turn, in which this turn's own messages look different; all of it,
+    for the next call of this turn.
+    """
     marked = list(messages)
-    last_system = max((n for n, m in enumerate(marked) if m["role"] == "system"), default=-1)
-    for n in {last_system, len(marked) - 1} - {-1}:
+
+    def last(role: str) -> int:
+        return max((n for n, m in enumerate(marked) if m["role"] == role), default=-1)
+
+    before = last("user") - 1
+    for n in {last("system"), before, len(marked) - 1} - {-1, -2}:
         marked[n] = {**marked[n], "cache_control": dict(_CACHED)}
     return marked
 

@@ -1,6 +1,8 @@
 """The language model: which client answers which id, and which model answers when one fails."""
 
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -14,6 +16,7 @@ from bot.agent.model_values import (
     ToolCall,
     ToolSpec,
     Usage,
+    uncounted,
     unseen,
 )
 from bot.agent.prices import ModelFacts, PriceTable, read_prices
@@ -35,17 +38,34 @@ __all__ = [
 ]
 
 
+_RESTS = 30.0  # seconds in which the others are asked before one that was given up
+
+
 class Fallback:
     """Several models in order: the next one is asked when one has not even begun to answer.
 
     What one of them began is never continued by another. Its window is the smallest, so that
-    what fits the first fits the last.
+    what fits the first fits the last. Who was given up is asked last for half a minute: nobody
+    waits for the same time-out again and again.
     """
 
-    def __init__(self, models: Sequence[Model]) -> None:
+    def __init__(
+        self, models: Sequence[Model], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._models = tuple(models)
+        self._clock = clock
+        self._rests: dict[str, float] = {}
         self.name = ",".join(m.name for m in self._models)
-        self.window = min(m.window for m in self._models)
+
+    @property
+    def window(self) -> int:
+        """Return how many tokens every one of them can read at once."""
+        return min(m.window for m in self._models)
+
+    def shrink(self, most: int) -> None:
+        """Remember that none reads more than `most` tokens at once."""
+        for model in self._models:
+            model.shrink(most)
 
     async def reply(
         self,
@@ -53,23 +73,36 @@ class Fallback:
         tools: Sequence[ToolSpec],
         on_text: Callable[[str], None],
         on_retry: Callable[[Retry], None] = unseen,
+        on_waste: Callable[[str, Usage], None] = uncounted,
+        cache_key: str = "",
     ) -> Reply:
         """Answer; see `Model.reply`."""
         failed: list[ModelError] = []
-        for model in self._models:
+        for model in self._in_order():
             if failed:
                 last = failed[-1]
                 on_retry(Retry(last.model, last.tries, last.why, 0.0, model.name))
             try:
-                return await model.reply(messages, tools, on_text, on_retry)
+                reply = await model.reply(messages, tools, on_text, on_retry, on_waste, cache_key)
             except ModelBroke:
                 raise
-            except ModelError as error:
+            except ContextTooLong as error:  # the next one may read more, and this one is well
                 failed.append(error)
+            except ModelError as error:
+                self._rests[model.name] = self._clock() + _RESTS
+                failed.append(error)
+            else:
+                self._rests.pop(model.name, None)
+                first = self._models[0].name
+                return reply if model.name == first else replace(reply, instead_of=first)
         # Only a conversation that is too long can be mended by whoever asks.
         told = next((e for e in failed if isinstance(e, ContextTooLong)), failed[-1])
         told.earlier = tuple(e for e in failed if e is not told)
         raise told
+
+    def _in_order(self) -> list[Model]:
+        now = self._clock()
+        return sorted(self._models, key=lambda m: self._rests.get(m.name, 0.0) > now)
 
     async def warm(self) -> None:
         """Load what each needs, one after the other: loading side by side stalls the loop."""

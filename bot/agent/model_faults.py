@@ -29,7 +29,17 @@ FAILURES: tuple[type[Exception], ...] = (
 _TOO_LONG = re.compile(
     r"context_length_exceeded|context[ _]length|context window|context size|prompt is too long"
     r"|input is too long|too many (input )?tokens|token count .{0,40}exceeds|request too large"
-    r"|reduce the length|exceeds? the (model'?s? )?max\w* (context|input|token)",
+    r"|reduce the length|exceeds? the (model'?s? )?max\w* (context|input|token)|context limit"
+    r"|longer than the maximum model length|maximum prompt length|max_new_tokens.{0,3} must be <=",
+    re.IGNORECASE,
+)
+# A rate limit in tokens a minute, which waiting mends, sounds like it.
+_WAIT = re.compile(r"please wait|tokens per (min|day)|try again in", re.IGNORECASE)
+# How much it reads: OpenAI, Anthropic, vLLM, llama.cpp, LM Studio, Gemini, xAI, TGI.
+_LIMIT = re.compile(
+    r"(?:maximum context length (?:is|of)|\d tokens >|context limit: [\d+ ]+>"
+    r"|maximum model length of|context size \(|context length of(?: only)?|\bn_ctx\W{1,4}"
+    r"|tokens allowed \(|maximum prompt length is|must be <=)\s*(\d[\d,]{2,9})",
     re.IGNORECASE,
 )
 _NO_CREDIT = re.compile(r"insufficient_quota|exceeded your current quota|billing", re.IGNORECASE)
@@ -67,11 +77,12 @@ def fault_of(error: Exception) -> Fault:
 
 
 def _by_status(status: int, text: str, wait: float | None, detail: str) -> Fault:
-    if status == 413 or (status in {400, 422, 429, 500} and _TOO_LONG.search(text)):
-        return Fault(ContextTooLong, "the conversation is too long for it", detail=detail)
+    if status == 413 or (status in {400, 422, 429, 500} and _is_too_long(status, text)):
+        return _too_long(text, detail)
     if status == 429 and _NO_CREDIT.search(text):
         return Fault(ModelRefused, "no credit is left", detail=detail)
-    if status in {429, 503, 529}:
+    # LiteLLM turns Anthropic's 529 into a 500
+    if status in {429, 503, 529} or (status >= 500 and "overloaded" in text.lower()):
         why = "overloaded" if status != 429 else "rate limit"
         return Fault(ModelOverloaded, why, again=True, wait=wait, detail=detail)
     if status in {408, 504}:
@@ -83,10 +94,22 @@ def _by_status(status: int, text: str, wait: float | None, detail: str) -> Fault
     return Fault(ModelRefused, why, detail=detail)
 
 
+def _is_too_long(status: int, text: str) -> bool:
+    if status == 429 and _WAIT.search(text) and not re.search("too large", text, re.IGNORECASE):
+        return False
+    return _TOO_LONG.search(text) is not None
+
+
+def _too_long(text: str, detail: str) -> Fault:
+    found = _LIMIT.search(text)
+    limit = int(found[1].replace(",", "")) if found else None
+    return Fault(ContextTooLong, "the conversation is too long for it", detail=detail, limit=limit)
+
+
 def _in_stream(error: openai.APIError, detail: str) -> Fault:
     text = f"{error.code} {error.type} {error}"
     if _TOO_LONG.search(text):
-        return Fault(ContextTooLong, "the conversation is too long for it", detail=detail)
+        return _too_long(text, detail)
     if re.search(r"overloaded|rate.?limit", text, re.IGNORECASE):
         return Fault(ModelOverloaded, "overloaded", again=True, detail=detail)
     return Fault(ModelUnreachable, "its server reported an error", again=True, detail=detail)

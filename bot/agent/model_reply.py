@@ -10,6 +10,11 @@ from bot.agent.model_values import Finish, Message, ToolCall, ToolSpec
 
 # An endpoint that never stops must not fill the memory; no real answer comes near this.
 LONGEST = 2_000_000
+# A model that repeats itself never stops by itself. So much of the same in a row is no answer; a
+# long rule of `====` or a table with equal lines is far less.
+_SAME = 8_192
+_LONGEST_PERIOD = 1_024
+_PROBE = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,8 @@ class Collector:
         self._texts: list[str] = []
         self._slots: list[_Slot] = []
         self._size = 0
+        self._looked = 0
+        self._period = 0  # of what it repeats without end
         self.finish: str | None = None
         self.tokens: Tokens | None = None
 
@@ -86,9 +93,20 @@ class Collector:
         return self._size > LONGEST
 
     @property
+    def repeats(self) -> bool:
+        """Tell whether it says the same over and over."""
+        return self._period > 0
+
+    @property
     def text(self) -> str:
-        """Return the text so far."""
-        return "".join(self._texts)
+        """Return the text so far; of what is repeated without end, the first of it."""
+        text = "".join(self._texts)
+        if not self._period or self._slots:
+            return text
+        start = len(text) - self._period
+        while start > 0 and text[start - 1] == text[start - 1 + self._period]:
+            start -= 1
+        return text[: start + self._period]
 
     def add(self, delta: Delta) -> None:
         """Take in the next chunk."""
@@ -100,6 +118,13 @@ class Collector:
             self._size += len(part.arguments) + len(part.name)
         self.finish = delta.finish or self.finish
         self.tokens = delta.tokens or self.tokens
+        if self._size - self._looked >= _SAME:
+            self._looked = self._size
+            self._period = _period(self._slots[-1].arguments if self._slots else self._newest())
+
+    def _newest(self) -> str:
+        """The end of the text; every piece of it is a character at least."""
+        return "".join(self._texts[-_SAME:])
 
     def _slot_for(self, part: CallPart) -> _Slot:
         if part.index is None:
@@ -128,6 +153,8 @@ class Collector:
 
     def finished_as(self) -> Finish:
         """Return how the answer ended, in our three words."""
+        if self._period:
+            return "repeating"
         if self.finish in {"length", "max_tokens"} or self.too_long:
             return "length"
         return "tool_calls" if self._slots else "stop"
@@ -140,3 +167,18 @@ class Collector:
             len(t.name) + len(t.description) + len(json.dumps(dict(t.schema))) for t in tools
         )
         return Tokens(math.ceil(sent / 4), math.ceil(self._size / 4))
+
+
+def _period(text: str) -> int:
+    """After how many characters the end of `text` repeats itself; 0 when it does not."""
+    tail = text[-_SAME:]
+    if len(tail) < _SAME:
+        return 0
+    end, at = tail[-_PROBE:], _SAME - _PROBE
+    while (at := tail.rfind(end, 0, at + _PROBE - 1)) >= 0:
+        period = _SAME - _PROBE - at
+        if period > _LONGEST_PERIOD:
+            return 0
+        if tail[period:] == tail[:-period]:
+            return period
+    return 0

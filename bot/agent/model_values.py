@@ -10,7 +10,7 @@ from pydantic import JsonValue
 # OpenAI's chat format: role system|user|assistant|tool, content, tool_calls, tool_call_id.
 Message = dict[str, JsonValue]
 
-Finish = Literal["stop", "tool_calls", "length"]
+Finish = Literal["stop", "tool_calls", "length", "repeating"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,24 @@ class Usage:
     cost: Decimal | None
     estimated: bool = False
 
+    def __add__(self, other: "Usage") -> "Usage":
+        """Both together; what has a price is not hidden by what has none."""
+        costs = [one.cost for one in (self, other) if one.cost is not None]
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.output_tokens + other.output_tokens,
+            sum(costs, Decimal(0)) if costs else None,
+            self.estimated or other.estimated,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole answer. `model` is the id that answered, `tries` how often that one was asked."""
+    """A whole answer. `model` is the id that answered, `tries` how often that one was asked.
+
+    `instead_of` is the id that should have answered, where another one did.
+    """
 
     text: str
     calls: tuple[ToolCall, ...]
@@ -57,6 +71,7 @@ class Reply:
     finish: Finish
     milliseconds: int
     tries: int = 1
+    instead_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +92,10 @@ def unseen(_retry: Retry) -> None:
     """Take note of no retry."""
 
 
+def uncounted(_model: str, _usage: Usage) -> None:
+    """Count nothing of what was in vain."""
+
+
 class Model(Protocol):
     """A language model that can be asked. `window` is what it can read at once, in tokens."""
 
@@ -86,7 +105,10 @@ class Model(Protocol):
 
     @property
     def window(self) -> int:
-        """Return how many tokens it can read at once."""
+        """Return how many tokens it can read at once, as far as is known now."""
+
+    def shrink(self, most: int) -> None:
+        """Remember that it reads no more than `most` tokens at once."""
 
     async def reply(
         self,
@@ -94,10 +116,15 @@ class Model(Protocol):
         tools: Sequence[ToolSpec],
         on_text: Callable[[str], None],
         on_retry: Callable[[Retry], None] = unseen,
+        on_waste: Callable[[str, Usage], None] = uncounted,
+        cache_key: str = "",
     ) -> Reply:
         """Answer; `on_text` gets each new piece of text as it comes.
 
-        Cancelling closes the stream. Raises a `ModelError`.
+        After an `on_retry` the text begins anew: what came before counts for nothing. `on_waste`
+        gets who answered and what it cost when an answer is cut off, also by cancelling, which
+        closes the stream. `cache_key` names the conversation to providers that keep its beginning.
+        Raises a `ModelError`; after `ContextTooLong`, `window` is what has been learned.
         """
 
     async def warm(self) -> None:
@@ -112,8 +139,9 @@ class ModelSettings:
     """Which models answer, in the order of `ids`, and how long each may take (seconds).
 
     `windows` gives a window in tokens for ids that the price table lacks or gets wrong.
-    `request_timeout` ends at the first piece of an answer, `idle_timeout` lies between two.
-    `backoff` is the first pause before a new try; it doubles, and `Retry-After` replaces it.
+    `request_timeout` ends at the first piece of an answer, `idle_timeout` lies between two,
+    `whole_timeout` ends the answer. `backoff` is the first pause before a new try, four times that
+    after an overload; it doubles, and `Retry-After` replaces it.
     Keys of providers other than OpenAI are read by LiteLLM from the environment itself.
     """
 
@@ -123,5 +151,6 @@ class ModelSettings:
     windows: Mapping[str, int] = field(default_factory=dict)
     request_timeout: float = 60.0
     idle_timeout: float = 30.0
+    whole_timeout: float = 300.0
     tries: int = 3
     backoff: float = 0.5

@@ -31,6 +31,7 @@ class OpenAIWire:
     def __init__(self, model: str, settings: ModelSettings) -> None:
         self._model = model
         base = settings.openai_api_base or DEFAULT_BASE
+        self._keeps_beginnings = is_openai_itself(base)
         self._keyless = settings.openai_api_key is None and base == DEFAULT_BASE
         # Our own limits end a wait; the SDK's are longer, so that they never speak first.
         silence = max(settings.request_timeout, settings.idle_timeout) + CONNECT
@@ -48,7 +49,7 @@ class OpenAIWire:
         )
 
     async def deltas(
-        self, messages: Sequence[Message], tools: Sequence[ToolSpec]
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec], cache_key: str = ""
     ) -> AsyncGenerator[Delta, None]:
         """Ask once; see `Wire.deltas`."""
         if self._keyless:
@@ -61,6 +62,8 @@ class OpenAIWire:
             tools=[_tool(t) for t in tools] or openai.omit,
             stream=True,
             stream_options={"include_usage": True},
+            # The same beginning goes to the same machine, which still has it; others may refuse it.
+            prompt_cache_key=cache_key if cache_key and self._keeps_beginnings else openai.omit,
         )
         async with request as response:
             async for chunk in _events(response.iter_bytes()):
@@ -93,6 +96,12 @@ async def _warm() -> None:
         async for _ in wire.deltas([{"role": "user", "content": "hi"}], []):
             pass
         await wire.close()
+
+
+def is_openai_itself(base: str) -> bool:
+    """Tell whether `base` is OpenAI's own service, in any of its regions."""
+    host = urlsplit(base).hostname or ""
+    return host == "api.openai.com" or host.endswith(".api.openai.com")
 
 
 def is_loopback(base: str) -> bool:

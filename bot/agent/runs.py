@@ -14,11 +14,13 @@ from langgraph.types import Command
 
 from bot.agent.checkpoints import Checkpoints
 from bot.agent.closing import Closing
-from bot.agent.graph import Graph, Nodes, State, Turn, build
+from bot.agent.graph import Graph, Interrupted, Nodes, State, Turn, build
+from bot.agent.model import Message
 from bot.agent.thinking import Thinking
 from bot.core.errors import LostClaim
 from bot.core.model_errors import ModelError
 from bot.core.values import Event
+from bot.guard.allowance import Allowance
 from bot.guard.house import House
 from bot.guard.people import why_not_ask
 from bot.guard.records import Run
@@ -48,6 +50,7 @@ class Runs:
         window: int,
         model_calls: int,
         contain: Contain,
+        allowance: Allowance,
     ) -> None:
         self._house = house
         self._closing = Closing(house)
@@ -55,8 +58,11 @@ class Runs:
         self._graph: Graph = build(self.nodes, checkpoints)
         self._steps = model_calls * _STEPS_PER_REPLY + _STEPS_PER_REPLY
         self._contain = contain
+        self._allowance = allowance
         self._controls: set[RunControl] = set()
+        self._turns: dict[UUID, Turn] = {}
         self._draining = False
+        house.bus.listen(self._hear)
 
     async def work(self, run_id: UUID) -> None:
         """Carry a run on from wherever it is. Safe to repeat: a closed run is left alone."""
@@ -80,6 +86,16 @@ class Runs:
         for control in self._controls:
             control.request_drain()
 
+    def _hear(self, event: Event) -> None:
+        """A stop ends its run now; a decision of another run of the thread goes before talk."""
+        if event.kind == "stop" and (turn := self._turns.get(event.run_id)):
+            turn.interrupt("stop")
+        elif event.kind == "yield":
+            for turn in self._turns.values():
+                is_side = turn.run.parent is not None and turn.run.id != event.run_id
+                if is_side and turn.run.thread == event.thread:
+                    turn.interrupt("yield")
+
     async def _claim(self, run_id: UUID) -> Run | None:
         async with self._house.database.relaxed() as tx:
             row = await tx.one("claim_run", id=run_id)
@@ -88,8 +104,13 @@ class Runs:
     async def _carry(self, run: Run) -> None:
         turn, control = Turn(run), RunControl()
         self._controls.add(control)
+        self._turns[run.id] = turn
         try:
             await self._invoke(run, turn, control)
+        except Interrupted as cut:
+            if cut.why == "yield":
+                raise TryAgain from cut
+            await self._closing.stop(run, await self._said(run), turn.worked)
         except ModelError as error:
             await self._closing.fail(
                 run, f"{error.what} Nothing more was done. {error.advice}", turn.worked, error.why
@@ -98,17 +119,33 @@ class Runs:
             raise TryAgain from drained
         finally:
             self._controls.discard(control)
+            self._turns.pop(run.id, None)
+
+    async def _said(self, run: Run) -> list[Message]:
+        """What the run's checkpoint holds of the conversation."""
+        config: RunnableConfig = {"configurable": {"thread_id": str(run.id)}}
+        snapshot = await self._graph.aget_state(config)
+        return list(snapshot.values.get("messages", []))
 
     async def _invoke(self, run: Run, turn: Turn, control: RunControl) -> None:
         config: RunnableConfig = {
             "configurable": {"thread_id": str(run.id)},
             "recursion_limit": self._steps,
         }
-        start: State | Command[Any] | None = {"messages": [], "replies": 0, "open": False}
+        start: State | Command[Any] | None = {
+            "messages": [],
+            "replies": 0,
+            "open": False,
+            "heard": 0,
+            "over": "",
+        }
         snapshot = await self._graph.aget_state(config) if run.attempt > 1 else None
         if snapshot is None or snapshot.created_at is None:
             if code := await self._why_not(run):
                 await self._closing.refuse(run, code)
+                return
+            if sentence := await self._allowance.why_not(run):
+                await self._closing.decline(run, sentence)
                 return
             self._house.bus.publish(Event(run.thread, run.id, "started"))
         elif not snapshot.interrupts:
@@ -128,9 +165,7 @@ class Runs:
 
     async def _rest(self, run: Run, turn: Turn) -> None:
         """It waits for people, or has ended: then this touches no row."""
-        async with self._house.database.relaxed() as tx:
-            resting = await tx.run("rest_run", id=run.id, attempt=run.attempt, worked=turn.worked)
-        if resting:
+        if await self._closing.rest(run, turn.worked):
             self._house.bus.publish(Event(run.thread, run.id, "waiting"))
 
     async def _why_not(self, run: Run) -> str | None:

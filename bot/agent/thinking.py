@@ -4,26 +4,43 @@ import asyncio
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import cast
+from hashlib import sha256
+from typing import Literal, cast
+from uuid import UUID
 
 import structlog
 
-from bot.agent.context import Context
-from bot.agent.grammar import Miss, nearest, parse, usage
-from bot.agent.model import Message, Model, Reply, Retry, ToolCall, ToolSpec
+from bot.agent.context import Aside, Context
+from bot.agent.grammar import usage
+from bot.agent.model import Message, Model, Reply, Retry, ToolCall, ToolSpec, Usage
+from bot.agent.spelling import advice
+from bot.agent.streaming_model import SMALLER
 from bot.agent.wishes import assistant_message
+from bot.core.bus import Bus
+from bot.core.errors import DatabaseAway
 from bot.core.ids import uuid7
-from bot.core.model_errors import ModelError
+from bot.core.model_errors import ContextTooLong, ModelError
 from bot.core.values import Event
-from bot.guard.budget import RunLimits, Spent, spent
+from bot.guard.budget import RunLimits, Spent, limit_tokens, spent
 from bot.guard.house import House
 from bot.guard.records import Run
 from bot.guard.toolset import Offered, clients, offered
+from bot.store.notify import AWAY
 
 log = structlog.get_logger()
 
 _SEARCH_HINT = re.compile(r"; search them with artifact_search id=[0-9a-f-]{36}\]")
+
+MOST_CALLS = 40  # of one reply; a model that wants more has lost its way
+_REBUILDS = 2  # times that a conversation which was too long is made smaller
+_LAST_WORD = 1.0  # seconds in which a stopped run notes what it spent
+_CUT_OFF = {
+    "length": "(The model stopped at its length limit; this may be incomplete.)",
+    "repeating": "(The model began to repeat itself and was stopped; this may be incomplete.)",
+}
 
 
 class Thinking:
@@ -36,72 +53,140 @@ class Thinking:
         self._model = model
         self._context = context
         self._limits = limits
-        self.trouble: str | None = None  # what the model failed of last, until it answers again
+        self._over: set[UUID] = set()  # runs that a limit has ended
+        self.troubles: dict[str, str] = {}  # by model, what it failed of until it answers again
         self.tools: dict[str, Offered] = offered(house.catalog)
         self._specs = [
             ToolSpec(tool.name, tool.summary, tool.schema) for tool in self.tools.values()
         ]
 
-    async def reply(self, run: Run, own: Sequence[Message], replies: int, worked: float) -> Message:
+    @property
+    def trouble(self) -> str | None:
+        """Which models failed last, and why; None while all that were asked answer."""
+        return "; ".join(f"{model}: {why}" for model, why in self.troubles.items()) or None
+
+    async def reply(
+        self,
+        run: Run,
+        own: Sequence[Message],
+        replies: int,
+        worked: float,
+        aside: Aside | None = None,
+    ) -> Message:
         """The next assistant message; without tool calls, it is the answer. Raises `ModelError`."""
         if run.wish is not None:
             return self._of_wish(run, own, replies)
         if self._model is None:
             return await self._without_model(run)
         if over := await self._over_limit(run, worked):
+            self._over.add(run.id)
             return assistant_message(run.id, replies, _found_so_far(over, own), ())
-        reply = await self._ask_model(run, self._model, own)
-        if reply.finish == "length" and not reply.calls:
-            note = "(The model stopped at its length limit; this may be incomplete.)"
-            return assistant_message(run.id, replies, f"{reply.text}\n\n{note}", ())
-        return assistant_message(run.id, replies, reply.text, reply.calls)
+        reply = await self._ask_model(run, self._model, own, aside or Aside())
+        text, wanted = reply.text, len(reply.calls)
+        if not wanted and (unread := self._context.unread(run)):
+            text = f"{text}\n\n_{unread}_"
+        if not wanted and (note := _CUT_OFF.get(reply.finish)):
+            text = f"{text}\n\n{note}"
+        if wanted > MOST_CALLS:
+            note = f"(I asked for {wanted:,} tools at once: only the first {MOST_CALLS} are used.)"
+            text = f"{text}\n\n{note}".lstrip()
+        return assistant_message(run.id, replies, text, reply.calls[:MOST_CALLS])
 
-    async def _ask_model(self, run: Run, model: Model, own: Sequence[Message]) -> Reply:
-        messages = await self._context.build(run, clients(self._house.catalog), own, model.window)
-        self._house.bus.publish(Event(run.thread, run.id, "thinking", key="model"))
-        wrote = False
+    def is_over(self, run: Run) -> bool:
+        """Whether a limit ended this run: no model call of it comes any more. Asked once."""
+        if run.id not in self._over:
+            return False
+        self._over.discard(run.id)
+        return True
 
-        def on_text(_: str) -> None:
-            nonlocal wrote
-            if not wrote:
-                wrote = True
-                self._house.bus.publish(Event(run.thread, run.id, "writing", key="model"))
+    async def _ask_model(
+        self, run: Run, model: Model, own: Sequence[Message], aside: Aside
+    ) -> Reply:
+        """Ask; a conversation that turns out to be too long is built again, smaller."""
+        window = model.window
+        specs = [*self._specs, *aside.specs]
+        for _ in range(_REBUILDS):
+            try:
+                return await self._ask_once(
+                    run, model, await self._built(run, own, window, aside), specs
+                )
+            except ContextTooLong:
+                window = min(model.window, int(window * SMALLER))
+                own = _shortened(own, window)
+        return await self._ask_once(run, model, await self._built(run, own, window, aside), specs)
 
-        def on_retry(retry: Retry) -> None:
-            text = f"the model ({retry.model}): {retry.why}; asking again in {retry.wait:.0f} s"
-            self._house.bus.publish(Event(run.thread, run.id, "thinking", key="model", text=text))
+    async def _built(
+        self, run: Run, own: Sequence[Message], window: int, aside: Aside
+    ) -> list[Message]:
+        messages = await self._context.build(run, clients(self._house.catalog), own, window)
+        if aside.note:
+            messages.append({"role": "user", "content": f"(Not from a person: {aside.note})"})
+        return messages
 
-        started = asyncio.get_running_loop().time()
+    async def _ask_once(
+        self, run: Run, model: Model, messages: Sequence[Message], specs: Sequence[ToolSpec]
+    ) -> Reply:
+        clock = asyncio.get_running_loop()
+        started = clock.time()
+        listener = _Listener(run, self._house.bus, self.troubles)
+        listener.tell("thinking")
         try:
-            reply = await model.reply(messages, self._specs, on_text, on_retry)
+            reply = await model.reply(
+                messages,
+                specs,
+                listener.on_text,
+                listener.on_retry,
+                listener.on_waste,
+                _cache_key(run),
+            )
         except ModelError as error:
-            took = int((asyncio.get_running_loop().time() - started) * 1000)
+            took = int((clock.time() - started) * 1000)
             log.warning("model_failed", model=error.model, why=error.why, detail=error.detail)
-            self.trouble = f"{error.model}: {error.why}"
-            await self._note_cost(run, None, error.model, took, error.why)
+            if not isinstance(error, ContextTooLong):  # which says nothing about its health
+                self.troubles[error.model] = error.why
+            await self._note_cost(run, error.model, listener.wasted, took, error.why)
             raise
-        self.trouble = None
-        await self._note_cost(run, reply, reply.model, reply.milliseconds, None)
+        except asyncio.CancelledError:
+            await self._note_stopped(run, listener, int((clock.time() - started) * 1000))
+            raise
+        self.troubles.pop(reply.model, None)
+        listener.over()
+        usage = sum(listener.wasted, reply.usage)
+        await self._note_cost(run, reply.model, [usage], reply.milliseconds, None, reply.instead_of)
         return reply
 
+    async def _note_stopped(self, run: Run, listener: "_Listener", took: int) -> None:
+        """What came until somebody stopped it was paid for."""
+        if listener.wasted:
+            with suppress(TimeoutError, DatabaseAway, *AWAY):
+                async with asyncio.timeout(_LAST_WORD):
+                    await self._note_cost(run, listener.model, listener.wasted, took, "stopped")
+
     async def _note_cost(
-        self, run: Run, reply: Reply | None, model: str, took: int, error: str | None
+        self,
+        run: Run,
+        model: str,
+        used: Sequence[Usage],
+        took: int,
+        error: str | None,
+        instead_of: str = "",
     ) -> None:
-        usage = reply.usage if reply else None
+        usage = sum(used, Usage(0, 0, 0, None))
         async with self._house.database.relaxed() as tx:
             await tx.run(
-                "insert_model_call",
+                "note_model_call",
                 id=uuid7(),
                 org=run.thread.org,
                 run_id=run.id,
                 attempt=run.attempt,
                 model=model,
-                input_tokens=usage.input_tokens if usage else 0,
-                cached_tokens=usage.cached_tokens if usage else 0,
-                output_tokens=usage.output_tokens if usage else 0,
-                cost=usage.cost if usage else None,
+                input_tokens=usage.input_tokens,
+                cached_tokens=usage.cached_tokens,
+                output_tokens=usage.output_tokens,
+                cost=usage.cost,
                 milliseconds=took,
                 error=error,
+                instead_of=instead_of or None,
             )
 
     async def _over_limit(self, run: Run, worked: float) -> str | None:
@@ -142,15 +227,83 @@ class Thinking:
                 most=1,
             )
         asked = str(rows[0]["body"]["content"]) if rows else ""
-        missed = parse(asked)
-        if isinstance(missed, Miss):
-            text = f"I could not do that: {missed.wrong}. Usage: `{missed.usage}`"
-        else:
-            text = (
-                "No model is configured here, so I understand commands only. "
-                f"Nearest: `{nearest(asked)}`. `help` lists them."
-            )
+        text = advice(asked)
         return assistant_message(run.id, 0, text, ())
+
+
+@dataclass
+class _Listener:
+    """What one call of the model tells while it answers, on its way to the progress message."""
+
+    run: Run
+    bus: Bus
+    troubles: dict[str, str]
+    wasted: list[Usage] = field(default_factory=list)
+    model: str = ""  # whose answer was cut off last
+    writes: bool = False
+    noticed: bool = False
+
+    def tell(self, kind: Literal["thinking", "writing"], text: str = "", detail: str = "") -> None:
+        """Show how the reply gets on; `detail` is the model that has to be asked again."""
+        event = Event(self.run.thread, self.run.id, kind, key="model", text=text, detail=detail)
+        self.bus.publish(event)
+
+    def on_text(self, _: str) -> None:
+        """The first piece of an answer: it is being written."""
+        if not self.writes:
+            self.writes = True
+            self.tell("writing")
+
+    def on_retry(self, retry: Retry) -> None:
+        """It is asked again, from the start; nobody waits without knowing why."""
+        self.writes, self.noticed = False, True
+        self.tell("thinking", _notice(retry), retry.model)
+        if retry.next_model != retry.model:
+            self.troubles[retry.model] = retry.why
+
+    def on_waste(self, model: str, usage: Usage) -> None:
+        """An answer was cut off."""
+        self.model = model
+        self.wasted.append(usage)
+
+    def over(self) -> None:
+        """It answered: what was said about trying again no longer stands there."""
+        if self.noticed and not self.writes:
+            self.tell("thinking")
+
+
+def _notice(retry: Retry) -> str:
+    """Why there is a pause and what comes after it, as a line of the progress message."""
+    match retry.why:
+        case "overloaded":
+            said = "the model is overloaded"
+        case "rate limit":
+            said = "the model's rate limit is reached"
+        case why:
+            said = f"the model failed ({why})"
+    if retry.next_model != retry.model:
+        return f"{said}; asking the next model"
+    return f"{said}; trying again" + (f" in {retry.wait:.0f} s" if retry.wait >= 1 else "")
+
+
+def _cache_key(run: Run) -> str:
+    """The thread, in a form that tells a provider nothing about it."""
+    return sha256(str(run.thread).encode()).hexdigest()[:32]
+
+
+def _shortened(own: Sequence[Message], window: int) -> list[Message]:
+    """This run's messages, with long results cut to what one may have in such a window."""
+    most = limit_tokens(window) * 3  # characters; of logs and YAML a token is about three
+
+    def cut(message: Message) -> Message:
+        text = str(message.get("content") or "")
+        if message["role"] != "tool" or len(text) <= most:
+            return message
+        head, tail = text[: most // 3], text[len(text) - most // 3 * 2 :]
+        note = f"[{len(text) - len(head) - len(tail):,} characters left out: too long to read]"
+        return {**message, "content": f"{head}\n{note}\n{tail}"}
+
+    return [cut(message) for message in own]
 
 
 def _help() -> str:

@@ -21,7 +21,7 @@ class Wish(TypedDict):
     id: str
     tool: str
     arguments: dict[str, JsonValue]
-    kind: Literal["read", "change", "broken"]
+    kind: Literal["read", "change", "steer", "broken"]
     error: str  # of a broken one: what the model is told
 
 

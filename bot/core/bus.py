@@ -1,5 +1,5 @@
-"""Live events within one process: what a run tells while it works. They may be dropped; nothing
-rests on them.
+"""The bus: live events and stop signals, told at once within the process. They may be lost:
+nothing rests on them, rows are the truth. `bot/store/redis_bus.py` carries them further.
 """
 
 from collections.abc import Callable
@@ -17,12 +17,26 @@ class Bus:
 
     def __init__(self) -> None:
         self._listeners: list[Listener] = []
+        self._listeners_to_own: list[Listener] = []
 
-    def listen(self, listener: Listener) -> None:
-        """Hear every event from now on."""
-        self._listeners.append(listener)
+    @property
+    def away(self) -> str:
+        """Why other processes hear nothing of us now; empty while they do, or there are none."""
+        return ""
+
+    def listen(self, listener: Listener, *, own: bool = False) -> None:
+        """Hear every event from now on; with `own`, only those that were published here.
+
+        Who draws in Slack or counts listens to its own: other processes do the same with theirs.
+        """
+        (self._listeners_to_own if own else self._listeners).append(listener)
 
     def publish(self, event: Event) -> None:
-        """Tell all listeners."""
+        """Tell all listeners. Never blocks."""
+        for listener in (*self._listeners_to_own, *self._listeners):
+            listener(event)
+
+    def _tell_of_others(self, event: Event) -> None:
+        """What was published in another process."""
         for listener in self._listeners:
             listener(event)

@@ -41,8 +41,10 @@ class ModelError(Exception):
         """Return what happened, as one sentence."""
         if not self.earlier:
             return f"The model did not answer ({self._effort()}: {self.why})."
-        each = "; ".join(f"`{e.model}`: {e.why}" for e in (*self.earlier, self))
-        return f"No model answered ({each})."
+        asked = (*self.earlier, self)
+        each = "; ".join(f"`{e.model}`: {e.why}" for e in asked)
+        tries, seconds = sum(e.tries for e in asked), sum(e.seconds for e in asked)
+        return f"No model answered ({tries} tries, {seconds:.0f} s; {each})."
 
     def __str__(self) -> str:
         return f"{self.what} {self.advice}"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot.core.values import Standing
@@ -9,13 +10,22 @@ from bot.guard import audit, masking
 from bot.guard.aftermath import Aftermath
 from bot.guard.house import House, lock_claimed, redraw
 from bot.guard.policy import Effect, why_not_approve
-from bot.guard.proposals import Judged, Proposals
+from bot.guard.proposals import Judged, Proposals, asking_for
 from bot.guard.records import Call, Run
 from bot.store.database import Transaction
 from bot.store.jobs import TryAgain
 from tools import ChangeCall, Preview, Refused, Stale, ToolError, Unavailable
 
 _APPLY_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A call that must not run as it was approved; `judged` is what would take its place."""
+
+    call: Call
+    judged: Judged | None
+    reason: str
 
 
 class Deeds:
@@ -28,22 +38,31 @@ class Deeds:
 
     async def act(self, run: Run) -> None:
         """Carry out the run's approved calls in order; after a failure the rest of that reply is
-        superseded.
+        proposed anew.
 
         Raises `LostClaim` when another worker took the run over.
         """
-        for call in await self._calls(run):
+        for one in await self._calls(run):
+            calls = await self._calls(run)  # an earlier one may have changed what becomes of it
+            call = next(now for now in calls if now.id == one.id)
             if call.state == "executing":
-                call = await self._aftermath.doubt(run, call)  # noqa: PLW2901 -- the row as it is now
+                call = await self._aftermath.doubt(run, call)
             if call.state == "unknown" and not call.outcome:
                 await self._aftermath.look_after(run, call)
             elif call.state == "done" and not call.outcome:
                 await self._aftermath.verify(run, call, call.receipt)
             elif call.state == "approved":
-                if trouble := trouble_before(call, await self._calls(run)):
-                    await self._supersede(run, call, trouble)
-                else:
-                    await self._perform(run, call)
+                await self._turn(run, call, calls)
+
+    async def _turn(self, run: Run, call: Call, calls: Sequence[Call]) -> None:
+        """It is this call's turn: it runs, unless what came before it says otherwise."""
+        if missing := missing_before(call, calls):
+            await self._replace(run, [_Held(call, None, missing)], "")
+        elif trouble := trouble_before(call, calls):
+            held = [await self._look_anew(run, one, trouble) for one in [call, *after(call, calls)]]
+            await self._replace(run, held, trouble)
+        else:
+            await self._perform(run, call, calls)
 
     async def _calls(self, run: Run) -> Sequence[Call]:
         async with self._house.database.relaxed() as tx:
@@ -53,23 +72,27 @@ class Deeds:
     def _bind(self, call: Call) -> ChangeCall:
         return self._house.catalog.change(call.tool, call.arguments)
 
-    async def _perform(self, run: Run, call: Call) -> None:
+    async def _perform(self, run: Run, call: Call, calls: Sequence[Call]) -> None:
         try:
             change = self._bind(call)
-            judged = await self._proposals.judge(run, change, fresh=call.risk == "danger")
+            judged = await self._proposals.judge(
+                asking_for(run, call), change, fresh=call.risk == "danger"
+            )
         except ToolError as error:
-            await self._supersede(run, call, f"I looked again before starting: {error}")
+            reason = masking.safe(f"I looked again before starting: {error}")
+            await self._replace(run, [_Held(call, None, reason)], "")
             return
         if judged.asked.requester_standing == Standing.UNKNOWN and _is_fresh(call):
             # Slack did not say who asked; while the approval is fresh, that may pass
             raise TryAgain
         if reason := await self._why_not_start(call, judged):
+            if judged.digest != call.digest and (first := _done_before(call, calls)):
+                reason = f"{first.preview.summary} is done, and it looks different since"
             await self._ask_again(run, call, judged, reason)
-            return
-        if not await self._begin(run, call):
+        elif not await self._begin(run, call):
             await self._ask_again(run, call, judged, "the approval was too old to start on")
-            return
-        await self._apply(run, call, change)
+        else:
+            await self._apply(run, call, change)
 
     async def _why_not_start(self, call: Call, judged: Judged) -> str:
         """Why what was approved is not what would run now, in words; empty when all is as it
@@ -128,7 +151,9 @@ class Deeds:
                 receipt = await change.apply(call.preview)
         except Stale as error:
             await self._aftermath.finish(run, call, "failed", error=f"Nothing was sent: {error}")
-            await self._propose_anew(run, call, str(error))
+            held = await self._look_anew(run, call, str(error))
+            if held.judged is not None:  # else the failed call says why, and holds back the rest
+                await self._replace(run, [held, *await self._rest(run, call)], held.reason)
         except Refused as error:
             await self._aftermath.finish(run, call, "failed", error=str(error))
         except Unavailable as error:
@@ -148,53 +173,56 @@ class Deeds:
             await self._aftermath.finish(run, call, "done", receipt=receipt)
             await self._aftermath.verify(run, call, receipt)
 
-    async def _supersede(self, run: Run, call: Call, reason: str) -> None:
-        """It will not run, and nothing takes its place: the model or the person hears why."""
-        reason = masking.safe(reason)
-        async with self._house.database.transaction() as tx:
-            await lock_claimed(tx, run)
-            row = await tx.one("supersede_call", id=call.id, superseded_by=None, error=reason)
-            if row is not None:
-                await self._note_superseded(tx, run, call, reason)
-        self._house.tell(call)
-
     async def _ask_again(self, run: Run, call: Call, judged: Judged, reason: str) -> None:
         """What was approved is not what would happen now: a new card, not an execution."""
         if judged.ruling.effect is not Effect.ASK:
-            await self._supersede(run, call, reason)
+            await self._replace(run, [_Held(call, None, reason)], "")
             return
-        async with self._house.database.transaction() as tx:
-            await lock_claimed(tx, run)
-            # an approval that was too old has expired; any other is superseded by what is true now
-            old = await tx.one("expire_call", id=call.id, now=False, error=reason)
-            if old is None:
-                old = await tx.one("supersede_call", id=call.id, superseded_by=None, error=reason)
-            if old is None:
-                return
-            await self._replace(tx, run, call, judged, reason)
-        self._house.tell(call)
+        first = _Held(call, judged, reason)
+        await self._replace(run, [first, *await self._rest(run, call)], reason)
 
-    async def _propose_anew(self, run: Run, call: Call, reason: str) -> None:
-        """Found stale inside its apply: nothing was sent, and its new preview is a new call."""
+    async def _rest(self, run: Run, call: Call) -> list[_Held]:
+        """The approved ones after it: their order was a part of what was approved."""
+        why = f"an earlier change did not run as it was approved: {call.preview.summary}"
+        rest = after(call, await self._calls(run))
+        return [await self._look_anew(run, one, why) for one in rest]
+
+    async def _look_anew(self, run: Run, call: Call, reason: str) -> _Held:
+        reason = masking.safe(reason)
         try:
-            judged = await self._proposals.judge(run, self._bind(call))
+            judged = await self._proposals.judge(asking_for(run, call), self._bind(call))
         except ToolError:
-            return  # the failed call says why; there is nothing to propose in its place
-        if judged.ruling.effect is not Effect.ASK:
-            return
+            return _Held(call, None, reason)
+        return _Held(call, judged if judged.ruling.effect is Effect.ASK else None, reason)
+
+    async def _replace(self, run: Run, held: Sequence[_Held], why: str) -> None:
+        """None of these runs; those that can be are proposed anew, together on one card."""
         async with self._house.database.transaction() as tx:
             await lock_claimed(tx, run)
-            await self._replace(tx, run, call, judged, reason)
-        self._house.tell(call)
+            ended = [one for one in held if await self._end(tx, one)]
+            anew = [(one.call, one.judged) for one in ended if one.judged is not None]
+            for old, _ in anew:
+                # vacate the wish's place first: only one current call may stand there
+                await tx.run("vacate_call", id=old.id)
+            new = await self._proposals.again_together(tx, run, anew, why)
+            for (old, _), successor in zip(anew, new, strict=True):
+                await tx.run("succeed_call", id=old.id, superseded_by=successor.id)
+            for one in ended:
+                await self._note_superseded(tx, run, one.call, one.reason)
+        for one in held:
+            self._house.tell(one.call)
 
-    async def _replace(
-        self, tx: Transaction, run: Run, call: Call, judged: Judged, reason: str
-    ) -> None:
-        # vacate the wish's place first: only one current call may stand there
-        await tx.run("vacate_call", id=call.id)
-        new = await self._proposals.again(tx, run, call, judged, reason)
-        await tx.run("succeed_call", id=call.id, superseded_by=new.id)
-        await self._note_superseded(tx, run, call, reason)
+    async def _end(self, tx: Transaction, one: _Held) -> bool:
+        if one.call.state != "approved":
+            return True  # it failed in its own apply, with nothing sent
+        # an approval that was too old has expired; any other is superseded by what is true now
+        given = {"id": one.call.id, "error": one.reason}
+        old = None
+        if one.judged is not None:
+            old = await tx.one("expire_call", now=False, **given)
+        if old is None:
+            old = await tx.one("supersede_call", superseded_by=None, **given)
+        return old is not None
 
     async def _note_superseded(self, tx: Transaction, run: Run, call: Call, reason: str) -> None:
         await redraw(tx, call)
@@ -209,21 +237,62 @@ class Deeds:
         )
 
 
+def after(call: Call, calls: Sequence[Call]) -> list[Call]:
+    """The approved ones of the same reply that come after it."""
+    return [one for one in calls if one.state == "approved" and _precedes(call, one)]
+
+
 def trouble_before(call: Call, calls: Sequence[Call]) -> str:
     """Why a call must not run because of one before it in the same reply; empty if there is none.
 
     Read from rows, so that a worker that repeats the step after a crash decides alike.
     """
     for one in calls:
-        same_reply = one.place.reply == call.place.reply
-        if not same_reply or one.place.ordinal >= call.place.ordinal or one.superseded_by:
-            continue  # another turn of the conversation, not before it, or replaced by a newer card
+        if not _precedes(one, call) or one.superseded_by or missing_before(one, calls):
+            continue  # not before it, replaced by a newer card, or gone with what it depended on
+        if _was_known(one, call):
+            continue
         if one.state in {"failed", "unknown"} or one.outcome in {"failed", "cannot tell"}:
             return f"an earlier change did not end well: {one.preview.summary}"
         withdrawn = one.approved_at is not None and one.state in {"superseded", "expired"}
         if one.state == "proposed" or withdrawn:
             return f"an earlier change did not run as it was approved: {one.preview.summary}"
     return ""
+
+
+def missing_before(call: Call, calls: Sequence[Call]) -> str:
+    """Why a dependent call makes no sense any more: what it comes after will not run. Or empty."""
+    first = _depended(call, calls)
+    if first is None or first.state not in {"denied", "expired", "superseded"}:
+        return ""
+    return f"it was to come after “{first.preview.summary}”, which was {_BECAME[first.state]}"
+
+
+_BECAME = {"denied": "denied", "expired": "not decided in time", "superseded": "withdrawn"}
+
+
+def _depended(call: Call, calls: Sequence[Call]) -> Call | None:
+    """What this one comes after, in its newest form."""
+    old = next((one for one in calls if one.id == call.depends_on), None)
+    if old is None:
+        return None
+    current = (one for one in calls if one.place == old.place and not one.superseded_by)
+    return next(current, old)
+
+
+def _done_before(call: Call, calls: Sequence[Call]) -> Call | None:
+    first = _depended(call, calls)
+    return first if first is not None and first.state == "done" else None
+
+
+def _precedes(one: Call, call: Call) -> bool:
+    return one.place.reply == call.place.reply and one.place.ordinal < call.place.ordinal
+
+
+def _was_known(one: Call, call: Call) -> bool:
+    """Whether people who decided on this call could see already how the earlier one ended."""
+    moved = one.started_at or one.ended_at
+    return one.state != "proposed" and moved is not None and moved <= call.created_at
 
 
 def _is_fresh(call: Call) -> bool:

@@ -30,6 +30,7 @@ class Rules:
     self_approval: bool = False
     card_seconds: float = 1800
     start_seconds: float = 120
+    approvals_channel: str = ""  # where cards of other channels are shown as well
 
 
 @dataclass(frozen=True)

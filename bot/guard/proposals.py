@@ -3,7 +3,8 @@ its card.
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import structlog
@@ -11,11 +12,12 @@ from pydantic import JsonValue
 
 from bot.core.ids import public_id, uuid7
 from bot.core.text import visible_json
-from bot.core.values import Event
+from bot.core.values import Event, Thread
 from bot.guard import audit, masking
 from bot.guard.house import ACTING, House, Wanted, lock_claimed
 from bot.guard.policy import Effect, PolicyInput, Ruling, decide
 from bot.guard.records import Call, Place, Run, digest
+from bot.guard.short_ids import short_id
 from bot.store.database import Transaction
 from bot.store.outbox import say
 from tools import ChangeCall, JsonObject, Preview, Risk, ToolError, Unavailable
@@ -23,6 +25,7 @@ from tools import ChangeCall, JsonObject, Preview, Risk, ToolError, Unavailable
 log = structlog.get_logger()
 
 _PREVIEW_SECONDS = 60.0
+MOST = 10  # changes of one reply: what one card can show so that people read it
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,15 @@ class Turned:
     """A wish that did not become a call, and why: the model or the person hears it."""
 
     sentence: str
+
+
+@dataclass(frozen=True)
+class Wished:
+    """One change that a reply asks for, and its place there."""
+
+    place: Place
+    tool: str
+    arguments: JsonObject
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,20 @@ class Judged:
         )
 
 
+@dataclass(frozen=True)
+class _Draft:
+    """A call before it is a row; `asking` is in whose name and by whose words."""
+
+    id: UUID
+    asking: Run
+    place: Place
+    judged: Judged
+    depends_on: UUID | None = None
+    model_says: str = ""
+    undoes: UUID | None = None
+    reason: str = ""
+
+
 class Proposals:
     """Makes calls out of wishes. Nothing here changes the world."""
 
@@ -70,35 +96,47 @@ class Proposals:
         model_says: str = "",
         undoes: UUID | None = None,
     ) -> Call | Turned:
-        """Preview a wish and store it with its card. Repeated after a crash, it finds its row.
+        """Like `propose_all`, for a wish that stands alone."""
+        wishes = [Wished(place, tool, arguments)]
+        return (await self.propose_all(run, wishes, model_says=model_says, undoes=undoes))[0]
 
+    async def propose_all(
+        self,
+        run: Run,
+        wishes: Sequence[Wished],
+        *,
+        model_says: str = "",
+        undoes: UUID | None = None,
+    ) -> list[Call | Turned]:
+        """Preview the changes of one reply and store them with the card that they share.
+
+        The answers stand in the order of the wishes. Repeated after a crash, it finds its rows.
         Raises `LostClaim` when the run is no longer ours.
         """
-        async with self._house.database.relaxed() as tx:
-            row = await tx.one(
-                "call_of_wish", run_id=run.id, reply=place.reply, ordinal=place.ordinal
-            )
-        if row is not None:
-            return Call.of(row)
-        judged = await self._judge_wish(run, tool, arguments)
-        if isinstance(judged, Turned):
-            async with self._house.database.relaxed() as tx:
-                await audit.append(
-                    tx,
-                    run.thread.org,
-                    "refused",
-                    run.requester,
-                    {"tool": tool, "reason": judged.sentence},
-                    run_id=run.id,
-                )
-            return judged
+        made: dict[Place, Call | Turned] = await self._stored(run, wishes)
+        new = [wish for wish in wishes if wish.place not in made]
+        asking = await self._asking(run)
+        answers = await asyncio.gather(*(self._judge_wish(asking, wish) for wish in new[:MOST]))
+        judged = dict(zip((wish.place for wish in new), answers, strict=False))
+        made |= await self._turn_away(run, new, judged)
+        drafts = _drafts(
+            asking,
+            {place: one for place, one in judged.items() if place not in made},
+            model_says=model_says,
+            undoes=undoes,
+        )
+        if not drafts:
+            return [made[wish.place] for wish in wishes]
         async with self._house.database.transaction() as tx:
             await lock_claimed(tx, run)
             if undoes is not None and (reason := await self._why_not_undo(tx, undoes)):
-                return Turned(reason)
-            call = await self._insert(tx, run, place, judged, model_says=model_says, undoes=undoes)
-        self._announce(call)
-        return call
+                return [Turned(reason) for _ in wishes]
+            calls = [await self._insert(tx, draft) for draft in drafts]
+            await self._show(tx, run, calls)
+        for call in calls:
+            self._announce(call)
+        made |= {call.place: call for call in calls}
+        return [made[wish.place] for wish in wishes]
 
     async def judge(self, run: Run, change: ChangeCall, *, fresh: bool = False) -> Judged:
         """Preview against the live state and ask the policy of now. Raises `ToolError`."""
@@ -129,19 +167,84 @@ class Proposals:
 
         This transaction must already have superseded, expired or failed the old one.
         """
-        return await self._insert(
-            tx,
-            run,
-            old.place,
-            judged,
-            model_says=old.model_says,
-            undoes=old.undoes,
-            reason=reason,
-        )
+        call = await self._insert(tx, _successor(uuid7(), run, old, judged, reason))
+        await self._show(tx, run, [call], reason)
+        return call
 
-    async def _judge_wish(self, run: Run, tool: str, arguments: JsonObject) -> Judged | Turned:
+    async def again_together(
+        self, tx: Transaction, run: Run, ones: Sequence[tuple[Call, Judged]], reason: str
+    ) -> list[Call]:
+        """Like `again`, for several of one reply: they share a card, and `reason` stands above."""
+        drafts: list[_Draft] = []
+        for old, judged in ones:
+            draft = _successor(uuid7(), asking_for(run, old), old, judged, reason)
+            drafts.append(replace(draft, depends_on=_before(drafts, judged)))
+        calls = [await self._insert(tx, draft) for draft in drafts]
+        if calls:
+            await self._show(tx, run, calls, reason)
+        return calls
+
+    async def _stored(self, run: Run, wishes: Sequence[Wished]) -> dict[Place, Call | Turned]:
+        found: dict[Place, Call | Turned] = {}
+        async with self._house.database.relaxed() as tx:
+            for wish in wishes:
+                row = await tx.one(
+                    "call_of_wish",
+                    run_id=run.id,
+                    reply=wish.place.reply,
+                    ordinal=wish.place.ordinal,
+                )
+                if row is not None:
+                    found[wish.place] = Call.of(row)
+        return found
+
+    async def _asking(self, run: Run) -> Run:
+        """Who chose the arguments of a call that is asked again is still a contributor of it."""
+        again_of = (run.wish or {}).get("again_of")
+        if again_of is None:
+            return run
+        async with self._house.database.relaxed() as tx:
+            row = await tx.one("call", id=UUID(str(again_of)))
+        earlier = tuple(row["contributors"]) if row else ()
+        return replace(run, contributors=tuple(dict.fromkeys((*run.contributors, *earlier))))
+
+    async def _turn_away(
+        self, run: Run, new: Sequence[Wished], judged: dict[Place, Judged | Turned]
+    ) -> dict[Place, Call | Turned]:
+        """What becomes no call, each with its reason and its audit row."""
+        away: dict[Place, Call | Turned] = {}
+        digests: set[str] = set()
+        for wish in new:
+            one = judged.get(wish.place)
+            if one is None:
+                one = Turned(
+                    f"One reply may propose {MOST} changes at most. Propose this one again once "
+                    "the others have been decided."
+                )
+            elif isinstance(one, Judged) and one.digest in digests:
+                one = Turned("The same reply proposes exactly this already.")
+            if isinstance(one, Turned):
+                away[wish.place] = one
+            else:
+                digests.add(one.digest)
+        if away:
+            tools = {wish.place: wish.tool for wish in new}
+            async with self._house.database.relaxed() as tx:
+                for place, turned in away.items():
+                    reason = turned.sentence if isinstance(turned, Turned) else ""
+                    await audit.append(
+                        tx,
+                        run.thread.org,
+                        "refused",
+                        run.requester,
+                        {"tool": tools[place], "reason": reason},
+                        run_id=run.id,
+                    )
+        return away
+
+    async def _judge_wish(self, run: Run, wish: Wished) -> Judged | Turned:
         try:
-            change = self._house.catalog.change(tool, arguments)
+            change = self._house.catalog.change(wish.tool, wish.arguments)
             if hidden := masking.would_alter(dict(change.arguments)):
                 names = ", ".join(hidden)
                 return Turned(f"{names} looks like a credential; none may stand on a card.")
@@ -150,7 +253,7 @@ class Proposals:
             return Turned(masking.safe(str(error)))
         if judged.ruling.effect is not Effect.ASK:
             why = judged.ruling.reason or judged.ruling.rule
-            return Turned(f"The policy does not allow {tool} here: {why}.")
+            return Turned(f"The policy does not allow {wish.tool} here: {why}.")
         if run.thread.channel.startswith("D") and not judged.ruling.contributors_may:
             return Turned(
                 "Its card could be seen by nobody else in a direct message, and it needs somebody "
@@ -164,64 +267,46 @@ class Proposals:
             return None
         return "There is an open or finished undo of this already; its card is in the thread."
 
-    async def _insert(
-        self,
-        tx: Transaction,
-        run: Run,
-        place: Place,
-        judged: Judged,
-        *,
-        model_says: str,
-        undoes: UUID | None,
-        reason: str = "",
-    ) -> Call:
-        call_id = uuid7()
+    async def _insert(self, tx: Transaction, draft: _Draft) -> Call:
+        run, judged = draft.asking, draft.judged
         arguments: dict[str, JsonValue] = dict(judged.change.arguments)
-        await tx.run(
-            "insert_change",
-            id=call_id,
-            org=run.thread.org,
-            channel=run.thread.channel,
-            thread_ts=run.thread.ts,
-            run_id=run.id,
-            reply=place.reply,
-            ordinal=place.ordinal,
-            model_call_id=place.model_call_id,
-            tool=judged.change.tool.name,
-            arguments=arguments,
-            target=judged.change.target,
-            risk=judged.risk,
-            requester=run.requester,
-            contributors=list(run.contributors),
-            acting=ACTING,
-            state="proposed",
-            public_id=public_id(),
-            digest=judged.digest,
-            schema_hash=judged.change.tool.schema_hash,
-            preview=judged.preview.model_dump(mode="json"),
-            policy_input=judged.asked.stored(),
-            policy=judged.ruling.stored(),
-            quorum=judged.ruling.quorum,
-            model_says=model_says,
-            lifetime=self._house.rules.card_seconds,
-            undoes=undoes,
-            error=reason or None,
-        )
-        await say(
-            tx,
-            run.thread,
-            "card",
-            {"call": str(call_id), "reason": reason},
-            key=f"card:{call_id}",
-            run_id=run.id,
-            call_id=call_id,
-        )
-        if undoes is not None:
-            data: dict[str, JsonValue] = {"call": str(undoes)}
-            await say(tx, run.thread, "redraw", data, run_id=run.id, call_id=undoes)
-        row = await tx.one("call", id=call_id)
-        if row is None:
-            raise LookupError(f"no call {call_id}")
+        row = None
+        while row is None:  # what people type may be taken: then it gets another
+            row = await tx.one(
+                "insert_change",
+                id=draft.id,
+                org=run.thread.org,
+                channel=run.thread.channel,
+                thread_ts=run.thread.ts,
+                run_id=run.id,
+                reply=draft.place.reply,
+                ordinal=draft.place.ordinal,
+                model_call_id=draft.place.model_call_id,
+                tool=judged.change.tool.name,
+                arguments=arguments,
+                target=judged.change.target,
+                risk=judged.risk,
+                requester=run.requester,
+                contributors=list(run.contributors),
+                acting=ACTING,
+                state="proposed",
+                public_id=public_id(),
+                digest=judged.digest,
+                schema_hash=judged.change.tool.schema_hash,
+                preview=judged.preview.model_dump(mode="json"),
+                policy_input=judged.asked.stored(),
+                policy=judged.ruling.stored(),
+                quorum=judged.ruling.quorum,
+                model_says=draft.model_says,
+                lifetime=self._house.rules.card_seconds,
+                undoes=draft.undoes,
+                error=draft.reason or None,
+                short_id=short_id(),
+                depends_on=draft.depends_on,
+            )
+        if draft.undoes is not None:
+            data: dict[str, JsonValue] = {"call": str(draft.undoes)}
+            await say(tx, run.thread, "redraw", data, run_id=run.id, call_id=draft.undoes)
         await audit.append(
             tx,
             run.thread.org,
@@ -235,12 +320,26 @@ class Proposals:
                 "digest": judged.digest,
                 "rule": judged.ruling.rule,
                 "quorum": judged.ruling.quorum,
-                "reason": reason,
+                "reason": draft.reason,
             },
             run_id=run.id,
-            call_id=call_id,
+            call_id=draft.id,
         )
         return Call.of(row)
+
+    async def _show(
+        self, tx: Transaction, run: Run, calls: Sequence[Call], reason: str = ""
+    ) -> None:
+        """One card for all of them; where the operator wants it, also in the approvals' channel."""
+        first = calls[0].id
+        ids: list[JsonValue] = [str(call.id) for call in calls]
+        data: dict[str, JsonValue] = {"call": str(first), "calls": ids, "reason": reason}
+        given = {"run_id": run.id, "call_id": first}
+        await say(tx, run.thread, "card", data, key=f"card:{first}", **given)
+        elsewhere = self._house.rules.approvals_channel
+        if elsewhere not in {"", run.thread.channel} and not run.thread.channel.startswith("D"):
+            place = Thread(run.thread.org, elsewhere, run.thread.ts)
+            await say(tx, place, "announce", data, key=f"announce:{first}", **given)
 
     def _announce(self, call: Call) -> None:
         self._house.bus.publish(
@@ -253,3 +352,32 @@ class Proposals:
                 call_id=call.id,
             )
         )
+
+
+def asking_for(run: Run, call: Call) -> Run:
+    """The run as it was when this call was asked for: a call's row says in whose name it is."""
+    return replace(run, requester=call.requester, contributors=call.contributors)
+
+
+def _drafts(
+    run: Run, judged: dict[Place, Judged | Turned], *, model_says: str, undoes: UUID | None
+) -> list[_Draft]:
+    drafts: list[_Draft] = []
+    for place, one in judged.items():
+        if isinstance(one, Judged):
+            before = _before(drafts, one)
+            drafts.append(_Draft(uuid7(), run, place, one, before, model_says, undoes))
+    return drafts
+
+
+def _successor(call_id: UUID, run: Run, old: Call, judged: Judged, reason: str) -> _Draft:
+    return _Draft(
+        call_id, run, old.place, judged, old.depends_on, old.model_says, old.undoes, reason
+    )
+
+
+def _before(drafts: Sequence[_Draft], judged: Judged) -> UUID | None:
+    """The newest of those before it that changes the same object."""
+    target = judged.change.target
+    same = (draft.id for draft in reversed(drafts) if draft.judged.change.target == target)
+    return next(same, None)

@@ -41,6 +41,8 @@ class Run:
     worked: float
     progress_ts: str | None
     ended: bool
+    parent: UUID | None = None  # of a side turn: the run that waits for people meanwhile
+    heard: int = 0  # the last message that a model call of it has read, or its own first one
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -58,6 +60,8 @@ class Run:
             worked=row["worked"],
             progress_ts=row["progress_ts"],
             ended=row["ended_at"] is not None,
+            parent=row["parent_run_id"],
+            heard=row["heard_seq"],
         )
 
 
@@ -109,6 +113,10 @@ class Call:
     error: str
     attempt: int | None
     created_at: datetime = field(repr=False)
+    short_id: str = ""
+    depends_on: UUID | None = None
+    withdrawn_by: str = ""
+    revised_by: str = ""
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -148,6 +156,10 @@ class Call:
             error=row["error"] or "",
             attempt=row["attempt"],
             created_at=row["created_at"],
+            short_id=row["short_id"] or "",
+            depends_on=row["depends_on"],
+            withdrawn_by=row["withdrawn_by"] or "",
+            revised_by=row["revised_by"] or "",
         )
 
     @property

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from bot.core.text import visible
+from bot.core.values import Event
 from bot.guard import audit, masking
 from bot.guard.house import House
 from bot.guard.records import Call
@@ -18,19 +19,27 @@ class Requests:
         self._house = house
 
     async def take(self, key: str, kind: str, asked: Request) -> UUID | None:
-        """Record a request and enqueue its run; None when Slack only repeated itself."""
+        """Record a request; the run that answers it, or None when Slack only repeated itself.
+
+        That run is a new one, or the one that works in this thread: then it hears this next.
+        """
         async with self._house.database.transaction() as tx:
-            run_id = await record(tx, self._house.jobs, key, kind, asked)
-            if run_id is not None:
-                await audit.append(
-                    tx,
-                    asked.thread.org,
-                    "request",
-                    asked.author,
-                    {"kind": asked.kind, "text": asked.text[:2000]},
-                    run_id=run_id,
-                )
-        return run_id
+            taken = await record(tx, self._house.jobs, key, kind, asked)
+            if taken is None:
+                return None
+            await audit.append(
+                tx,
+                asked.thread.org,
+                "request",
+                asked.author,
+                {"kind": "fed" if taken.fed else asked.kind, "text": asked.text[:2000]},
+                run_id=taken.run_id,
+            )
+        if taken.fed:
+            waits = "a message came in; I read it before my next step"
+            event = Event(asked.thread, taken.run_id, "heard", key=f"heard:{asked.ts}", text=waits)
+            self._house.bus.publish(event)
+        return taken.run_id
 
     def way_back(self, call: Call) -> tuple[str, dict[str, object]] | str:
         """The wish that takes a call back, or why there is none."""

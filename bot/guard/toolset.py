@@ -14,7 +14,7 @@ class Offered:
     name: str
     summary: str
     schema: JsonObject
-    kind: Literal["read", "change"]
+    kind: Literal["read", "change", "steer"]
 
 
 def offered(catalog: Catalog) -> dict[str, Offered]:

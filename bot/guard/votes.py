@@ -3,7 +3,9 @@ quorum moves the call.
 """
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 from uuid import UUID
 
@@ -11,7 +13,8 @@ import structlog
 
 from bot.core.errors import DatabaseAway
 from bot.core.ids import uuid7
-from bot.guard import audit
+from bot.core.values import Event, Person
+from bot.guard import audit, short_ids
 from bot.guard.house import House, redraw
 from bot.guard.policy import why_not_approve, why_not_deny
 from bot.guard.records import Call
@@ -34,7 +37,9 @@ Code = Literal[
     "nobody_may_approve",
     "not_an_approver",
     "own_request",
+    "open_the_card",  # not all of it was in sight: typing is no approval of that
 ]
+Vote = Literal["approve", "deny"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,18 @@ class Click:
 
 
 @dataclass(frozen=True)
+class Typed:
+    """A decision in words, such as "approve K7QF", typed in `channel`."""
+
+    org: str
+    key: str
+    person: str
+    channel: str
+    short_id: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Answer:
     """What came of a click; `call` as it was before or is after, None where there is none."""
 
@@ -60,6 +77,25 @@ class Answer:
     needs: int = 0
 
 
+@dataclass(frozen=True)
+class Together:
+    """What came of one click on several calls: an answer for each that was open.
+
+    Without any, `code` says why.
+    """
+
+    answers: tuple[Answer, ...] = ()
+    code: Code = "decided"
+
+    @property
+    def counted(self) -> tuple[Call, ...]:
+        """The calls on which it was recorded."""
+        return tuple(
+            one.call for one in self.answers if one.call and one.code in {"approved", "counted"}
+        )
+
+
+_Known = dict[tuple[str, bool], Person]
 _STATES: dict[str, Code] = {
     "expired": "expired",
     "superseded": "superseded",
@@ -119,26 +155,102 @@ class Votes:
         return Call.of(row) if shown and shown["yes"] else None
 
     async def why_not(
-        self, call: Call, person_id: str, vote: Literal["approve", "deny"]
+        self, call: Call, person_id: str, vote: Vote, known: _Known | None = None
     ) -> Code | None:
-        """The reason why this person's vote would not count now, or None."""
-        person = await self._house.directory.person(
-            call.thread.org, person_id, fresh=call.risk == "danger"
-        )
-        if vote == "deny":
-            return _code(why_not_deny(person, self._house.rules.approvers, call.contributors))
-        return _code(
-            why_not_approve(person, self._house.rules.approvers, call.ruling, call.contributors)
-        )
+        """The reason why this person's vote would not count now, or None.
 
-    async def vote(self, click: Click, vote: Literal["approve", "deny"]) -> Answer:
+        `known` are those who were looked up for the same click already.
+        """
+        known = {} if known is None else known
+        key = (person_id, call.risk == "danger")  # a danger is worth a fresh look
+        if key not in known:
+            known[key] = await self._house.directory.person(
+                call.thread.org, person_id, fresh=key[1]
+            )
+        person, approvers = known[key], self._house.rules.approvers
+        if vote == "deny":
+            return _code(why_not_deny(person, approvers, call.contributors))
+        return _code(why_not_approve(person, approvers, call.ruling, call.contributors))
+
+    async def vote(self, click: Click, vote: Vote) -> Answer:
         """Record one vote; the last one that is needed makes the arrow and wakes the run.
 
         Raises `DatabaseAway`: then nothing was recorded.
         """
         call = await self.find(click)
-        if call is None:
+        return Answer("unknown_card") if call is None else await self._decide(click, call, vote)
+
+    async def vote_typed(self, typed: Typed, vote: Vote) -> Answer:
+        """Record a vote that somebody typed: counts as a click on the card would.
+
+        Only calls of the channel where it was typed are meant, and only what all of which was in
+        sight there can be approved so. Raises `DatabaseAway`: then nothing was recorded.
+        """
+        async with self._house.database.relaxed() as tx:
+            row = await tx.one(
+                "call_by_short_id",
+                org=typed.org,
+                channel=typed.channel,
+                short_id=short_ids.typed(typed.short_id),
+            )
+            seen = await tx.one("shown_whole", call_id=row["id"]) if row else None
+        if row is None:
             return Answer("unknown_card")
+        call = Call.of(row)
+        if call.state != "proposed":
+            return Answer(_STATES.get(call.state, "decided"), call)
+        if vote == "approve" and not (seen and seen["yes"]):
+            return Answer("open_the_card", call)
+        click = Click(typed.org, typed.key, typed.person, call.public_id, reason=typed.reason)
+        return await self._decide(click, call, vote)
+
+    async def vote_all(self, click: Click) -> Together:
+        """Approve every open call of the message or modal that was clicked on, a row for each.
+
+        Those that this person may not approve are left alone. Raises `DatabaseAway`: then nothing
+        was recorded.
+        """
+        if await self.find(click) is None:
+            return Together(code="unknown_card")
+        shown = await self.shown_with(click)
+        calls = [call for call in shown if call.state == "proposed"]
+        known: _Known = {}
+        barred = {
+            call.id: await self.why_not(call, click.person, "approve", known) for call in calls
+        }
+        may = [call for call in calls if barred[call.id] is None]
+        refused = {
+            call.id: Answer(code, call) for call in calls if (code := barred[call.id]) is not None
+        }
+        if not may:
+            if calls and (code := barred[calls[0].id]):
+                await self._refuse(click, calls[0], "approve", code)
+            return Together(tuple(refused.values()))
+        for _ in range(_ROUNDS):
+            voters = {call.id: await self._voters(call, click.person, known) for call in may}
+            try:
+                async with self._house.database.transaction() as tx:
+                    cast = await self._record_all(tx, click, may, voters)
+            except _AnotherVoted:
+                continue
+            answers = refused | cast
+            return Together(tuple(answers[call.id] for call in calls))
+        raise DatabaseAway("Too many votes at once.")
+
+    async def shown_with(self, click: Click) -> Sequence[Call]:
+        """All the calls of the message or modal that was clicked on, in their order."""
+        async with self._house.database.relaxed() as tx:
+            rows = await tx.all(
+                "calls_shown_at",
+                org=click.org,
+                channel=click.channel,
+                ts=click.ts,
+                view_id=click.view_id,
+                person=click.person,
+            )
+        return [Call.of(row) for row in rows]
+
+    async def _decide(self, click: Click, call: Call, vote: Vote) -> Answer:
         if code := await self.why_not(call, click.person, vote):
             await self._refuse(click, call, vote, code)
             return Answer(code, call)
@@ -151,28 +263,56 @@ class Votes:
                 continue
         raise DatabaseAway("Too many votes at once.")
 
-    async def _voters(self, call: Call, newest: str) -> "_Voters":
+    async def _voters(self, call: Call, newest: str, known: _Known | None = None) -> "_Voters":
         """Those whose Approve counts now: whoever lost the role since he voted does not."""
         async with self._house.database.relaxed() as tx:
             rows = await tx.all("decisions_of_call", call_id=call.id)
         others = {row["person"] for row in rows if row["vote"] == "approve"} - {newest}
-        valid = [one for one in sorted(others) if not await self.why_not(call, one, "approve")]
+        known = {} if known is None else known
+        valid = [
+            one for one in sorted(others) if not await self.why_not(call, one, "approve", known)
+        ]
         return _Voters(frozenset({newest, *others}), (newest, *valid))
 
     async def _record(
+        self, tx: Transaction, click: Click, call: Call, vote: Vote, voters: "_Voters"
+    ) -> Answer:
+        if not await self._is_fresh(tx, click, vote):
+            return Answer("duplicate", call)
+        await tx.one("lock_run", id=call.run_id)
+        answer = await self._cast(tx, click, call, vote, voters)
+        if answer.code in {"approved", "denied"}:
+            await wake_if_decided(tx, self._house, call)
+        if answer.code in {"approved", "denied", "counted"}:
+            await redraw(tx, call)
+        return answer
+
+    async def _record_all(
         self,
         tx: Transaction,
         click: Click,
-        call: Call,
-        vote: Literal["approve", "deny"],
-        voters: "_Voters",
+        calls: Sequence[Call],
+        voters: Mapping[UUID, "_Voters"],
+    ) -> dict[UUID, Answer]:
+        if not await self._is_fresh(tx, click, "approve"):
+            return {call.id: Answer("duplicate", call) for call in calls}
+        await tx.one("lock_run", id=calls[0].run_id)  # of one reply, so of one run
+        answers = {
+            call.id: await self._cast(tx, click, call, "approve", voters[call.id]) for call in calls
+        }
+        if any(answer.code == "approved" for answer in answers.values()):
+            await wake_if_decided(tx, self._house, calls[0])
+        await redraw(tx, calls[0])
+        return answers
+
+    async def _is_fresh(self, tx: Transaction, click: Click, vote: str) -> bool:
+        event = {"org": click.org, "key": click.key, "kind": f"vote:{vote}", "actor": click.person}
+        return await tx.one("record_event", **event) is not None
+
+    async def _cast(
+        self, tx: Transaction, click: Click, call: Call, vote: Vote, voters: "_Voters"
     ) -> Answer:
-        fresh = await tx.one(
-            "record_event", org=click.org, key=click.key, kind=f"vote:{vote}", actor=click.person
-        )
-        if fresh is None:
-            return Answer("duplicate", call)
-        await tx.one("lock_run", id=call.run_id)
+        """One vote on one call, under its run's row lock."""
         row = await tx.one("lock_call", id=call.id)
         if row is None or row["state"] != "proposed" or row["digest"] != call.digest:
             return Answer(_STATES.get(row["state"] if row else "", "decided"), call)
@@ -195,9 +335,6 @@ class Votes:
         if cast is None and not moved:
             # he had voted so already; it may still complete a quorum that others' votes left open
             return Answer("duplicate", call)
-        await redraw(tx, call)
-        if moved:
-            await wake_if_decided(tx, self._house, call)
         await audit.append(
             tx,
             click.org,
@@ -213,6 +350,7 @@ class Votes:
             call_id=call.id,
         )
         if vote == "deny":
+            await drop_dependents(tx, call, "denied")
             return Answer("denied", call)
         if moved:
             return Answer("approved", call)
@@ -235,13 +373,7 @@ class Votes:
 
     async def _refuse(self, click: Click, call: Call, vote: str, code: Code) -> None:
         async with self._house.database.relaxed() as tx:
-            if await tx.one(
-                "record_event",
-                org=click.org,
-                key=click.key,
-                kind=f"vote:{vote}",
-                actor=click.person,
-            ):
+            if await self._is_fresh(tx, click, vote):
                 await audit.append(
                     tx,
                     click.org,
@@ -278,6 +410,7 @@ class Votes:
             row: Row | None = await tx.one("expire_call", id=call_id, now=at_once, error=why)
             if row is None:
                 return
+            await drop_dependents(tx, call, "expired")
             await redraw(tx, call)
             await wake_if_decided(tx, self._house, call)
             await audit.append(
@@ -291,12 +424,33 @@ class Votes:
             )
 
 
+async def drop_dependents(tx: Transaction, call: Call, became: str) -> None:
+    """Under the run's row lock: what was to come after this call makes no sense without it."""
+    why = f"it was to come after “{call.preview.summary}”, which was {became}"
+    rows = await tx.all("supersede_dependents", id=call.id, run_id=call.run_id, error=why)
+    for row in rows:
+        dropped = Call.of(row)
+        await redraw(tx, dropped)
+        await audit.append(
+            tx,
+            dropped.thread.org,
+            "superseded",
+            "",
+            {"reason": why},
+            run_id=dropped.run_id,
+            call_id=dropped.id,
+        )
+        await drop_dependents(tx, dropped, "not run")
+
+
 async def wake_if_decided(tx: Transaction, house: House, call: Call) -> None:
-    """Under the run's row lock: when nothing is open any more, the run goes on."""
+    """Under the run's row lock: when nothing is open any more, the run goes on, before any talk."""
     row = await tx.one("open_calls", run_id=call.run_id)
     if row is None or row["open"] == 0:
         await tx.run("refresh_starts", run_id=call.run_id, start_within=house.rules.start_seconds)
         await house.jobs.defer(tx, "resume", call.thread, call.run_id)
+        first = Event(call.thread, call.run_id, "yield")
+        tx.after_commit(partial(house.bus.publish, first))
 
 
 def _code(reason: str | None) -> Code | None:

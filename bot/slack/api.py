@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -28,6 +28,8 @@ _EVENT_TYPE = "countersign"
 _SECONDS = 8.0  # of one call
 _CLICK_SECONDS = 2.5  # where a trigger id ends after 3
 _UPLOAD_SECONDS = 8.0
+_READ_SECONDS = 3.0  # of one page of a thread or one file that only help to answer
+_MOST_REPLIES = 1000  # Slack's limit of a page; it may give fewer
 _PAGES = 10  # of a thread, at most, when looking for our own messages
 _RETRY_AFTER = 3.0  # where Slack limits without saying for how long
 _LIMITED = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
@@ -43,6 +45,8 @@ _UNCERTAIN = frozenset(
     }
 )
 _HOOK_HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
+_FILE_DOMAINS = ("slack.com", "slack-files.com", "slack-gov.com")
+_FILE_PIECE = 65_536
 # The SDK lets these through where an answer is no JSON, or JSON of another shape.
 _BROKEN = (aiohttp.ClientError, TimeoutError, OSError, ValueError, AttributeError)
 
@@ -116,6 +120,14 @@ class Posted:
     files: tuple[tuple[str, int], ...] = ()
 
 
+@dataclass(frozen=True)
+class Page:
+    """A part of a thread: message objects as Slack gives them, and where the next part begins."""
+
+    messages: tuple[Mapping[str, Any], ...]
+    cursor: str = ""
+
+
 class SlackApi:
     """Makes calls, each once: nothing is tried again here, and nothing waits for the budget.
 
@@ -133,7 +145,7 @@ class SlackApi:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, token: str, base_url: str = SLACK_URL) -> AsyncIterator["SlackApi"]:
+    async def open(cls, token: str, base_url: str = SLACK_URL) -> AsyncIterator[Self]:
         """A client with a connection pool of its own, closed at the end."""
         timeout = aiohttp.ClientTimeout(total=30, sock_connect=5)
         async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as session:
@@ -252,6 +264,55 @@ class SlackApi:
                 break
         return found
 
+    async def replies(self, channel: str, thread_ts: str, *, cursor: str = "") -> Page:
+        """A thread as it is shown now, its root first, in as few pages as Slack allows."""
+        answer = await self._read(
+            Method.REPLIES,
+            {
+                "channel": channel,
+                "ts": thread_ts,
+                "limit": _MOST_REPLIES,
+                "cursor": cursor or None,
+            },
+            timeout=_READ_SECONDS,
+        )
+        following = answer.get("response_metadata")
+        return Page(
+            messages=tuple(one for one in answer.get("messages") or () if isinstance(one, dict)),
+            cursor=str(following.get("next_cursor") or "") if isinstance(following, dict) else "",
+        )
+
+    async def download(self, url: str, most: int) -> bytes:
+        """A file's first `most` bytes. The token goes to Slack and the configured API only.
+
+        Raises `Refused("foreign_url")` for another address, `Refused("file_not_readable")` where
+        Slack shows its log-in page instead: the scope `files:read` lacks, or the file is gone.
+        """
+        if not self._holds_files(url):
+            raise Refused("foreign_url")
+        # what is compressed could be a thousand times as large as it says
+        headers = {"Authorization": f"Bearer {self.client.token}", "Accept-Encoding": "identity"}
+        try:
+            async with (
+                asyncio.timeout(_READ_SECONDS),
+                self._session.get(url, headers=headers, allow_redirects=False) as answer,
+            ):
+                if answer.status == 429:
+                    raise Limited(_retry_after(answer.headers), "file")
+                if answer.status >= 500:
+                    raise Uncertain(f"file: HTTP {answer.status}")
+                if answer.status != 200 or answer.content_type == "text/html":
+                    raise Refused("file_not_readable")
+                content = bytearray()
+                while len(content) < most:
+                    piece = await answer.content.read(min(_FILE_PIECE, most - len(content)))
+                    if not piece:
+                        break
+                    content += piece
+                return bytes(content)
+        except _BROKEN as error:
+            raise Uncertain(f"file: {type(error).__name__}") from error
+
     async def upload(
         self,
         channel: str,
@@ -327,8 +388,10 @@ class SlackApi:
     ) -> Mapping[str, Any]:
         return await self._call(method, timeout=timeout, json=_given(given))
 
-    async def _read(self, method: Method, given: Mapping[str, object]) -> Mapping[str, Any]:
-        return await self._call(method, http_verb="GET", params=_given(given))
+    async def _read(
+        self, method: Method, given: Mapping[str, object], *, timeout: float = _SECONDS
+    ) -> Mapping[str, Any]:
+        return await self._call(method, timeout=timeout, http_verb="GET", params=_given(given))
 
     async def _call(
         self,
@@ -362,6 +425,18 @@ class SlackApi:
                     raise Uncertain(f"upload: HTTP {answer.status}")
         except _BROKEN as error:
             raise Uncertain(f"upload: {type(error).__name__}") from error
+
+    def _holds_files(self, url: str) -> bool:
+        try:
+            there = urlsplit(url)
+            host = there.hostname or ""
+            usual = there.port in {None, 443} and there.username is None
+        except ValueError:
+            return False
+        if (there.scheme, there.netloc) == (self._base.scheme, self._base.netloc):
+            return True
+        is_slack = any(host == one or host.endswith(f".{one}") for one in _FILE_DOMAINS)
+        return there.scheme == "https" and usual and is_slack
 
     def _is_slacks(self, url: str) -> bool:
         try:

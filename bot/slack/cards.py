@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 import json
 from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -15,21 +17,37 @@ from pydantic import JsonValue
 
 from bot.core.bus import Bus
 from bot.core.tasks import Tasks
-from bot.core.values import Event
+from bot.core.values import Event, Sharing, Thread
+from bot.guard.again import can_be_asked_again, was_asked_again
 from bot.guard.house import House
 from bot.guard.records import Call
 from bot.guard.requests import Requests
+from bot.slack import limits
 from bot.slack.api import Limited, Method, SlackApi, SlackProblem
 from bot.slack.budget import Budget, Lane
+from bot.slack.views import notices, who, words
+from bot.slack.views.batch import batch
 from bot.slack.views.card import card
 from bot.slack.views.changes import as_text
 from bot.slack.views.data import CardData, Message, VerdictWord
-from bot.store.database import Row
+from bot.store.database import Row, Transaction
 
 log = structlog.get_logger()
 
 _LIVE_SECONDS = 1.5  # between two drawings of a card that only shows progress
 _LOCKS = 2_000
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A card as a message, and what tells whether a place shows it: a hash, and whose part is cut.
+
+    The notification of the first posting is no part of the hash: it calls people, once.
+    """
+
+    message: Message
+    hash: str
+    cut: tuple[UUID, ...] = ()
 
 
 class Cards:
@@ -47,7 +65,7 @@ class Cards:
 
     def listen(self, bus: Bus) -> None:
         """Draw cards anew while their calls change."""
-        bus.listen(self._heard)
+        bus.listen(self._heard, own=True)
 
     async def call(self, call_id: UUID) -> Call | None:
         """The call as it is now."""
@@ -62,38 +80,65 @@ class Cards:
         return row["id"] if row and row["kind"] == "change" else None
 
     async def data(self, call_id: UUID) -> CardData:
-        """All that a card shows. Raises `LookupError` for no such call."""
+        """All that one call's card shows. Raises `LookupError` for no such call."""
         async with self._house.database.relaxed() as tx:
-            row = await tx.one("call", id=call_id)
-            votes = await tx.all("decisions_of_call", call_id=call_id)
-            undo = await tx.one("undo_of", id=call_id)
-            old = await tx.one("call", id=row["undoes"]) if row and row["undoes"] else None
-            new = (
-                await tx.one("call", id=row["superseded_by"])
-                if row and row["superseded_by"]
-                else None
-            )
-        if row is None:
-            raise LookupError(f"no call {call_id}")
-        return self._data(Call.of(row), votes, undo, old, new)
+            _, data = await self._load(tx, call_id)
+        return data
 
-    async def message(self, call_id: UUID) -> Message:
-        """The card as it is now."""
-        return card(await self.data(call_id))
+    async def all_data(self, call_ids: Sequence[UUID]) -> list[CardData]:
+        """The same for the calls of one card, in the order in which they run."""
+        return [data for _, data in await self._load_all(call_ids)]
 
-    async def posted(self, call_id: UUID, channel: str, ts: str, drawn: str) -> None:
-        """It is shown there: from now on a click on it counts."""
+    async def draw(
+        self, call_ids: Sequence[UUID], *, channel: str = "", first: bool = False
+    ) -> Drawn:
+        """The card of these calls as it is now, for a message in `channel`.
+
+        The `first` one mentions those who may decide in its notification. Raises `LookupError`.
+        """
+        loaded = await self._load_all(call_ids)
+        thread = loaded[0][0].thread
+        datas = [data for _, data in loaded]
+        if channel not in {"", thread.channel}:
+            datas = [replace(data, thread_link=self._link(thread)) for data in datas]
+        message = card(datas[0]) if len(datas) == 1 else batch(datas)
+        cut = tuple(call.id for call, data in loaded if data.public_id in message.cut)
+        return Drawn(_calling(message, datas) if first else message, drawing(message), cut)
+
+    async def reminder(self, call_ids: Sequence[UUID]) -> Message | None:
+        """What is said at half-time; None when nothing waits for people any more."""
+        loaded = await self._load_all(call_ids)
+        waiting = [data for call, data in loaded if call.state == "proposed"]
+        if not waiting:
+            return None
+        until = min(data.expires_at for data in waiting)
+        ids = [data.short_id for data in waiting if data.short_id]
+        return notices.reminder([data.summary for data in waiting], until, who.called(waiting), ids)
+
+    async def may_show_in(self, channel: str) -> bool:
+        """Whether only our organisation reads this channel."""
+        return await self._house.directory.sharing(self.org, channel) is Sharing.OURS
+
+    async def posted(
+        self, call_ids: Sequence[UUID], channel: str, ts: str, drawn: Drawn | None
+    ) -> None:
+        """They are shown there: from now on a click on them counts.
+
+        `drawn` is None where it is not known which state is shown.
+        """
         async with self._house.database.relaxed() as tx:
-            await tx.run(
-                "insert_card",
-                org=self.org,
-                call_id=call_id,
-                channel=channel,
-                ts=ts,
-                view_id="",
-                person="",
-            )
-            await tx.run("mark_drawn", call_id=call_id, channel=channel, ts=ts, drawn=drawn)
+            for call_id in call_ids:
+                await tx.run(
+                    "insert_card",
+                    org=self.org,
+                    call_id=call_id,
+                    channel=channel,
+                    ts=ts,
+                    view_id="",
+                    person="",
+                )
+            if drawn is not None:
+                await self._mark(tx, channel, ts, drawn)
 
     async def shown_in_modal(self, call_id: UUID, view_id: str, person: str) -> None:
         """It is shown to one person: from now on his submission counts."""
@@ -109,47 +154,74 @@ class Cards:
             )
 
     async def redraw(
-        self, call_id: UUID, response_url: str = "", *, lane: Lane = Lane.CARD
-    ) -> None:
-        """Draw every place anew that does not show what is true now. Raises `SlackProblem`
-        without a `response_url`.
-        """
-        async with self._lock(call_id):
-            async with self._house.database.relaxed() as tx:
-                places = await tx.all("cards_of_call", call_id=call_id)
-            message = await self.message(call_id)
-            wanted = drawing(message)
-            for place in places:
-                if place["ts"] and place["drawn"] != wanted:
-                    await self._draw(call_id, place, message, wanted, response_url, lane)
-
-    async def _draw(
         self,
         call_id: UUID,
-        place: Row,
-        message: Message,
-        wanted: str,
-        response_url: str,
-        lane: Lane,
+        response_url: str = "",
+        *,
+        clicked: tuple[str, str] = ("", ""),
+        lane: Lane = Lane.CARD,
     ) -> None:
-        if response_url:
-            try:
-                await self._api.respond(response_url, message, replace=True)
-            except SlackProblem as problem:
-                # the outbox holds a redraw that goes the ordinary way
-                log.info("response_url_failed", error=str(problem))
-                return
-        else:
-            await self._budget.take(Method.UPDATE, lane)
-            await self._api.update(place["channel"], place["ts"], message)
+        """Draw every message anew that does not show what is true now. Raises `SlackProblem`.
+
+        With a `response_url` only the message that was `clicked` (channel, ts), through it.
+        """
+        places = await self._places(call_id)
+        if not places:
+            return
+        lock = self._lock(places[0]["calls"][0])
+        waited = lock.locked()
+        async with lock:
+            if waited:  # whoever drew meanwhile has noted what he drew
+                places = await self._places(call_id)
+            problem: SlackProblem | None = None
+            for place in places:
+                try:
+                    if not response_url:
+                        await self._draw_at(place, lane)
+                    elif (place["channel"], place["ts"]) == clicked:
+                        await self._draw_through(place, response_url)
+                except SlackProblem as one:  # the other places are drawn all the same
+                    problem = one
+            if problem is not None:
+                raise problem
+
+    async def _places(self, call_id: UUID) -> list[Row]:
         async with self._house.database.relaxed() as tx:
-            await tx.run(
-                "mark_drawn",
-                call_id=call_id,
-                channel=place["channel"],
-                ts=place["ts"],
-                drawn=wanted,
-            )
+            return await tx.all("places_of_call", call_id=call_id)
+
+    async def _draw_at(self, place: Row, lane: Lane) -> None:
+        drawn = await self.draw(place["calls"], channel=place["channel"])
+        if drawn.hash == place["drawn"]:
+            return
+        await self._budget.take(Method.UPDATE, lane)
+        await self._api.update(place["channel"], place["ts"], drawn.message)
+        await self._note(place, drawn)
+
+    async def _draw_through(self, place: Row, response_url: str) -> None:
+        drawn = await self.draw(place["calls"], channel=place["channel"])
+        if drawn.hash == place["drawn"]:
+            return
+        try:
+            await self._api.respond(response_url, drawn.message, replace=True)
+        except SlackProblem as problem:
+            # the outbox holds a redraw that goes the ordinary way
+            log.info("response_url_failed", error=str(problem))
+            return
+        await self._note(place, drawn)
+
+    async def _note(self, place: Row, drawn: Drawn) -> None:
+        async with self._house.database.relaxed() as tx:
+            await self._mark(tx, place["channel"], place["ts"], drawn)
+
+    async def _mark(self, tx: Transaction, channel: str, ts: str, drawn: Drawn) -> None:
+        await tx.run(
+            "mark_drawn",
+            org=self.org,
+            channel=channel,
+            ts=ts,
+            drawn=drawn.hash,
+            cut=list(drawn.cut),
+        )
 
     def _heard(self, event: Event) -> None:
         if event.kind != "call" or event.call_id is None:
@@ -189,6 +261,35 @@ class Cards:
                 break
             del self._locks[oldest]
         return lock
+
+    async def _load_all(self, call_ids: Sequence[UUID]) -> list[tuple[Call, CardData]]:
+        async with self._house.database.relaxed() as tx:
+            loaded = [await self._load(tx, call_id) for call_id in call_ids]
+        places = {call.id: number for number, (call, _) in enumerate(loaded, 1)}
+        return [
+            (call, replace(data, after=places.get(call.depends_on, 0)) if call.depends_on else data)
+            for call, data in loaded
+        ]
+
+    async def _load(self, tx: Transaction, call_id: UUID) -> tuple[Call, CardData]:
+        row = await tx.one("call", id=call_id)
+        if row is None:
+            raise LookupError(f"no call {call_id}")
+        call = Call.of(row)
+        votes = await tx.all("decisions_of_call", call_id=call_id)
+        undo = await tx.one("undo_of", id=call_id)
+        old = await tx.one("call", id=call.undoes) if call.undoes else None
+        new = await tx.one("call", id=call.superseded_by) if call.superseded_by else None
+        data = self._data(call, votes, undo, old, new)
+        if can_be_asked_again(call) and not await was_asked_again(tx, call):
+            data = replace(data, can_ask_again=True)
+        return call, data
+
+    def _link(self, thread: Thread) -> str:
+        us = self._api.identity
+        base = (us.url if us else "") or "https://slack.com/"
+        message = thread.ts.replace(".", "")
+        return f"{base.rstrip('/')}/archives/{thread.channel}/p{message}"
 
     def _data(
         self, call: Call, votes: list[Row], undo: Row | None, old: Row | None, new: Row | None
@@ -247,9 +348,31 @@ class Cards:
             and not undone,
             undoes=old["public_id"] if old else "",
             superseded_by=new["public_id"] if new else "",
-            superseded_reason=call.error if call.state == "superseded" else "",
+            superseded_reason=_superseded(call, new),
             model_says=call.model_says,
+            short_id=call.short_id,
+            revised_by=call.revised_by,
+            withdrawn_by=call.withdrawn_by,
         )
+
+
+def _superseded(call: Call, new: Row | None) -> str:
+    if call.state != "superseded":
+        return ""
+    if call.error == "revised" and new and new["revised_by"]:
+        return f"revised by <@{new['revised_by']}>"
+    return call.error
+
+
+def _calling(message: Message, calls: Sequence[CardData]) -> Message:
+    """The same with mentions of those who may decide in its notification."""
+    whom = who.called(calls)
+    if not whom:
+        return message
+    room = limits.FALLBACK - words.size(whom) - 1
+    if words.size(message.text) > room:
+        return message  # its blocks mention them too
+    return replace(message, text=f"{message.text}\n{whom}")
 
 
 def _decided(call: Call, votes: list[Row]) -> datetime | None:

@@ -3,8 +3,8 @@ the row as well.
 """
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Any, Literal
+from collections.abc import Awaitable, Sequence
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -13,12 +13,14 @@ from slack_bolt import BoltResponse
 from bot.core.bus import Bus
 from bot.core.errors import DatabaseAway
 from bot.core.tasks import Tasks
-from bot.core.values import Event
+from bot.core.values import Event, Thread
+from bot.guard.again import Again, again_key
 from bot.guard.house import House
 from bot.guard.people import why_not_ask
 from bot.guard.records import Call
 from bot.guard.requests import Requests, cleaned
-from bot.guard.votes import Answer, Click, Votes
+from bot.guard.stops import Stops
+from bot.guard.votes import Answer, Click, Together, Vote, Votes
 from bot.slack import speech
 from bot.slack.api import SlackApi, SlackProblem
 from bot.slack.cards import Cards
@@ -31,6 +33,7 @@ log = structlog.get_logger()
 _RECORD_SECONDS = 2.0
 _LOOK_SECONDS = 0.6  # what is left of Slack's three for a modal's answer
 _UNDO_SECONDS = 20.0  # how long the modal of an undo waits for its preview
+_NOTING = (0.05, 0.15, 0.4, 0.0)  # seconds between looks for a progress message
 _DONE = BoltResponse(status=200)
 
 
@@ -43,6 +46,8 @@ class Clicks:
         self._house = house
         self._votes = votes
         self._requests = Requests(house)
+        self._again = Again(house)
+        self._stops = Stops(house)
         self._cards = cards
         self._api = api
         self._tasks = tasks
@@ -60,7 +65,8 @@ class Clicks:
 
     async def _lost(self, pressed: Pressed) -> None:
         """The connection may have been lost while it was being recorded: say only what is true."""
-        if not await self._was_recorded(pressed.trigger_id, _RECORD_SECONDS):
+        key = again_key(pressed.value) if pressed.action == "ask_again" else pressed.trigger_id
+        if not await self._was_recorded(key, _RECORD_SECONDS):
             await self._ephemeral(pressed, notices.not_recorded())
 
     async def _was_recorded(self, key: str, seconds: float) -> bool:
@@ -77,7 +83,7 @@ class Clicks:
 
     async def submitted(self, submitted: Submitted) -> dict[str, Any] | None:
         """The modal's answer: None closes it; otherwise what it shows instead."""
-        if submitted.callback not in {modals.APPROVE, modals.DENY}:
+        if submitted.callback not in {modals.APPROVE, modals.APPROVE_ALL, modals.DENY}:
             return None
         click = Click(
             org=self._org,
@@ -87,20 +93,25 @@ class Clicks:
             view_id=submitted.view_id,
             reason=cleaned(submitted.reason)[:500],
         )
-        vote: Literal["approve", "deny"] = (
-            "approve" if submitted.callback == modals.APPROVE else "deny"
-        )
         try:
             async with asyncio.timeout(_RECORD_SECONDS):
-                answer = await self._votes.vote(click, vote)
+                sentence = await self._submit(submitted.callback, click)
         except (DatabaseAway, TimeoutError):
-            log.warning("click_not_recorded", action=f"submit {vote}")
+            log.warning("click_not_recorded", action=f"submit {submitted.callback}")
             if await self._was_recorded(submitted.key, _LOOK_SECONDS):
                 return None  # its card shows what came of it
             return _instead(notices.not_recorded().text)
-        self._after_vote(answer, "")
-        sentence = speech.not_counted(answer)
         return _instead(sentence) if sentence else None
+
+    async def _submit(self, callback: str, click: Click) -> str:
+        """Record what a modal decides; why it did not count, or nothing."""
+        if callback == modals.APPROVE_ALL:
+            done = await self._votes.vote_all(click)
+            self._after_all(done)
+            return speech.not_all(done)
+        answer = await self._votes.vote(click, "deny" if callback == modals.DENY else "approve")
+        self._after_vote(answer)
+        return speech.not_counted(answer)
 
     @property
     def _org(self) -> str:
@@ -116,29 +127,55 @@ class Clicks:
             ts=pressed.ts,
             view_id=pressed.view_id,
         )
+        others = {
+            "approve_open": self._open,
+            "approve_all_open": self._open_all,
+            "deny": self._open,
+            "more": self._read,
+            "ask_again": self._ask_again,
+            "undo": self._undo,
+        }
         match pressed.action:
             case "approve":
                 answer = await self._votes.vote(click, "approve")
-                self._after_vote(answer, pressed.response_url)
-                if sentence := speech.not_counted(answer):
-                    self._tell(pressed, notices.refused(sentence))
-            case "approve_open" | "deny":
-                await self._open(pressed, click)
-            case "undo":
-                await self._undo(pressed, click)
+                self._after_vote(answer, pressed)
+                self._refuse(pressed, speech.not_counted(answer))
+            case "approve_all":
+                done = await self._votes.vote_all(click)
+                self._after_all(done, pressed)
+                self._refuse(pressed, speech.not_all(done))
+            case "stop":
+                await self._stop(pressed)
+            case action if action in others:
+                await others[action](pressed, click)
             case _:
                 log.info("action_unknown", action=pressed.action)
 
-    def _after_vote(self, answer: Answer, response_url: str) -> None:
+    def _refuse(self, pressed: Pressed, sentence: str) -> None:
+        if sentence:
+            self._tell(pressed, notices.refused(sentence))
+
+    def _after_vote(self, answer: Answer, pressed: Pressed | None = None) -> None:
         if answer.call is not None and answer.code in {"approved", "counted", "denied"}:
             log.info(
                 "vote", code=answer.code, call=str(answer.call.id), run=str(answer.call.run_id)
             )
-            self._tasks.start("redraw", self._cards.redraw(answer.call.id, response_url))
+            self._redraw(answer.call, pressed)
+
+    def _after_all(self, done: Together, pressed: Pressed | None = None) -> None:
+        if done.counted:
+            log.info("vote_all", calls=[str(call.id) for call in done.counted])
+            self._redraw(done.counted[0], pressed)
+
+    def _redraw(self, call: Call, pressed: Pressed | None) -> None:
+        """At once, where the click says how; the outbox holds a redraw of every other place."""
+        clicked = (pressed.channel, pressed.ts) if pressed else ("", "")
+        url = pressed.response_url if pressed else ""
+        self._tasks.start("redraw", self._cards.redraw(call.id, url, clicked=clicked))
 
     async def _open(self, pressed: Pressed, click: Click) -> None:
         """A modal that will be the vote; who could not vote is told so instead."""
-        vote: Literal["approve", "deny"] = "deny" if pressed.action == "deny" else "approve"
+        vote: Vote = "deny" if pressed.action == "deny" else "approve"
         call = await self._votes.find(click)
         if call is None:
             self._tell(pressed, notices.refused(speech.sentence("unknown_card", None)))
@@ -151,9 +188,58 @@ class Clicks:
             view = modals.deny_reason(call.public_id, call.preview.summary)
         else:
             view = modals.approve_full(await self._cards.data(call.id))
-        self._tasks.start("open modal", self._show_modal(pressed, call, view))
+        self._tasks.start("open modal", self._show_modal(pressed, [call], view))
 
-    async def _show_modal(self, pressed: Pressed, call: Call, view: View) -> None:
+    async def _open_all(self, pressed: Pressed, click: Click) -> None:
+        """A modal with all of those that this person may approve; it will be the votes."""
+        if await self._votes.find(click) is None:
+            self._tell(pressed, notices.refused(speech.sentence("unknown_card", None)))
+            return
+        shown = [one for one in await self._votes.shown_with(click) if one.state == "proposed"]
+        why = {one.id: await self._votes.why_not(one, pressed.user, "approve") for one in shown}
+        may = [one for one in shown if why[one.id] is None]
+        barred = [Answer(code, one) for one in shown if (code := why[one.id]) is not None]
+        if barred or not shown:
+            open_ones = [Answer("approved", one) for one in may]
+            told = speech.not_all(Together((*open_ones, *barred)), later=bool(may))
+            self._tell(pressed, notices.refused(told))
+        if may:
+            view = modals.approve_all(await self._cards.all_data([one.id for one in may]))
+            self._tasks.start("open modal", self._show_modal(pressed, may, view))
+
+    async def _read(self, pressed: Pressed, click: Click) -> None:
+        """All of a change, to read: whoever sees the card may see that."""
+        call = await self._votes.find(click)
+        if call is None:
+            self._tell(pressed, notices.refused(speech.sentence("unknown_card", None)))
+            return
+        view = modals.more(await self._cards.data(call.id))
+        self._tasks.start("open modal", self._show_modal(pressed, [], view))
+
+    async def _ask_again(self, pressed: Pressed, click: Click) -> None:
+        call = await self._votes.find(click)
+        if call is None:
+            self._tell(pressed, notices.refused(speech.sentence("unknown_card", None)))
+            return
+        if code := await self._why_not_ask(pressed, call):
+            self._tell(pressed, speech.may_not_ask(code))
+            return
+        made = await self._again.ask(click, call)
+        if isinstance(made, str):
+            self._tell(pressed, notices.refused(made))
+            return
+        if made is None:
+            self._tell(pressed, notices.notice("It was asked again already; look below"))
+        else:
+            log.info("asked_again", run=str(made), actor=pressed.user, call=str(call.id))
+        self._redraw(call, pressed)
+
+    async def _why_not_ask(self, pressed: Pressed, call: Call) -> str | None:
+        person = await self._house.directory.person(call.thread.org, pressed.user)
+        sharing = await self._house.directory.sharing(call.thread.org, call.thread.channel)
+        return why_not_ask(person, sharing)
+
+    async def _show_modal(self, pressed: Pressed, calls: Sequence[Call], view: View) -> None:
         """Open it and note for whom: a submission counts only from there."""
         try:
             view_id = await self._api.views_open(pressed.trigger_id, view)
@@ -161,7 +247,8 @@ class Clicks:
             log.warning("modal_not_opened", error=str(problem))
             self._tell(pressed, notices.failure("Slack did not open the dialog. Press again."))
             return
-        await self._cards.shown_in_modal(call.id, view_id, pressed.user)
+        for call in calls:
+            await self._cards.shown_in_modal(call.id, view_id, pressed.user)
 
     async def _undo(self, pressed: Pressed, click: Click) -> None:
         call = await self._votes.find(click)
@@ -181,6 +268,35 @@ class Clicks:
             rules = self._house.rules
             if rules.self_approval and rules.approvers.include(person):
                 self._tasks.start("undo modal", self._undo_modal(pressed, made))
+
+    async def _stop(self, pressed: Pressed) -> None:
+        """Only from that run's own progress message."""
+        thread = await self._stoppable(pressed)
+        if thread is None:
+            self._tell(pressed, notices.refused(speech.sentence("unknown_card", None)))
+            return
+        run_id, key = UUID(pressed.value), pressed.trigger_id
+        stopped = await self._stops.stop(thread, pressed.user, key, run_id)
+        if stopped.code == "nothing":
+            self._tell(pressed, notices.refused("It has ended already"))
+        elif stopped.code not in {"stopped", "duplicate"}:
+            self._tell(pressed, speech.may_not_ask(stopped.code))
+
+    async def _stoppable(self, pressed: Pressed) -> Thread | None:
+        try:
+            run_id = UUID(pressed.value)
+        except ValueError:
+            return None
+        for pause in _NOTING:
+            async with self._house.database.relaxed() as tx:
+                row = await tx.one("run", id=run_id)
+            if row is None or (row["org"], row["channel"]) != (self._org, pressed.channel):
+                return None
+            if row["progress_ts"] == pressed.ts:
+                return Thread(row["org"], row["channel"], row["thread_ts"])
+            # it may just have been posted, and its place not be stored yet
+            await asyncio.sleep(pause)
+        return None
 
     async def _undo_modal(self, pressed: Pressed, run_id: UUID) -> None:
         """Where one vote suffices and the clicker may give it, the modal with the diff is the
@@ -221,10 +337,9 @@ class Clicks:
 
     async def _ephemeral(self, pressed: Pressed, message: Message) -> None:
         """Only to who clicked; he sees nothing of it if Slack does not take it."""
+        in_thread = "" if pressed.thread_ts == pressed.ts else pressed.thread_ts
         try:
-            await self._api.ephemeral(
-                pressed.channel, pressed.user, message, thread_ts=pressed.thread_ts
-            )
+            await self._api.ephemeral(pressed.channel, pressed.user, message, thread_ts=in_thread)
         except SlackProblem as problem:
             log.warning("not_told", error=str(problem))
 

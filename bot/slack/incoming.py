@@ -62,6 +62,18 @@ class Submitted:
 
 
 @dataclass(frozen=True)
+class Slashed:
+    """What somebody typed behind our slash command; `teams` are the organisations it names."""
+
+    text: str
+    user: str
+    channel: str
+    key: str
+    response_url: str
+    teams: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Changed:
     """Somebody's standing, group or channel changed: what we know of it is void."""
 
@@ -69,12 +81,14 @@ class Changed:
     id: str
 
 
-Incoming = Said | Pressed | Submitted | Changed | None
+Incoming = Said | Pressed | Submitted | Slashed | Changed | None
 
 
 def understand(body: Mapping[str, Any], bot_user: str) -> Incoming:
     """What a payload is to us; None for what we do not take part in. Raises `Malformed`."""
     try:
+        if "command" in body and "type" not in body:
+            return _slashed(body, bot_user)
         match body.get("type"):
             case "event_callback":
                 return _event(body["event"], bot_user)
@@ -110,6 +124,8 @@ def _said(event: Mapping[str, Any], bot_user: str) -> Said | None:
         return None
     if event.get("bot_id") or not event.get("user") or event["user"] == bot_user:
         return None
+    if event.get("edited"):
+        return None  # a mention that was put in later comes without a subtype
     raw = _text(event.get("text") or "")
     mentioned = MENTION.findall(raw)
     ts = _id(event["ts"])
@@ -166,6 +182,18 @@ def _submitted(body: Mapping[str, Any]) -> Submitted:
         user=_id(body["user"]["id"]),
         reason=reason,
         key=_id(body.get("trigger_id") or f"view:{view['id']}:{view.get('hash', '')}"),
+    )
+
+
+def _slashed(body: Mapping[str, Any], bot_user: str) -> Slashed:
+    teams = (_id(body.get(key) or "") for key in ("team_id", "enterprise_id"))
+    return Slashed(
+        text=plain(_text(body.get("text") or ""), bot_user),
+        user=_id(body["user_id"]),
+        channel=_id(body["channel_id"]),
+        key=_id(body["trigger_id"]),
+        response_url=_text(body.get("response_url") or ""),
+        teams=frozenset(teams) - {""},
     )
 
 

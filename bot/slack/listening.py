@@ -13,6 +13,7 @@ from uuid import UUID
 import structlog
 from slack_bolt import BoltResponse
 
+from bot.agent.control import Word, parse_word
 from bot.agent.grammar import Command, parse
 from bot.core.errors import DatabaseAway
 from bot.core.tasks import Tasks
@@ -23,9 +24,12 @@ from bot.guard.people import why_not_ask
 from bot.guard.requests import Requests, cleaned
 from bot.slack.api import Identity
 from bot.slack.clicks import Clicks
+from bot.slack.commands import Heard
 from bot.slack.directory import SlackDirectory
-from bot.slack.incoming import Changed, Malformed, Pressed, Said, Submitted, understand
+from bot.slack.incoming import Changed, Malformed, Pressed, Said, Slashed, Submitted, understand
 from bot.slack.live import Live
+from bot.slack.slash import Slash
+from bot.slack.wishes import wish_of
 from bot.store.inbound import Request, speaks_with_us
 
 log = structlog.get_logger()
@@ -44,6 +48,7 @@ class Listening:
         clicks: Clicks,
         live: Live,
         tasks: Tasks,
+        slash: Slash,
     ) -> None:
         self._house = house
         self._identity = identity
@@ -52,6 +57,7 @@ class Listening:
         self._clicks = clicks
         self._live = live
         self._tasks = tasks
+        self._slash = slash
 
     async def middleware(self, body: dict[str, Any]) -> BoltResponse:
         """Answer every payload here: Bolt's own listeners would poll for the ack."""
@@ -61,8 +67,8 @@ class Listening:
             log.warning("payload_malformed", error=str(error))
             return BoltResponse(status=200)
         match incoming:
-            case Said():
-                return await self._said(incoming)
+            case Said() | Slashed():
+                return await self._typed(incoming, body)
             case Pressed() | Submitted() if not self._is_our_apps(body):
                 log.warning("payload_foreign", kind=body.get("type"))
                 return BoltResponse(status=200)
@@ -95,6 +101,17 @@ class Listening:
         named = team.get("id") if isinstance(team, Mapping) else None
         return isinstance(named, str) and named in ours
 
+    async def _typed(self, typed: Said | Slashed, body: Mapping[str, Any]) -> BoltResponse:
+        if isinstance(typed, Said):
+            return await self._said(typed)
+        if not self._is_our_apps(body):
+            log.warning("command_foreign", app=body.get("api_app_id"))
+            return BoltResponse(status=200)
+        ours = {self._identity.team_id, self._identity.enterprise_id} - {""}
+        if typed.teams and not typed.teams & ours:
+            return self._slash.stranger(typed)
+        return await self._slash.typed(typed)
+
     async def _said(self, said: Said) -> BoltResponse:
         try:
             async with asyncio.timeout(_RECORD_SECONDS):
@@ -110,6 +127,10 @@ class Listening:
         if not await self._is_addressed(said, thread):
             return
         text = cleaned(said.text)
+        word = parse_word(text)
+        if word is not None and word.name != "help":
+            await self._slash.commands.hear(_heard(word, said))
+            return
         command = parse(text)
         asked = Request(
             thread=thread,
@@ -118,7 +139,7 @@ class Listening:
             ts=said.ts,
             ours=said.direct or (said.ours and said.is_root),
             kind="command" if isinstance(command, Command) else "turn",
-            wish=_wish(command) if isinstance(command, Command) else None,
+            wish=wish_of(command) if isinstance(command, Command) else None,
         )
         run_id = await self._requests.take(f"{said.channel}:{said.ts}", "message", asked)
         if run_id is None:
@@ -143,12 +164,15 @@ class Listening:
             return await speaks_with_us(tx, thread, said.user)
 
 
-def _wish(command: Command) -> dict[str, Any]:
-    """A command's one call; kubectl's default namespace where none is named."""
-    arguments = dict(command.arguments)
-    if "namespace" not in arguments and not arguments.get("all_namespaces"):
-        arguments["namespace"] = "default"
-    return {"tool": command.tool, "arguments": arguments}
+def _heard(word: Word, said: Said) -> Heard:
+    return Heard(
+        word=word,
+        key=f"{said.channel}:{said.ts}",
+        person=said.user,
+        channel=said.channel,
+        thread_ts="" if said.is_root else said.thread_ts,
+        ts=said.ts,
+    )
 
 
 def _view_response(payload: Mapping[str, Any] | None) -> BoltResponse:

@@ -60,6 +60,7 @@ class _Shown:
             state=self.state,
             seconds=int(now - self.began),
             headline=self.headline or self.stage,
+            run_id=str(self.run_id),
         )
 
 
@@ -84,12 +85,12 @@ class Live:
         self._interval = interval
         self._clock = clock
         self._runs: OrderedDict[UUID, _Shown] = OrderedDict()
-        bus.listen(self._hear)
+        bus.listen(self._hear, own=True)
 
     async def first_sign(self, thread: Thread, run_id: UUID, headline: str = "") -> None:
         """Post the progress message, unless there is one, the run has ended, or Slack is busy."""
         shown = self._of(thread, run_id)
-        shown.headline = headline or shown.headline
+        shown.headline = shown.headline or headline
         if shown.ts or shown.posting or shown.closed:
             return
         if not self._budget.spare(Method.POST, thread.channel):
@@ -146,6 +147,8 @@ class Live:
         if event.kind == "ended":
             shown.closed = shown.ended_here = True
             return
+        if event.kind in {"stop", "yield"}:
+            return  # for whoever carries the run
         if shown.closed or not _note(shown, event):
             return
         shown.dirty = True
@@ -324,6 +327,8 @@ def _note(shown: _Shown, event: Event) -> bool:
             text = event.text or (earlier.text if earlier else "")
             state: Literal["failed", "done"] = "failed" if event.failed else "done"
             shown.steps[event.key] = Step(text, state, event.detail)
+        case "heard":
+            shown.steps[event.key] = Step(event.text, "done")
         case "proposed":
             shown.steps[event.key] = Step(event.text, "working", "its card says how it stands")
     while len(shown.steps) > _STEPS:

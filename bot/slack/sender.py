@@ -20,10 +20,10 @@ from bot.core.values import Thread
 from bot.slack import speech
 from bot.slack.api import Limited, Method, Posted, Refused, SlackApi, Uncertain
 from bot.slack.budget import Budget, Lane
-from bot.slack.cards import drawing
+from bot.slack.cards import Drawn
 from bot.slack.live import EDIT_SECONDS, Live, progress_key, was_taken_over
 from bot.slack.views import notices
-from bot.slack.views.answer import answer
+from bot.slack.views.answer import answer, footer
 from bot.slack.views.data import AnswerData, CardData, Message, Plan
 from bot.store.database import Database, Row, Transaction
 from bot.store.notify import AWAY, notifications
@@ -43,7 +43,10 @@ _GONE = (
 _GIVE_UP = timedelta(days=1)  # a row that Slack never takes must not hold up its thread for ever
 _LONGEST_WAIT = 30.0  # seconds between two tries
 _LAST_WORDS = 5.0  # seconds after a stop for what is still to be said
-_WAITS = "waits"
+_WAITS, _LIMITED = "waits", "limited"
+_BROKEN = (LookupError, ValueError, TypeError, ArithmeticError, AttributeError)
+_EARLIER = "an earlier change"  # how the reason begins for which the rest of a batch is held
+_REFUSED, _REVISED = "refused: ", "revised"
 _SKEW = 600.0  # seconds by which Slack's clock may be behind the database's
 
 Undeliverable = Callable[[UUID, str], Awaitable[None]]
@@ -53,9 +56,15 @@ class CardsOf(Protocol):
     """What the sender needs to know of cards."""
 
     async def data(self, call_id: UUID) -> CardData: ...
-    async def message(self, call_id: UUID) -> Message: ...
-    async def posted(self, call_id: UUID, channel: str, ts: str, drawn: str) -> None: ...
+    async def draw(
+        self, call_ids: Sequence[UUID], *, channel: str = "", first: bool = False
+    ) -> Drawn: ...
+    async def posted(
+        self, call_ids: Sequence[UUID], channel: str, ts: str, drawn: Drawn | None
+    ) -> None: ...
     async def redraw(self, call_id: UUID) -> None: ...
+    async def reminder(self, call_ids: Sequence[UUID]) -> Message | None: ...
+    async def may_show_in(self, channel: str) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,7 @@ class Saying:
     ends_run: bool
     created_at: datetime
     claimed_at: datetime
+    waited: str = ""  # why the try before this one came to nothing
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -87,7 +97,13 @@ class Saying:
             ends_run=row["run_id"] is not None and row["key"] == f"end:{row['run_id']}",
             created_at=row["created_at"],
             claimed_at=row["claimed_at"],
+            waited=row["error"] or "",
         )
+
+    @property
+    def calls(self) -> list[UUID]:
+        """The calls that it is about."""
+        return [UUID(one) for one in self.data.get("calls") or [self.data["call"]]]
 
     def key(self, number: int) -> str:
         """The key in the metadata of one of its messages."""
@@ -265,7 +281,7 @@ class Sender:
                     ts, fold = await self._deliver(saying, look=look or saying.tries > 1)
             except Limited as limited:
                 self._budget.heed(limited)
-                await self._later(saying, limited.seconds, "limited")
+                await self._later(saying, limited.seconds, _LIMITED)
             except _Later as later:
                 await self._later(saying, later.seconds, _WAITS)
             except (Uncertain, TimeoutError) as error:
@@ -276,7 +292,7 @@ class Sender:
                 await self._later(saying, wait, f"uncertain: {error}")
             except Refused as refused:
                 await self._unsayable(saying, refused.code)
-            except (LookupError, ValueError, TypeError, ArithmeticError, AttributeError) as error:
+            except _BROKEN as error:
                 # a row that cannot be rendered must not stop the others
                 log.exception("saying_broken", saying=saying.id, kind=saying.kind)
                 await self._unsayable(saying, f"unrenderable: {type(error).__name__}")
@@ -299,6 +315,10 @@ class Sender:
                 return "", ""
             case "card":
                 return await self._card(saying, look=look), ""
+            case "announce":
+                return await self._announce(saying), ""
+            case "reminder":
+                return await self._remind(saying, look=look), ""
             case _:
                 return await self._words(saying, look=look)
 
@@ -314,21 +334,62 @@ class Sender:
         return sent[0], "" if progress_ts in sent else progress_ts
 
     async def _card(self, saying: Saying, *, look: bool) -> str:
-        call_id = UUID(saying.data["call"])
-        message = await self._cards.message(call_id)
-        messages = [message]
-        if reason := str(saying.data.get("reason") or ""):
-            why = f"Nothing was run: {reason}. The new card shows what approving would do now"
-            messages.insert(0, notices.notice(why))
+        calls = await self._readable(saying.calls)
+        if not calls:
+            return ""
+        drawn = await self._cards.draw(calls, first=True)
+        messages = [drawn.message]
+        reason = str(saying.data.get("reason") or "")
+        if reason and not reason.startswith(_REVISED):  # a revised card says by whom itself
+            messages.insert(0, notices.instead(reason, rest=reason.startswith(_EARLIER)))
         ours = await self._ours(saying) if look else []
         sent = await self._post_all(saying, messages, ours)
         found = any(one.ts == sent[-1] for one in ours)
         # one that was found may have been drawn from an older state: its next redraw is not spared
-        drawn = "" if found else drawing(message)
-        await self._cards.posted(call_id, saying.thread.channel, sent[-1], drawn)
-        if message.file is not None:
-            await self._upload(saying, message.file, ours)
+        place = (saying.thread.channel, sent[-1])
+        await self._cards.posted(calls, *place, None if found else drawn)
+        if drawn.message.file is not None:
+            await self._upload(saying, drawn.message.file, ours)
         return sent[-1]
+
+    async def _readable(self, calls: Sequence[UUID]) -> list[UUID]:
+        """Without those that cannot be shown: they end, and the others keep their card."""
+        if len(calls) < 2:
+            return list(calls)
+        good = []
+        for call_id in calls:
+            try:
+                await self._cards.data(call_id)
+            except _BROKEN as error:
+                log.exception("call_not_shown", call=str(call_id))
+                await self._undeliverable(call_id, f"unrenderable: {type(error).__name__}")
+            else:
+                good.append(call_id)
+        return good
+
+    async def _announce(self, saying: Saying) -> str:
+        """The card once more, in the channel where approvals are watched. Its own thread's card
+        does not depend on it; where it is not certain that it was posted, it is not posted again.
+        """
+        channel = saying.thread.channel
+        if saying.tries > 1 and saying.waited not in {_LIMITED, _WAITS}:
+            log.warning("announcement_uncertain", channel=channel)
+            return ""
+        if not await self._cards.may_show_in(channel):
+            log.warning("announcement_in_shared_channel", channel=channel)
+            return ""
+        drawn = await self._cards.draw(saying.calls, channel=channel, first=True)
+        await self._budget.take(Method.POST, saying.lane, channel)
+        ts = await self._api.post(channel, drawn.message, key=saying.key(0))
+        await self._cards.posted(saying.calls, channel, ts, drawn)
+        return ts
+
+    async def _remind(self, saying: Saying, *, look: bool) -> str:
+        message = await self._cards.reminder(saying.calls)
+        if message is None:
+            return ""
+        ours = await self._ours(saying) if look else []
+        return (await self._post_all(saying, [message], ours))[0]
 
     async def _fold(self, saying: Saying) -> None:
         if saying.run_id is None:
@@ -454,7 +515,8 @@ class Sender:
             case "answer":
                 return answer(replace(_answer(data, run), whole=await self._whole(run)))
             case "failure":
-                return Plan((notices.failure(str(data["sentence"])),))
+                below = footer(_answer(data, run)) if data.get("tokens") else ""
+                return Plan((notices.failure(str(data["sentence"]), below),))
             case "notice":
                 return Plan((await self._notice(data),))
         raise ValueError(f"an outbox row of kind {saying.kind}")
@@ -468,10 +530,17 @@ class Sender:
         return "" if row is None else str(row["content"])
 
     async def _notice(self, data: Mapping[str, Any]) -> Message:
-        if data["code"] == "unknown_outcome":
-            card = await self._cards.data(UUID(data["call"]))
-            return notices.unknown_outcome(card.summary, str(data.get("reason") or ""))
-        return speech.may_not_ask(str(data["code"]))
+        match data["code"]:
+            case "unknown_outcome":
+                card = await self._cards.data(UUID(data["call"]))
+                return notices.unknown_outcome(card.summary, str(data.get("reason") or ""))
+            case "stopped":
+                numbers = (int(data.get(name) or 0) for name in ("seconds", "reads", "changes"))
+                return notices.stopped(str(data.get("person") or ""), *numbers)
+            case "declined":
+                return notices.declined(str(data["sentence"]))
+            case code:
+                return speech.may_not_ask(str(code))
 
     # --- what became of it ------------------------------------------------------------------
 
@@ -496,9 +565,10 @@ class Sender:
 
     async def _unsayable(self, saying: Saying, code: str) -> None:
         log.error("unsayable", saying=saying.id, kind=saying.kind, code=code, run=saying.run_id)
-        if saying.kind == "card":
+        if saying.kind == "card" and not await self._parted(saying):
             # first: its end must not be lost between the two
-            await self._undeliverable(UUID(saying.data["call"]), code)
+            for call_id in saying.calls:
+                await self._undeliverable(call_id, code)
         run = await self._run(saying) if saying.ends_run else None
         async with self._database.relaxed() as tx:
             await tx.run("unsayable", id=saying.id, tries=saying.tries, error=code)
@@ -516,6 +586,19 @@ class Sender:
             if run is not None and run["progress_ts"]:
                 await self._fold_later(tx, saying, str(run["progress_ts"]))
 
+    async def _parted(self, saying: Saying) -> bool:
+        """A card of several that Slack refuses is said again as one for each: the fault may be in
+        only one of them.
+        """
+        if len(saying.calls) < 2:
+            return False
+        async with self._database.transaction() as tx:
+            for call_id in saying.calls:
+                data = {"call": str(call_id)}
+                key = f"card:{call_id}:alone"
+                await say(tx, saying.thread, "card", data, key=key, run_id=saying.run_id)
+        return True
+
 
 def _answer(data: Mapping[str, Any], run: Row | None) -> AnswerData:
     took = 0.0
@@ -523,12 +606,16 @@ def _answer(data: Mapping[str, Any], run: Row | None) -> AnswerData:
         took = (run["ended_at"] - run["created_at"]).total_seconds()
     # nothing spent: no model was asked, or its price is not known
     cost = Decimal(str(data.get("cost") or 0))
+    said = str(data.get("markdown") or "")
+    if run is not None and run["kind"] != "turn" and said.startswith(_REFUSED):
+        said = said[0].upper() + said[1:]  # a tool result there, a sentence here
     return AnswerData(
-        markdown=str(data["markdown"]),
+        markdown=said,
         reads=int(data.get("reads") or 0),
         changes=int(data.get("changes") or 0),
         seconds=int(took),
         tokens=int(data.get("tokens") or 0),
         cost=cost if cost > 0 else None,
+        model=str(data.get("answered_by") or ""),
         truncated=bool(data.get("truncated")),
     )

@@ -1,9 +1,13 @@
 """Codes of the guard, in words."""
 
+import difflib
+from collections.abc import Sequence
+
 from bot.guard.records import Call
-from bot.guard.votes import Answer, Code
+from bot.guard.votes import Answer, Code, Together
 from bot.slack.views import notices
 from bot.slack.views.data import Message
+from bot.slack.views.status import CardLine
 
 
 def not_counted(answer: Answer) -> str:
@@ -11,6 +15,25 @@ def not_counted(answer: Answer) -> str:
     if answer.code in {"approved", "counted", "denied", "duplicate"}:
         return ""
     return sentence(answer.code, answer.call)
+
+
+def not_all(done: Together, *, later: bool = False) -> str:
+    """What somebody is told of those changes that his Approve all did not move; or empty.
+
+    `later`: the others are still before him.
+    """
+    if not done.answers:
+        return sentence(done.code, None)
+    left = [(one, not_counted(one)) for one in done.answers]
+    named = [(one, why) for one, why in left if why]
+    if not named:
+        return ""
+    total = len(done.answers)
+    first = f"Recorded for {total - len(named)} of {total}." if len(named) < total else ""
+    if later:
+        first = f"You may approve {total - len(named)} of {total}."
+    lines = [f"“{one.call.preview.summary}”: {why}" if one.call else why for one, why in named]
+    return " ".join([first, *lines]).strip()
 
 
 def not_open(call: Call) -> Code | None:
@@ -35,6 +58,10 @@ _WHY: dict[Code, str] = {
     ),
     "nobody_may_approve": (
         "Nobody may approve yet: whoever runs me has to name approvers in `COUNTERSIGN_APPROVERS`."
+    ),
+    "open_the_card": (
+        "Not all of this change was in sight, so it cannot be approved by typing: press Approve on "
+        "its card, which opens all of it."
     ),
     "not_an_approver": "You are not among those who may decide this. They were asked on the card.",
 }
@@ -65,3 +92,77 @@ def may_not_ask(code: str) -> Message:
             return notices.may_not_ask("I could not find out from Slack who you are; try again")
         case _:
             return notices.may_not_ask("only full members of this workspace can")
+
+
+# --- control words ------------------------------------------------------------------------------
+
+STOPPING = "I stop it. What the cluster has begun already is verified first"
+NOT_IN_CHANNEL = (
+    "I can't work here: either I am not in this channel, then invite me, or another organisation "
+    "reads it too"
+)
+
+
+def counted(answer: Answer, call: Call) -> str:
+    """What came of a typed decision that counted."""
+    summary = call.preview.summary
+    match answer.code:
+        case "denied":
+            return f"Denied: {summary}"
+        case "counted":
+            more = "one more is needed" if answer.needs == 1 else f"{answer.needs} more are needed"
+            return f"Your approval counts, {more}: {summary}"
+        case _:
+            return f"Approved: {summary}"
+
+
+def typed(code: Code, call: Call) -> str:
+    """Why a typed decision did not count: as for a click, in the words of who typed."""
+    return sentence(code, call).replace("Your click changed nothing", "This changed nothing")
+
+
+def no_such_proposal(short_id: str, open_cards: Sequence[CardLine]) -> str:
+    """Somebody typed an id that is no proposal of this channel; those that are, near ones first."""
+    first = f"There is no proposal `{short_id}` in this channel. Nothing was decided."
+    named = [card for card in open_cards if card.short_id]
+    if not named:
+        return f"{first} Nothing waits for a decision here."
+    near = sorted(named, key=lambda card: -_alike(card.short_id, short_id))
+    shown = [f"`{card.short_id}` ({card.summary[:120]})" for card in near[:5]]
+    more = f" and {len(named) - 5} more" if len(named) > 5 else ""
+    return f"{first} Open here: {', '.join(shown)}{more}."
+
+
+def _alike(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one, other, autojunk=False).ratio()
+
+
+def nothing_to_stop(*, in_thread: bool) -> str:
+    """Nothing runs there."""
+    return f"Nothing is running in this {'thread' if in_thread else 'channel'}."
+
+
+def proposing_back(call: Call) -> str:
+    """Undo was taken from elsewhere than the change's thread."""
+    return f"I propose the way back from “{call.preview.summary}”"
+
+
+def no_way_back(call: Call, why: str) -> str:
+    """A change that cannot be taken back, and the reason."""
+    return f"There is no way back from “{call.preview.summary}”: {why}"
+
+
+def which_to_undo(short_id: str, calls: Sequence[Call], *, in_thread: bool) -> str:
+    """Somebody said undo, and it is not clear of what."""
+    where = "thread" if in_thread else "channel"
+    first = f"There is no change `{short_id}` in this channel." if short_id else ""
+    named = [call for call in calls if call.short_id]
+    if not named:
+        return f"{first} There is nothing to undo in this {where}.".strip()
+    shown = [f"`undo {call.short_id}` ({call.preview.summary[:120]})" for call in named]
+    return f"{first} Say which: {'; '.join(shown)}.".strip()
+
+
+def meant(line: str) -> str:
+    """A line that is no command, with its words corrected."""
+    return f"I did nothing. Did you mean `{line}`?"

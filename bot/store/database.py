@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from bot.core.errors import DatabaseAway
+from bot.store.migrate import place
 
 Row = dict[str, Any]
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
@@ -125,9 +126,15 @@ class Database:
                     await pool.open(wait=True, timeout=5)
                 except PoolTimeout as error:
                     await pool.close(timeout=1)
-                    raise DatabaseAway("The database did not answer within 5 s.") from error
+                    where = place(self.dsn)
+                    raise DatabaseAway(f"The database{where} did not answer within 5 s.") from error
                 stack.push_async_callback(pool.close, timeout=2)
             yield self
+
+    def pools(self) -> dict[str, dict[str, int]]:
+        """What each pool says of itself."""
+        pools = (self._durable, self._relaxed, self.checkpoints)
+        return {pool.name: pool.get_stats() for pool in pools}
 
     def transaction(self) -> "_Begin":
         """A durable transaction: committed is on disk."""

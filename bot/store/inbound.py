@@ -37,22 +37,36 @@ async def speaks_with_us(tx: Transaction, thread: Thread, author: str) -> bool:
     return row is not None and bool(row["yes"])
 
 
-async def record(tx: Transaction, jobs: Jobs, key: str, kind: str, asked: Request) -> UUID | None:
-    """Record a request under `key`; None when Slack only repeated itself."""
+@dataclass(frozen=True)
+class Taken:
+    """Where a request went: to a run of its own, or to one that is working already (`fed`)."""
+
+    run_id: UUID
+    fed: bool = False
+
+
+async def record(tx: Transaction, jobs: Jobs, key: str, kind: str, asked: Request) -> Taken | None:
+    """Record a request under `key`; None when Slack only repeated itself.
+
+    Words to a thread whose run is working are fed to that run before its next model call.
+    """
     org = asked.thread.org
     if await tx.one("record_event", org=org, key=key, kind=kind, actor=asked.author) is None:
         return None
     where = {"org": org, "channel": asked.thread.channel, "thread_ts": asked.thread.ts}
-    await tx.one("open_thread", **where, ours=asked.ours)
-    run_id = uuid7()
-    await tx.run(
-        "insert_run",
-        **where,
-        id=run_id,
-        kind=asked.kind,
-        requester=asked.author,
-        wish=asked.wish,
-    )
+    opened = await tx.one("open_thread", **where, ours=asked.ours)
+    talking = await tx.one("talking_run", **where) if asked.kind == "turn" else None
+    run_id = talking["id"] if talking else uuid7()
+    if talking is None:
+        await tx.run(
+            "insert_run",
+            **where,
+            id=run_id,
+            kind=asked.kind,
+            requester=asked.author,
+            wish=asked.wish,
+            heard_seq=opened["next_seq"] if opened else 0,
+        )
     await tx.run(
         "append_message",
         **where,
@@ -62,5 +76,6 @@ async def record(tx: Transaction, jobs: Jobs, key: str, kind: str, asked: Reques
         ts=asked.ts or None,
         body={"content": asked.text},
     )
-    await jobs.defer(tx, "turn", asked.thread, run_id)
-    return run_id
+    if talking is None:
+        await jobs.defer(tx, "turn", asked.thread, run_id)
+    return Taken(run_id, fed=talking is not None)

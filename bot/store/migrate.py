@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import resources
+from itertools import zip_longest
 from typing import Any
 
 import psycopg
@@ -40,7 +41,25 @@ async def _applied(connection: psycopg.AsyncConnection[dict[str, Any]]) -> set[i
     return {row["number"] for row in rows}
 
 
-async def _connect(dsn: str) -> psycopg.AsyncConnection[dict[str, Any]]:
+def place(dsn: str) -> str:
+    """ " at host:port" of an address, for a sentence; never its user, password or database."""
+    try:
+        parts = psycopg.conninfo.conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        return ""
+    hosts = str(parts.get("host") or "").split(",")
+    ports = str(parts.get("port") or 5432).split(",")
+    if not any(hosts):
+        return ""
+    places = [
+        host if host.startswith("/") else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        for host, port in zip_longest(hosts, ports, fillvalue=ports[-1])
+    ]
+    return f" at {', '.join(places)}"
+
+
+async def connect(dsn: str) -> psycopg.AsyncConnection[dict[str, Any]]:
+    """One connection in autocommit. Raises `DatabaseAway`, or `BadSettings` for no address."""
     try:
         return await psycopg.AsyncConnection.connect(
             dsn,
@@ -52,7 +71,7 @@ async def _connect(dsn: str) -> psycopg.AsyncConnection[dict[str, Any]]:
     except psycopg.OperationalError as error:
         if said := _FATAL.search(str(error)):
             raise DatabaseAway(f"The database refuses us: {said[1].rstrip('.')}.") from error
-        raise DatabaseAway("The database did not answer within 5 s.") from error
+        raise DatabaseAway(f"The database{place(dsn)} did not answer within 5 s.") from error
     except psycopg.ProgrammingError:
         # its own words repeat the address, and with it the password
         raise BadSettings(
@@ -67,7 +86,7 @@ async def _connect(dsn: str) -> psycopg.AsyncConnection[dict[str, Any]]:
 
 async def outstanding(dsn: str) -> list[str]:
     """Names of migrations that the database does not have yet."""
-    async with await _connect(dsn) as connection:
+    async with await connect(dsn) as connection:
         done = await _applied(connection)
     return [name for number, name, _ in migrations() if number not in done]
 
@@ -90,7 +109,7 @@ async def migrate(dsn: str, others: Sequence[Step] = ()) -> list[str]:
     was applied.
     """
     applied: list[str] = []
-    async with await _connect(dsn) as connection:
+    async with await connect(dsn) as connection:
         await _lock(connection)
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS countersign_migrations"

@@ -11,11 +11,13 @@ from pydantic import JsonValue
 from bot.core.values import Thread
 from bot.store.database import Transaction
 
-Kind = Literal["answer", "failure", "card", "redraw", "notice", "fold"]
+Kind = Literal["answer", "failure", "card", "redraw", "notice", "fold", "announce", "reminder"]
 # pages and cards before answers before the rest
 _LANES: dict[Kind, int] = {
     "card": 0,
     "redraw": 0,
+    "announce": 1,
+    "reminder": 1,
     "notice": 1,
     "answer": 1,
     "failure": 1,

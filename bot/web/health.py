@@ -1,5 +1,5 @@
 """`/healthz`: alive. `/readyz`: whether this process can do its work, and what cannot be
-reached.
+reached. `/metrics`: its figures.
 """
 
 import json
@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 from pydantic import JsonValue
+
+from bot.core.tasks import Tasks
+from bot.web.metrics import CONTENT_TYPE, Metrics
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,8 @@ class Readiness:
 Check = Callable[[], Awaitable[Readiness]]
 
 
-def application(check: Check) -> web.Application:
-    """The endpoints."""
+def application(check: Check, metrics: Metrics | None = None) -> web.Application:
+    """The endpoints; `/metrics` where there are some."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"alive": True})
@@ -49,22 +52,33 @@ def application(check: Check) -> web.Application:
             content_type="application/json",
         )
 
+    async def figures(_: web.Request) -> web.Response:
+        assert metrics is not None  # noqa: S101 -- its route exists only then
+        return web.Response(body=await metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+
     app = web.Application()
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
+    if metrics is not None:
+        app.router.add_get("/metrics", figures)
     return app
 
 
 @asynccontextmanager
-async def serve(check: Check, host: str, port: int) -> AsyncIterator[int]:
+async def serve(
+    check: Check, host: str, port: int, metrics: Metrics | None = None
+) -> AsyncIterator[int]:
     """Serve on `host`; yields the port (chosen by the system for 0). Raises `OSError` when it
     is taken.
     """
-    runner = web.AppRunner(application(check), access_log=None, shutdown_timeout=2)
+    runner = web.AppRunner(application(check, metrics), access_log=None, shutdown_timeout=2)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)
         await site.start()
-        yield runner.addresses[0][1]
+        async with Tasks() as tasks:
+            if metrics is not None:
+                tasks.start("loop lag", metrics.measure_lag())
+            yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

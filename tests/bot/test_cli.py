@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from bot.__main__ import parser
 from bot.store.embedded import fresh_database
+from bot.store.migrate import migrations
 from tests.world import ROOT, World, free_port, get_json, world
 
 UNAVAILABLE, CONFIG = 69, 78
@@ -75,7 +77,7 @@ async def test_the_installed_command_explains_itself() -> None:
     )
     out, err = await asyncio.wait_for(process.communicate(), 20)
     assert (process.returncode, err) == (0, b"")
-    for name in ("run", "migrate", "sandbox"):
+    for name in ("run", "migrate", "init", "doctor", "sandbox"):
         assert f"    {name}" in out.decode()
 
 
@@ -85,6 +87,8 @@ async def test_the_installed_command_explains_itself() -> None:
         ("run", "--no-migrate"),
         ("run", "--dev"),
         ("migrate", "DATABASE_MIGRATE_URL or DATABASE_URL"),
+        ("init", "--approvers"),
+        ("doctor", "--json"),
         ("sandbox", "--data"),
         ("sandbox", "Nothing leaves the machine"),
     ],
@@ -96,6 +100,14 @@ def test_each_command_explains_itself(
         parser().parse_args([name, "--help"])
     assert ended.value.code == 0
     assert says in " ".join(capsys.readouterr().out.split())
+
+
+def test_it_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parser().parse_args(["--version"])
+    assert ended.value.code == 0
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert capsys.readouterr().out.strip() == f"countersign {project['version']}"
 
 
 @pytest.mark.parametrize("words", [[], ["rum"], ["run", "--nonsense"], ["sandbox", "--port", "x"]])
@@ -191,14 +203,16 @@ async def test_a_port_that_is_taken_is_one_sentence(dsn: str, tmp_path: Path) ->
 
 async def test_a_database_that_cannot_be_reached_is_one_sentence(dsn: str, tmp_path: Path) -> None:
     async with world(dsn, tmp_path, running="not yet") as chat:
-        away = f"postgresql://me:{SECRET}@127.0.0.1:{free_port()}/countersign"
+        port = free_port()
+        away = f"postgresql://me:{SECRET}@127.0.0.1:{port}/countersign"
         given = settings(chat, DATABASE_URL=away)
         both = await asyncio.gather(
             command("run", environment=given), command("migrate", environment=given)
         )
     for ended in both:
         assert ended.code == UNAVAILABLE
-        assert ended.sentence() == "countersign: The database did not answer within 5 s."
+        said = f"countersign: The database at 127.0.0.1:{port} did not answer within 5 s."
+        assert ended.sentence() == said
         assert SECRET not in ended.err
 
 
@@ -234,9 +248,10 @@ async def test_migrate_says_what_it_applied_and_then_that_nothing_is_left(
         given = settings(chat, DATABASE_URL=empty)
         refused = await command("run", "--no-migrate", environment=given)
         assert refused.code == CONFIG
-        assert refused.sentence() == "The database lacks migrations: 0001_first_walk.sql."
+        names = [name for _, name, _ in migrations()]
+        assert refused.sentence() == f"The database lacks migrations: {', '.join(names)}."
         first = await command("migrate", environment=given)
-        assert (first.code, first.out.splitlines()) == (0, ["0001_first_walk.sql"])
+        assert (first.code, first.out.splitlines()) == (0, names)
         again = await command("migrate", environment=given)
     assert (again.code, again.out.strip()) == (0, "The database is up to date.")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.plugins.redis import RedisServer
 from tests.standins.model import error, says
 from tests.world import Gate, Json, Script, free_port, get_json, world
 
@@ -28,6 +29,7 @@ async def test_a_bot_that_can_work_says_so(dsn: str, tmp_path: Path) -> None:
     extra = {"COUNTERSIGN_HTTP_PORT": str(port)}
     async with world(dsn, tmp_path, [says("hi")], extra=extra) as chat:
         await chat.slack.wait_for_sockets(2)
+        assert chat.parts is not None
         assert await get_json(f"http://127.0.0.1:{port}/healthz") == (200, {"alive": True})
         _, said = await until(port, lambda _, found: bool(found["sockets"] == 2))
         assert said == {
@@ -36,7 +38,7 @@ async def test_a_bot_that_can_work_says_so(dsn: str, tmp_path: Path) -> None:
             "away": [],
             "notes": [],
             "sockets": 2,
-            "tools": 5,
+            "tools": len(chat.parts.catalog.tools),
         }
 
 
@@ -94,6 +96,23 @@ async def test_a_cluster_that_is_away_is_named_and_changes_nothing(
         await chat.cluster.up()
         _, said = await get_json(f"http://127.0.0.1:{port}/readyz")
         assert said["away"] == []
+
+
+async def test_a_redis_that_is_away_is_named_and_changes_nothing(
+    dsn: str, tmp_path: Path, redis: RedisServer
+) -> None:
+    port = free_port()
+    extra = {"COUNTERSIGN_HTTP_PORT": str(port), "REDIS_URL": redis.url}
+    async with world(dsn, tmp_path, [says("still here")], extra=extra) as chat:
+        await until(port, lambda status, found: status == 200 and found["away"] == [])
+        redis.kill()
+        status, said = await until(port, lambda _, found: found["away"] != [])
+        assert (status, said["problems"]) == (200, [])
+        assert said["away"] == ["redis: no answer (ConnectionError)"]
+        thread = await chat.ask("how is web?")
+        await chat.reads(thread, "still here")
+        redis.start()
+        await until(port, lambda _, found: found["away"] == [])
 
 
 async def test_a_model_that_is_away_is_named_and_changes_nothing(dsn: str, tmp_path: Path) -> None:

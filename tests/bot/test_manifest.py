@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from bot.slack.api import Method
-from bot.slack.incoming import understand
+from bot.slack.api import Method, SlackApi
+from bot.slack.incoming import Slashed, understand
 
 ROOT = Path(__file__).parents[2]
 MANIFEST = yaml.safe_load((ROOT / "manifest.yml").read_text())
@@ -62,6 +62,8 @@ def test_every_scope_is_needed_and_none_is_missing() -> None:
     needed = set().union(
         *(SCOPES_OF_METHOD[method] for method in Method),
         *(SCOPES_OF_EVENT[event] for event in events),
+        {"files:read"} if hasattr(SlackApi, "download") else set(),
+        {"commands"} if MANIFEST["features"]["slash_commands"] else set(),
     )
     assert set(MANIFEST["oauth_config"]["scopes"]["bot"]) == needed
 
@@ -71,6 +73,14 @@ def test_every_subscribed_event_is_understood_and_every_understood_one_subscribe
     for event in EXAMPLES.values():
         body = {"type": "event_callback", "event": {"ts": "1.0", **event}}
         assert understand(body, "U1") is not None, event["type"]
+
+
+def test_the_slash_command_is_understood() -> None:
+    (ours,) = MANIFEST["features"]["slash_commands"]
+    typed = {"command": ours["command"], "text": "<@U1> help", "user_id": "U2"}
+    found = understand({**typed, "channel_id": "C1", "trigger_id": "1.2"}, "U1")
+    assert isinstance(found, Slashed)
+    assert found.text == "help"
 
 
 def test_no_other_place_names_a_method_of_the_web_api() -> None:

@@ -3,21 +3,25 @@
 import asyncio
 import subprocess
 import sys
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from bot.agent.model import (
+    Fallback,
     Message,
     Model,
     ModelSettings,
     Reply,
     Retry,
     ToolSpec,
+    Usage,
     is_openai,
     model_for,
 )
 from bot.agent.model_reply import Tokens
+from bot.agent.openai_model import is_openai_itself
 from bot.agent.prices import DEFAULT_WINDOW, read_prices
 from bot.core.model_errors import (
     ContextTooLong,
@@ -40,6 +44,7 @@ from tests.standins.model import (
     raw,
     says,
     says_and_calls,
+    slowly,
 )
 
 HI: list[Message] = [{"role": "user", "content": "hi"}]
@@ -67,10 +72,16 @@ class Talk:
         self.model: Model = model
         self.heard: list[str] = []
         self.retries: list[Retry] = []
+        self.wasted: list[tuple[str, Usage]] = []
 
-    async def ask(self, messages: list[Message] = HI) -> Reply:
+    async def ask(self, messages: list[Message] = HI, cache_key: str = "") -> Reply:
+        def waste(model: str, usage: Usage) -> None:
+            self.wasted.append((model, usage))
+
         try:
-            return await self.model.reply(messages, [LOOK], self.heard.append, self.retries.append)
+            return await self.model.reply(
+                messages, [LOOK], self.heard.append, self.retries.append, waste, cache_key
+            )
         finally:
             await self.model.close()
 
@@ -182,10 +193,54 @@ async def test_a_refusal_is_not_tried_again(status: int) -> None:
         {"error": {"message": "This model's maximum context length is 4096 tokens."}},
         {"error": {"message": "prompt is too long: 210000 tokens > 200000 maximum"}},
         {"error": {"message": "the request exceeds the available context size"}},
+        {"error": {"message": "input length and `max_tokens` exceed context limit: 1 + 2 > 3"}},
+        {"error": {"message": "prompt (length 5) is longer than the maximum model length of 4"}},
+        {"error": {"message": "input length exceeds the context length"}},
+        {"error": {"message": "`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000"}},
+        {"error": "This model's maximum prompt length is 131072 but the request contains 140000"},
     ],
 )
 async def test_a_long_conversation_is_recognised(body: Json) -> None:
     assert isinstance(await failure(error(400, body=body)), ContextTooLong)
+
+
+@pytest.mark.parametrize(
+    ("message", "window"),
+    [
+        ("This model's maximum context length is 16,385 tokens. However, you requested", 16_385),
+        ("prompt is too long: 210000 tokens > 20000 maximum", 20_000),
+        ("request (9000 tokens) exceeds the available context size (8192 tokens)", 8_192),
+        ("decoder prompt (length 5000) is longer than the maximum model length of 4096.", 4_096),
+        (
+            "The input token count (40000) exceeds the maximum number of tokens allowed (30000)",
+            30_000,
+        ),
+        ("context_length_exceeded", 19_200),
+        ("maximum context length is 999999 tokens", 19_200),
+    ],
+)
+async def test_a_window_that_was_too_large_is_learned(message: str, window: int) -> None:
+    async with ModelServer([error(400, body={"error": {"message": message}})]) as server:
+        talk = Talk(server.url)
+        assert talk.model.window == DEFAULT_WINDOW
+        with pytest.raises(ContextTooLong):
+            await talk.ask()
+    assert talk.model.window == window
+
+
+async def test_one_monstrous_message_says_nothing_about_the_window() -> None:
+    monster: list[Message] = [{"role": "user", "content": "word " * 50_000}]
+    body = {"error": {"message": "context_length_exceeded"}}
+    async with ModelServer([error(400, body=body)]) as server:
+        talk = Talk(server.url)
+        with pytest.raises(ContextTooLong):
+            await talk.ask(monster)
+    assert talk.model.window == DEFAULT_WINDOW
+
+
+async def test_a_rate_limit_in_tokens_is_no_long_conversation() -> None:
+    body = {"error": {"message": "Too many tokens, please wait before trying again."}}
+    assert isinstance(await failure(error(429, body=body)), ModelOverloaded)
 
 
 async def test_no_credit_is_a_refusal() -> None:
@@ -210,21 +265,72 @@ async def test_silence_before_the_first_word() -> None:
     assert isinstance(await failure(hangs(), request_timeout=0.2), ModelTimeout)
 
 
-async def test_silence_between_two_words_is_a_broken_answer() -> None:
-    async with ModelServer([hangs(after=2), says("no")]) as server:
+async def test_silence_between_two_words_is_asked_again_from_the_start() -> None:
+    async with ModelServer([hangs(after=2), says("the whole answer")]) as server:
         talk = Talk(server.url, idle_timeout=0.2)
-        with pytest.raises(ModelBroke, match=r"nothing came for 0.2 s"):
+        reply = await talk.ask()
+    assert (reply.text, reply.tries) == ("the whole answer", 2)
+    assert talk.heard == ["one", " two", "the", " whole", " answer"]
+    assert [retry.why for retry in talk.retries] == ["nothing came for 0.2 s"]
+    ((model, cost),) = talk.wasted
+    assert (model, cost.estimated) == ("test", True)
+    assert cost.input_tokens > 0
+    assert cost.output_tokens > 0
+
+
+async def test_silence_in_every_answer_is_a_broken_one() -> None:
+    async with ModelServer([hangs(after=2)] * 3) as server:
+        talk = Talk(server.url, idle_timeout=0.1)
+        with pytest.raises(ModelBroke, match=r"2 tries, 0 s: nothing came for 0.1 s"):
             await talk.ask()
-        assert talk.heard == ["one", " two"]
-        assert len(server.requests) == 1
+        assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("aborts", [True, False])
 async def test_half_an_answer_is_never_continued_by_another_model(aborts: bool) -> None:
-    async with ModelServer([breaks_after(2, aborts=aborts), says("no")]) as server:
-        with pytest.raises(ModelBroke):
-            await Talk(server.url, ids=("one", "two")).ask()
+    broken = breaks_after(2, aborts=aborts)
+    async with ModelServer([broken, error(503), broken, says("no")]) as server:
+        talk = Talk(server.url, ids=("one", "two"))
+        with pytest.raises(ModelBroke, match="3 tries"):
+            await talk.ask()
+        assert [r["model"] for r in server.requests] == ["one"] * 3
+    assert [model for model, _ in talk.wasted] == ["one", "one"]
+
+
+async def test_an_answer_without_end_has_one() -> None:
+    endless = slowly(says("", pieces=[f"{n} " for n in range(1000)]), chunk_delay=0.01)
+    async with ModelServer([endless, says("no")]) as server:
+        with pytest.raises(ModelBroke, match=r"1 try, .*took longer than 0.3 s"):
+            await Talk(server.url, whole_timeout=0.3).ask()
         assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("piece", ["and again, ", "=", "line one\nline two\n" * 10])
+async def test_a_model_that_repeats_itself_is_stopped(piece: str) -> None:
+    pieces = ["It began well. ", *[piece] * (30_000 // len(piece))]
+    async with ModelServer([says("", pieces=pieces)]) as server:
+        reply = await Talk(server.url).ask()
+    assert reply.finish == "repeating"
+    assert reply.text.startswith("It began well. ")
+    assert len(reply.text) < 500
+
+
+async def test_arguments_that_repeat_themselves_are_broken_ones() -> None:
+    async with ModelServer([calls(("look", '{"a": "' + "no " * 9_000))]) as server:
+        reply = await Talk(server.url).ask()
+    assert reply.finish == "repeating"
+    assert len(reply.calls) == 1
+    assert len(reply.calls[0].arguments) < 20_000
+
+
+async def test_a_long_answer_with_equal_lines_is_whole() -> None:
+    table = "| web-1 | Running | 0 |\n" * 200 + "=" * 4_000
+    text = "".join(f"{n}: something else every time\n" for n in range(1_000)) + table + "\nEnd."
+    async with ModelServer(
+        [says("", pieces=[text[i : i + 50] for i in range(0, len(text), 50)])]
+    ) as s:
+        reply = await Talk(s.url).ask()
+    assert (reply.text, reply.finish) == (text, "stop")
 
 
 async def test_a_break_before_the_first_word_is_tried_again() -> None:
@@ -236,9 +342,23 @@ async def test_the_next_model_answers_when_the_first_has_not_begun() -> None:
     async with ModelServer([error(401), says("ok")]) as server:
         talk = Talk(server.url, ids=("one", "two"))
         reply = await talk.ask()
-    assert reply.model == "two"
+    assert (reply.model, reply.instead_of) == ("two", "one")
     assert [(r.model, r.next_model) for r in talk.retries] == [("one", "two")]
     assert [r["model"] for r in server.requests] == ["one", "two"]
+
+
+async def test_a_model_that_was_given_up_is_asked_last_for_a_while() -> None:
+    async with ModelServer([error(401), says("b"), says("b"), says("a")]) as server:
+        settings = ModelSettings(("one", "two"), openai_api_base=server.url, openai_api_key=KEY)
+        now = 100.0
+        models = [model_for(replace(settings, ids=(one,))) for one in settings.ids]
+        fallback = Fallback([m for m in models if m is not None], clock=lambda: now)
+        answered = [(await fallback.reply(HI, [], unheard)).model for _ in range(2)]
+        now += 31
+        answered.append((await fallback.reply(HI, [], unheard)).model)
+        await fallback.close()
+    assert answered == ["two", "two", "one"]
+    assert [r["model"] for r in server.requests] == ["one", "two", "two", "one"]
 
 
 async def test_when_no_model_answers_each_is_named() -> None:
@@ -248,19 +368,31 @@ async def test_when_no_model_answers_each_is_named() -> None:
     assert "`one`: the key was refused; `two`: it does not exist there" in str(caught.value)
 
 
-async def test_cancelling_closes_the_stream() -> None:
+async def test_cancelling_closes_the_stream_and_says_what_it_cost() -> None:
     async with ModelServer([hangs(after=1)]) as server:
         talk = Talk(server.url)
         begun = asyncio.Event()
-        asking = talk.model.reply(HI, [], lambda _: begun.set())
+        wasted: list[str] = []
+        asking = talk.model.reply(
+            HI, [], lambda _: begun.set(), on_waste=lambda model, _: wasted.append(model)
+        )
         async with asyncio.TaskGroup() as group:
             task = group.create_task(asking)
             await begun.wait()
             task.cancel()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(1):
             await server.left.wait()
         await talk.model.close()
-    assert server.disconnected == 1
+    assert (server.disconnected, wasted) == (1, ["test"])
+
+
+async def test_only_openai_itself_is_told_the_key_of_the_conversation() -> None:
+    async with ModelServer([says("ok")]) as server:
+        await Talk(server.url).ask(cache_key="thread")
+    assert "prompt_cache_key" not in server.requests[0]
+    assert is_openai_itself("https://api.openai.com/v1")
+    assert is_openai_itself("https://eu.api.openai.com/v1")
+    assert not is_openai_itself("https://api.openai.com.example.org/v1")
 
 
 async def test_a_finished_answer_keeps_its_connection() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from bot.core.values import Event, Thread
 from bot.sandbox.slack import EXAMPLE_MANIFEST, Settings, Workspace
 from bot.slack.api import SlackApi
 from bot.slack.budget import Budget
+from bot.slack.cards import Drawn
 from bot.slack.live import Live
 from bot.slack.sender import Pauses, Sender
 from bot.slack.views.blocks import section
@@ -40,10 +41,15 @@ SQL = {
 class FakeCards:
     """Cards without a guard: what the sender asks of them, and what it told them."""
 
-    posts: list[tuple[UUID, str, str, str]] = field(default_factory=list)
+    posts: list[tuple[list[UUID], str, str, str]] = field(default_factory=list)
+    broken: set[UUID] = field(default_factory=set)
+    shared: bool = False
+    decided: bool = False
     redraws: list[UUID] = field(default_factory=list)
 
-    async def data(self, _: UUID) -> CardData:
+    async def data(self, call_id: UUID) -> CardData:
+        if call_id in self.broken:
+            raise ValueError("a row of another version")
         return CardData(
             public_id="p",
             tool="k8s_scale",
@@ -56,11 +62,23 @@ class FakeCards:
             expires_at=datetime.now(UTC),
         )
 
-    async def message(self, call_id: UUID) -> Message:
-        return Message("card", [section(f"*Card* {call_id}")])
+    async def draw(
+        self, call_ids: Sequence[UUID], *, channel: str = "", first: bool = False
+    ) -> Drawn:
+        assert first
+        where = f" in {channel}" if channel else ""
+        return Drawn(Message("card", [section(f"*Card* {len(call_ids)}{where}")]), "hash")
 
-    async def posted(self, call_id: UUID, channel: str, ts: str, drawn: str) -> None:
-        self.posts.append((call_id, channel, ts, drawn))
+    async def posted(
+        self, call_ids: Sequence[UUID], channel: str, ts: str, drawn: Drawn | None
+    ) -> None:
+        self.posts.append((list(call_ids), channel, ts, drawn.hash if drawn else ""))
+
+    async def reminder(self, _: Sequence[UUID]) -> Message | None:
+        return None if self.decided else Message("remember", [section("remember")])
+
+    async def may_show_in(self, _: str) -> bool:
+        return not self.shared
 
     async def redraw(self, call_id: UUID) -> None:
         self.redraws.append(call_id)
@@ -136,6 +154,13 @@ class World:
         async with self.database.transaction() as tx:
             await say(tx, thread, "card", {"call": str(call_id), "reason": reason})
         return call_id
+
+    async def of_calls(self, thread: Thread, kind: Kind, many: int = 2) -> list[UUID]:
+        calls = [uuid7() for _ in range(many)]
+        ids: list[JsonValue] = [str(one) for one in calls]
+        async with self.database.transaction() as tx:
+            await say(tx, thread, kind, {"call": ids[0], "calls": ids})
+        return calls
 
     async def rows(self) -> list[Row]:
         async with self.database.relaxed() as tx:
@@ -271,7 +296,7 @@ async def test_a_card_counts_where_it_was_posted(world: World) -> None:
     why, card = world.slack.app_messages("ops", thread_ts=thread.ts)
     assert "somebody scaled `web` to 4" in why["text"]
     [(shown, channel, ts, drawn)] = world.cards.posts
-    assert (shown, channel, ts) == (call_id, world.ops, card["ts"])
+    assert (shown, channel, ts) == ([call_id], world.ops, card["ts"])
     assert drawn
     assert rows[0]["ts"] == card["ts"]
 
@@ -284,7 +309,108 @@ async def test_a_card_whose_post_was_lost_is_found_and_drawn_again(world: World)
         await world.all_said()
     [card] = world.slack.app_messages("ops", thread_ts=thread.ts)
     # nobody knows which state it shows: the next redraw must not be spared
-    assert world.cards.posts == [(call_id, world.ops, card["ts"], "")]
+    assert world.cards.posts == [([call_id], world.ops, card["ts"], "")]
+
+
+async def test_the_calls_of_a_reply_count_on_one_message(world: World) -> None:
+    thread = await world.thread()
+    calls = await world.of_calls(thread, "card", 3)
+    async with world.sending():
+        await world.all_said()
+    [card] = world.slack.app_messages("ops", thread_ts=thread.ts)
+    assert world.cards.posts == [(calls, world.ops, card["ts"], "hash")]
+
+
+async def test_a_call_that_cannot_be_shown_ends_and_the_others_have_their_card(
+    world: World,
+) -> None:
+    thread = await world.thread()
+    bad, *others = await world.of_calls(thread, "card", 3)
+    world.cards.broken.add(bad)
+    async with world.sending():
+        await world.all_said()
+    assert world.undeliverable == [(bad, "unrenderable: ValueError")]
+    assert [calls for calls, *_ in world.cards.posts] == [others]
+
+
+async def test_a_card_of_several_that_slack_refuses_is_tried_one_by_one(world: World) -> None:
+    thread = await world.thread()
+    calls = await world.of_calls(thread, "card")
+    world.slack.faults.fail("chat.postMessage", "error", code="invalid_blocks", times=2)
+    async with world.sending():
+        await world.all_said()
+    assert world.undeliverable == [(calls[0], "invalid_blocks")]
+    assert [shown for shown, *_ in world.cards.posts] == [[calls[1]]]
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "http_503", "error"])
+async def test_an_announcement_is_posted_once_at_most_and_hurts_nobody(
+    world: World, kind: Any
+) -> None:
+    thread = await world.thread()
+    elsewhere = Thread(ORG, world.slack.channel_id("general"), thread.ts)
+    world.slack.faults.fail("chat.postMessage", kind)
+    await world.of_calls(elsewhere, "announce")
+    await world.say(thread, "in the thread")
+    async with world.sending():
+        await world.all_said()
+    assert world.texts(thread) == ["⛔ in the thread."]
+    assert len(world.slack.app_messages("general")) == (1 if kind == "drop_after" else 0)
+    assert world.cards.posts == []
+    assert world.undeliverable == []
+
+
+async def test_an_announcement_waits_for_a_limit_and_counts_where_it_stands(world: World) -> None:
+    thread = await world.thread()
+    general = world.slack.channel_id("general")
+    world.slack.faults.fail("chat.postMessage", "ratelimited", seconds=1)
+    calls = await world.of_calls(Thread(ORG, general, thread.ts), "announce")
+    async with world.sending():
+        await world.all_said()
+    [message] = world.slack.app_messages("general")
+    assert "thread_ts" not in message
+    assert world.cards.posts == [(calls, general, message["ts"], "hash")]
+
+
+async def test_nothing_is_announced_where_others_read(world: World) -> None:
+    world.cards.shared = True
+    thread = await world.thread()
+    await world.of_calls(thread, "announce")
+    async with world.sending():
+        rows = await world.all_said()
+    assert [row["state"] for row in rows] == ["sent"]
+    assert world.slack.calls_of("chat.postMessage") == []
+
+
+@pytest.mark.parametrize("decided", [True, False])
+async def test_a_reminder_is_said_while_something_is_open(world: World, decided: bool) -> None:
+    world.cards.decided = decided
+    thread = await world.thread()
+    await world.of_calls(thread, "reminder")
+    async with world.sending():
+        rows = await world.all_said()
+    assert world.texts(thread) == ([] if decided else ["remember"])
+    assert [row["state"] for row in rows] == ["sent"]
+
+
+async def test_who_stopped_a_run_and_what_a_limit_declined_is_told(world: World) -> None:
+    thread = await world.thread()
+    stopped: Mapping[str, JsonValue] = {
+        "code": "stopped",
+        "person": "U0ALICE",
+        "seconds": 12,
+        "reads": 3,
+        "changes": 0,
+    }
+    async with world.database.transaction() as tx:
+        await say(tx, thread, "notice", stopped)
+        await say(tx, thread, "notice", {"code": "declined", "sentence": "Used up for today"})
+    async with world.sending():
+        await world.all_said()
+    assert world.texts(thread) == [
+        "Stopped by <@U0ALICE> after 12 s. 3 reads, nothing was changed.",
+        "⚠️ Used up for today.",
+    ]
 
 
 async def test_a_redraw_goes_to_the_cards(world: World) -> None:

@@ -1,12 +1,20 @@
 """Settings that are wrong: every mistake in one go, where it stands, and never a value."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from bot.core.errors import BadSettings
-from bot.settings import Settings, migration_url, read
+from bot.settings import (
+    Settings,
+    migration_url,
+    mistakes_in,
+    mistakes_in_file,
+    read,
+    read_what_works,
+)
 
 SECRET = "hunter2-Zq81xLw0"
 GOOD = {
@@ -104,6 +112,12 @@ def test_all_mistakes_come_together(tmp_path: Path) -> None:
         ("COUNTERSIGN_JOBS", SECRET, "valid integer"),
         ("COUNTERSIGN_APPROVERS", f"@alice,{SECRET}", "a Slack user id .* names are not ids"),
         ("COUNTERSIGN_APPROVERS", "alice", "a Slack user id"),
+        ("DATABASE_URL", f"mysql://me:{SECRET}@db/x", "a PostgreSQL address is expected"),
+        ("DATABASE_URL", f"postgresql://me@[{SECRET}", "a PostgreSQL address is expected"),
+        ("DATABASE_MIGRATE_URL", SECRET, "a PostgreSQL address is expected"),
+        ("REDIS_URL", f"redis:{SECRET}", "a Redis address is expected"),
+        ("REDIS_URL", f"http://me:{SECRET}@cache", "a Redis address is expected"),
+        ("REDIS_URL", f"redis://cache:{SECRET}", "a Redis address is expected"),
     ],
 )
 def test_a_malformed_setting_says_what_is_expected(name: str, value: str, says: str) -> None:
@@ -137,6 +151,52 @@ def test_a_misspelt_name_is_not_silently_without_effect(name: str, meant: str) -
 
 def test_other_peoples_variables_are_left_alone() -> None:
     read({**GOOD, "SLACK_SIGNING_SECRET": "x", "PGHOST": "y", "JENKINS_URL": "z"})
+
+
+def test_addresses_of_stores_in_all_their_forms() -> None:
+    for url in ("postgres://a/b", "postgresql:///b?host=/run/pg", "host=/run/pg dbname=b"):
+        assert read({**GOOD, "DATABASE_URL": url}).database_url.get_secret_value() == url
+    for url in ("redis://cache", f"rediss://me:{SECRET}@cache:6380/1"):
+        found = read({**GOOD, "REDIS_URL": url})
+        assert found.redis_url is not None
+        assert SECRET not in repr(found)
+    assert read(GOOD).redis_url is None
+
+
+def test_what_works_is_read_although_the_rest_is_wrong(tmp_path: Path) -> None:
+    given = with_file(tmp_path, "self_approval: true\nlimits: {tokens: 1}\n") | {
+        "SLACK_APP_TOKEN": SECRET,
+        "DATABASE_URL": f"mysql://{SECRET}",
+        "COUNTERSIGN_JOBS": "0",
+        "COUNTERSIGN_APPROVERS": "U012AB3CD",
+    }
+    found = read_what_works(given)
+    assert found.lacking == {"SLACK_APP_TOKEN", "DATABASE_URL"}
+    assert found.settings.slack_bot_token.get_secret_value() == GOOD["SLACK_BOT_TOKEN"]
+    assert found.settings.slack_app_token.get_secret_value() == ""
+    assert found.settings.approvers == ("U012AB3CD",)
+    assert found.settings.jobs == 20
+    assert [one.split(": ")[0] for one in found.mistakes] == [
+        "countersign.yaml:2",
+        "SLACK_APP_TOKEN",
+        "DATABASE_URL",
+        "COUNTERSIGN_JOBS",
+    ]
+    assert list(found.mistakes) == mistakes(given)
+    assert read_what_works(GOOD).lacking == frozenset()
+
+
+def test_one_setting_alone_is_judged_by_the_same_rules() -> None:
+    assert mistakes_in("DATABASE_URL", GOOD["DATABASE_URL"]) == []
+    for name, text in (
+        ("COUNTERSIGN_APPROVERS", "alice"),
+        ("COUNTERSIGN_HTTP_PORT", "70000"),
+        ("SLACK_BOT_TOKEN", f"xoxp-{SECRET}"),
+        ("DATABASE_URL", SECRET),
+    ):
+        assert mistakes_in(name, text) == mistakes({**GOOD, name: text})
+    (said,) = mistakes_in_file({"approvals": {"channel": "#ops"}})
+    assert said == "approvals.channel: a Slack channel id (C…) is expected; names are not ids."
 
 
 # --- NAME_FILE --------------------------------------------------------------------------------
@@ -199,11 +259,11 @@ self_aproval: true
         "countersign.yaml:7: limits.tokens: Input should be greater than or equal to 1000.",
         (
             "countersign.yaml:10: tools.kubernetes.contxt: there is no such setting. "
-            "Known: context, kubeconfig. Did you mean context?"
+            "Known: context, contexts, kubeconfig. Did you mean context?"
         ),
         (
             "countersign.yaml:11: self_aproval: there is no such setting. "
-            "Known: instructions, limits, model_windows, self_approval, tools. "
+            "Known: approvals, instructions, limits, model_windows, self_approval, tools. "
             "Did you mean self_approval?"
         ),
     ]
@@ -267,6 +327,49 @@ def test_a_good_file_is_taken(tmp_path: Path) -> None:
     assert found.file.self_approval
     assert found.file.limits.model_calls == 3
     assert str(found.file.limits.dollars) == "0.5"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("approvals: {channel: ops}", "approvals.channel: a Slack channel id (C…) is expected"),
+        ("approvals: {reminder: true}", "Did you mean reminders?"),
+        ("limits: {day: {}}", "limits.day: tokens, dollars or both are expected."),
+        ("limits: {person_per_day: {tokens: 5}}", "greater than or equal to 1000"),
+        ("limits: {channel_per_day: {dollars: 0}}", "greater than 0"),
+        ("tools: {kubernetes: {context: a, contexts: [a]}}", "either context or contexts"),
+        ("tools: {kubernetes: {contexts: []}}", "tools.kubernetes.contexts: "),
+        ("tools: {kubernetes: {contexts: [a, a]}}", "a context stands here twice"),
+        ("tools: {kubernetes: {contexts: [1]}}", "names of contexts are expected"),
+        ("tools: {kubernetes: {contexts: {the prod: a}}}", "has no space in it"),
+        ("tools: {kubernetes: {contexts: {prod: ''}}}", "tools.kubernetes.contexts.prod: "),
+    ],
+)
+def test_what_the_file_says_must_make_sense(tmp_path: Path, text: str, says: str) -> None:
+    (found,) = mistakes(with_file(tmp_path, text))
+    assert found.startswith("countersign.yaml:1: ")
+    assert says in found
+
+
+def test_limits_approvals_and_several_clusters_are_taken(tmp_path: Path) -> None:
+    text = """\
+approvals: {channel: C0APPROVE, reminders: false}
+limits: {person_per_day: {tokens: 200000}, day: {tokens: 5000000, dollars: 50}}
+tools: {kubernetes: {contexts: {prod: "arn:aws:eks:eu:1:cluster/p", stage: s}}}
+"""
+    found = read(with_file(tmp_path, text))
+    assert (found.file.approvals.channel, found.file.approvals.reminders) == ("C0APPROVE", False)
+    person, day = found.file.limits.person_per_day, found.file.limits.day
+    assert person is not None
+    assert day is not None
+    assert (person.tokens, person.dollars) == (200_000, None)
+    assert (day.tokens, day.dollars) == (5_000_000, Decimal(50))
+    assert found.file.limits.channel_per_day is None
+    kubernetes = found.providers()["kubernetes"]
+    assert kubernetes["contexts"] == {"prod": "arn:aws:eks:eu:1:cluster/p", "stage": "s"}
+    assert not kubernetes["in_cluster"]
+    listed = read(with_file(tmp_path, "tools: {kubernetes: {contexts: [a, b]}}"))
+    assert listed.providers()["kubernetes"]["contexts"] == {"a": "a", "b": "b"}
 
 
 def test_a_kubeconfig_that_does_not_exist_is_no_wrong_setting(tmp_path: Path) -> None:

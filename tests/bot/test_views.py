@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
-from bot.slack.views import answer, card, changes, modals, notices, progress
+from bot.slack.views import answer, batch, card, changes, modals, notices, progress
 from bot.slack.views.data import (
     AnswerData,
     CardData,
@@ -157,7 +157,63 @@ CARDS: dict[str, CardData] = {
         superseded_by="beef",
         superseded_reason="somebody scaled `web` from 3 to 4 since",
     ),
+    "proposed-typed": replace(PROPOSED, short_id="K7QF"),
+    "proposed-revised": replace(PROPOSED, revised_by="U0ERIN", short_id="K7QF"),
+    "proposed-elsewhere": replace(
+        PROPOSED, short_id="K7QF", thread_link="https://acme.slack.com/archives/C1/p1"
+    ),
+    "expired-ask-again": replace(PROPOSED, state="expired", can_ask_again=True),
+    "superseded-revised": replace(
+        PROPOSED,
+        state="superseded",
+        superseded_by="beef",
+        superseded_reason="revised by <@U0ERIN>",
+    ),
+    "withdrawn-by": replace(
+        PROPOSED,
+        state="superseded",
+        withdrawn_by="U0BOB",
+        superseded_reason="withdrawn by <@U0BOB>",
+    ),
     "withdrawn": replace(PROPOSED, state="superseded", superseded_reason="not needed any more"),
+}
+
+SCALE = replace(
+    PROPOSED,
+    public_id="5ca1e",
+    summary="Scale `web` in `shop` from 3 to 5 replicas",
+    effect="replicas 3 → 5",
+    target="demo/shop/deployment/web",
+    changes=(("spec.replicas", "3", "5"),),
+    diff="-  replicas: 3\n+  replicas: 5\n",
+    way_back="scale back to 3",
+    short_id="M3TA",
+)
+STOP = replace(
+    SCALE,
+    public_id="5709",
+    summary="Scale `web` in `shop` from 3 to 0 replicas",
+    effect="replicas 3 → 0",
+    changes=(("spec.replicas", "3", "0"),),
+    diff="-  replicas: 3\n+  replicas: 0\n",
+    risk="danger",
+    needs=2,
+    after=1,
+    short_id="X4RD",
+)
+BATCHES: dict[str, tuple[CardData, ...]] = {
+    "proposed": (replace(PROPOSED, short_id="K7QF"), SCALE),
+    "mixed": (SCALE, STOP),
+    "cut": (SCALE, replace(CARDS["proposed-cut"], short_id="K7QF")),
+    "half-decided": (
+        replace(VERIFIED, short_id="K7QF"),
+        replace(SCALE, state="executing", approvals=APPROVED.approvals, decided_at=AT),
+        replace(STOP, state="proposed", after=2),
+    ),
+    "over": (
+        replace(SCALE, state="denied", denied_by="U0ALICE", deny_reason="wait", decided_at=AT),
+        replace(STOP, state="expired", can_ask_again=True),
+    ),
 }
 
 NOTICES: dict[str, Message] = {
@@ -170,11 +226,25 @@ NOTICES: dict[str, Message] = {
     "may-not-ask": notices.may_not_ask("you are a guest"),
     "shared-channel": notices.shared_channel(),
     "not-recorded": notices.not_recorded(),
+    "stopped": notices.stopped("U0ALICE", 12, 3, 0),
+    "stopped-after-a-change": notices.stopped("U0ALICE", 75, 1, 2),
+    "declined": notices.declined("You have used today's 200k tokens"),
+    "instead": notices.instead("somebody scaled `web` from 3 to 4"),
+    "instead-rest": notices.instead("an earlier change did not end well: Scale `web`", rest=True),
+    "reminder": notices.reminder(
+        ["Scale `web` to 5"], AT + timedelta(minutes=30), "<!subteam^S0SRE>", ["K7QF"]
+    ),
+    "reminder-many": notices.reminder(
+        [f"Scale `web` to {n}" for n in range(6)], AT, "", ["K7QF", "M3TA"]
+    ),
     "unknown-outcome": notices.unknown_outcome("Scale `web` to 5", "it has 5 replicas, as asked"),
 }
 
 VIEWS: dict[str, View] = {
     "approve-full": modals.approve_full(PROPOSED),
+    "approve-all": modals.approve_all([PROPOSED, SCALE]),
+    "approve-all-too-long": modals.approve_all([replace(PROPOSED, diff="x\n" * 200_000), SCALE]),
+    "more": modals.more(PROPOSED),
     "deny-reason": modals.deny_reason(PROPOSED.public_id, PROPOSED.summary),
     "working": modals.working("Undo this change?", PROPOSED.public_id),
     "told": modals.told("Undo this change?", "The cluster does not answer."),
@@ -218,6 +288,7 @@ def shown(thing: Message | View | Plan) -> str:
 @cache
 def _all() -> dict[str, str]:
     texts = {f"card-{name}": shown(card.card(data)) for name, data in CARDS.items()}
+    texts |= {f"batch-{name}": shown(batch.batch(calls)) for name, calls in BATCHES.items()}
     texts |= {f"notice-{name}": shown(message) for name, message in NOTICES.items()}
     texts |= {f"modal-{name}": shown(view) for name, view in VIEWS.items()}
     waiting, failed = replace(RUN, state="waiting"), replace(RUN, state="failed")
@@ -246,7 +317,7 @@ def test_no_snapshot_is_left_over() -> None:
 
 
 def _buttons(message: Message) -> dict[str, str]:
-    found = re.findall(r"\[(\w+) (\w+)=(\w+)\]", shown(message))
+    found = re.findall(r"\[([\w ]+)…? (\w+)=(\w+)\]", shown(message).replace("] [", "]\n["))
     return {text: action for text, action, _ in found}
 
 
@@ -254,7 +325,10 @@ def _buttons(message: Message) -> dict[str, str]:
 def test_buttons_stand_only_where_a_click_can_mean_something(name: str) -> None:
     buttons = _buttons(card.card(CARDS[name]))
     if CARDS[name].state == "proposed":
-        assert set(buttons) == {"Approve", "Deny"}
+        more = {"More"} if name == "proposed-cut" else set()
+        assert set(buttons) == {"Approve", "Deny"} | more
+    elif name == "expired-ask-again":
+        assert buttons == {"Ask again": "ask_again"}
     elif name in {"done-holds", "done-failed"}:
         assert buttons == {"Undo": "undo"}
     else:
@@ -267,6 +341,30 @@ def test_approve_opens_the_whole_when_a_value_was_cut() -> None:
     assert _buttons(message)["Approve"] == "approve_open"
     assert message.file is None, "the modal holds all of it"
     assert "x" * 400 in shown(modals.approve_full(CARDS["proposed-cut"]))
+
+
+def test_a_shared_card_gives_room_to_those_that_need_it() -> None:
+    assert batch.shares([100, 5_000, 300], 1_000) == [100, 600, 300]
+    assert batch.shares([500, 500], 600) == [300, 300]
+    assert batch.shares([1, 1], 600) == [1, 1]
+
+
+def test_ten_changes_with_all_their_paths_stand_on_one_card() -> None:
+    calls = [
+        replace(
+            SCALE,
+            public_id=f"{number:016x}",
+            changes=tuple((f"data.key{number}-{n}", "old" * 20, "new" * 20) for n in range(15)),
+            diff="+ line\n" * 300,
+        )
+        for number in range(10)
+    ]
+    message = batch.batch(calls)
+    seen = shown(message)
+    assert all(f"`data.key{number}-{n}`" in seen for number in range(10) for n in range(15))
+    assert len(message.cut) == 10
+    assert "[Approve all (10) approve_all_open=" in seen
+    assert len(message.blocks) <= 45
 
 
 def test_approve_votes_at_once_when_all_is_in_sight() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from bot.core.text import visible
 from bot.sandbox.validate import Surface, validate
 from bot.slack import limits
-from bot.slack.views import answer, card, modals, notices, progress, words
+from bot.slack.views import answer, batch, card, modals, notices, progress, words
 from bot.slack.views.data import (
     AnswerData,
     CallState,
@@ -103,9 +103,16 @@ CALLS = st.builds(
     superseded_by=st.sampled_from(["", "beef"]),
     superseded_reason=TEXT,
     model_says=TEXT,
+    short_id=st.sampled_from(["", "K7QF"]),
+    after=st.integers(0, 3),
+    revised_by=st.just("") | USERS,
+    withdrawn_by=st.just("") | USERS,
+    can_ask_again=st.booleans(),
+    thread_link=st.sampled_from(["", "https://acme.slack.com/archives/C1/p1", "javascript:x|y>"]),
 )
 OURS = re.compile(
     r"<@[UW](?:0BOB|0ALICE|0DAVE)>|<!subteam\^S(?:0SRE|0OPS)>"
+    r"|<https://acme\.slack\.com/archives/C1/p1\|The conversation>"
     r"|<!date\^\d+\^\{time(?:_secs)?\}\|\d\d:\d\d(?::\d\d)? UTC>"
 )
 LINK = re.compile(r"<https?://[^<>|\s]+\|[^<>]*>")
@@ -183,6 +190,30 @@ def test_every_card(call: CardData) -> None:
 
 
 @HARD
+@given(st.lists(CALLS, min_size=2, max_size=10))
+def test_every_shared_card(calls: list[CardData]) -> None:
+    message = batch.batch(calls)
+    taken(message)
+    shown = "\n".join(texts(message.blocks)).replace("`\n`", "")
+    joined = "".join(texts(message.blocks))
+    if "more path" not in shown:
+        for call in calls:
+            assert all(path_in(path, shown) or path_in(path, joined) for path, _, _ in call.changes)
+    is_open = {call.public_id for call in calls if call.state == "proposed"}
+    assert message.cut <= is_open
+    assert message.opens_modal == bool(message.cut)
+    pressed = [
+        (button["action_id"], button["value"])
+        for block in message.blocks
+        if block["type"] == "actions"
+        for button in cast("list[dict[str, str]]", block["elements"])
+    ]
+    assert {value for action, value in pressed if action == "approve_open"} == message.cut
+    assert {value for action, value in pressed if action == "deny"} == is_open
+    taken_view(modals.approve_all(calls))
+
+
+@HARD
 @given(CALLS)
 def test_what_the_model_says_is_in_one_block_and_without_marks(call: CardData) -> None:
     said = "SAID ✅ :white_check_mark: approved"
@@ -206,6 +237,7 @@ def test_every_modal(call: CardData, text: str) -> None:
         assert all(path_in(path, lines) or path_in(path, shown) for path, _, _ in call.changes)
     else:
         assert call.state != "proposed" or card.card(call).file is not None
+    taken_view(modals.more(call))
     taken_view(modals.undo(call, may_approve=True))
     taken_view(modals.undo(call, may_approve=False, why_not=text))
     taken_view(modals.deny_reason(call.public_id, text))
@@ -263,6 +295,10 @@ def test_every_notice(one: str, two: str) -> None:
         lambda: notices.may_not_ask(one),
         lambda: notices.not_recorded(one),
         lambda: notices.unknown_outcome(one, two),
+        lambda: notices.declined(one),
+        lambda: notices.instead(one),
+        lambda: notices.stopped("U0BOB", 12, 3, 0),
+        lambda: notices.reminder([one, two] * 3, AT, "<@U0BOB>", ["K7QF"]),
     ]
     for make in said:
         taken(make())

@@ -17,6 +17,7 @@ from tools import (
     Catalog,
     ChangeCall,
     JsonObject,
+    NoWayBack,
     Preview,
     Receipt,
     Refused,
@@ -52,31 +53,32 @@ def writes(kind: str, name: str, path: str, value: object) -> Edit:
     return lambda cluster: edit(cluster, kind, name, change)
 
 
-def owned(name: str) -> Edit:
+def owned(name: str, kind: str = "Deployment") -> Edit:
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "settings", "controller": True}
 
     def change(cluster: Cluster) -> None:
         meta = {"name": "settings", "namespace": "shop"}
         config = cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
         reference = {**owner, "uid": config["metadata"]["uid"]}
-        writes("Deployment", name, "metadata.ownerReferences", [reference])(cluster)
+        writes(kind, name, "metadata.ownerReferences", [reference])(cluster)
 
     return change
 
 
-def recreated(name: str) -> Edit:
-    """The same again under another uid; its replica sets are adopted, as orphans are."""
+def recreated(name: str, kind: str = "Deployment") -> Edit:
+    """The same again under another uid; what it made is adopted, as orphans are."""
 
     def change(cluster: Cluster) -> None:
-        resource = of_kind("Deployment")
-        found = cluster.get("Deployment", "shop", name)
+        resource = of_kind(kind)
+        found = cluster.get(kind, "shop", name)
         assert found is not None
         uid = "00000000-0000-4000-8000-000000000000"
-        for one in cluster.objects("ReplicaSet", "shop"):
-            for owner in one["metadata"].get("ownerReferences", []):
-                if owner["name"] == name:
-                    owner["uid"] = uid
-                    cluster.store.update(of_kind("ReplicaSet"), one)
+        for below in ("ReplicaSet", "ControllerRevision", "Pod"):
+            for one in cluster.objects(below, "shop"):
+                for owner in one["metadata"].get("ownerReferences", []):
+                    if (owner["kind"], owner["name"]) == (kind, name):
+                        owner["uid"] = uid
+                        cluster.store.update(of_kind(below), one)
         found["metadata"]["uid"] = uid
         cluster.store.update(resource, found)
 
@@ -104,6 +106,7 @@ HPA: JsonObject = {
 }
 WEB: dict[str, JsonValue] = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
 PDB: JsonObject = {"minAvailable": 1, "selector": {"matchLabels": {"app": "cart"}}}
+DB: JsonObject = {"serviceName": "db"}
 SERVICE: JsonObject = {"selector": {"app": "cart"}, "ports": [{"port": 81}]}
 
 
@@ -131,21 +134,50 @@ class Case:
     arguments: JsonObject
     name: str
     materials: Mapping[str, Edit] = field(default_factory=dict)
+    kind: str = "Deployment"
+    way_back: bool = True
 
     @property
     def path(self) -> str:
-        return f"/deployments/{self.name}"
+        return f"/{self.kind.lower()}s/{self.name}"
+
+    @property
+    def other(self) -> Edit:
+        """What somebody else may write that matters to every change."""
+        if self.kind == "DaemonSet":
+            return writes(self.kind, self.name, IMAGE, "shop/agent:7")
+        return writes(self.kind, self.name, "spec.replicas", 6)
 
 
-def workload(name: str) -> dict[str, Edit]:
+def workload(name: str, kind: str = "Deployment") -> dict[str, Edit]:
+    helm = {"app.kubernetes.io/managed-by": "Helm"}
+    found = {
+        "template": writes(kind, name, IMAGE, f"shop/{name}:1.4.3"),
+        "owner": owned(name, kind),
+        "manager": writes(kind, name, "metadata.labels", helm),
+        "uid": recreated(name, kind),
+    }
+    if kind != "DaemonSet":
+        found["replicas"] = writes(kind, name, "spec.replicas", 3)
+    return found
+
+
+def rolled(name: str, kind: str = "Deployment") -> dict[str, Edit]:
+    """All that bears on a change of a pod template."""
+    target: JsonObject = {"apiVersion": "apps/v1", "kind": kind, "name": name}
+    strategy = "strategy" if kind == "Deployment" else "updateStrategy"
+    changed = {"type": "Recreate" if kind == "Deployment" else "OnDelete"}
+    spec: JsonObject = {"maxUnavailable": 1, "selector": {"matchLabels": {"app": name}}}
     return {
-        "replicas": writes("Deployment", name, "spec.replicas", 3),
-        "template": writes("Deployment", name, IMAGE, "shop/cart:1.4.3"),
-        "owner": owned(name),
-        "manager": writes(
-            "Deployment", name, "metadata.labels", {"app.kubernetes.io/managed-by": "Helm"}
+        **workload(name, kind),
+        "a new budget": made("PodDisruptionBudget", "policy/v1", f"{name}-2", spec),
+        "a new autoscaler": made(
+            "HorizontalPodAutoscaler",
+            "autoscaling/v2",
+            f"{name}-2",
+            {**HPA, "scaleTargetRef": dict(target)},
         ),
-        "uid": recreated(name),
+        "strategy": writes(kind, name, f"spec.{strategy}", changed),
     }
 
 
@@ -182,6 +214,46 @@ CASES = {
             "the budget": writes("PodDisruptionBudget", "cart", "spec.minAvailable", 2),
         },
     ),
+    "rollout restart": Case(
+        "k8s_rollout_restart",
+        CART,
+        "cart",
+        {
+            **rolled("cart"),
+            "the budget": writes("PodDisruptionBudget", "cart", "spec.minAvailable", 2),
+        },
+        way_back=False,
+    ),
+    "restart of a statefulset": Case(
+        "k8s_rollout_restart",
+        {"namespace": "shop", "kind": "sts", "name": "db"},
+        "db",
+        {
+            **{key: edit for key, edit in rolled("db", "StatefulSet").items() if key != "strategy"},
+            "partition": writes(
+                "StatefulSet", "db", "spec.updateStrategy.rollingUpdate.partition", 1
+            ),
+        },
+        kind="StatefulSet",
+        way_back=False,
+    ),
+    "set image": Case(
+        "k8s_set_image", {**CART, "image": "shop/cart:1.4.9"}, "cart", rolled("cart")
+    ),
+    "set the image of a statefulset": Case(
+        "k8s_set_image",
+        {"namespace": "shop", "kind": "statefulset", "name": "db", "image": "shop/db:2"},
+        "db",
+        rolled("db", "StatefulSet"),
+        kind="StatefulSet",
+    ),
+    "set the image of a daemonset": Case(
+        "k8s_set_image",
+        {"namespace": "shop", "kind": "ds", "name": "agent", "image": "shop/agent:2"},
+        "agent",
+        rolled("agent", "DaemonSet"),
+        kind="DaemonSet",
+    ),
 }
 
 
@@ -194,7 +266,9 @@ async def live(cluster: Cluster) -> None:
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[Cluster]:
-    """Two deployments: cart with two revisions and a budget, web with an autoscaler."""
+    """Two deployments: cart with two revisions and a budget, web with an autoscaler; and db and
+    agent, a stateful and a daemon set.
+    """
     async with Cluster(virtual=True) as cluster:
         cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
         for name, image, replicas in (("cart", "shop/cart:1.4.1", 2), ("web", "shop/web:2.4.0", 3)):
@@ -205,6 +279,10 @@ async def cluster() -> AsyncIterator[Cluster]:
         made("HorizontalPodAutoscaler", "autoscaling/v2", "web", {**HPA, "scaleTargetRef": WEB})(
             cluster
         )
+        made("StatefulSet", "apps/v1", "db", {**deployment("db", "shop/db:1", 2), **DB})(cluster)
+        agent = dict(deployment("agent", "shop/agent:1", 0))
+        del agent["replicas"]
+        made("DaemonSet", "apps/v1", "agent", agent)(cluster)
         await cluster.advance(30)
         writes("Deployment", "cart", IMAGE, "shop/cart:1.4.2")(cluster)
         await cluster.advance(60)
@@ -264,8 +342,20 @@ async def test_previews_and_receipts_survive_json(call: ChangeCall) -> None:
     assert Receipt.model_validate_json(receipt.model_dump_json()) == receipt
 
 
+async def test_what_was_applied_is_not_applied_again(call: ChangeCall, cluster: Cluster) -> None:
+    seen = await call.preview()
+    await call.apply(seen)
+    with pytest.raises(Stale):
+        await call.apply(seen)
+    assert len(cluster.mutations) == 1
+    await cluster.advance(60)
+    with pytest.raises(Stale):
+        await call.apply(seen)
+    assert len(cluster.mutations) == 1
+
+
 async def test_a_preview_changes_nothing_and_is_deterministic(
-    call: ChangeCall, cluster: Cluster
+    call: ChangeCall, case: Case, cluster: Cluster
 ) -> None:
     before = cluster.store.version
     seen = await call.preview()
@@ -277,7 +367,7 @@ async def test_a_preview_changes_nothing_and_is_deterministic(
     assert seen.summary
     assert seen.changes
     assert seen.diff
-    assert seen.way_back
+    assert bool(seen.way_back) is case.way_back
     assert {change.path.split(".")[0] for change in seen.changes} == {"spec"}
 
 
@@ -285,7 +375,7 @@ async def test_status_updates_leave_the_fingerprint(
     call: ChangeCall, case: Case, cluster: Cluster
 ) -> None:
     seen = await call.preview()
-    cluster.touch_status("Deployment", "shop", case.name, 100)
+    cluster.touch_status(case.kind, "shop", case.name, 100)
     assert (await call.preview()).fingerprint == seen.fingerprint
     await call.apply(seen)
     assert len(cluster.mutations) == 1
@@ -323,6 +413,23 @@ async def test_what_forbids_a_rollback(
     with pytest.raises(Refused, match=why):
         await call.preview()
     with pytest.raises(Stale, match=why):
+        await call.apply(seen)
+    assert sent(cluster) == 0
+
+
+@pytest.mark.parametrize(
+    ("tool", "more"),
+    [("k8s_rollout_restart", {}), ("k8s_set_image", {"image": "shop/cart:1.5.0"})],
+)
+async def test_a_paused_rollout_is_left_alone(
+    tool: str, more: JsonObject, catalog: Catalog, cluster: Cluster
+) -> None:
+    call = catalog.change(tool, {**CART, **more})
+    seen = await call.preview()
+    writes("Deployment", "cart", "spec.paused", True)(cluster)
+    with pytest.raises(Refused, match="is paused: resume its rollout first"):
+        await call.preview()
+    with pytest.raises(Stale, match="is paused"):
         await call.apply(seen)
     assert sent(cluster) == 0
 
@@ -367,7 +474,7 @@ async def test_four_conflicts_are_stale(call: ChangeCall, case: Case, cluster: C
 async def between(call: ChangeCall, case: Case, cluster: Cluster, edited: Edit) -> Receipt:
     """Apply, while somebody else writes after our read and before our write."""
     seen = await call.preview()
-    cluster.delay("patch", case.path, 0.4, times=1)
+    cluster.delay("patch", case.path, 0.2, times=1)
     applying = asyncio.ensure_future(call.apply(seen))
     while not sent(cluster):  # noqa: ASYNC110 - the stand-in tells nobody of a request
         await asyncio.sleep(0.01)
@@ -378,7 +485,7 @@ async def between(call: ChangeCall, case: Case, cluster: Cluster, edited: Edit) 
 async def test_a_harmless_write_in_between_is_a_second_try(
     call: ChangeCall, case: Case, cluster: Cluster
 ) -> None:
-    await between(call, case, cluster, writes("Deployment", case.name, "metadata.labels.a", "b"))
+    await between(call, case, cluster, writes(case.kind, case.name, "metadata.labels.a", "b"))
     assert (sent(cluster), len(cluster.mutations)) == (2, 1)
 
 
@@ -386,23 +493,32 @@ async def test_a_write_in_between_that_matters_is_stale(
     call: ChangeCall, case: Case, cluster: Cluster
 ) -> None:
     with pytest.raises(Stale):
-        await between(call, case, cluster, writes("Deployment", case.name, "spec.replicas", 6))
+        await between(call, case, cluster, case.other)
     assert (sent(cluster), cluster.mutations) == (1, [])
 
 
-@pytest.mark.parametrize("status", [0, 500], ids=["cut", "500"])
-async def test_a_lost_answer_is_unknown_and_never_repeated(
-    call: ChangeCall, case: Case, cluster: Cluster, status: int
-) -> None:
+async def lost(call: ChangeCall, case: Case, cluster: Cluster, statuses: tuple[int, int]) -> None:
+    """Lose the answer once before the write was made, once after it."""
     seen = await call.preview()
-    for after in (False, True):
+    for after, status in zip((False, True), statuses, strict=True):
         cluster.fail("patch", case.path, status, after_processing=after)
-        with pytest.raises(Unavailable) as lost:
+        with pytest.raises(Unavailable) as away:
             await call.apply(seen)
-        assert not lost.value.nothing_sent
+        assert not away.value.nothing_sent
         assert (sent(cluster), len(cluster.mutations)) == (1 + after, int(after))
         found = await verdict(cluster, call, seen, None)
         assert found.outcome == ("holds" if after else "did not happen"), found.reason
+
+
+async def test_a_lost_answer_is_unknown_and_never_repeated(
+    call: ChangeCall, case: Case, cluster: Cluster
+) -> None:
+    await lost(call, case, cluster, (0, 500))
+
+
+async def test_a_server_error_before_and_a_cut_after(catalog: Catalog, cluster: Cluster) -> None:
+    case = CASES["scale"]
+    await lost(catalog.change(case.tool, case.arguments), case, cluster, (500, 0))
 
 
 async def test_a_slow_answer_is_unknown(catalog: Catalog, cluster: Cluster) -> None:
@@ -424,16 +540,20 @@ async def test_a_cluster_that_is_away_was_sent_nothing(call: ChangeCall, cluster
 
 
 async def test_undo_leads_back(case: Case, catalog: Catalog, cluster: Cluster) -> None:
-    before = cluster.get("Deployment", "shop", case.name)
+    before = cluster.get(case.kind, "shop", case.name)
     call = catalog.change(case.tool, case.arguments)
     seen = await call.preview()
     receipt = await call.apply(seen)
     assert (await verdict(cluster, call, seen, receipt)).outcome == "holds"
     wish = call.undo(seen)
+    if not case.way_back:
+        assert isinstance(wish, NoWayBack)
+        assert "cannot be taken back" in wish.reason
+        return
     assert isinstance(wish, Wish)
     back = catalog.change(wish.tool, wish.arguments)
     await back.apply(await back.preview())
-    after = cluster.get("Deployment", "shop", case.name)
+    after = cluster.get(case.kind, "shop", case.name)
     assert before is not None
     assert after is not None
     assert after["spec"] == before["spec"]

@@ -44,18 +44,18 @@ async def test_a_later_change_does_not_overtake_one_that_must_be_decided_anew(
 ) -> None:
     async with world(dsn, tmp_path, scales_both) as chat:
         thread = await chat.ask("scale both")
-        first, second = await chat.card(thread), await chat.card(thread, 2)
-        await chat.press("Approve", first, by="alice")
+        card = await chat.card(thread)
+        await chat.press("Approve 1", card, by="alice")
         web = chat.cluster.get("Deployment", "shop", "web")
         assert web is not None
         chat.cluster.apply({**web, "spec": {**web["spec"], "replicas": 4}})
-        await chat.press("Approve", second, by="alice")
-        again = await chat.card(thread, 3)
+        await chat.press("Approve 2", card, by="alice")
+        again = await chat.card(thread, 2)
         assert "from 4 to 5" in shown(again)
         assert chat.replicas("cart") == 2
-        await chat.press("Approve", again, by="bob")
-        await chat.reads(thread, "done and verified.* / superseded: an earlier change")
-        assert (chat.replicas(), chat.replicas("cart")) == (5, 2)
+        await chat.press("Approve all (2)", again, by="bob")
+        await chat.reads(thread, "done and verified.* / done and verified")
+        assert (chat.replicas(), chat.replicas("cart")) == (5, 4)
 
 
 async def test_a_vote_that_could_not_be_checked_counts_when_it_is_given_again(
@@ -145,21 +145,21 @@ async def test_a_policy_that_changed_between_approval_and_start_asks_anew(
 ) -> None:
     async with world(dsn, tmp_path, scales_both) as chat:
         thread = await chat.ask("scale both")
-        first, second = await chat.card(thread), await chat.card(thread, 2)
-        await chat.press("Approve", first, by="bob")
-        await chat.slack.wait_for(lambda: buttons(chat.cards(thread)[0]) == [], 10)
+        card = await chat.card(thread)
+        await chat.press("Approve 1", card, by="bob")
+        await chat.slack.wait_for(lambda: "Approve 1" not in buttons(chat.cards(thread)[0]), 10)
         await chat.stop()
         # bob is no approver any more; ada is the only one
         chat.extra = {"COUNTERSIGN_APPROVERS": chat.slack.user_id("ada")}
         await chat.start()
         chat.slack.invite("ada", "ops")
-        await chat.press("Approve", second, by="ada")
-        again = await chat.card(thread, 3, timeout=25)
+        await chat.press("Approve 2", chat.cards(thread)[0], by="ada")
+        again = await chat.card(thread, 2, timeout=25)
         assert "no longer may" in chat.thread(thread)
         assert chat.cluster.mutations == []
-        await chat.press("Approve", again, by="bob")
+        await chat.press("Approve all (2)", again, by="bob")
         await chat.told("bob", "not among those")
-        await chat.press("Approve", again, by="ada")
+        await chat.press("Approve all (2)", again, by="ada")
         await chat.reads(thread, "done and verified")
         assert chat.replicas() == 5
 

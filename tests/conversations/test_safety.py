@@ -13,7 +13,7 @@ from bot.guard.records import Run
 from bot.sandbox.slack import Settings as SlackSettings
 from bot.store.database import Database
 from tests.standins.model import Json, Turn, calls, says
-from tests.world import World, buttons, elements, shown, world
+from tests.world import Gate, World, buttons, elements, shown, world
 
 SCALE = ("k8s_scale", {"namespace": "shop", "kind": "deployment", "name": "web", "replicas": 5})
 
@@ -242,7 +242,7 @@ async def test_a_card_expires_and_the_run_goes_on(dsn: str, tmp_path: Path) -> N
         await chat.reads(thread, "expired")
         await chat.quiet(thread)
         assert chat.cluster.mutations == []
-        assert buttons(chat.cards(thread)[0]) == []
+        assert buttons(chat.cards(thread)[0]) == ["Ask again"]
 
 
 async def test_one_event_three_times_and_as_two_types_is_one_run(dsn: str, tmp_path: Path) -> None:
@@ -258,3 +258,68 @@ async def test_one_event_three_times_and_as_two_types_is_one_run(dsn: str, tmp_p
             await chat.quiet(thread)
             assert len(await chat.rows("SELECT 1 FROM runs WHERE thread_ts = %s", thread)) == 1
             assert len(chat.slack.app_messages("ops", thread)) <= 2
+
+
+class Forgetful(Gate):
+    """A door that loses the answer to one commit: that of a transaction that records a vote."""
+
+    lost = 0
+
+    async def _enter(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner = await self._connect()
+        self._connections |= {writer, inner}
+        votes = deaf = False
+
+        async def out() -> None:
+            nonlocal votes, deaf
+            while data := await reader.read(65536):
+                votes = votes or b"vote:" in data
+                deaf = deaf or (votes and not self.lost and b"COMMIT" in data)
+                inner.write(data)
+                await inner.drain()
+
+        async def back() -> None:
+            while data := await inner_reader.read(65536):
+                if deaf:
+                    self.lost += 1
+                    return
+                writer.write(data)
+                await writer.drain()
+
+        try:
+            tasks = [asyncio.ensure_future(out()), asyncio.ensure_future(back())]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            self._connections -= {writer, inner}
+            inner.transport.abort()
+            writer.transport.abort()
+
+
+@pytest.mark.parametrize("button", ["Approve", "Deny"])
+async def test_a_decision_whose_commit_was_not_heard_is_not_said_to_be_lost(
+    dsn: str, tmp_path: Path, button: str
+) -> None:
+    gate = Forgetful(dsn)
+    slack = SlackSettings(ack_seconds=3, delivery="round_robin")
+    async with (
+        gate.serve(),
+        world(dsn, tmp_path, proposes, slack=slack, extra={"DATABASE_URL": gate.dsn}) as chat,
+    ):
+        thread, card = await asked(chat)
+        await chat.quiet(thread)
+        if button == "Deny":
+            await chat.slack.click("bob", "ops", card["ts"], text="Deny")
+            view = await chat.slack.wait_for_view("bob")
+            await asyncio.sleep(0.3)  # the modal is noted after it was opened
+            sent = await chat.slack.submit("bob", view.id, {"reason": "no"})
+        else:
+            sent = await chat.slack.click("bob", "ops", card["ts"], text="Approve")
+        assert sent.acked
+        assert gate.lost == 1
+        await chat.reads(thread, "It says: (done and verified|denied by)", timeout=25)
+        assert "could not record" not in str(sent.response)
+        assert chat.slack.ephemerals("bob", "ops") == []
+        assert len(await chat.rows("SELECT 1 FROM decisions")) == 1

@@ -59,7 +59,7 @@ REFUSED = [
     ([error(401)], r"did not answer \(1 try, 0 s: the key was refused\)"),
     ([error(404)], r"did not answer \(1 try, 0 s: it does not exist there\)"),
     ([error(400)], r"\(1 try, 0 s: the request was refused, HTTP 400\)"),
-    ([error(400, body={"error": {"message": "context_length_exceeded"}})], "too long for it"),
+    ([error(400, body={"error": {"message": "context_length_exceeded"}})] * 3, "too long for it"),
 ]
 BUSY = [
     ([error(503)] * 3, r"did not answer \(3 tries, \d s: overloaded\)"),
@@ -68,11 +68,11 @@ BUSY = [
     ([error(500, body="<html>secret page</html>")] * 3, r"its server failed, HTTP 500"),
 ]
 BROKEN_OFF = [
-    ([breaks_after(3)], r"stopped in the middle of its answer \(1 try"),
-    ([breaks_after(3, aborts=False)], r"stopped in the middle of its answer \(1 try"),
+    ([breaks_after(3)] * 3, r"stopped in the middle of its answer \(3 tries"),
+    ([breaks_after(3, aborts=False)] * 3, r"stopped in the middle of its answer \(3 tries"),
     ([breaks_after(0)] * 3, r"did not answer \(3 tries"),
     ([hangs()] * 2, r"did not answer \(2 tries, \d s: nothing came for 0.5 s\)"),
-    ([hangs(3)], r"stopped in the middle of its answer .*nothing came for 0.5 s"),
+    ([hangs(3)] * 2, r"stopped in the middle of its answer .*nothing came for 0.5 s"),
 ]
 
 

@@ -151,10 +151,12 @@ async def test_several_changes_of_one_reply_are_each_decided_and_told(
     ]
     async with world(dsn, tmp_path, script) as chat:
         thread = await chat.ask("scale both")
-        first, second = await chat.card(thread), await chat.card(thread, 2)
-        await chat.press("Approve", first, by="alice")
+        card = await chat.card(thread)
+        await chat.press("Approve 1", card, by="alice")
         assert chat.replicas() == 3  # nothing starts while something is open
-        await chat.press("Deny", second, by="bob")
+        await chat.press("Deny 2", card, by="bob")
+        view = await chat.slack.wait_for_view("bob")
+        await chat.slack.submit("bob", view.id, {})
         await chat.reads(thread, "One of two")
         assert (chat.replicas(), chat.replicas("cart")) == (4, 2)
         assert chat.model is not None

@@ -1,4 +1,6 @@
-"""A scripted language model at the wire: OpenAI's chat API, as strict as a strict provider."""
+"""A scripted language model at the wire: OpenAI's chat API, as strict as a strict provider, and as
+much of Anthropic's as a client needs.
+"""
 
 import asyncio
 import itertools
@@ -33,9 +35,11 @@ class Turn:
     body: Json | str | None = None
     usage: bool = True
     cached_tokens: int = 0
+    created_tokens: int = 0
     finish: str | None = None
     latency: float | None = None
     chunk_delay: float | None = None
+    gate: asyncio.Event | None = None
 
 
 Step = Turn | Callable[[Json], Turn]
@@ -84,6 +88,11 @@ def raw(chunks: Iterable[Json]) -> Turn:
 def slowly(turn: Turn, *, latency: float | None = None, chunk_delay: float | None = None) -> Turn:
     """Return `turn` with its own seconds before the first chunk and between two."""
     return replace(turn, latency=latency, chunk_delay=chunk_delay)
+
+
+def held(turn: Turn, gate: asyncio.Event) -> Turn:
+    """Return `turn` answered only once `gate` is open."""
+    return replace(turn, gate=gate)
 
 
 def last_tool_results(request: Json) -> list[str]:
@@ -138,6 +147,7 @@ class ModelServer:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=64 * 2**20)
         app.router.add_post("/v1/chat/completions", self._complete)
+        app.router.add_post("/v1/messages", self._complete)
         app.router.add_get("/v1/models", self._list)
         self._runner = web.AppRunner(
             app, handler_cancellation=True, access_log=None, shutdown_timeout=0.2
@@ -167,7 +177,8 @@ class ModelServer:
         body: Json = await request.json()
         self.requests.append(body)
         self.headers.append(dict(request.headers))
-        wrong = violations_of(body)
+        anthropic = request.path.endswith("/messages")
+        wrong = anthropic_violations_of(body) if anthropic else violations_of(body)
         if wrong:
             self.violations.extend(wrong)
             return _refusal(400, "; ".join(wrong))
@@ -189,6 +200,8 @@ class ModelServer:
 
     async def _answer(self, request: web.Request, body: Json, turn: Turn) -> web.StreamResponse:
         await asyncio.sleep(self.latency if turn.latency is None else turn.latency)
+        if turn.gate is not None:
+            await turn.gate.wait()
         if turn.status != 200:
             return _failure(turn)
         if turn.hangs_after == -1:
@@ -203,18 +216,23 @@ class ModelServer:
         self, request: web.Request, response: web.StreamResponse, body: Json, turn: Turn
     ) -> web.StreamResponse:
         delay = self.chunk_delay if turn.chunk_delay is None else turn.chunk_delay
-        # The first chunk only names the role, so `sent` exceeds the pieces sent by one.
-        for sent, chunk in enumerate(_chunks(body, turn)):
+        # The first chunk only names the role, so `sent` exceeds the pieces sent by one; Anthropic
+        # opens a block besides.
+        anthropic = request.path.endswith("/messages")
+        made = _anthropic(body, turn) if anthropic else _chunks(body, turn)
+        for sent, chunk in enumerate(made, start=-1 if anthropic else 0):
             if turn.breaks_after is not None and sent > turn.breaks_after:
                 if turn.aborts and request.transport is not None:
                     request.transport.abort()
                 return response
             if turn.hangs_after is not None and sent > turn.hangs_after:
                 await asyncio.Event().wait()
-            await response.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+            name = f"event: {chunk['type']}\n".encode() if anthropic else b""
+            await response.write(name + b"data: " + json.dumps(chunk).encode() + b"\n\n")
             if delay:
                 await asyncio.sleep(delay)
-        await response.write(b"data: [DONE]\n\n")
+        if not anthropic:
+            await response.write(b"data: [DONE]\n\n")
         await response.write_eof()
         return response
 
@@ -296,9 +314,8 @@ def _chunks(body: Json, turn: Turn) -> Iterator[Json]:
         return {**head, "choices": [choice]}
 
     yield chunk({"role": "assistant", "content": ""})
-    for piece in turn.pieces or re.findall(r"\s*\S+\s*$|\s*\S+", turn.text) or [turn.text]:
-        if piece:
-            yield chunk({"content": piece})
+    for piece in _pieces(turn):
+        yield chunk({"content": piece})
     for index, (call_id, name, given) in enumerate(_numbered(body, turn)):
         yield chunk({"tool_calls": [_call(index, call_id, name, "")]})
         text = _arguments(given)
@@ -308,6 +325,68 @@ def _chunks(body: Json, turn: Turn) -> Iterator[Json]:
     yield chunk({}, _finish(turn))
     if turn.usage and (body.get("stream_options") or {}).get("include_usage"):
         yield {**head, "choices": [], "usage": _usage(body, turn)}
+
+
+def _pieces(turn: Turn) -> list[str]:
+    found = turn.pieces or re.findall(r"\s*\S+\s*$|\s*\S+", turn.text) or [turn.text]
+    return [piece for piece in found if piece]
+
+
+def _anthropic(body: Json, turn: Turn) -> Iterator[Json]:
+    """The events of an answer in Anthropic's form."""
+    counted = _usage(body, turn)
+    usage = {
+        "input_tokens": counted["prompt_tokens"],
+        "cache_read_input_tokens": turn.cached_tokens,
+        "cache_creation_input_tokens": turn.created_tokens,
+        "output_tokens": 1,
+    }
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "content": []}
+    yield {"type": "message_start", "message": {**message, "model": body["model"], "usage": usage}}
+    index = 0
+    for piece in _pieces(turn):
+        if index == 0:
+            index = 1
+            start = {"type": "text", "text": ""}
+            yield {"type": "content_block_start", "index": 0, "content_block": start}
+        delta = {"type": "text_delta", "text": piece}
+        yield {"type": "content_block_delta", "index": 0, "delta": delta}
+    if index:
+        yield {"type": "content_block_stop", "index": 0}
+    for at, (call_id, name, given) in enumerate(_numbered(body, turn), start=index):
+        block = {"type": "tool_use", "id": call_id, "name": name, "input": {}}
+        yield {"type": "content_block_start", "index": at, "content_block": block}
+        part = {"type": "input_json_delta", "partial_json": _arguments(given)}
+        yield {"type": "content_block_delta", "index": at, "delta": part}
+        yield {"type": "content_block_stop", "index": at}
+    stop = "tool_use" if turn.calls else "end_turn"
+    usage = {"output_tokens": counted["completion_tokens"]}
+    yield {"type": "message_delta", "delta": {"stop_reason": stop}, "usage": usage}
+    yield {"type": "message_stop"}
+
+
+def cache_marks(value: object) -> int:
+    """Return how many parts of a request are marked for the provider's cache."""
+    match value:
+        case dict():
+            return ("cache_control" in value) + sum(map(cache_marks, value.values()))
+        case list():
+            return sum(map(cache_marks, value))
+        case _:
+            return 0
+
+
+def anthropic_violations_of(body: Json) -> list[str]:
+    """Return what Anthropic would refuse in this request, as far as it is known here."""
+    found = []
+    if cache_marks(body) > 4:
+        found.append("A maximum of 4 blocks with cache_control may be provided.")
+    if not body.get("max_tokens"):
+        found.append("max_tokens: Field required")
+    for number, message in enumerate(body.get("messages") or []):
+        if message["role"] not in {"user", "assistant"} or not message["content"]:
+            found.append(f"messages.{number}: unknown role or no content")
+    return found
 
 
 def violations_of(body: Json) -> list[str]:

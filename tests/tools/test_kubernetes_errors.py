@@ -1,5 +1,6 @@
 """What the Kubernetes provider says when the cluster, or its kubeconfig, is not as it should be."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -118,12 +119,51 @@ async def test_a_kubeconfig_that_cannot_be_used_does_not_stop_the_opening(
         assert isinstance(await call.run(), Table)
 
 
+async def test_a_list_is_read_page_by_page(ask: Ask, cluster: Cluster) -> None:
+    for number in range(21):
+        meta: JsonObject = {"name": f"settings-{number:02}", "namespace": "shop"}
+        cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
+    cluster.page_size(2)
+    found = await ask("get", kind="configmaps", namespace="shop")
+    assert [row[0] for row in found.rows] == [f"settings-{number:02}" for number in range(21)]
+    assert found.note == "21 configmaps in namespace shop"
+    found = await ask("get", kind="configmaps", namespace="shop", limit=5)
+    assert len(found.rows) == 5
+    assert found.note.endswith("cut at limit 5, there are more")
+
+
+async def test_a_server_that_gives_one_at_a_time_is_not_read_for_ever(
+    ask: Ask, cluster: Cluster
+) -> None:
+    for number in range(21):
+        meta: JsonObject = {"name": f"settings-{number:02}", "namespace": "shop"}
+        cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
+    cluster.page_size(1)
+    found = await ask("get", kind="configmaps", namespace="shop")
+    assert len(found.rows) == 20
+    expected = "20 configmaps in namespace shop; not all could be read, there are more"
+    assert found.note == expected
+
+
+async def test_a_list_whose_next_page_is_forgotten_is_cut(ask: Ask, cluster: Cluster) -> None:
+    cluster.page_size(1)
+    cluster.delay("list", "/nodes", 0.1)
+    asking = asyncio.ensure_future(ask("get", kind="nodes"))
+    await cluster.until(lambda: any("/nodes" in one.path for one in cluster.requests))
+    await asyncio.sleep(0.15)  # the first page is out, the second is on its way
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}})
+    cluster.forget_history()
+    found = await asking
+    assert 0 < len(found.rows) < 3
+    assert found.note.endswith("not all could be read, there are more")
+
+
 async def test_a_context_that_does_not_exist(cluster: Cluster, tmp_path: Path) -> None:
     path = cluster.write_kubeconfig(tmp_path / "kubeconfig")
     config: JsonObject = {"kubeconfig": str(path), "context": "prod"}
-    async with open_providers({"kubernetes": config}) as catalog:
-        with pytest.raises(Unavailable, match="it has no context prod, only demo"):
-            await catalog.read("k8s_get", {"kind": "pods"}).run()
+    with pytest.raises(ValueError, match=r"has no context prod; known: demo$"):
+        async with open_providers({"kubernetes": config}):
+            pass
 
 
 async def test_what_answers_is_no_cluster(tmp_path: Path, cluster: Cluster) -> None:

@@ -94,7 +94,7 @@ async def test_deployments_have_images_and_all_namespaces_a_column(ask: Ask) -> 
 
 
 async def test_every_kind_can_be_listed(ask: Ask) -> None:
-    kinds = "rs sts ds svc ep ev no cm secret job cj hpa pdb pvc ns quota"
+    kinds = "rs sts ds controllerrevisions svc ep ev no cm secret job cj hpa pdb pvc ns quota"
     for kind in kinds.split():
         found = await ask("get", kind=kind, namespace="shop")
         assert isinstance(found, Table)
@@ -125,10 +125,36 @@ async def test_one_object_is_shown_whole(ask: Ask) -> None:
 
 
 async def test_what_is_not_there(ask: Ask) -> None:
-    with pytest.raises(NotFound, match=r"^There is no deployment/nope in shop on cluster demo\.$"):
-        await ask("get", kind="deploy", name="nope", namespace="shop")
+    for name, hint in (("nope", ""), ("checkot", " Nearest: checkout.")):
+        with pytest.raises(NotFound) as absent:
+            await ask("get", kind="deploy", name=name, namespace="shop")
+        assert str(absent.value) == f"There is no deployment/{name} in shop on cluster demo.{hint}"
     empty = await ask("get", kind="jobs", namespace="shop")
-    assert (empty.rows, empty.note) == ((), "0 jobs in namespace shop")
+    assert (empty.rows, empty.note) == ((), "0 jobs in namespace shop; the namespace exists")
+
+
+@pytest.mark.parametrize(
+    ("namespace", "hint"),
+    [
+        ("shpo", "Nearest: shop."),
+        ("paymnts", "Nearest: payments."),
+        ("zzz", "There are default, kube-system, payments, shop."),
+    ],
+)
+async def test_a_namespace_that_is_not_there(namespace: str, hint: str, ask: Ask) -> None:
+    for tool, arguments in (
+        ("get", {"kind": "pods"}),
+        ("get", {"kind": "pods", "name": "web"}),
+        ("events", {}),
+        ("describe", {"kind": "deploy", "name": "web"}),
+        ("logs", {"kind": "deploy", "name": "web"}),
+        ("rollout_history", {"name": "web"}),
+        ("rollout_status", {"name": "web"}),
+    ):
+        with pytest.raises(NotFound) as absent:
+            await ask(tool, namespace=namespace, **arguments)
+        said = str(absent.value)
+        assert said == f"There is no namespace {namespace} on cluster demo. {hint}", tool
 
 
 async def test_logs_of_a_workload_are_merged(ask: Ask) -> None:
@@ -139,6 +165,54 @@ async def test_logs_of_a_workload_are_merged(ask: Ask) -> None:
     assert len(pods) == 5
     assert any("FATAL missing PAYMENTS_URL" in line for line in logs.lines)
     assert "last 1d, at most 5 lines per container" in logs.note
+
+
+async def test_of_many_lines_those_of_crashing_containers_come_first(ask: Ask) -> None:
+    where: dict[str, JsonValue] = {"kind": "deploy", "namespace": "shop", "name": "checkout"}
+    logs = await ask("logs", **where, tail=100, since="1d")
+    assert logs.lines[0] == "--- crashing containers, their last 6 lines ---"
+    assert [line.partition(" | ")[2][:5] for line in logs.lines[5:7]] == ["FATAL", "FATAL"]
+    assert logs.lines[7] == "--- all other lines, 300 ---"
+    assert len(logs.lines) == 308
+    for part in (logs.lines[1:7], logs.lines[8:]):
+        stamps = [line.partition(" ")[0] for line in part]
+        assert stamps == sorted(stamps)
+    assert not any("FATAL" in line for line in logs.lines[8:])
+    assert logs.note.endswith("; 306 lines")
+    healthy = await ask("logs", kind="deploy", namespace="shop", name="web", since="1d")
+    assert not any(line.startswith("---") for line in healthy.lines)
+
+
+async def test_a_crash_before_the_window_is_told_all_the_same(ask: Ask) -> None:
+    where: dict[str, JsonValue] = {"kind": "deploy", "namespace": "shop", "name": "checkout"}
+    logs = await ask("logs", **where, since="1m")
+    earlier = [line for line in logs.lines if " (earlier) | " in line]
+    assert len(earlier) == 6
+    assert any("FATAL missing PAYMENTS_URL" in line for line in earlier)
+
+
+async def test_of_many_pods_the_crashing_ones_are_read(tmp_path: Path) -> None:
+    async with Cluster(seed=True, virtual=True) as cluster:
+        checkout = cluster.get("Deployment", "shop", "checkout")
+        assert checkout is not None
+        checkout["spec"]["replicas"] = 16
+        cluster.apply(checkout)
+        await cluster.advance(20)
+        path = cluster.write_kubeconfig(tmp_path / "kubeconfig")
+        async with open_providers({"kubernetes": {"kubeconfig": str(path)}}) as catalog:
+            where: JsonObject = {"kind": "deploy", "namespace": "shop", "name": "checkout"}
+            logs = await catalog.read("k8s_logs", {**where, "since": "5000d"}).run()
+        pods = cluster.pods("shop", "checkout")
+        crashing = {
+            pod["metadata"]["name"]
+            for pod in pods
+            if pod["spec"]["containers"][0]["image"].endswith("1.9.0")
+        }
+    assert isinstance(logs, Lines)
+    text = "\n".join(logs.lines)
+    assert len(crashing) < 10
+    assert all(name in text for name in crashing)
+    assert f"; 10 of {len(pods)} pods, crashing and newest first" in logs.note
 
 
 async def test_logs_by_text_and_by_pattern(ask: Ask) -> None:

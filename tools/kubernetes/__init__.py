@@ -1,10 +1,15 @@
 """Kubernetes: reads and changes in kubectl's words."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 
 from tools._kit import Offer
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.connection import check_contexts
+from tools.kubernetes.images import SetImage
 from tools.kubernetes.reads import Kubernetes
+from tools.kubernetes.restart import RolloutRestart
 from tools.kubernetes.rollout import RolloutUndo
 from tools.kubernetes.scale import Scale
 from tools.kubernetes.settings import Settings as Config
@@ -15,14 +20,21 @@ PREFIX = "k8s"
 
 
 async def open(config: Config) -> AsyncIterator[Offer]:  # noqa: A001 - the kit's name for it
-    """One cluster, for as long as the bot runs; one that is away does not stop the opening."""
-    cluster = Cluster(config)
-    try:
-        await cluster.start()
+    """The clusters, for as long as the bot runs; one that is away does not stop the others.
+
+    Raises `ValueError` for a context that the kubeconfig does not have.
+    """
+    wanted = config.clusters()
+    contexts = [context for context in wanted.values() if context]
+    if contexts and not config.in_cluster:
+        await asyncio.to_thread(check_contexts, config.kubeconfig, contexts)
+    with ExitStack() as stack:
+        clusters = [Cluster(config, context, name) for name, context in wanted.items()]
+        for cluster in clusters:
+            stack.callback(cluster.close)
+        await asyncio.gather(*(cluster.start() for cluster in clusters))
         yield Offer(
-            clients={cluster.name: cluster},
+            clients={cluster.name: cluster for cluster in clusters},
             reads=[Kubernetes()],
-            changes=[Scale, RolloutUndo],
+            changes=[Scale, RolloutUndo, RolloutRestart, SetImage],
         )
-    finally:
-        cluster.close()

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import urllib3
@@ -11,16 +11,26 @@ from pydantic import JsonValue
 
 from tools._kit import NotFound, Refused, Threads, ToolError, Unavailable
 from tools.kubernetes.connection import Connection, connect, context_name
-from tools.kubernetes.kinds import RESOURCES, Object
+from tools.kubernetes.discovery import Discovery
+from tools.kubernetes.kinds import RESOURCES, Object, Resource
 from tools.kubernetes.settings import Settings
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 _LOG_BYTES = 1_000_000  # of one container: more would never be read
+_PAGE = 500  # objects of a list in one answer, as kubectl asks
+_PAGES = 20  # a server may give fewer than asked for at once, but not for ever
+MOST = 5000  # objects of a list that are read at all
+_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 
 class Conflict(Refused):
     """Somebody wrote the object since it was read; nothing was changed."""
+
+
+class Expired(Refused):
+    """The place in a list where one went on from is forgotten."""
 
 
 class Unable(Refused):
@@ -41,6 +51,7 @@ class Request:
     query: tuple[tuple[str, str], ...] = ()
     body: JsonValue = None
     content_type: str = "application/json"
+    accept: str = "*/*"
 
     @property
     def changes(self) -> bool:
@@ -50,7 +61,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Listing:
-    """A list as far as it was asked for."""
+    """A list as far as it was read: what is `cut` is never a count or a proof of absence."""
 
     items: tuple[Object, ...]
     cut: bool  # there are more
@@ -60,10 +71,14 @@ class Cluster:
     """One cluster. A kubeconfig that cannot be used is tried again at every call: once it is
     mended, the tools work."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.name = context_name(settings.kubeconfig, settings.context, settings.in_cluster)
+    def __init__(self, settings: Settings, context: str | None = None, name: str = "") -> None:
+        """`context` of the kubeconfig, and what people call it; by default the settings' one."""
+        self._context = context or settings.context
+        self._called = name
+        self.name = name or context_name(settings.kubeconfig, self._context, settings.in_cluster)
         self.settle_seconds = settings.settle_seconds
         self._settings = settings
+        self._discovery = Discovery(self._document)
         self._threads = Threads("The cluster")
         self._connection: Connection | None = None
 
@@ -73,7 +88,7 @@ class Cluster:
             connection = await self.connected()
         except Unavailable:
             return  # said by every tool that needs it
-        self.name = connection.name
+        self.name = self._called or connection.name
 
     def close(self) -> None:
         """Drop the connections."""
@@ -89,7 +104,7 @@ class Cluster:
                 30,  # a kubeconfig's credential helper may ask a cloud first
                 connect,
                 options.kubeconfig,
-                options.context,
+                self._context,
                 options.in_cluster,
             )
         return self._connection
@@ -105,29 +120,72 @@ class Cluster:
         except Refused as error:
             raise Unavailable(str(error), nothing_sent=True) from error
 
-    async def get(self, kind: str, namespace: str, name: str) -> Object:
+    async def resource(self, kind: str) -> Resource:
+        """Where a kind lives, asking the cluster for one that is not built in.
+
+        Raises `NotFound`, naming near ones.
+        """
+        if kind in RESOURCES:
+            return RESOURCES[kind]
+        return await self._discovery.find(kind, self.name)
+
+    async def get(self, kind: str | Resource, namespace: str, name: str) -> Object:
         """One object. Raises `NotFound`."""
-        resource = RESOURCES[kind]
-        what = _named(kind, namespace if resource.namespaced else "", name)
-        return await self.send(Request(what, "GET", resource.path(namespace, name)))
+        return await self.send(_look(kind, namespace, name))
+
+    async def cells(self, resource: Resource, namespace: str, name: str) -> dict[str, str]:
+        """One object as the server's table shows it: what it holds never leaves the cluster."""
+        rows = await self._table(_look(resource, namespace, name))
+        return rows[0] if rows else {}
+
+    async def names(self, resource: Resource, namespace: str | None) -> list[str]:
+        """Names of one kind, not all where there are many; nothing else of them is sent."""
+        limit = (("limit", str(_PAGE)),)
+        path = resource.path(namespace)
+        rows = await self._table(Request(f"{resource.plural} there", "GET", path, limit))
+        return [row["Name"] for row in rows if "Name" in row]
+
+    async def _table(self, request: Request) -> list[dict[str, str]]:
+        """The rows of the server's own table, their cells by title."""
+        query = (*request.query, ("includeObject", "None"))
+        found = await self.send(replace(request, query=query, accept=_TABLE))
+        titles = [str(column.get("name")) for column in found.get("columnDefinitions") or ()]
+        return [
+            dict(zip(titles, map(str, row.get("cells") or ()), strict=False))
+            for row in found.get("rows") or ()
+        ]
 
     async def list(
         self,
-        kind: str,
+        kind: str | Resource,
         namespace: str | None,
         *,
         labels: str = "",
         fields: str = "",
-        limit: int = 500,
+        limit: int = MOST,
     ) -> Listing:
-        """Objects of one namespace, or of all: None. At most `limit`."""
-        query = {"limit": str(limit), "labelSelector": labels, "fieldSelector": fields}
-        given = tuple((key, value) for key, value in query.items() if value)
-        resource = RESOURCES[kind]
+        """Objects of one namespace, or of all: None. At most `limit`, read page by page."""
+        resource = kind if isinstance(kind, Resource) else RESOURCES[kind]
         what = resource.plural + (f" in {namespace}" if namespace else "")
-        found = await self.send(Request(what, "GET", resource.path(namespace), given))
-        more = bool(found.get("metadata", {}).get("continue"))
-        return Listing(tuple(found.get("items") or ()), more)
+        items: list[Object] = []
+        token = ""
+        for _ in range(_PAGES):
+            query = {
+                "limit": str(min(_PAGE, limit - len(items))),
+                "labelSelector": labels,
+                "fieldSelector": fields,
+                "continue": token,
+            }
+            given = tuple((key, value) for key, value in query.items() if value)
+            try:
+                page = await self.send(Request(what, "GET", resource.path(namespace), given))
+            except Expired:
+                break  # what came before is of one moment; the rest is unknown
+            items += page.get("items") or ()
+            token = str((page.get("metadata") or {}).get("continue") or "")
+            if not token or len(items) >= limit:
+                break
+        return Listing(tuple(items), bool(token))
 
     async def patch(
         self,
@@ -185,7 +243,7 @@ class Cluster:
             request.method,
             request.path,
             query_params=list(request.query),
-            header_params={"Accept": "*/*", "Content-Type": request.content_type},
+            header_params={"Accept": request.accept, "Content-Type": request.content_type},
             body=request.body,
             auth_settings=["BearerToken"],
         )
@@ -228,6 +286,8 @@ class Cluster:
                 return NotFound(f"There is no {request.what} on cluster {self.name}.")
             case 409:
                 return Conflict(f"Somebody else is changing {request.what}.")
+            case 410:
+                return Expired(f"Cluster {self.name} has forgotten where the list went on.")
             case 401:
                 return Refused(
                     f"Cluster {self.name} does not accept our credentials (401): renew them."
@@ -242,6 +302,10 @@ class Cluster:
                 return Unavailable(f"Cluster {self.name} failed with {status}{because}")
             case _:
                 return Refused(f"Cluster {self.name} refused {request.what} ({status}){because}")
+
+    async def _document(self, path: str) -> Object:
+        """One of the documents in which the server says what it serves."""
+        return await self.send(Request("what it serves", "GET", path))
 
     def _not_an_api(self, request: Request) -> Unavailable:
         return Unavailable(
@@ -275,6 +339,12 @@ def _message(body: bytes) -> str:
     words = " ".join(str(status.get("message", "")).split())
     clean = "".join(c for c in words if c.isprintable()).rstrip(".")
     return clean if len(clean) <= 300 else clean[:299] + "…"
+
+
+def _look(kind: str | Resource, namespace: str, name: str) -> Request:
+    resource = kind if isinstance(kind, Resource) else RESOURCES[kind]
+    what = _named(resource.kind, namespace if resource.namespaced else "", name)
+    return Request(what, "GET", resource.path(namespace, name))
 
 
 def _named(kind: str, namespace: str, name: str) -> str:

@@ -1,6 +1,7 @@
 """From a kubeconfig, or from inside a cluster, to the official client."""
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import pathsep
 from pathlib import Path
@@ -15,6 +16,8 @@ from urllib3.util.retry import Retry
 
 from tools._kit import Unavailable
 
+# What the library raises for YAML that is no kubeconfig.
+_NO_KUBECONFIG = (AttributeError, KeyError, TypeError, ValueError)
 _OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -67,6 +70,24 @@ def context_name(kubeconfig: Path | None, context: str | None, in_cluster: bool)
     return context or ("in-cluster" if in_cluster else _path(kubeconfig).stem or "default")
 
 
+def check_contexts(kubeconfig: Path | None, wanted: Sequence[str]) -> None:
+    """Raise `ValueError` for contexts that a readable kubeconfig does not have.
+
+    One that cannot be read now is tried again at every call and says so then.
+    """
+    path = str(_path(kubeconfig))
+    try:
+        contexts, _ = kubernetes_config.list_kube_config_contexts(config_file=path)
+        known = [str(found["name"]) for found in contexts]
+    except (ConfigException, yaml.YAMLError, OSError, *_NO_KUBECONFIG):
+        return
+    if absent := [name for name in wanted if name not in known]:
+        raise ValueError(
+            f"kubernetes: the kubeconfig {path} has no context {', '.join(absent)};"
+            f" known: {', '.join(known)}"
+        )
+
+
 def _load_kubeconfig(
     settings: Any, kubeconfig: Path | None, context: str | None
 ) -> tuple[str, str]:
@@ -88,8 +109,7 @@ def _load_kubeconfig(
         return chosen["name"], chosen["context"].get("namespace") or "default"
     except (ConfigException, yaml.YAMLError, OSError) as error:
         raise _unusable(path, str(error)) from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        # What the library raises for YAML that is no kubeconfig.
+    except _NO_KUBECONFIG as error:
         raise _unusable(path, "it is not a kubeconfig") from error
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, StringConstraints
 
 # The API's objects are JSON by nature; what is needed of them is read by small functions.
 Object: TypeAlias = dict[str, Any]
@@ -35,6 +35,7 @@ RESOURCES = {
         Resource("replicaset", _APPS, "replicasets", ("rs",)),
         Resource("statefulset", _APPS, "statefulsets", ("sts",)),
         Resource("daemonset", _APPS, "daemonsets", ("ds",)),
+        Resource("controllerrevision", _APPS, "controllerrevisions"),
         Resource("service", _CORE, "services", ("svc",)),
         Resource("endpoints", _CORE, "endpoints", ("ep", "endpoint")),
         Resource("event", _CORE, "events", ("ev",)),
@@ -81,6 +82,7 @@ Kind = Annotated[
         "replicaset",
         "statefulset",
         "daemonset",
+        "controllerrevision",
         "service",
         "endpoints",
         "event",
@@ -103,6 +105,21 @@ Kind = Annotated[
 LoggingKind = Annotated[
     Literal["pod", "deployment", "statefulset", "daemonset", "replicaset", "job"],
     BeforeValidator(canonical_kind),
+]
+RolledKind = Annotated[
+    Literal["deployment", "statefulset", "daemonset"], BeforeValidator(canonical_kind)
+]
+AnyKind = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z][-A-Za-z0-9.]{0,120}$", strip_whitespace=True),
+    BeforeValidator(canonical_kind),
+    Field(description='Any kind of the cluster: "pod", "deploy", "certificates.cert-manager.io".'),
+]
+MaybeKind = Annotated[
+    str,
+    StringConstraints(pattern=r"^([A-Za-z][-A-Za-z0-9.]{0,120})?$", strip_whitespace=True),
+    BeforeValidator(canonical_kind),
+    Field(description="Only about objects of this kind."),
 ]
 DeploymentKind = Annotated[Literal["deployment"], BeforeValidator(canonical_kind)]
 ScalableKind = Annotated[

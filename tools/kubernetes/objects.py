@@ -14,7 +14,7 @@ from tools.kubernetes.kinds import Object
 
 REVISION = "deployment.kubernetes.io/revision"
 _HASH = "pod-template-hash"
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # What the server and controllers write: it differs without anybody having changed anything.
 _NOISE = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
 
@@ -157,7 +157,7 @@ def cleaned(thing: Object) -> Object:
     for key in _NOISE:
         metadata.pop(key, None)
     annotations = metadata.get("annotations") or {}
-    for key in (REVISION, _LAST_APPLIED):
+    for key in (REVISION, LAST_APPLIED):
         annotations.pop(key, None)
     if not annotations:
         metadata.pop("annotations", None)

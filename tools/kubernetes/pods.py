@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tools.kubernetes.kinds import Object
-from tools.kubernetes.objects import conditions, meta, moment, name_of
+from tools.kubernetes.objects import age, conditions, meta, moment, name_of
 
 # A container in one of these does not get better by waiting a little.
 _STUCK = {
@@ -86,15 +86,19 @@ def pod_status(pod: Object) -> str:
 
 def trouble_of(pod: Object) -> Trouble | None:
     """The first thing that is wrong, None for a well pod or one that merely starts."""
-    for status in container_statuses(pod):
-        found = _container_trouble(name_of(pod), status)
-        if found is not None:
-            return found
+    for found in troubles_of(pod):
+        return found
     scheduled = conditions(pod).get("PodScheduled", {})
     if scheduled.get("status") == "False":
         words = f"cannot be scheduled: {_short(scheduled.get('message'))}"
         return Trouble(name_of(pod), "", words, clear=False)
     return None
+
+
+def troubles_of(pod: Object) -> list[Trouble]:
+    """What is wrong with each of its containers, init containers first."""
+    found = (_container_trouble(name_of(pod), status) for status in container_statuses(pod))
+    return [trouble for trouble in found if trouble is not None]
 
 
 def unscheduled_since(pod: Object) -> datetime | None:
@@ -136,3 +140,55 @@ def exit_words(ended: Object) -> str:
 def _short(message: object) -> str:
     words = " ".join(str(message or "no reason given").split())
     return words if len(words) <= 200 else words[:199] + "…"
+
+
+def pod_line(pod: Object, now: datetime) -> str:
+    """One pod as kubectl lists it: "pod web-x: Running, 1/1 ready, 2 restarts, on node-1, 5d"."""
+    main = (pod.get("status") or {}).get("containerStatuses") or ()
+    wanted = len((pod.get("spec") or {}).get("containers") or ())
+    ready = sum(bool(status.get("ready")) for status in main)
+    node = (pod.get("spec") or {}).get("nodeName")
+    parts = [f"pod {name_of(pod)}: {pod_status(pod)}", f"{ready}/{wanted} ready"]
+    if count := restarts(pod):
+        parts.append(f"{count} restarts")
+    parts.append(f"on {node}" if node else "on no node")
+    return ", ".join([*parts, f"{age(meta(pod).get('creationTimestamp'), now)} old"])
+
+
+def pod_lines(pod: Object, now: datetime, *, whole: bool) -> list[str]:
+    """Each container's state and how it last ended; not `whole`: only what is not well."""
+    lines = []
+    for status in container_statuses(pod):
+        state, last = status.get("state") or {}, status.get("lastState") or {}
+        finished = (state.get("terminated") or {}).get("exitCode") == 0
+        if not whole and (status.get("ready") or finished) and not status.get("restartCount"):
+            continue
+        words = [_state_words(state, now)]
+        if ended := last.get("terminated"):
+            words.append(f"before that {_ended_words(ended, now)}")
+        if count := status.get("restartCount"):
+            words.append(f"{count} restarts")
+        ready = "" if status.get("ready") or finished else " (not ready)"
+        lines.append(f"  {status.get('name')}{ready}: {'; '.join(words)}")
+    scheduled = conditions(pod).get("PodScheduled", {})
+    if scheduled.get("status") == "False" and not whole:
+        lines.append(f"  cannot be scheduled: {_short(scheduled.get('message'))}")
+    return lines
+
+
+def _state_words(state: Object, now: datetime) -> str:
+    if running := state.get("running"):
+        return f"running for {age(running.get('startedAt'), now)}"
+    if ended := state.get("terminated"):
+        return _ended_words(ended, now)
+    waiting = state.get("waiting") or {}
+    words = f"waiting, {waiting.get('reason', 'no reason given')}"
+    return f"{words}: {_short(waiting['message'])}" if waiting.get("message") else words
+
+
+def _ended_words(ended: Object, now: datetime) -> str:
+    reason = str(ended.get("reason") or "ended")
+    return (
+        f"{reason}, exit code {ended.get('exitCode')}, {age(ended.get('finishedAt'), now)} ago"
+        + (f": {_short(ended['message'])}" if ended.get("message") else "")
+    )

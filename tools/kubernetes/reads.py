@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from itertools import pairwise
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -20,24 +19,35 @@ from tools._kit import (
     Toolbox,
     read,
 )
+from tools.kubernetes import events as reports
+from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster
-from tools.kubernetes.kinds import RESOURCES, DeploymentKind, Kind, LoggingKind, Object
+from tools.kubernetes.describe import describe
+from tools.kubernetes.history import history_lines, history_table, template_of_revision
+from tools.kubernetes.kinds import (
+    RESOURCES,
+    AnyKind,
+    DeploymentKind,
+    Kind,
+    LoggingKind,
+    MaybeKind,
+    Object,
+    RolledKind,
+)
 from tools.kubernetes.logs import Window, read_logs
 from tools.kubernetes.objects import (
     REVISION,
     age,
     annotation,
-    changed_paths,
     conditions,
     images_of,
     meta,
     selector_text,
     template_of,
-    told,
     without_managed_fields,
 )
 from tools.kubernetes.pods import is_ready, pod_status, restarts, trouble_of
-from tools.kubernetes.revisions import Revision, revisions_of
+from tools.kubernetes.revisions import revisions_of
 from tools.kubernetes.tables import table
 from tools.kubernetes.workloads import replicas_of
 
@@ -65,6 +75,8 @@ Grep = Annotated[
     Field(description="Only lines that hold this text or match it as an RE2 pattern."),
 ]
 
+_REVISION = "Show the pod template of this one; 0: list all."
+
 
 class Kubernetes(Toolbox):
     """What can be looked at in a cluster."""
@@ -86,7 +98,7 @@ class Kubernetes(Toolbox):
         if name:
             if all_namespaces:
                 raise Refused("`all_namespaces` does not go with `name`: say the namespace.")
-            found = await cluster.get(kind, place, name)
+            found = await missing.found(cluster, RESOURCES[kind], place, name)
             return Manifests((without_managed_fields(found),), f"{kind}/{name}")
         resource = RESOURCES[kind]
         everywhere = all_namespaces or not resource.namespaced
@@ -97,7 +109,13 @@ class Kubernetes(Toolbox):
         if resource.namespaced:
             note += " in all namespaces" if all_namespaces else f" in namespace {place}"
         note += f" with {selector}" if selector else ""
-        note += f"; cut at limit {limit}, there are more" if listing.cut else ""
+        if listing.cut:
+            cut = (
+                f"cut at limit {limit}" if len(listing.items) >= limit else "not all could be read"
+            )
+            note += f"; {cut}, there are more"
+        if not listing.items and not everywhere:
+            note += f"; {await missing.why_empty(cluster, place)}"
         everywhere = all_namespaces and resource.namespaced
         return table(kind, listing.items, datetime.now(UTC), namespaces=everywhere, note=note)
 
@@ -126,7 +144,7 @@ class Kubernetes(Toolbox):
         kind: DeploymentKind = "deployment",
     ) -> Finding:
         """Say whether a deployment is rolled out, why not, and what each revision changed."""
-        live = await cluster.get(kind, namespace, name)
+        live = await missing.found(cluster, RESOURCES[kind], namespace, name)
         revisions = await revisions_of(cluster, live)
         selector = selector_text(live["spec"].get("selector"))
         pods = await cluster.list("pod", namespace, labels=selector)
@@ -136,9 +154,68 @@ class Kubernetes(Toolbox):
                 *_summary(live),
                 *_conditions(live, now),
                 *_unready(pods.items),
-                *_history(revisions, now),
+                *([f"only {len(pods.items)} of its pods could be read"] if pods.cut else []),
+                *history_lines(revisions, now),
             ),
             f"deployment/{name} in {namespace}",
+        )
+
+    @read
+    async def rollout_history(
+        self,
+        cluster: Cluster,
+        namespace: Namespace,
+        name: Name,
+        kind: RolledKind = "deployment",
+        revision: Annotated[int, Field(ge=0, le=1_000_000_000, description=_REVISION)] = 0,
+    ) -> Finding:
+        """List the revisions of a workload with images, change cause and time, or show one."""
+        live = await missing.found(cluster, RESOURCES[kind], namespace, name)
+        revisions = await revisions_of(cluster, live)
+        if revision:
+            return template_of_revision(live, revisions, revision)
+        return history_table(live, revisions, datetime.now(UTC))
+
+    @read
+    async def describe(
+        self,
+        cluster: Cluster,
+        kind: AnyKind,
+        name: Name,
+        namespace: MaybeNamespace = "",
+    ) -> Finding:
+        """Show one object with its events; a workload also with pods, autoscaler and budgets."""
+        resource = await cluster.resource(kind)
+        place = namespace or (await cluster.connected()).namespace
+        return await describe(cluster, resource, place, name)
+
+    @read
+    async def events(
+        self,
+        cluster: Cluster,
+        namespace: MaybeNamespace = "",
+        kind: MaybeKind = "",
+        name: Annotated[MaybeName, Field(description="Only about objects of this name.")] = "",
+        warnings: Annotated[bool, Field(description="Only warnings.")] = False,
+        all_namespaces: bool = False,
+        limit: Annotated[int, Field(ge=1, le=1000)] = 100,
+    ) -> Finding:
+        """Show what the cluster reported, newest last; the same report once, with its count."""
+        place = None if all_namespaces else namespace or (await cluster.connected()).namespace
+        wanted = (await cluster.resource(kind)).kind if kind else ""
+        fields = {"involvedObject.name": name, "type": "Warning" if warnings else ""}
+        query = ",".join(f"{key}={value}" for key, value in fields.items() if value)
+        listing = await cluster.list("event", place, fields=query)
+        found = [one for one in reports.reports_of(listing.items) if wanted in ("", one.kind)]
+        where = f"in namespace {place}" if place else "in all namespaces"
+        where += (
+            f" about {'/'.join(part for part in (wanted, name) if part)}" if wanted or name else ""
+        )
+        note = reports.note_of(found, min(limit, len(found)), listing, where)
+        if not listing.items and place:
+            note += f"; {await missing.why_empty(cluster, place)}"
+        return reports.as_table(
+            found[-limit:], datetime.now(UTC), namespaces=all_namespaces, note=note
         )
 
 
@@ -181,23 +258,3 @@ def _unready(pods: Sequence[Object]) -> list[str]:
         again = f", {count} restarts" if (count := restarts(pod)) else ""
         found.append(f"pod {meta(pod).get('name')} is not ready, {pod_status(pod)}{again}{why}")
     return found
-
-
-def _history(revisions: Sequence[Revision], now: datetime) -> list[str]:
-    """Newest first, each with what it changed against the one before."""
-    shown = revisions[:5]
-    earlier: list[Revision | None] = [later for _, later in pairwise(revisions)]
-    lines = []
-    for one, before in zip(shown, [*earlier, None], strict=False):
-        live = " (live)" if one.current else ""
-        line = f"revision {one.number}{live}, first made {age(one.made, now)} ago,"
-        line += f" {one.pods} pods: {', '.join(images_of(one.template))}"
-        if before is not None:
-            paths = list(changed_paths(before.template, one.template, "spec.template"))
-            words = "; ".join(told(path) for path in paths[:5])
-            more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
-            line += f"; changed {words}{more}" if words else "; changed nothing"
-        lines.append(line)
-    if len(revisions) > len(shown):
-        lines.append(f"{len(revisions) - len(shown)} older revisions are kept")
-    return lines

@@ -31,7 +31,8 @@ from tools.kubernetes.objects import (
     version_of,
 )
 from tools.kubernetes.revisions import Revision, revisions_of
-from tools.kubernetes.verification import Goal, follow
+from tools.kubernetes.templates import template_goal, unprotected
+from tools.kubernetes.verification import follow
 from tools.kubernetes.workloads import (
     Facts,
     base_facts,
@@ -89,18 +90,7 @@ class RolloutUndo(Change):
         self, cluster: Cluster, seen: Preview, receipt: Receipt | None
     ) -> AsyncIterator[Progress | Verdict]:
         """Follow the rollout until the pods of that template are ready and stay so."""
-        before, after = seen.before.get("template"), seen.before.get("to_template")
-        generation = receipt.facts.get("generation") if receipt is not None else 0
-        goal = Goal(
-            kind="deployment",
-            namespace=self.namespace,
-            name=self.name,
-            uid=str(seen.before.get("uid")),
-            asked=lambda live: sha256_of(template_of(live)) == after,
-            before=lambda live: sha256_of(template_of(live)) == before,
-            there=_there,
-            generation=generation if isinstance(generation, int) else 0,
-        )
+        goal = template_goal(("deployment", self.namespace, self.name), seen, receipt)
         return follow(cluster, goal, applied=receipt is not None)
 
     def undo(self, seen: Preview) -> Change | NoWayBack:
@@ -186,8 +176,7 @@ class RolloutUndo(Change):
             "history_limit": limit == 0,
         }
         warnings = ownership_warnings(live)
-        if budgets == ():
-            warnings.append("No PodDisruptionBudget.")
+        warnings += unprotected(budgets)
         if limit == 0:
             warnings.append("It keeps no old revisions: there is no way back from this.")
         danger = await cluster.is_home(self.namespace)
@@ -222,7 +211,3 @@ def _versions(before: Object, after: Object) -> str:
     old, new = images_of(before), images_of(after)
     pairs = [(a, b) for a, b in zip(old, new, strict=False) if a != b]
     return ", ".join(f"image {version_of(a)} → {version_of(b)}" for a, b in pairs)
-
-
-def _there(live: Object) -> str:
-    return "it runs " + (", ".join(images_of(template_of(live))) or "no image")

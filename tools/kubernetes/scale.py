@@ -29,6 +29,7 @@ from tools.kubernetes.workloads import (
     Facts,
     autoscalers_of,
     base_facts,
+    blocking,
     bounds,
     budget,
     budgets_of,
@@ -167,26 +168,17 @@ class Scale(Change):
         warnings = [
             *ownership_warnings(live),
             *_autoscaler_warnings(autoscalers, self.replicas),
-            *(self._budget_warnings(budgets) if self.replicas < replicas_of(live) else ()),
+            *(blocking(budgets, self.replicas) if self.replicas < replicas_of(live) else ()),
             *_traffic_warnings(services),
         ]
         has_traffic = services is None or bool(services)
         danger = has_traffic or await cluster.is_home(self.namespace)
         return _Seen(live, facts, tuple(warnings), Risk.DANGER if danger else None)
 
-    def _budget_warnings(self, budgets: tuple[Object, ...] | None) -> Iterator[str]:
-        for pdb in budgets or ():
-            least = pdb["spec"].get("minAvailable")
-            if isinstance(least, int) and self.replicas <= least:
-                yield (
-                    f"PodDisruptionBudget {name_of(pdb)} asks for {least} available: with"
-                    f" {self.replicas} replicas no pod can be evicted and no node drained."
-                )
-
 
 def _autoscaler_warnings(autoscalers: tuple[Object, ...] | None, replicas: int) -> Iterator[str]:
     if autoscalers is None:
-        yield "Not allowed to see whether an autoscaler sets this number."
+        yield "It cannot be told whether an autoscaler sets this number."
     for hpa in autoscalers or ():
         low, high = hpa["spec"].get("minReplicas", 1), hpa["spec"].get("maxReplicas")
         if replicas == 0:
@@ -200,7 +192,7 @@ def _autoscaler_warnings(autoscalers: tuple[Object, ...] | None, replicas: int) 
 
 def _traffic_warnings(services: tuple[Object, ...] | None) -> Iterator[str]:
     if services is None:
-        yield "Not allowed to see whether a Service sends it traffic."
+        yield "It cannot be told whether a Service sends it traffic."
     for service in services or ():
         yield f"Service {name_of(service)} sends it traffic: with 0 replicas nothing answers."
 

@@ -1,17 +1,39 @@
 """What the provider can be told."""
 
+from collections import Counter
 from pathlib import Path
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, StringConstraints, model_validator
 
 from tools._kit import Config
 
+Called = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^\S+$")]
+
 
 class Settings(Config):
-    """Which cluster, and how patient to be with it."""
+    """Which clusters, and how patient to be with them."""
 
     kubeconfig: Path | None = None  # default: ~/.kube/config
     context: str | None = None  # default: the current one
+    # Several: names of contexts, or what people call them → the name of the context.
+    contexts: tuple[Called, ...] | dict[Called, Called] = ()
     in_cluster: bool = False
     settle_seconds: float = Field(default=20, ge=0, le=600)
     timeout_seconds: float = Field(default=10, gt=0, le=120)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.contexts and (self.context is not None or self.in_cluster):
+            raise ValueError("`contexts` does not go with `context` or `in_cluster`")
+        if isinstance(self.contexts, tuple):
+            twice = [name for name, count in Counter(self.contexts).items() if count > 1]
+            if twice:
+                raise ValueError(f"`contexts` names {', '.join(twice)} twice")
+        return self
+
+    def clusters(self) -> dict[str, str | None]:
+        """The context of each cluster by what it is called; "" → as its context is."""
+        if isinstance(self.contexts, dict) and self.contexts:
+            return dict(self.contexts)
+        return {name: name for name in self.contexts} or {"": self.context}

@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from tools._kit import Table
+from tools.kubernetes.events import count_of, seen_last
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import (
     age,
     conditions,
+    controller,
     images_of,
     meta,
     name_of,
@@ -28,7 +30,7 @@ def table(
     titles, row = _COLUMNS.get(kind, ((), lambda _thing, _now: ()))
     first = ("NAMESPACE",) if namespaces else ()
     if kind == "event":
-        items = sorted(items, key=_seen)
+        items = sorted(items, key=seen_last)
         rows = [(*([namespace_of(one)] if first else []), *row(one, now)) for one in items]
         return Table((*first, *titles), tuple(rows), note)
     return Table(
@@ -94,6 +96,10 @@ def _daemonset(one: Object, _now: datetime) -> Row:
     )
 
 
+def _revision(one: Object, _now: datetime) -> Row:
+    return controller(one) or "<none>", str(one.get("revision") or 0)
+
+
 def _service(one: Object, _now: datetime) -> Row:
     spec = one.get("spec") or {}
     ports = ",".join(f"{p.get('port')}/{p.get('protocol', 'TCP')}" for p in spec.get("ports") or ())
@@ -115,22 +121,15 @@ def _endpoints(one: Object, _now: datetime) -> Row:
 
 def _event(one: Object, now: datetime) -> Row:
     involved = one.get("involvedObject") or {}
-    count = int((one.get("series") or {}).get("count") or one.get("count") or 1)
+    count = count_of(one)
     times = f" ({count} times)" if count > 1 else ""
     return (
-        age(_seen(one), now),
+        age(seen_last(one), now),
         str(one.get("type", "")),
         str(one.get("reason", "")),
         f"{str(involved.get('kind', '')).lower()}/{involved.get('name', '')}",
         str(one.get("message", "")).strip() + times,
     )
-
-
-def _seen(event: Object) -> str:
-    """When it last happened."""
-    series = (event.get("series") or {}).get("lastObservedTime")
-    last = series or event.get("lastTimestamp") or event.get("eventTime")
-    return str(last or meta(event).get("creationTimestamp") or "")
 
 
 def _node(one: Object, _now: datetime) -> Row:
@@ -224,6 +223,7 @@ _COLUMNS: dict[str, tuple[Row, Column]] = {
     "replicaset": (("DESIRED", "CURRENT", "READY", "IMAGES"), _replicaset),
     "statefulset": (("READY", "IMAGES"), _statefulset),
     "daemonset": (("DESIRED", "CURRENT", "READY", "AVAILABLE", "IMAGES"), _daemonset),
+    "controllerrevision": (("CONTROLLER", "REVISION"), _revision),
     "service": (("TYPE", "CLUSTER-IP", "PORTS", "SELECTOR"), _service),
     "endpoints": (("ENDPOINTS",), _endpoints),
     "event": (("LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"), _event),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tools._kit import NotFound, Progress, Refused, Unavailable, Verdict, sha256_of
-from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.cluster import MOST, Cluster
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import (
     conditions,
@@ -26,11 +26,11 @@ from tools.kubernetes.pods import (
     trouble_of,
     unscheduled_since,
 )
-from tools.kubernetes.workloads import replicas_of
+from tools.kubernetes.revisions import HASHES, revisions_of
+from tools.kubernetes.workloads import counts_of, partition_of, strategy_of
 
 _LONGEST = 300.0  # seconds, where the workload itself sets no shorter deadline
 _SECOND_LOOK = 1.0  # seconds in which a request that was cut off may still arrive
-_HASH = "pod-template-hash"
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,17 @@ class Watch:
 
     async def _judge(self, live: Object) -> Progress | Verdict:
         """As asked: is it there yet, does it hold, or will it never?"""
+        goal = self._goal
+        if strategy_of(live)["type"] == "OnDelete":
+            return Verdict(
+                "holds", f"{goal.what} is as asked; its pods follow as they are deleted."
+            )
         selector = selector_text(live["spec"].get("selector"))
         listing = await self._cluster.list("pod", namespace_of(live), labels=selector)
+        if listing.cut:
+            return Verdict(
+                "cannot tell", f"{goal.what} has more pods than can be followed ({MOST})."
+            )
         pods = [pod for pod in listing.items if not is_leaving(pod)]
         self._limit = min(_LONGEST, live["spec"].get("progressDeadlineSeconds") or _LONGEST)
         if self._stale_condition == "unseen":
@@ -152,21 +161,19 @@ class Watch:
         if failure is not None:
             return await self._failed(failure, troubles)
         ready = sum(map(is_ready, current))
-        text = f"{ready} of {_pods(replicas_of(live))} ready{_on(live)}"
+        text = f"{ready} of {_pods(counts_of(live).wanted)} ready{_on(live)}"
         if troubles:
             text += f"; {troubles[0].pod} {troubles[0].words}"
         return Progress(text)
 
     def _arrived(self, live: Object) -> bool:
         """Observed, and updated = available = desired with none of the old left."""
-        status, wanted = live.get("status") or {}, replicas_of(live)
+        status, counts = live.get("status") or {}, counts_of(live)
         generation = max(self._goal.generation, int(meta(live).get("generation") or 0))
         if int(status.get("observedGeneration") or 0) < generation:
             return False
-        counts = [status.get("replicas"), status.get("availableReplicas")]
-        if self._goal.kind != "replicaset":  # has no template of its own to update to
-            counts.append(status.get("updatedReplicas"))
-        return all(int(count or 0) == wanted for count in counts)
+        there = {counts.total, counts.available} == {counts.wanted}
+        return there and counts.updated >= max(0, counts.wanted - partition_of(live))
 
     def settle(self, live: Object, pods: Sequence[Object]) -> Progress | Verdict:
         """All is ready: has it been so, without a restart, for long enough?"""
@@ -176,7 +183,7 @@ class Watch:
             if again and self._settled_at is not None and self._late():
                 return Verdict("failed", f"The containers of {self._goal.what} keep restarting.")
             self._settled_at, self._settled = now, restarts
-        wanted = replicas_of(live)
+        wanted = counts_of(live).wanted
         state = f"{wanted} of {_pods(wanted)} ready{_on(live)}" if wanted else "All pods are gone"
         if now - self._settled_at >= seconds:
             held = f", no restarts for {seconds:g} s" if wanted and seconds else ""
@@ -186,23 +193,26 @@ class Watch:
     async def _current(self, live: Object, pods: Sequence[Object]) -> list[Object]:
         """Those pods that run the template of now."""
         status = live.get("status") or {}
-        if self._goal.kind == "statefulset" and status.get("updateRevision"):
-            label, value = "controller-revision-hash", str(status["updateRevision"])
-        elif self._goal.kind == "deployment":
-            label, value = _HASH, await self._template_hash(live)
-        else:
+        label = HASHES.get(str(live["kind"]))
+        if label is None:
             return list(pods)
+        if self._goal.kind == "statefulset" and status.get("updateRevision"):
+            value = str(status["updateRevision"])
+        else:
+            value = await self._template_hash(live)
         return [pod for pod in pods if (meta(pod).get("labels") or {}).get(label) == value]
 
     async def _template_hash(self, live: Object) -> str:
-        """The label of the replica set that holds the template of now; empty: none yet."""
+        """What the pods of the template of now are labelled with; empty: nobody knows yet."""
         template = sha256_of(template_of(live))
         if self._hash[0] != template:
-            selector = selector_text(live["spec"].get("selector"))
-            sets = await self._cluster.list("replicaset", namespace_of(live), labels=selector)
-            for one in sets.items:
-                if sha256_of(template_of(one)) == template:
-                    self._hash = (template, str((meta(one).get("labels") or {}).get(_HASH)))
+            try:
+                revisions = await revisions_of(self._cluster, live)
+            except Refused:  # without a right to see them, only the counts tell
+                revisions = []
+            for one in revisions:
+                if one.current:
+                    self._hash = (template, one.hash)
         return self._hash[1] if self._hash[0] == template else ""
 
     def _failure(
@@ -236,7 +246,7 @@ class Watch:
         self, live: Object, pods: Sequence[Object], troubles: Sequence[Trouble]
     ) -> str | None:
         """Its own deadline, ours, or pods that may not even be made."""
-        status, wanted = live.get("status") or {}, replicas_of(live)
+        status, wanted = live.get("status") or {}, counts_of(live).wanted
         because = f": {troubles[0].pod} {troubles[0].words}" if troubles else ""
         observed = int(status.get("observedGeneration") or 0) >= self._goal.generation
         refused = conditions(live).get("ReplicaFailure", {})

@@ -1,6 +1,8 @@
 """What a change of a workload depends on: the object, its surroundings, and their fingerprint."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from math import ceil
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -37,25 +39,26 @@ _CHANGED = {
     "budgets": "its PodDisruptionBudget changed",
     "services": "the Services that send it traffic changed",
     "history_limit": "how many old revisions it keeps changed",
+    "strategy": "how it replaces its pods changed",
 }
 
 
 async def autoscalers_of(cluster: Cluster, workload: Object) -> tuple[Object, ...] | None:
-    """The HorizontalPodAutoscalers that set its replicas; None: not allowed to see them."""
+    """The HorizontalPodAutoscalers that set its replicas; None: not known."""
     target = (str(workload["kind"]), name_of(workload))
     listing = cluster.list("horizontalpodautoscaler", namespace_of(workload))
     return _only(await _allowed(listing), lambda hpa: _scaled_by(hpa) == target)
 
 
 async def budgets_of(cluster: Cluster, workload: Object) -> tuple[Object, ...] | None:
-    """The PodDisruptionBudgets that cover its pods; None: not allowed to see them."""
+    """The PodDisruptionBudgets that cover its pods; None: not known."""
     labels = labels_of(workload)
     listing = cluster.list("poddisruptionbudget", namespace_of(workload))
     return _only(await _allowed(listing), lambda pdb: selects(pdb["spec"].get("selector"), labels))
 
 
 async def services_of(cluster: Cluster, workload: Object) -> tuple[Object, ...] | None:
-    """The Services that send its pods traffic; None: not allowed to see them."""
+    """The Services that send its pods traffic; None: not known."""
     labels = labels_of(workload)
     listing = cluster.list("service", namespace_of(workload))
     return _only(await _allowed(listing), lambda service: _sends_to(service, labels))
@@ -75,6 +78,50 @@ def base_facts(workload: Object) -> Facts:
         "owner": controller(workload),
         "manager": manager_of(workload),
     }
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many pods a workload should have and has, by its own status."""
+
+    wanted: int
+    total: int
+    updated: int
+    ready: int
+    available: int
+
+
+_OF_DAEMONSET = (
+    "desiredNumberScheduled",
+    "currentNumberScheduled",
+    "updatedNumberScheduled",
+    "numberReady",
+    "numberAvailable",
+)
+_OF_OTHERS = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+
+
+def counts_of(workload: Object) -> Counts:
+    """Its status in numbers; a replica set has no template of its own to update to."""
+    status = workload.get("status") or {}
+    if workload.get("kind") == "DaemonSet":
+        return Counts(*(int(status.get(key) or 0) for key in _OF_DAEMONSET))
+    counts = [int(status.get(key) or 0) for key in _OF_OTHERS]
+    if workload.get("kind") == "ReplicaSet":
+        counts[1] = counts[0]
+    return Counts(replicas_of(workload), *counts)
+
+
+def strategy_of(workload: Object) -> Object:
+    """How it replaces its pods: `type` is there always."""
+    spec = workload["spec"]
+    found = spec.get("strategy") or spec.get("updateStrategy") or {}
+    return {"type": "RollingUpdate", **found}
+
+
+def partition_of(workload: Object) -> int:
+    """The first ordinal of a stateful set that takes a new template up."""
+    return int((strategy_of(workload).get("rollingUpdate") or {}).get("partition") or 0)
 
 
 def replicas_of(workload: Object) -> int:
@@ -113,6 +160,38 @@ def budget(pdb: Object) -> JsonValue:
     """What is fingerprinted of a disruption budget."""
     spec = pdb["spec"]
     return [name_of(pdb), spec.get("minAvailable"), spec.get("maxUnavailable")]
+
+
+def blocking(budgets: tuple[Object, ...] | None, replicas: int) -> Iterator[str]:
+    """Why, with so many replicas, none of their pods could be evicted."""
+    if budgets is None:
+        yield "It cannot be told whether a PodDisruptionBudget covers its pods."
+        return
+    nothing = f"with {_pods(replicas)} none can be evicted and no node drained."
+    for pdb in budgets:
+        spec = pdb["spec"]
+        if (most := spec.get("maxUnavailable")) is not None:
+            left, asked = share_of(most, replicas), f"at most {most} unavailable"
+        else:
+            least = spec.get("minAvailable", 1)
+            left, asked = replicas - share_of(least, replicas), f"{least} available"
+        if left <= 0 < replicas:
+            yield f"PodDisruptionBudget {name_of(pdb)} asks for {asked}: {nothing}"
+    if len(budgets) > 1 and replicas:
+        names = " and ".join(name_of(pdb) for pdb in budgets)
+        yield f"PodDisruptionBudgets {names} cover the same pods: none can be evicted."
+
+
+def share_of(amount: object, whole: int) -> int:
+    """A number, or a percentage of `whole` rounded up, as disruption budgets count."""
+    text = str(amount)
+    if text.endswith("%") and text[:-1].isdecimal():
+        return ceil(int(text[:-1]) * whole / 100)
+    return int(text) if text.isdecimal() else 0
+
+
+def _pods(count: int) -> str:
+    return f"{count} pod" if count == 1 else f"{count} pods"
 
 
 def fingerprint(change: str, facts: Facts) -> str:
@@ -170,7 +249,7 @@ def _said(value: JsonValue) -> str:
 
 
 async def _allowed(listing: Awaitable[Listing]) -> tuple[Object, ...] | None:
-    """The objects, none where the API does not serve them, None where we may not look at all."""
+    """The objects, none where the API does not serve them, None where not all could be seen."""
     try:
         found = await listing
         return None if found.cut else found.items

@@ -163,7 +163,8 @@ class Api:
         entry.status = code
         entry.processed = True
         if wants_table(request.headers.get("Accept", "")):
-            body = as_table(call.place.resource, body, self.clock.now())
+            whole = call.query.get("includeObject", "Metadata") != "None"
+            body = as_table(call.place.resource, body, self.clock.now(), metadata=whole)
         answer = _json(code, body)
         for warning in dict.fromkeys(call.warnings):
             escaped = warning.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,6 +1,7 @@
 """The demo cluster as one object: put together, started, asked, disturbed and stopped."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -26,6 +27,7 @@ from bot.sandbox.cluster.kinds import DEPLOYMENTS, PODS, of_kind, of_manifest
 from bot.sandbox.cluster.kubelet import Kubelet
 from bot.sandbox.cluster.removal import Removal
 from bot.sandbox.cluster.replicasets import ReplicaSets
+from bot.sandbox.cluster.revisioned import DaemonSets, StatefulSets
 from bot.sandbox.cluster.rights import Rights, Rule
 from bot.sandbox.cluster.server import Server
 from bot.sandbox.cluster.store import Change, Object, Store
@@ -85,6 +87,10 @@ class Cluster:
         add("kubelet", self._kubelet.reconcile, self._kubelet.concerns)
         add("replicaset", sets.reconcile, sets.concerns)
         add("deployment", deployments.reconcile, deployments.concerns)
+        stateful = StatefulSets(store, clock, journal)
+        daemons = DaemonSets(store, clock, journal)
+        add("statefulset", stateful.reconcile, stateful.concerns)
+        add("daemonset", daemons.reconcile, daemons.concerns)
         add("endpoints", endpoints.reconcile, endpoints.concerns)
         add("budget", budgets.reconcile, budgets.concerns)
         add("autoscaler", scalers.reconcile, scalers.concerns)
@@ -181,13 +187,13 @@ class Cluster:
         namespace = meta.get("namespace", "default") if resource.namespaced else None
         there = self.store.get(resource, namespace or "", meta["name"]) is not None
         place = Place(resource, namespace, meta["name"] if there else "", "")
-        body = yaml.safe_dump(manifest).encode()
+        body = json.dumps(manifest).encode()
         call = Call(
             place=place,
             method="PUT" if there else "POST",
             query={"fieldValidation": "Strict", "fieldManager": "setup"},
             user="admin",
-            content_type="application/yaml",
+            content_type="application/json",
             body=body,
         )
         return self._verbs.answer(call)[1]
@@ -274,6 +280,10 @@ class Cluster:
         fault = Fault(verb, re.compile(path), status=status, times=times)
         fault.after_processing = after_processing
         self.faults.plan(fault)
+
+    def page_size(self, most: int | None) -> None:
+        """Give at most so many objects of a list at once, as a server may; None: as asked."""
+        self._verbs.page_size = most
 
     async def down(self) -> None:
         """Refuse connections and cut those that are open."""

@@ -128,6 +128,15 @@ def _deployment(thing: Object) -> None:
     thing.setdefault("status", {})
 
 
+def _stateful_set(thing: Object) -> None:
+    _workload(thing)
+    spec = thing["spec"]
+    spec.setdefault("revisionHistoryLimit", 10)
+    strategy = spec.setdefault("updateStrategy", {})
+    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+        strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+
+
 def _workload(thing: Object) -> None:
     spec = thing["spec"]
     pod_spec(spec["template"]["spec"])
@@ -136,7 +145,14 @@ def _workload(thing: Object) -> None:
 
 
 def _daemon_set(thing: Object) -> None:
-    pod_spec(thing["spec"]["template"]["spec"])
+    spec = thing["spec"]
+    pod_spec(spec["template"]["spec"])
+    spec.setdefault("revisionHistoryLimit", 10)
+    strategy = spec.setdefault("updateStrategy", {})
+    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+        rolling = strategy.setdefault("rollingUpdate", {})
+        rolling.setdefault("maxUnavailable", 1)
+        rolling.setdefault("maxSurge", 0)
     thing.setdefault("status", {})
 
 
@@ -185,7 +201,7 @@ _FILL: dict[Resource, Callable[[Object], None]] = {
     SERVICES: _service,
     DEPLOYMENTS: _deployment,
     REPLICA_SETS: _workload,
-    STATEFUL_SETS: _workload,
+    STATEFUL_SETS: _stateful_set,
     DAEMON_SETS: _daemon_set,
     JOBS: _job,
     CRON_JOBS: _cron_job,

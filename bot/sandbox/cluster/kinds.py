@@ -95,6 +95,13 @@ STATEFUL_SETS = Resource(
 DAEMON_SETS = Resource(
     "apps", "v1", "daemonsets", "DaemonSet", ("ds",), generation=True, categories=ALL
 )
+CONTROLLER_REVISIONS = Resource(
+    "apps", "v1", "controllerrevisions", "ControllerRevision", status=False
+)
+ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount", ("sa",), status=False)
+NETWORK_POLICIES = Resource(
+    "networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", ("netpol",), status=False
+)
 JOBS = Resource("batch", "v1", "jobs", "Job", generation=True, categories=ALL)
 CRON_JOBS = Resource("batch", "v1", "cronjobs", "CronJob", ("cj",), generation=True, categories=ALL)
 AUTOSCALERS = Resource(
@@ -124,6 +131,9 @@ RESOURCES = (
     REPLICA_SETS,
     STATEFUL_SETS,
     DAEMON_SETS,
+    CONTROLLER_REVISIONS,
+    ACCOUNTS,
+    NETWORK_POLICIES,
     JOBS,
     CRON_JOBS,
     AUTOSCALERS,

@@ -14,6 +14,7 @@ from bot.sandbox.cluster.jsons import clone
 from bot.sandbox.cluster.kinds import NODES, PODS, Resource
 from bot.sandbox.cluster.podstatus import Run, Slot
 from bot.sandbox.cluster.quantities import quantity
+from bot.sandbox.cluster.revisioned import bound_to
 from bot.sandbox.cluster.store import Change, Object, Store
 
 
@@ -114,14 +115,16 @@ class Kubelet:
         return min(slot.due for slot in sandbox.slots if slot.due)
 
     def _place(self, pod: Object) -> tuple[Object | None, str]:
-        nodes = self.store.objects(NODES)
+        nodes, only = self.store.objects(NODES), bound_to(pod)
         placed = [p for p in self.store.objects(PODS) if "nodeName" in p["spec"]]
         short: dict[str, int] = {}
         fitting: list[tuple[int, str, Object]] = []
         for node in nodes:
             name = node["metadata"]["name"]
             here = [p for p in placed if p["spec"]["nodeName"] == name]
-            if node.get("spec", {}).get("unschedulable"):
+            if only not in ("", name):
+                lacking = ["node(s) didn't match Pod's node affinity/selector"]
+            elif node.get("spec", {}).get("unschedulable"):
                 lacking = ["node(s) were unschedulable"]
             else:
                 lacking = [

@@ -5,7 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from bot.sandbox.cluster.clock import parse
-from bot.sandbox.cluster.kinds import DEPLOYMENTS, EVENTS, PODS, REPLICA_SETS, Resource
+from bot.sandbox.cluster.kinds import (
+    DEPLOYMENTS,
+    EVENTS,
+    PODS,
+    REPLICA_SETS,
+    SECRETS,
+    Resource,
+)
 from bot.sandbox.cluster.store import Object
 
 Cells = list[Any]
@@ -16,7 +23,7 @@ def wants_table(accept: str) -> bool:
     return "as=Table" in accept.partition(",")[0]
 
 
-def as_table(resource: Resource, body: Object, now: datetime) -> Object:
+def as_table(resource: Resource, body: Object, now: datetime, *, metadata: bool = True) -> Object:
     """Turn an object or a list into a table; anything else stays as it is."""
     if body.get("kind") not in (resource.kind, f"{resource.kind}List"):
         return body
@@ -25,11 +32,7 @@ def as_table(resource: Resource, body: Object, now: datetime) -> Object:
     rows = [
         {
             "cells": [thing["metadata"]["name"], *cells(thing, now)],
-            "object": {
-                "kind": "PartialObjectMetadata",
-                "apiVersion": "meta.k8s.io/v1",
-                "metadata": thing["metadata"],
-            },
+            "object": _partial(thing) if metadata else None,
         }
         for thing in things
     ]
@@ -39,6 +42,14 @@ def as_table(resource: Resource, body: Object, now: datetime) -> Object:
         "metadata": body["metadata"] if "items" in body else {},
         "columnDefinitions": [_column(name) for name in ("Name", *columns)],
         "rows": rows,
+    }
+
+
+def _partial(thing: Object) -> Object:
+    return {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": thing["metadata"],
     }
 
 
@@ -97,9 +108,14 @@ def _event(event: Object, now: datetime) -> Cells:
     return [last, event["type"], event["reason"], where, event["message"]]
 
 
+def _secret(thing: Object, now: datetime) -> Cells:
+    return [thing.get("type", "Opaque"), len(thing.get("data") or {}), _age(thing, now)]
+
+
 _SHAPES: dict[Resource, tuple[list[str], Callable[[Object, datetime], Cells]]] = {
     PODS: (["Ready", "Status", "Restarts", "Age"], pod_row),
     DEPLOYMENTS: (["Ready", "Up-to-date", "Available", "Age"], _deployment),
     REPLICA_SETS: (["Desired", "Current", "Ready", "Age"], _replica_set),
+    SECRETS: (["Type", "Data", "Age"], _secret),
     EVENTS: (["Last Seen", "Type", "Reason", "Object", "Message"], _event),
 }

@@ -48,6 +48,7 @@ class Verbs:
     store: Store
     clock: Clock
     removal: Removal
+    page_size: int | None = None  # a server may give fewer than asked for
 
     def answer(self, call: Call) -> Answer:
         """Do what the call asks for. Raises ApiError."""
@@ -115,6 +116,8 @@ class Verbs:
         chosen.sort(key=_place)
         meta: Object = {"resourceVersion": str(version)}
         limit = call.number("limit")
+        if limit and self.page_size:
+            limit = min(limit, self.page_size)
         if limit and len(chosen) > limit:
             meta["continue"] = write_continue(version, _place(chosen[limit - 1]))
             if not call.query.get("labelSelector") and not call.query.get("fieldSelector"):

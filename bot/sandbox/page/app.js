@@ -97,6 +97,8 @@ async function write(text, thread) {
   const channel = currentChannel()?.id ?? "app";
   const [, command, rest = ""] = /^(\/\S+)\s*([^]*)$/.exec(text) ?? [];
   if (command) {
+    // as Slack's own client: a thread takes no commands
+    if (thread) throw new Error(`${command} is not supported in threads. Sorry!`);
     await deed("slash", { user: here.me, channel, command, text: rest });
     return;
   }

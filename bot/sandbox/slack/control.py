@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler
 
 from bot.sandbox.slack.events import Events
 from bot.sandbox.slack.faults import FaultKind, Faults
-from bot.sandbox.slack.model import Channel, Envelope, Impossible, Json, SlackError
+from bot.sandbox.slack.model import Channel, Envelope, Impossible, Json, SlackError, StoredFile
 from bot.sandbox.slack.people import People
 from bot.sandbox.slack.socket import Hub
 from bot.sandbox.slack.state import State
@@ -306,14 +306,25 @@ class Control:
     async def _download(self, request: web.Request) -> web.StreamResponse:
         bearer = f"Bearer {self._state.bot_token}"
         header = request.headers.get("Authorization", "")
-        may = hmac.compare_digest(header.encode(), bearer.encode()) or self._knows_token(request)
+        is_app = hmac.compare_digest(header.encode(), bearer.encode())
         file = self._state.files.get(request.match_info["file"])
-        if not may or file is None or file.content is None:
+        if is_app and not self._app_may_read(file):
+            # as Slack: its log-in page instead of an error
+            return web.Response(status=302, headers={"Location": f"{self._state.base_url}/signin"})
+        if not (is_app or self._knows_token(request)) or file is None or file.content is None:
             return web.Response(status=404, text="no such file")
         headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
         return web.Response(
             body=file.content, content_type="text/plain", charset="utf-8", headers=headers
         )
+
+    def _app_may_read(self, file: StoredFile | None) -> bool:
+        """The app needs the scope, and to be where the file was shared."""
+        state = self._state
+        if "files:read" not in state.manifest.scopes or file is None:
+            return False
+        places = [state.channels[one] for one in file.channels if one in state.channels]
+        return any(state.is_bot_in(place) for place in places)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         path = request.match_info.get("path") or "index.html"

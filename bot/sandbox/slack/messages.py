@@ -9,6 +9,8 @@ from bot.sandbox.slack.model import Channel, Json, StoredFile, User
 from bot.sandbox.slack.state import State
 from bot.sandbox.slack.text import rich_text
 
+_COLOURS = {"good": "2eb886", "warning": "daa038", "danger": "a30200"}
+
 
 class Messages:
     """The only writer of messages: stores, tells the feed, and causes the events."""
@@ -44,6 +46,31 @@ class Messages:
         if files:
             message["files"] = [file.as_json() for file in files]
             message |= {"subtype": "file_share", "upload": False}
+        return self.add(channel, message, thread_ts)
+
+    def by_bot(
+        self, user: User, channel: Channel, content: Json, thread_ts: str | None = None
+    ) -> Json:
+        """Another app posts; `content` has text, blocks, attachments as its call would."""
+        message: Json = {
+            "type": "message",
+            "subtype": "bot_message",
+            "bot_id": user.bot_id,
+            "app_id": user.app_id,
+            "user": user.id,
+            "username": user.real_name,
+            "text": "",
+            "ts": self._state.ids.ts(),
+            "team": user.team_id,
+        }
+        message |= copy.deepcopy(content)
+        stamp(message.get("blocks", ()), self._state.ids.short)
+        for number, one in enumerate(message.get("attachments", ()), 1):
+            # what Slack adds, and how it gives a colour back
+            one |= {"id": number, "mrkdwn_in": ["text"]}
+            one.setdefault("fallback", "[no preview available]")
+            colour = str(one.get("color", ""))
+            one["color"] = _COLOURS.get(colour, colour.removeprefix("#"))
         return self.add(channel, message, thread_ts)
 
     def edit_by_user(self, channel: Channel, message: Json, text: str) -> None:

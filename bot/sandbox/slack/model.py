@@ -1,6 +1,7 @@
 """What the stand-in knows: settings, manifest, people, channels, files, views, and its records."""
 
 import asyncio
+import mimetypes
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -268,14 +269,19 @@ class StoredFile:
     channels: list[str] = field(default_factory=list)
     url: str = ""
 
+    @property
+    def mimetype(self) -> str:
+        """What Slack takes it for, from its name."""
+        return mimetypes.guess_type(self.name)[0] or "text/plain"
+
     def as_json(self) -> Json:
         """The file object as messages and `files.info` carry it."""
         return {
             "id": self.id,
             "name": self.name,
             "title": self.title or self.name,
-            "mimetype": "text/plain",
-            "filetype": "text",
+            "mimetype": self.mimetype,
+            "filetype": "text" if self.mimetype == "text/plain" else self.mimetype.split("/")[-1],
             "size": self.length,
             "user": self.user,
             "mode": "hosted",

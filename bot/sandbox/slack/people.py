@@ -9,6 +9,7 @@ from bot.sandbox.slack.messages import Messages
 from bot.sandbox.slack.model import Channel, Envelope, Impossible, Json, StoredFile, User
 from bot.sandbox.slack.state import State
 from bot.sandbox.slack.views import Views
+from bot.sandbox.validate import validate
 
 
 class People:
@@ -43,6 +44,19 @@ class People:
         stored = [self._store(user, channel, name, content) for name, content in files]
         message = self._messages.by_user(user, channel, text, thread_ts, stored)
         return str(message["ts"])
+
+    def post_as_bot(
+        self, who: str, where: str, content: Mapping[str, object], thread_ts: str | None = None
+    ) -> str:
+        """Another app's bot posts, with attachments or blocks of its own; the message's `ts`."""
+        user, channel = self._writer(who, where)
+        if not user.is_bot or user.id == self._state.bot_user_id:
+            raise Impossible(f"{user.name} is no other bot.")
+        if thread_ts is not None:
+            self._state.message(channel.id, thread_ts)
+        if violations := validate(dict(content), "message"):
+            raise Impossible(f"Slack would refuse it: {violations[0].message}")
+        return str(self._messages.by_bot(user, channel, dict(content), thread_ts)["ts"])
 
     def edit(self, who: str, where: str, ts: str, text: str) -> None:
         """Edit an own message."""

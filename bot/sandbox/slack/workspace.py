@@ -179,6 +179,12 @@ class Workspace:
         """Post `text` (in Slack's escaped form) and return its `ts`."""
         return self.people.post(who, where, text, thread_ts, files)
 
+    async def post_as_bot(
+        self, who: str, where: str, content: Mapping[str, object], thread_ts: str | None = None
+    ) -> str:
+        """Let another app's bot post text, blocks and attachments; the message's `ts`."""
+        return self.people.post_as_bot(who, where, content, thread_ts)
+
     async def mention(self, who: str, where: str, text: str, thread_ts: str | None = None) -> str:
         """Post a message that begins with the app's mention."""
         return self.people.post(who, where, f"<@{self.bot_user_id}> {text}", thread_ts)

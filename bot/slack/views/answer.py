@@ -69,15 +69,20 @@ def _below(given: AnswerData, file: tuple[str, str] | None) -> list[str]:
         lines.append(f"Not all of it stands here; `{file[0]}` in this thread does hold all.")
     if given.truncated:
         lines.append("The model stopped at its length limit: the end is missing.")
+    lines.append(footer(given))
+    return lines
+
+
+def footer(given: AnswerData) -> str:
+    """What a run took, on one line."""
     parts = [", ".join(_work(given)), duration(given.seconds)]
     if given.tokens:
         parts.append(words.amount(given.tokens, "token"))
     if given.cost is not None:
         parts.append("under $0.01" if 0 < given.cost < Decimal("0.01") else f"${given.cost:,.2f}")
     if given.model:
-        parts.append(words.line(given.model, 80))
-    lines.append(" · ".join(part for part in parts if part))
-    return lines
+        parts.append(f"answered by {words.line(given.model, 80)}")
+    return " · ".join(part for part in parts if part)
 
 
 def _work(given: AnswerData) -> list[str]:

@@ -20,13 +20,14 @@ def _proposed(call: CardData) -> Message:
     line, facts_cut = review.facts(call)
     warnings, warnings_cut = review.heads_up(call, most=6, width=400)
     mark = words.UNDONE if call.undoes else words.NEEDS_YOU
+    typed = _typed(call)
     above = [f"{mark} {title}\n{line}"]
     below = words.packed(warnings, limits.SECTION) + _model_says(call)
     if call.approvals:
         left = call.needs - len(call.approvals)
         more = f"; {words.count(left, 'more approval')} needed" if left > 0 else ""
         below.append(f"So far {who.approved(call)}{more}.")
-    room = limits.MESSAGE - sum(map(words.size, above + below)) - 300
+    room = limits.MESSAGE - sum(map(words.size, [*above, *below, typed])) - 400
     rows, rows_cut = changes.fitted(call, room)
     diff, diff_cut = changes.diff(call, room - sum(map(words.size, rows)))
     cut = title_cut or facts_cut or warnings_cut or rows_cut or diff_cut
@@ -34,8 +35,11 @@ def _proposed(call: CardData) -> Message:
     blocks = [section(text) for text in [*above, *rows, *([diff] if diff else []), *below] if text]
     if cut:
         blocks.append(context(_where_all_is(file)))
-    blocks.append(_buttons(call, opens_modal=cut))
-    return Message(_fallback(call), blocks, file, opens_modal=cut)
+    blocks.append(decide(call, opens_modal=cut))
+    if small := elsewhere(call) or ("" if cut else typed):
+        blocks.append(context(small))
+    short = frozenset({call.public_id} if cut else ())
+    return Message(_fallback(call), blocks, file, opens_modal=cut, cut=short)
 
 
 def _decided(call: CardData) -> Message:
@@ -48,14 +52,14 @@ def _decided(call: CardData) -> Message:
     if not is_over(call) or call.verdict in {"failed", "cannot tell"}:
         lines += [f"• {words.line(step, 200)}" for step in call.progress[-_SHOWN_LINES:]]
     target, _ = words.code(call.target, 300)
-    small = f"{target} · asked by {words.mention(call.requester)}"
+    small = " · ".join(part for part in (target, who.asked_by(call), elsewhere(call)) if part)
     head = words.packed(lines, limits.SECTION)
     room = limits.MESSAGE - sum(map(words.size, head)) - words.size(small) - 100
     rows, _ = changes.fitted(call, room)
     blocks = [section(text) for text in [*head, *rows]]
     blocks.append(context(small))
-    if call.can_undo and call.state == "done" and call.verdict in {"holds", "failed"}:
-        blocks.append(actions(button("Undo", "undo", call.public_id)))
+    if row := later(call):
+        blocks.append(row)
     return Message(_fallback(call), blocks)
 
 
@@ -71,11 +75,42 @@ def _where_all_is(file: tuple[str, str] | None) -> str:
     return f"Shortened here. `{file[0]}` in this thread holds all of it; Approve opens what fits."
 
 
-def _buttons(call: CardData, *, opens_modal: bool) -> Block:
-    return actions(
-        button("Approve", "approve_open" if opens_modal else "approve", call.public_id, "primary"),
-        button("Deny", "deny", call.public_id),
-    )
+def decide(call: CardData, *, opens_modal: bool, number: str = "") -> Block:
+    """The buttons of an open call; on a shared card they name its `number`."""
+    of = f" {number}" if number else ""
+    row = [
+        button(
+            f"Approve{of}",
+            "approve_open" if opens_modal else "approve",
+            call.public_id,
+            "primary" if not number else "",
+        ),
+        button(f"Deny{of}", "deny", call.public_id),
+    ]
+    if opens_modal:
+        row.append(button(f"More{of}…", "more", call.public_id))
+    return actions(*row)
+
+
+def later(call: CardData, number: str = "") -> Block | None:
+    """The button of a call that is over, where there is something left to do."""
+    of = f" {number}" if number else ""
+    if call.can_undo and call.state == "done" and call.verdict in {"holds", "failed"}:
+        return actions(button(f"Undo{of}", "undo", call.public_id))
+    if call.can_ask_again and call.state in {"expired", "superseded"}:
+        return actions(button(f"Ask again{of}", "ask_again", call.public_id))
+    return None
+
+
+def elsewhere(call: CardData) -> str:
+    """Where the conversation is, on a card that stands in another channel."""
+    return words.link(call.thread_link, "The conversation") if call.thread_link else ""
+
+
+def _typed(call: CardData) -> str:
+    if not call.short_id:
+        return ""
+    return f"Or type `approve {call.short_id}` or `deny {call.short_id}` to me in this channel."
 
 
 def _fallback(call: CardData) -> str:

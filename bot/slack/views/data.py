@@ -35,7 +35,9 @@ class CardData:
     """Everything one call's card shows; `requester` and the like are Slack user ids.
 
     `changes` are (path, before, after) as text. `progress` holds the verification lines so far,
-    newest last. `undoes` is the public id of the call that this one takes back, or empty.
+    newest last. `undoes` is the public id of the call that this one takes back, or empty. `after`
+    is the place on a shared card of the call that this one waits for, counted from 1. With a
+    `thread_link` the card stands in another channel than the conversation.
     """
 
     public_id: str
@@ -77,6 +79,12 @@ class CardData:
     superseded_by: str = ""
     superseded_reason: str = ""
     model_says: str = ""
+    short_id: str = ""
+    after: int = 0
+    revised_by: str = ""
+    withdrawn_by: str = ""
+    can_ask_again: bool = False
+    thread_link: str = ""
     version: int = 1
 
 
@@ -97,6 +105,7 @@ class ProgressData:
     state: RunState
     seconds: int
     headline: str
+    run_id: str = ""  # what Stop names
 
 
 @dataclass(frozen=True)
@@ -119,13 +128,15 @@ class Message:
     """One message to post: `text` is the notification and what a screen reader hears.
 
     `file` is (name, text) to put into the thread beside it, when not all of it fits.
-    `opens_modal` says that Approve opens the whole diff first (action `approve_open`).
+    `opens_modal` says that Approve opens the whole diff first (action `approve_open`): of a shared
+    card, for those calls whose public ids are in `cut`.
     """
 
     text: str
     blocks: list[Block] = field(default_factory=list)
     file: tuple[str, str] | None = None
     opens_modal: bool = False
+    cut: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

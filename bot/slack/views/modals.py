@@ -1,5 +1,8 @@
 """The modals: the whole of a change before its approval, the reason for a denial, Undo."""
 
+import json
+from collections.abc import Sequence
+
 from pydantic import JsonValue
 
 from bot.slack import limits
@@ -7,13 +10,32 @@ from bot.slack.views import review, words
 from bot.slack.views.blocks import plain, reason_input, section
 from bot.slack.views.data import Block, CardData, View
 
-APPROVE, DENY = "approve", "deny"
-"""The callback ids of the two modals that decide; `private_metadata` is the call's public id."""
+APPROVE, APPROVE_ALL, DENY = "approve", "approve_all", "deny"
+"""The callback ids of the modals that decide; `private_metadata` is the call's public id."""
 
 
 def approve_full(call: CardData) -> View:
     """All that an approval would run, with the button inside."""
     return _view("Approve this change?", _review(call), call.public_id, APPROVE, "Approve")
+
+
+def more(call: CardData) -> View:
+    """All that an approval would run, only to read."""
+    return _view("The whole change", _review(call), call.public_id)
+
+
+def approve_all(calls: Sequence[CardData]) -> View:
+    """All that an approval of several changes would run, with the button inside."""
+    texts = [review.whole(call) for call in calls]
+    whole = [text for of_one in texts for text in of_one or []]
+    size = sum(len(json.dumps(text)) + 100 for text in whole)
+    if not all(texts) or len(whole) > limits.VIEW_BLOCKS or size > limits.VIEW_BYTES:
+        return told(
+            "Approve all?", "Together they are too long to be read here. Approve them one by one"
+        )
+    blocks = [section(text) for text in whole]
+    title = f"Approve {len(calls)} changes?"
+    return _view(title, blocks, calls[0].public_id, APPROVE_ALL, "Approve all")
 
 
 def undo(call: CardData, *, may_approve: bool, why_not: str = "") -> View:

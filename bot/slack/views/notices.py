@@ -1,15 +1,20 @@
 """Short sentences: why not, what went wrong, what to do now."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
 from bot.slack.views import words
-from bot.slack.views.blocks import section
+from bot.slack.views.blocks import context, section
 from bot.slack.views.data import Message
 
 _SENTENCE = 2_400  # longer ones are nobody's sentences
 
 
-def failure(sentence: str) -> Message:
-    """Something went wrong; the sentence says what and what to do now."""
-    return _said(f"{words.REFUSED} {_ours(sentence)}")
+def failure(sentence: str, footer: str = "") -> Message:
+    """Something went wrong; the sentence says what and what to do now, the footer what it took."""
+    said = _said(f"{words.REFUSED} {_ours(sentence)}")
+    return replace(said, blocks=[*said.blocks, context(footer)]) if footer else said
 
 
 def refused(sentence: str) -> Message:
@@ -20,6 +25,27 @@ def refused(sentence: str) -> Message:
 def notice(sentence: str) -> Message:
     """A plain fact, without a mark."""
     return _said(_ours(sentence))
+
+
+def instead(reason: str, *, rest: bool = False) -> Message:
+    """Above a new card: why what was approved, or the rest of it, was not run."""
+    what = "The rest was not run" if rest else "Nothing was run"
+    why = f"{what}: {words.line(reason, 700).removesuffix('.')}"
+    return _said(f"{why}. The new card shows what approving would do now")
+
+
+def reminder(
+    summaries: Sequence[str], until: datetime, whom: str, short_ids: Sequence[str] = ()
+) -> Message:
+    """Half of a card's time is over: `whom` are the mentions of those who may decide."""
+    named = "; ".join(words.line(summary, 150) for summary in summaries[:4])
+    if len(summaries) > 4:
+        named += f"; {words.amount(len(summaries) - 4, 'more change')}"
+    above = f"{whom}: the card is above." if whom else "The card is above."
+    typed = f" Or type `approve {short_ids[0]}` to me." if len(short_ids) == 1 else ""
+    return _said(
+        f"{words.NEEDS_YOU} still to decide until {words.clock(until)}: {named}. {above}{typed}"
+    )
 
 
 def may_not_ask(why: str = "") -> Message:
@@ -51,6 +77,19 @@ def unknown_outcome(summary: str, looked: str = "") -> Message:
         f"{words.NEEDS_YOU} I was interrupted during “{words.line(summary)}”; it may or may not "
         f"have happened. {found} I did not run it again."
     )
+
+
+def stopped(person: str, seconds: int, reads: int, changes: int) -> Message:
+    """A person ended a run: who, after how long, and what had been done until then."""
+    looked = words.amount(reads, "read")
+    did = f"{words.amount(changes, 'change')} made" if changes else "nothing was changed"
+    who = f" by {words.mention(person)}" if person else ""
+    return _said(f"Stopped{who} after {max(seconds, 0):,} s. {looked}, {did}.")
+
+
+def declined(sentence: str) -> Message:
+    """A limit is used up: no failure, and nothing was begun."""
+    return _said(f"{words.NEEDS_YOU} {_ours(sentence)}")
 
 
 def _ours(sentence: str) -> str:

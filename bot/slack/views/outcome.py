@@ -1,11 +1,13 @@
 """What became of a call, as one sentence with its mark."""
 
+import re
 from datetime import datetime
 
 from bot.slack.views import words
 from bot.slack.views.data import CardData
 
 _REASON = 700
+_REVISED = re.compile(r"revised by <@([UW][A-Z0-9]+)>")
 
 
 def outcome(call: CardData) -> str:
@@ -29,6 +31,12 @@ def outcome(call: CardData) -> str:
             return _expired(call)
         case "superseded":
             return _superseded(call)
+
+
+def revised(reason: str) -> str:
+    """Who revised a call, where that is the reason of its end; empty otherwise."""
+    found = _REVISED.fullmatch(reason)
+    return found[1] if found else ""
 
 
 def is_over(call: CardData) -> bool:
@@ -91,6 +99,11 @@ def _expired(call: CardData) -> str:
 
 
 def _superseded(call: CardData) -> str:
+    if call.withdrawn_by:
+        return f"Withdrawn by {words.mention(call.withdrawn_by)}. Nothing was changed."
+    if reviser := revised(call.superseded_reason):
+        by = f"{words.NEEDS_YOU} superseded: revised by {words.mention(reviser)}"
+        return f"{by}. Nothing was changed.{_newer(call)}"
     reason = _because(call.superseded_reason)
     if call.superseded_by:
         return f"{words.NEEDS_YOU} superseded{reason}. Nothing was changed.{_newer(call)}"

@@ -1,7 +1,7 @@
 """How a run goes on: one message, edited while it works, one line when it is over."""
 
 from bot.slack.views import words
-from bot.slack.views.blocks import section
+from bot.slack.views.blocks import actions, button, section
 from bot.slack.views.data import Message, ProgressData, Step
 
 _SHOWN = 12  # the newest steps; with all of them the message would outgrow a screen
@@ -16,7 +16,10 @@ def progress(run: ProgressData) -> Message:
         lines.append(f"{words.amount(earlier, 'earlier step')}")
     over = run.state in {"done", "failed"}
     lines += [_line(step, over=over) for step in run.steps[-_SHOWN:]]
-    return Message(_head(run), [section("\n".join(lines))])
+    blocks = [section("\n".join(lines))]
+    if run.run_id and not over:
+        blocks.append(actions(button("Stop", "stop", run.run_id)))
+    return Message(_head(run), blocks)
 
 
 def folded(run: ProgressData) -> Message:

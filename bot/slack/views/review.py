@@ -23,7 +23,7 @@ def facts(call: CardData, limit: int = 400) -> tuple[str, bool]:
         effect,
         target,
         "danger" if call.risk == "danger" else "",
-        f"asked by {words.mention(call.requester)}",
+        who.asked_by(call),
         who.needed(call),
         f"expires {words.clock(call.expires_at)}",
     ]

@@ -1,7 +1,11 @@
 """Who asked, who may decide and who did, in words with mentions and times."""
 
+from collections.abc import Sequence
+
 from bot.slack.views import words
 from bot.slack.views.data import CardData
+
+_CALLED = 5  # named in the notification; more would only be noise
 
 
 def needed(call: CardData) -> str:
@@ -21,6 +25,34 @@ def _approvers(call: CardData) -> str:
         return f"{whom} but {but}" if but else whom
     left = [words.mention(user) for user in call.approver_users if user not in barred]
     return words.either(left) or "nobody is left, all who may approve took part in asking"
+
+
+def called(calls: Sequence[CardData]) -> str:
+    """Mentions of those who may decide, so that a new card is noticed; empty if nobody is named.
+
+    Whoever took part in asking is left out where his approval would not count.
+    """
+    named: dict[str, None] = {}
+    for call in calls:
+        if call.anyone or call.state != "proposed":
+            continue
+        barred = call.contributors if call.not_contributors else ()
+        named |= dict.fromkeys(map(words.group, call.approver_groups))
+        named |= dict.fromkeys(
+            words.mention(user) for user in call.approver_users if user not in barred
+        )
+    shown = list(named)[:_CALLED]
+    if len(named) > _CALLED:
+        shown.append(f"and {len(named) - _CALLED} more")
+    return " ".join(shown)
+
+
+def asked_by(call: CardData) -> str:
+    """Who asked, and who changed what was asked for."""
+    asked = f"asked by {words.mention(call.requester)}"
+    if not call.revised_by or call.revised_by == call.requester:
+        return asked
+    return f"{asked}, revised by {words.mention(call.revised_by)}"
 
 
 def approved(call: CardData) -> str:

@@ -28,6 +28,7 @@ _SHORT_NAME = re.compile(f":({'|'.join(_SHORT)}):")
 _ANY_SHORT_NAME = re.compile(r":(?=\d{0,40}[a-z_+'-][a-z0-9_+'-]{0,100}:)")
 _USER = re.compile(r"[UW][A-Z0-9]{1,40}")
 _GROUP = re.compile(r"S[A-Z0-9]{1,40}")
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:/_?=&;-]{1,500}")
 _PARTIAL_ENTITY = re.compile(r"&[a-z]{0,3}\Z")
 _COUNTS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five"}
 
@@ -116,6 +117,11 @@ def mention(user: str) -> str:
 def group(subteam: str) -> str:
     """A mention of a user group, if the id is one; what it says otherwise."""
     return f"<!subteam^{subteam}>" if _GROUP.fullmatch(subteam) else code(subteam, 40)[0]
+
+
+def link(address: str, text: str) -> str:
+    """A link of ours, if the address is one; its words otherwise."""
+    return f"<{address}|{text}>" if _ADDRESS.fullmatch(address) else text
 
 
 def clock(at: datetime, *, exact: bool = False) -> str:

@@ -10,19 +10,28 @@ ON CONFLICT DO NOTHING
 RETURNING id;
 
 -- insert_change --
+-- No row comes back when what people type for it is taken by another open call of the channel.
 INSERT INTO tool_calls (id, org, channel, thread_ts, run_id, reply, ordinal, model_call_id, kind, tool, arguments, target, risk,
                         requester, contributors, acting, state, public_id, digest, schema_hash, preview, policy_input, policy,
-                        quorum, model_says, expires_at, undoes, error)
+                        quorum, model_says, expires_at, undoes, error, short_id, depends_on)
 VALUES (%(id)s, %(org)s, %(channel)s, %(thread_ts)s, %(run_id)s, %(reply)s, %(ordinal)s, %(model_call_id)s, 'change', %(tool)s,
         %(arguments)s, %(target)s, %(risk)s, %(requester)s, %(contributors)s, %(acting)s, %(state)s, %(public_id)s, %(digest)s,
         %(schema_hash)s, %(preview)s, %(policy_input)s, %(policy)s, %(quorum)s, %(model_says)s,
-        now() + make_interval(secs => %(lifetime)s), %(undoes)s, %(error)s);
+        now() + make_interval(secs => %(lifetime)s), %(undoes)s, %(error)s, %(short_id)s, %(depends_on)s)
+ON CONFLICT (org, channel, short_id) WHERE state = 'proposed' AND short_id IS NOT NULL DO NOTHING
+RETURNING *;
 
 -- call --
 SELECT * FROM tool_calls WHERE id = %(id)s;
 
 -- call_by_public_id --
 SELECT * FROM tool_calls WHERE public_id = %(public_id)s;
+
+-- call_by_short_id --
+-- The open one, or else the newest that was called so.
+SELECT * FROM tool_calls
+ WHERE org = %(org)s AND channel = %(channel)s AND short_id = %(short_id)s
+ ORDER BY (state = 'proposed') DESC, created_at DESC LIMIT 1;
 
 -- lock_call --
 SELECT *, expires_at <= now() AS lapsed FROM tool_calls WHERE id = %(id)s FOR UPDATE;
@@ -74,6 +83,22 @@ UPDATE tool_calls SET state = 'superseded', superseded_by = %(superseded_by)s, e
  WHERE id = %(id)s AND state IN ('proposed', 'approved')
 RETURNING id;
 
+-- supersede_dependents --
+-- What they were to come after will not run.
+UPDATE tool_calls SET state = 'superseded', ended_at = now(), error = %(error)s
+ WHERE depends_on = %(id)s AND run_id = %(run_id)s AND state IN ('proposed', 'approved')
+RETURNING *;
+
+-- due_reminders --
+-- At half-time, once, whoever looks first; one that somebody decides on at this moment is left to the next look.
+UPDATE tool_calls SET reminded_at = now()
+ WHERE id IN (
+    SELECT id FROM tool_calls
+     WHERE state = 'proposed' AND reminded_at IS NULL AND expires_at > now()
+       AND now() >= created_at + (expires_at - created_at) / 2
+     ORDER BY run_id, reply, ordinal LIMIT 100 FOR UPDATE SKIP LOCKED)
+RETURNING id, org, channel, thread_ts, run_id, reply, ordinal;
+
 -- vacate_call --
 -- Points at itself until its successor is inserted: a place holds one current call.
 UPDATE tool_calls SET superseded_by = id WHERE id = %(id)s AND state IN ('superseded', 'expired', 'failed');
@@ -124,8 +149,24 @@ INSERT INTO cards (org, call_id, channel, ts, view_id, person)
 VALUES (%(org)s, %(call_id)s, %(channel)s, %(ts)s, %(view_id)s, %(person)s)
 ON CONFLICT DO NOTHING;
 
--- cards_of_call --
-SELECT channel, ts, view_id, person, drawn FROM cards WHERE call_id = %(call_id)s ORDER BY at;
+-- places_of_call --
+-- The messages that show it, each with all the calls that it shows, in their order.
+SELECT c.channel, c.ts, c.drawn, (
+           SELECT array_agg(t.id ORDER BY t.reply, t.ordinal, t.id)
+             FROM cards o JOIN tool_calls t ON t.id = o.call_id
+            WHERE o.org = c.org AND o.channel = c.channel AND o.ts = c.ts) AS calls
+  FROM cards c WHERE c.call_id = %(call_id)s AND c.ts <> '' ORDER BY c.at;
+
+-- calls_shown_at --
+-- All the calls of one message, or of one person's modal.
+SELECT t.* FROM cards c JOIN tool_calls t ON t.id = c.call_id
+ WHERE c.org = %(org)s
+   AND (c.ts <> '' AND c.channel = %(channel)s AND c.ts = %(ts)s
+        OR c.view_id <> '' AND c.view_id = %(view_id)s AND c.person = %(person)s)
+ ORDER BY t.reply, t.ordinal, t.id;
+
+-- shown_whole --
+SELECT EXISTS (SELECT FROM cards WHERE call_id = %(call_id)s AND ts <> '' AND whole) AS yes;
 
 -- card_is_shown --
 SELECT EXISTS (
@@ -134,7 +175,8 @@ SELECT EXISTS (
             OR view_id <> '' AND view_id = %(view_id)s AND person = %(person)s)) AS yes;
 
 -- mark_drawn --
-UPDATE cards SET drawn = %(drawn)s WHERE call_id = %(call_id)s AND channel = %(channel)s AND ts = %(ts)s AND view_id = '';
+UPDATE cards SET drawn = %(drawn)s, whole = NOT call_id = ANY(%(cut)s)
+ WHERE org = %(org)s AND channel = %(channel)s AND ts = %(ts)s AND view_id = '';
 
 -- undone_by --
 SELECT id FROM tool_calls WHERE undoes = %(id)s AND state IN ('proposed', 'approved', 'executing', 'done', 'unknown') LIMIT 1;

@@ -35,9 +35,17 @@ SELECT t.ours AND EXISTS (
   FROM threads t
  WHERE t.org = %(org)s AND t.channel = %(channel)s AND t.thread_ts = %(thread_ts)s;
 
+-- talking_run --
+-- The run that a message in this thread is fed to: it has still a model call before it.
+SELECT id FROM runs
+ WHERE org = %(org)s AND channel = %(channel)s AND thread_ts = %(thread_ts)s
+   AND kind = 'turn' AND state IN ('queued', 'working') AND ended_at IS NULL AND stopped_by IS NULL
+ ORDER BY id DESC LIMIT 1;
+
 -- insert_run --
-INSERT INTO runs (id, org, channel, thread_ts, kind, requester, contributors, wish)
-VALUES (%(id)s, %(org)s, %(channel)s, %(thread_ts)s, %(kind)s, %(requester)s, ARRAY[%(requester)s], %(wish)s);
+-- Its first message is the thread's next.
+INSERT INTO runs (id, org, channel, thread_ts, kind, requester, contributors, wish, heard_seq)
+VALUES (%(id)s, %(org)s, %(channel)s, %(thread_ts)s, %(kind)s, %(requester)s, ARRAY[%(requester)s], %(wish)s, %(heard_seq)s);
 
 -- append_message --
 -- The thread's row is already locked by this transaction.

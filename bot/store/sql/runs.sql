@@ -3,9 +3,57 @@ SELECT * FROM runs WHERE id = %(id)s;
 
 -- claim_run --
 -- Raises the attempt: every later write of an earlier worker misses its row.
-UPDATE runs SET attempt = attempt + 1, state = 'working', started_at = coalesce(started_at, now())
- WHERE id = %(id)s AND state IN ('queued', 'working', 'waiting')
-RETURNING *;
+-- A run that finds another one waiting for people is a side turn of it.
+UPDATE runs r SET attempt = r.attempt + 1, state = 'working', started_at = coalesce(r.started_at, now()),
+       parent_run_id = coalesce(r.parent_run_id, (
+           SELECT w.id FROM runs w
+            WHERE w.org = r.org AND w.channel = r.channel AND w.thread_ts = r.thread_ts
+              AND w.id < r.id AND w.ended_at IS NULL AND w.state = 'waiting'
+            ORDER BY w.id DESC LIMIT 1))
+ WHERE r.id = %(id)s AND r.state IN ('queued', 'working', 'waiting')
+RETURNING r.*;
+
+-- listen --
+-- What people said to a run since `heard`, whether somebody stopped it, and whether anything of other runs waits for people.
+SELECT r.stopped_by, r.attempt = %(attempt)s AND r.ended_at IS NULL AS claimed,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('seq', m.seq, 'author', m.author, 'ts', m.ts, 'content', m.body->>'content')
+                                  ORDER BY m.seq)
+                   FROM messages m WHERE m.run_id = r.id AND m.role = 'user' AND m.seq > %(heard)s), '[]') AS said,
+       EXISTS (SELECT FROM tool_calls c
+                WHERE c.org = r.org AND c.channel = r.channel AND c.thread_ts = r.thread_ts
+                  AND c.state = 'proposed' AND c.run_id <> r.id) AS others_wait
+  FROM runs r WHERE r.id = %(id)s;
+
+-- unheard --
+SELECT EXISTS (SELECT FROM messages WHERE run_id = %(run_id)s AND role = 'user' AND seq > %(heard)s) AS yes;
+
+-- note_heard --
+-- Nothing comes back when the claim is lost.
+UPDATE runs SET heard_seq = greatest(heard_seq, %(heard)s), contributors = %(contributors)s
+ WHERE id = %(id)s AND attempt = %(attempt)s AND ended_at IS NULL
+RETURNING id;
+
+-- stopped_run --
+SELECT stopped_by FROM runs WHERE id = %(id)s;
+
+-- hand_on --
+-- They go to the run that answers them.
+UPDATE messages SET run_id = %(next)s
+ WHERE run_id = %(run_id)s AND role = 'user' AND seq > %(heard)s AND author <> %(not_of)s
+RETURNING author, seq;
+
+-- insert_next_run --
+INSERT INTO runs (id, org, channel, thread_ts, kind, requester, contributors)
+VALUES (%(id)s, %(org)s, %(channel)s, %(thread_ts)s, 'turn', %(requester)s, ARRAY[%(requester)s]);
+
+-- to_hand_on --
+SELECT author FROM messages
+ WHERE run_id = %(run_id)s AND role = 'user' AND seq > %(heard)s AND author <> %(not_of)s
+ ORDER BY seq LIMIT 1;
+
+-- add_contributor --
+UPDATE runs SET contributors = contributors || %(person)s::text
+ WHERE id = %(id)s AND NOT contributors @> ARRAY[%(person)s::text];
 
 -- lock_run --
 SELECT * FROM runs WHERE id = %(id)s FOR UPDATE;

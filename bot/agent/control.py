@@ -1,0 +1,64 @@
+"""Control words: what a whole message must look like to steer the bot itself. Pure."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.core.text import visible
+
+Name = Literal["help", "status", "stop", "approve", "deny", "undo"]
+NAMES: tuple[Name, ...] = ("help", "status", "stop", "approve", "deny", "undo")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A message that is a control word; `short_id` names a proposal or a change that ran."""
+
+    name: Name
+    short_id: str = ""
+    reason: str = ""
+
+
+# Four characters with a letter and a digit among them: no word of any sentence. Exactly one blank
+# or more between; no punctuation, which would make it a part of a sentence.
+_ID = r"`?(?P<id>(?=[A-Za-z0-9]*[0-9])(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{4})`?"
+_SHAPES = {
+    name: re.compile(shape, re.IGNORECASE | re.ASCII)
+    for name, shape in {
+        "help": r"help",
+        "status": r"status",
+        "stop": r"stop[!.]*",  # in a hurry it is still a stop, and it harms nothing
+        "approve": rf"approve {_ID}",
+        "deny": rf"deny {_ID}(?: (?P<reason>.+))?",
+        "undo": rf"undo(?: {_ID})?",
+    }.items()
+}
+LONGEST = 600
+_USAGE = (
+    ("status", "Say what runs and what waits here, which model and which clusters."),
+    ("stop", "Stop what runs in this thread."),
+    ("approve <id>", "Approve a proposal, as pressing Approve on its card would."),
+    ("deny <id> [<reason>]", "Deny a proposal."),
+    ("undo [<id>]", "Propose to take back the last change of this thread, or the one named."),
+)
+
+
+def parse_word(text: str) -> Word | None:
+    """Return the control word that the whole of `text` is, or None."""
+    line = text.strip(" \t\n")
+    if len(line) > LONGEST or visible(line) != line or "\n" in line:
+        return None
+    line = re.sub(r"[ \t]+", " ", line)
+    for name in NAMES:
+        if found := _SHAPES[name].fullmatch(line):
+            given = found.groupdict()
+            reason = (given.get("reason") or "").strip()
+            if reason.endswith("?"):
+                return None  # a question about denying it
+            return Word(name, (given.get("id") or "").upper(), reason)
+    return None
+
+
+def usage() -> list[tuple[str, str]]:
+    """Return every word's pattern with what it does; `help` is among the commands."""
+    return list(_USAGE)

@@ -1,0 +1,31 @@
+"""The words that the grammar of direct commands knows: kinds, and what only belongs to talk."""
+
+# Any kind can be named in full (`certificates.cert-manager.io`); these also by one word. A longer
+# list of single words would take "get lost" for a command.
+_KINDS_IN_WORDS = """
+pod pods po deployment deployments deploy statefulset statefulsets sts daemonset daemonsets ds
+replicaset replicasets rs replicationcontroller replicationcontrollers rc job jobs cronjob
+cronjobs cj service services svc endpoints ep endpointslice endpointslices ingress ingresses ing
+configmap configmaps cm secret secrets node nodes no namespace namespaces ns event events ev
+persistentvolume persistentvolumes pv persistentvolumeclaim persistentvolumeclaims pvc
+storageclass storageclasses sc serviceaccount serviceaccounts sa role roles rolebinding
+rolebindings clusterrole clusterroles clusterrolebinding clusterrolebindings
+horizontalpodautoscaler horizontalpodautoscalers hpa poddisruptionbudget poddisruptionbudgets
+pdb networkpolicy networkpolicies netpol limitrange limitranges limits resourcequota
+resourcequotas quota priorityclass priorityclasses pc customresourcedefinition
+customresourcedefinitions crd crds lease leases rollout rollouts
+"""
+KINDS = tuple(_KINDS_IN_WORDS.split())
+
+# Words that end or go on a sentence; an object with such a name is written <kind>/<name>.
+_TALK_IN_WORDS = """
+a again all and are as asap at be been before better but by can crash crashed crashes crashing
+did do does done down error errors fail failed failing fails failure failures fast first for
+forever from get gone good had has have help here how i if in instead is issue issues it later
+like maybe me my need needs never no not nothing now of off ok okay on only or our out please pls
+problem problems quick quickly really restart restarted right running screams shit show slow so
+something soon still stuff sucks thanks that the their them then there these they this those to
+today tomorrow tonight too trouble up us was we were what when where which who why will with
+working would wrong yes yesterday you your
+"""
+TALK = frozenset(_TALK_IN_WORDS.split())

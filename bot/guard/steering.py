@@ -1,0 +1,145 @@
+"""What talk may do to open proposals: take one back, or put another in its place.
+
+Approve and these are both conditional on `proposed`: the first commit wins, the other is told.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pydantic import JsonValue
+
+from bot.core.errors import LostClaim
+from bot.core.values import Thread
+from bot.guard import audit, masking
+from bot.guard.house import House, lock_claimed, redraw
+from bot.guard.policy import Effect
+from bot.guard.proposals import Proposals
+from bot.guard.records import Call, Run
+from bot.guard.votes import wake_if_decided
+from bot.store.database import Transaction
+from tools import ToolError
+
+_TOO_LATE = (
+    "Somebody decided {id} a moment ago: it stands as decided, and nothing was changed by this."
+)
+
+
+class Steering:
+    """Withdraws and revises open proposals of a thread, with the rights of the turn's author."""
+
+    def __init__(self, house: House, proposals: Proposals) -> None:
+        self._house = house
+        self._proposals = proposals
+
+    async def proposals(self, thread: Thread, *, but_of: Run) -> Sequence[Call]:
+        """The open proposals of a thread that other runs made, oldest first."""
+        async with self._house.database.relaxed() as tx:
+            rows = await tx.all(
+                "open_in_thread", org=thread.org, channel=thread.channel, thread_ts=thread.ts
+            )
+        return [Call.of(row) for row in rows if row["run_id"] != but_of.id]
+
+    async def withdraw(self, run: Run, short_id: str) -> str:
+        """Take one back; what the model is told. Raises `LostClaim`."""
+        call = await self._find(run, short_id)
+        if isinstance(call, str):
+            return call
+        if run.requester not in call.contributors:
+            return (
+                f"refused: only who asked for {call.short_id}, or had a part in it, may withdraw "
+                "it; an approver can deny it."
+            )
+        reason = "withdrawn"
+        async with self._house.database.transaction() as tx:
+            await self._lock(tx, run, call)
+            gone = await tx.one("withdraw_call", id=call.id, person=run.requester, error=reason)
+            if gone is None:
+                return _TOO_LATE.format(id=call.short_id)
+            await redraw(tx, call)
+            await wake_if_decided(tx, self._house, call)
+            data: dict[str, JsonValue] = {"by_run": str(run.id)}
+            await audit.append(
+                tx,
+                run.thread.org,
+                "withdrawn",
+                run.requester,
+                data,
+                run_id=call.run_id,
+                call_id=call.id,
+            )
+        self._house.tell(call)
+        return f"withdrawn: {call.preview.summary}. It will not run; its card says so."
+
+    async def revise(self, run: Run, short_id: str, arguments: dict[str, JsonValue]) -> str:
+        """Put another proposal in its place; what the model is told. Raises `LostClaim`."""
+        call = await self._find(run, short_id)
+        if isinstance(call, str):
+            return call
+        together = tuple(dict.fromkeys((*call.contributors, *run.contributors)))
+        try:
+            change = self._house.catalog.change(call.tool, {**call.arguments, **arguments})
+            if hidden := masking.would_alter(dict(change.arguments)):
+                names = ", ".join(hidden)
+                return f"refused: {names} looks like a credential; none may stand on a card."
+            asking = await self._owner(call)
+            asking = replace(asking, requester=run.requester, contributors=together)
+            judged = await self._proposals.judge(asking, change)
+        except ToolError as error:
+            return f"refused: {masking.safe(str(error))} {call.short_id} stands as it was."
+        if judged.ruling.effect is not Effect.ASK:
+            why = judged.ruling.reason or judged.ruling.rule
+            return f"refused: the policy does not allow it here: {why}. {call.short_id} stands."
+        if judged.digest == call.digest:
+            return f"{call.short_id} proposes exactly that already; it stands as it was."
+        reason = "revised"
+        async with self._house.database.transaction() as tx:
+            await self._lock(tx, run, call)
+            if await tx.one("revise_call", id=call.id, error=reason) is None:
+                return _TOO_LATE.format(id=call.short_id)
+            await tx.run("vacate_call", id=call.id)
+            new = await self._proposals.again(tx, asking, call, judged, reason)
+            await tx.run("succeed_call", id=call.id, superseded_by=new.id)
+            await tx.run("note_reviser", id=new.id, person=run.requester)
+            for person in run.contributors:
+                await tx.run("add_contributor", id=call.run_id, person=person)
+            await redraw(tx, call)
+            data: dict[str, JsonValue] = {"by_run": str(run.id), "into": str(new.id)}
+            await audit.append(
+                tx,
+                run.thread.org,
+                "revised",
+                run.requester,
+                data,
+                run_id=call.run_id,
+                call_id=call.id,
+            )
+        self._house.tell(call)
+        return (
+            f"proposed instead: {new.preview.summary} (id {new.short_id}). Its card is in the "
+            "thread; nothing has run. Who revised it cannot be the one whose approval counts."
+        )
+
+    async def _find(self, run: Run, short_id: str) -> Call | str:
+        wanted = short_id.strip().upper()
+        calls = await self.proposals(run.thread, but_of=run)
+        found = next((call for call in calls if call.short_id == wanted), None)
+        if found is not None:
+            return found
+        known = ", ".join(f"{call.short_id} ({call.preview.summary})" for call in calls) or "none"
+        return (
+            f"There is no open proposal {wanted!r} in this thread. Open: {known}. Nothing was done."
+        )
+
+    async def _owner(self, call: Call) -> Run:
+        async with self._house.database.relaxed() as tx:
+            row = await tx.one("run", id=call.run_id)
+        if row is None:
+            raise LookupError(f"no run {call.run_id}")
+        return Run.of(row)
+
+    async def _lock(self, tx: Transaction, run: Run, call: Call) -> None:
+        """The proposal's run, then ours: the older one first, as everywhere."""
+        owner = await tx.one("lock_run", id=call.run_id)
+        if owner is None:
+            raise LostClaim(str(run.id))
+        await lock_claimed(tx, run)

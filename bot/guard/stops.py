@@ -1,0 +1,76 @@
+"""Stop: whoever may ask may stop what runs in that channel.
+
+The row is the truth; the bus only makes it fast.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+from uuid import UUID
+
+from bot.core.values import Event, Thread
+from bot.guard import audit
+from bot.guard.house import House
+from bot.guard.people import why_not_ask
+from bot.store.database import Row, Transaction
+from bot.store.outbox import say
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """What came of a stop: how many runs end by it, or the reason's code."""
+
+    code: Literal[
+        "stopped",
+        "nothing",  # no run is under way, or it was stopped already
+        "duplicate",  # Slack repeated itself
+        "shared_channel",
+        "guest",
+        "outsider",
+        "unknown_person",
+    ]
+    runs: int = 0
+
+
+class Stops:
+    """Ends runs: no model call and no change of theirs begins any more. What is under way at the
+    cluster is not cut: it is verified and told.
+    """
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def stop(
+        self, thread: Thread, person: str, key: str, run_id: UUID | None = None
+    ) -> Stopped:
+        """Stop every run of a thread, or one. Raises `DatabaseAway`: then nothing was recorded."""
+        who = await self._house.directory.person(thread.org, person)
+        sharing = await self._house.directory.sharing(thread.org, thread.channel)
+        if code := why_not_ask(who, sharing):
+            return Stopped(code)  # type: ignore[arg-type]
+        async with self._house.database.transaction() as tx:
+            event = {"org": thread.org, "key": key, "kind": "stop", "actor": person}
+            if await tx.one("record_event", **event) is None:
+                return Stopped("duplicate")
+            place = {"org": thread.org, "channel": thread.channel, "thread_ts": thread.ts}
+            await tx.one("lock_thread", **place)
+            runs = await tx.all("stoppable_runs", **place, run_id=run_id)
+            for run in runs:
+                await self._end(tx, thread, run, person)
+        return Stopped("stopped" if runs else "nothing", len(runs))
+
+    async def _end(self, tx: Transaction, thread: Thread, run: Row, person: str) -> None:
+        await tx.run("stop_run", id=run["id"], person=person)
+        open_calls = await tx.all("supersede_open_calls", run_id=run["id"], error="stopped")
+        for call in open_calls:
+            for one in (call["id"], call["undoes"]):
+                if one is not None:
+                    await say(
+                        tx, thread, "redraw", {"call": str(one)}, run_id=run["id"], call_id=one
+                    )
+        if run["state"] == "waiting":
+            await self._house.jobs.defer(tx, "resume", thread, run["id"])
+        data = {"calls": len(open_calls), "state": run["state"]}
+        await audit.append(tx, thread.org, "stopped", person, data, run_id=run["id"])
+        stop = Event(thread, run["id"], "stop", text=person)
+        tx.after_commit(partial(self._house.bus.publish, stop))

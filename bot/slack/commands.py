@@ -1,0 +1,253 @@
+"""Control words, said as a mention or typed behind the slash command: what each of them does."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from bot.agent.control import Word
+from bot.agent.grammar import usage
+from bot.core.errors import DatabaseAway
+from bot.core.values import Thread
+from bot.guard.house import House
+from bot.guard.people import why_not_ask
+from bot.guard.records import Call
+from bot.guard.requests import Requests, cleaned
+from bot.guard.stops import Stops
+from bot.guard.votes import Answer, Click, Typed, Votes
+from bot.slack import speech
+from bot.slack.api import SlackProblem
+from bot.slack.status import Status
+from bot.slack.views import notices
+from bot.slack.views.data import Message
+from bot.slack.views.help import help_text
+from bot.slack.views.replies import linked
+from bot.slack.views.status import RunLine, status, which
+from bot.slack.voice import Voice
+
+log = structlog.get_logger()
+
+_UNDOABLE = 5  # changes that are named to who did not say which
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A control word as somebody said it. `thread_ts` is empty where it was not said in a thread:
+    then it is about the whole channel. With a `response_url` it was typed behind the command.
+    """
+
+    word: Word
+    key: str
+    person: str
+    channel: str
+    thread_ts: str = ""
+    ts: str = ""
+    response_url: str = ""
+
+
+class Commands:
+    """Does what control words say. Authority comes from rows and the directory, as with clicks."""
+
+    def __init__(
+        self, house: House, votes: Votes, status: Status, voice: Voice, *, model: bool
+    ) -> None:
+        """`model`: whether anybody but commands answers."""
+        self._house = house
+        self._org = voice.identity.org
+        self._votes = votes
+        self._status = status
+        self._voice = voice
+        self._model = model
+        self._stops = Stops(house)
+        self._requests = Requests(house)
+
+    async def hear(self, heard: Heard) -> None:
+        """Do it, each once however often Slack says it. Raises `DatabaseAway`: nothing was done."""
+        word = heard.word.name
+        log.info("word", word=word, channel=heard.channel, actor=heard.person)
+        if word in {"approve", "deny"}:
+            await self._vote(heard)
+            return
+        if (refusal := await self._refusal(heard)) is not None:
+            await self._tell_once(heard, refusal)
+            return
+        match word:
+            case "stop":
+                await self._stop(heard)
+            case "undo":
+                await self._undo(heard)
+            case "status":
+                if await self._first(heard):
+                    self._voice.tasks.start("status", self._show_status(heard), heard=True)
+            case "help":
+                await self._tell_once(heard, help_text(usage(), model=self._model))
+
+    async def _refusal(self, heard: Heard) -> Message | None:
+        person = await self._house.directory.person(self._org, heard.person)
+        sharing = await self._house.directory.sharing(self._org, heard.channel)
+        code = why_not_ask(person, sharing)
+        return speech.may_not_ask(code) if code else None
+
+    # --- decisions --------------------------------------------------------------------------
+
+    async def _vote(self, heard: Heard) -> None:
+        word = heard.word
+        typed = Typed(
+            org=self._org,
+            key=heard.key,
+            person=heard.person,
+            channel=heard.channel,
+            short_id=word.short_id,
+            reason=cleaned(word.reason)[:500],
+        )
+        answer = await self._votes.vote_typed(typed, "deny" if word.name == "deny" else "approve")
+        if answer.code == "duplicate":
+            return
+        if answer.call is None:
+            if (refusal := await self._refusal(heard)) is not None:
+                await self._tell_once(heard, refusal)
+                return
+            cards = await self._status.cards(heard.channel)
+            sentence = speech.no_such_proposal(word.short_id, cards)
+            await self._tell_once(heard, notices.refused(sentence))
+            return
+        log.info("vote typed", code=answer.code, call=str(answer.call.id), actor=heard.person)
+        await self._tell_once(heard, await self._came_of(answer, answer.call))
+
+    async def _came_of(self, answer: Answer, call: Call) -> Message:
+        where = await self._card(call)
+        if answer.code in {"approved", "counted", "denied"}:
+            return linked(speech.counted(answer, call), where)
+        return linked(speech.typed(answer.code, call), where, refused=True)
+
+    async def _card(self, call: Call) -> str:
+        async with self._house.database.relaxed() as tx:
+            row = await tx.one("place_of_card", call_id=call.id, channel=call.thread.channel)
+        ts = str(row["ts"]) if row else ""
+        return self._voice.link(call.thread.channel, ts, "Its card", call.thread.ts)
+
+    # --- stop -------------------------------------------------------------------------------
+
+    async def _stop(self, heard: Heard) -> None:
+        ts = heard.thread_ts
+        if not ts:
+            runs = [run for run in await self._status.runs(heard.channel) if not run.stopping]
+            threads = _threads(runs)
+            if len(threads) > 1:
+                shown = [next(run for run in runs if run.thread_ts == one) for one in threads]
+                asked = which(shown, self._voice.identity.url, heard.channel)
+                await self._tell_once(heard, asked)
+                return
+            # where nothing runs there is nothing to stop, and that is what is recorded
+            ts = threads[0] if threads else heard.ts or heard.key
+        thread = Thread(self._org, heard.channel, ts)
+        stopped = await self._stops.stop(thread, heard.person, heard.key)
+        match stopped.code:
+            case "stopped" if heard.thread_ts:
+                return  # each run says in this thread that it ended
+            case "stopped":
+                there = self._voice.link(heard.channel, ts, "Its thread")
+                await self._tell_once(heard, linked(speech.STOPPING, there))
+            case "nothing":
+                nothing = notices.notice(speech.nothing_to_stop(in_thread=bool(heard.thread_ts)))
+                await self._tell_once(heard, nothing)
+            case "duplicate":
+                return
+            case code:
+                await self._tell_once(heard, speech.may_not_ask(code))
+
+    # --- undo -------------------------------------------------------------------------------
+
+    async def _undo(self, heard: Heard) -> None:
+        call = await self._to_undo(heard)
+        if isinstance(call, str):
+            await self._tell_once(heard, notices.refused(call))
+            return
+        click = Click(
+            org=self._org,
+            key=heard.key,
+            person=heard.person,
+            public_id=call.public_id,
+            channel=heard.channel,
+        )
+        made = await self._requests.undo(click, call)
+        if isinstance(made, UUID):
+            log.info("undo", run=str(made), actor=heard.person, undoes=str(call.id))
+            if heard.response_url or heard.thread_ts != call.thread.ts:
+                root = call.thread.ts
+                there = self._voice.link(heard.channel, root, "Its thread")
+                await self._tell_once(heard, linked(speech.proposing_back(call), there))
+        elif made is not None:
+            await self._tell_once(heard, notices.refused(speech.no_way_back(call, made)))
+
+    async def _to_undo(self, heard: Heard) -> Call | str:
+        """The change that is meant, or what to say where none is."""
+        org, channel, wanted = self._org, heard.channel, heard.word.short_id
+        async with self._house.database.relaxed() as tx:
+            if wanted:
+                where = {"org": org, "channel": channel, "short_id": wanted}
+                row = await tx.one("call_by_short_id", **where)
+                if row is not None:
+                    return Call.of(row)
+            rows = await tx.all(
+                "changes_to_undo",
+                org=org,
+                channel=channel,
+                thread_ts=heard.thread_ts or None,
+                limit=_UNDOABLE,
+            )
+        calls = [Call.of(row) for row in rows]
+        if calls and heard.thread_ts and not wanted:
+            return calls[0]
+        return speech.which_to_undo(wanted, calls, in_thread=bool(heard.thread_ts))
+
+    # --- saying -----------------------------------------------------------------------------
+
+    async def _show_status(self, heard: Heard) -> None:
+        """To everybody in the thread of a mention, without calling anybody; else to one person."""
+        public = not heard.response_url
+        try:
+            data = await self._status.of(heard.channel, heard.thread_ts, public=public)
+        except DatabaseAway:
+            away = "My database does not answer, so I cannot say what runs; ask again"
+            await self._private(heard, notices.failure(away))
+            return
+        if not public:
+            await self._private(heard, status(data))
+            return
+        try:
+            root = heard.thread_ts or heard.ts
+            key = f"word:{heard.key}"
+            await self._voice.post(heard.channel, status(data), thread_ts=root, key=key)
+        except SlackProblem as problem:
+            log.warning("not_told", word="status", error=str(problem))
+
+    async def _first(self, heard: Heard) -> bool:
+        """Whether nobody was told of it yet: one mention comes as two events, and again in need."""
+        async with self._house.database.relaxed() as tx:
+            told = await tx.one(
+                "record_event",
+                org=self._org,
+                key=f"told:{heard.key}",
+                kind=f"word:{heard.word.name}",
+                actor=heard.person,
+            )
+        return told is not None
+
+    async def _tell_once(self, heard: Heard, message: Message) -> None:
+        if await self._first(heard):
+            self._voice.tasks.start("tell", self._private(heard, message), heard=True)
+
+    async def _private(self, heard: Heard, message: Message) -> None:
+        """Only to who said it."""
+        if heard.response_url:
+            await self._voice.respond(heard.response_url, message)
+        else:
+            await self._voice.whisper(heard.channel, heard.person, message, heard.thread_ts)
+
+
+def _threads(runs: Sequence[RunLine]) -> list[str]:
+    """The threads with something to stop: those at work; where none is, those that wait."""
+    working = [run for run in runs if run.state != "waiting"]
+    return list(dict.fromkeys(run.thread_ts for run in working or runs))

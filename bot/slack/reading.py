@@ -1,0 +1,338 @@
+"""Reads a Slack thread for a run: its root and newest messages, who wrote them, text files in
+them. In a few seconds, or without.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+import structlog
+
+from bot.agent.surroundings import Attached, Reading, Utterance
+from bot.core.values import Thread
+from bot.slack.api import Identity, Limited, Method, Page, Refused, SlackApi, SlackProblem
+from bot.slack.budget import Budget, Lane
+from bot.slack.transcript import text_of
+
+log = structlog.get_logger()
+
+_SECONDS = 4.0  # for all of it: a person waits
+_PAGES = 5
+_NEWEST = 100  # messages, with the root
+_FILES = 5  # read of a thread, the root's and the newest first
+_FILE_BYTES = 256 * 1024  # of a file that is read: larger ones are named
+_ALL_BYTES = 512 * 1024
+_NAMES_AT_ONCE = 8
+_KEEP_NAMES = 600.0  # seconds
+_MOST_NAMES = 5_000
+_USER = re.compile(r"[UW][A-Z0-9]{1,30}")
+_TS = re.compile(r"\d{1,12}\.\d{1,9}")
+# joins, topics and the like say nothing about what is asked
+_TALK = frozenset({"", "bot_message", "file_share", "thread_broadcast", "me_message"})
+_TEXT_TYPES = re.compile(
+    r"text/(?!html).*|application/(?:.*[-+.])?(?:json|ya?ml|xml|toml|csv|javascript|x-sh|sql|log)"
+)
+_TEXT_ENDINGS = re.compile(
+    "bash|cfg|conf|config|crt|csv|diff|dockerfile|env|err|go|hcl|ini|ipynb|java|js|jsonl?|kt|logs?"
+    "|lua|md|markdown|ndjson|out|patch|properties|py|rb|rs|service|sh|sql|tf|toml|trace|ts|tsv|txt"
+    "|xml|ya?ml"
+)
+
+
+class SlackThreads:
+    """The agent's reader of threads, from Slack's Web API: one call for the usual thread."""
+
+    def __init__(self, api: SlackApi, budget: Budget) -> None:
+        self._api = api
+        self._budget = budget
+        self._names: dict[str, tuple[float, str]] = {}
+
+    async def read(self, thread: Thread) -> Reading:
+        """What the thread shows now; whatever goes wrong is in its `trouble`."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _SECONDS
+        messages, trouble = await self._messages(thread, until)
+        us = self._api.identity
+        said = [one for one in messages if _is_talk(one)]
+        root = next((one for one in said if one.get("ts") == thread.ts), None)
+        replies = [one for one in said if one is not root]
+        newest = replies[len(replies) - min(len(replies), _NEWEST - 1) :]
+        shown = [*([root] if root else []), *newest]
+        names: dict[str, str] = {}
+        files: dict[str, Attached] = {}
+        try:
+            async with asyncio.timeout_at(until):
+                await asyncio.gather(self._name(shown, us, names), self._fetch(shown, us, files))
+        except TimeoutError:
+            # without those names and files
+            log.info("thread_read_partly", thread=str(thread))
+        utterances = [_utterance(one, us, names, files) for one in shown]
+        log.info("thread_read", thread=str(thread), messages=len(utterances), trouble=trouble)
+        return Reading(
+            root=utterances[0] if root else None,
+            newest=tuple(utterances[1:] if root else utterances),
+            left_out=len(replies) - len(newest),
+            trouble=trouble,
+        )
+
+    # --- its messages ------------------------------------------------------------------------
+
+    async def _messages(self, thread: Thread, until: float) -> tuple[list[Mapping[str, Any]], str]:
+        """By their `ts`, in order: as many pages as come in time; and why it is not all."""
+        found: dict[str, Mapping[str, Any]] = {}
+        cursor, trouble = "", ""
+        try:
+            async with asyncio.timeout_at(until - 0.5):
+                for _ in range(_PAGES):
+                    page = await self._page(thread, cursor)
+                    found |= {str(m["ts"]): m for m in page.messages if _has_ts(m)}
+                    cursor = page.cursor
+                    if not cursor:
+                        break
+                else:
+                    trouble = "it is too long for me to read to its end"
+        except TimeoutError:
+            trouble = "Slack did not answer in time"
+        except SlackProblem as problem:
+            log.warning("thread_not_read", thread=str(thread), error=str(problem))
+            trouble = _why(problem)
+        return [found[ts] for ts in sorted(found, key=_order)], trouble
+
+    async def _page(self, thread: Thread, cursor: str) -> Page:
+        await self._budget.take(Method.REPLIES, Lane.REST)
+        try:
+            return await self._api.replies(thread.channel, thread.ts, cursor=cursor)
+        except Limited as limited:
+            self._budget.heed(limited)
+            raise
+
+    # --- who wrote them ----------------------------------------------------------------------
+
+    async def _name(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        us: Identity | None,
+        names: dict[str, str],
+    ) -> None:
+        """Into `names`, by user id, those that the messages do not say themselves."""
+        wanted = {_user(m) for m in messages if not _own_name(m) and not _is_ours(m, us)} - {""}
+        now = time.monotonic()
+        names |= {
+            user: self._names[user][1]
+            for user in wanted
+            if user in self._names and now - self._names[user][0] < _KEEP_NAMES
+        }
+        few = asyncio.Semaphore(_NAMES_AT_ONCE)
+
+        async def ask(user: str) -> None:
+            async with few:
+                try:
+                    found = await self._api.user(user)
+                except SlackProblem as problem:
+                    log.info("name_not_found", user=user, error=str(problem))
+                    return
+            names[user] = str(found.get("real_name") or found.get("name") or "")
+            self._names[user] = (now, names[user])
+
+        await asyncio.gather(*(ask(user) for user in wanted - set(names)))
+        while len(self._names) > _MOST_NAMES:
+            self._names.pop(next(iter(self._names)))
+
+    # --- their files -------------------------------------------------------------------------
+
+    async def _fetch(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        us: Identity | None,
+        files: dict[str, Attached],
+    ) -> None:
+        """Into `files`, by file id, those that are text, small, and readable."""
+        # the root's first, then from the newest back; our own say nothing that we do not know
+        ordered = [*messages[:1], *reversed(messages[1:])]
+        chosen: list[_File] = []
+        left = _ALL_BYTES
+        for file in (f for m in ordered if not _is_ours(m, us) for f in _files(m)):
+            if len(chosen) == _FILES:
+                break
+            if (file.is_text and 0 < file.size <= min(left, _FILE_BYTES)) and file.url:
+                chosen.append(file)
+                left -= file.size
+
+        async def get(file: _File) -> None:
+            try:
+                content = await self._api.download(file.url, _FILE_BYTES)
+            except SlackProblem as problem:
+                log.info("file_not_read", file=file.id, error=str(problem))
+                files[file.id] = Attached(file.name, f"{file.note}; {_why_no_file(problem)}")
+                return
+            files[file.id] = _attached(file, content)
+
+        await asyncio.gather(*(get(file) for file in chosen))
+
+
+# --- one message -------------------------------------------------------------------------------
+
+
+def _utterance(
+    message: Mapping[str, Any],
+    us: Identity | None,
+    names: Mapping[str, str],
+    files: Mapping[str, Attached],
+) -> Utterance:
+    user = _user(message)
+    ours = _is_ours(message, us)
+    return Utterance(
+        ts=str(message["ts"]),
+        author=user,
+        name=_own_name(message) or names.get(user, ""),
+        kind="bot" if message.get("bot_id") or not user else "person",
+        text=text_of(message) + (" (edited)" if message.get("edited") else ""),
+        files=()
+        if ours
+        else tuple(files.get(f.id) or Attached(f.name, f.unread) for f in _files(message)),
+        ours=ours,
+    )
+
+
+def _has_ts(message: Mapping[str, Any]) -> bool:
+    return isinstance(message.get("ts"), str) and _TS.fullmatch(message["ts"]) is not None
+
+
+def _order(ts: str) -> tuple[int, str]:
+    seconds, _, rest = ts.partition(".")
+    return int(seconds), rest
+
+
+def _is_talk(message: Mapping[str, Any]) -> bool:
+    return str(message.get("subtype") or "") in _TALK and not message.get("hidden")
+
+
+def _is_ours(message: Mapping[str, Any], us: Identity | None) -> bool:
+    return us is not None and (
+        message.get("user") == us.bot_user_id
+        or bool(us.bot_id and message.get("bot_id") == us.bot_id)
+    )
+
+
+def _user(message: Mapping[str, Any]) -> str:
+    user = message.get("user")
+    return user if isinstance(user, str) and _USER.fullmatch(user) else ""
+
+
+def _own_name(message: Mapping[str, Any]) -> str:
+    """The name that a message brings with it."""
+    candidates: Iterable[object] = (
+        message.get("username"),
+        _inside(message, "bot_profile", "name"),
+        _inside(message, "user_profile", "real_name"),
+    )
+    return next((one for one in candidates if isinstance(one, str) and one.strip()), "")
+
+
+def _inside(message: Mapping[str, Any], name: str, key: str) -> object:
+    inner = message.get(name)
+    return inner.get(key) if isinstance(inner, Mapping) else None
+
+
+# --- one file ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _File:
+    id: str
+    name: str
+    kind: str
+    size: int
+    url: str
+    is_text: bool
+    gone: bool
+
+    @property
+    def note(self) -> str:
+        """Its type and size."""
+        return f"{self.kind}, {_bytes(self.size)}" if self.size else self.kind
+
+    @property
+    def unread(self) -> str:
+        """The same, and why it is only named."""
+        if self.gone:
+            return "not there any more, or not Slack's"
+        if self.is_text and self.size > _FILE_BYTES:
+            return f"{self.note}; larger than the {_bytes(_FILE_BYTES)} that I read"
+        return f"{self.note}; one file too many" if self.is_text else f"{self.note}; no text"
+
+
+def _files(message: Mapping[str, Any]) -> list[_File]:
+    given = message.get("files")
+    return (
+        [_file(one) for one in given if isinstance(one, Mapping)] if isinstance(given, list) else []
+    )
+
+
+def _file(given: Mapping[str, Any]) -> _File:
+    name = str(given.get("name") or given.get("title") or "a file")
+    mimetype, filetype = str(given.get("mimetype") or ""), str(given.get("filetype") or "")
+    size = given.get("size")
+    gone = bool(given.get("is_external")) or str(given.get("mode")) in {
+        "tombstone",
+        "hidden_by_limit",
+        "external",
+    }
+    ending = PurePosixPath(name.lower()).suffix.removeprefix(".")
+    is_text = (
+        given.get("mode") == "snippet"
+        or _TEXT_TYPES.fullmatch(mimetype.lower()) is not None
+        or _TEXT_ENDINGS.fullmatch(ending) is not None
+    )
+    return _File(
+        id=str(given.get("id") or ""),
+        name=name,
+        kind=str(given.get("pretty_type") or mimetype or filetype or "unknown type"),
+        size=size if isinstance(size, int) and size > 0 else 0,
+        url=""
+        if gone
+        else str(given.get("url_private_download") or given.get("url_private") or ""),
+        is_text=is_text and not gone,
+        gone=gone,
+    )
+
+
+def _attached(file: _File, content: bytes) -> Attached:
+    if b"\0" in content[:4096]:
+        return Attached(file.name, replace(file, is_text=False).unread)
+    return Attached(file.name, file.note, content.decode("utf-8", "replace"))
+
+
+def _bytes(size: int) -> str:
+    if size < 1024:
+        return f"{size} B"
+    if size < 1024 * 1024:
+        return f"{size / 1024:.0f} kB"
+    return f"{size / 1024 / 1024:.1f} MB"
+
+
+# --- what went wrong ---------------------------------------------------------------------------
+
+
+def _why(problem: SlackProblem) -> str:
+    match problem:
+        case Limited():
+            return "Slack lets me read only so often; ask again in a minute"
+        case Refused(code="missing_scope"):
+            return "the app lacks a permission of its manifest for reading here"
+        case Refused(code="not_in_channel" | "channel_not_found"):
+            return "I am not a member of this channel"
+        case Refused(code=code):
+            return f"Slack refused it ({code})"
+        case _:
+            return "Slack did not answer"
+
+
+def _why_no_file(problem: SlackProblem) -> str:
+    if isinstance(problem, Refused):
+        return "Slack does not let me read it (it needs the app's permission files:read)"
+    return "Slack did not give it to me"

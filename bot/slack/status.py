@@ -1,0 +1,96 @@
+"""What runs and what waits in a thread or channel, read from the rows as they are now."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal
+
+from bot.core.text import one_line
+from bot.guard.house import House
+from bot.slack.api import Identity
+from bot.slack.views.status import CardLine, Facts, RunLine, StatusData
+from bot.store.database import Row
+
+FactsNow = Callable[[], Awaitable[Facts]]
+"""How the bot is now; whoever makes it bounds how long that takes."""
+
+_MOST = 50  # rows that are counted; the view shows fewer
+
+
+class Status:
+    """Answers `status`."""
+
+    def __init__(self, house: House, identity: Identity, facts: FactsNow) -> None:
+        self._house = house
+        self._identity = identity
+        self._facts = facts
+
+    async def of(self, channel: str, thread_ts: str = "", *, public: bool = False) -> StatusData:
+        """What a thread, or without one a channel, has under way. `public`: everybody reads it."""
+        facts = await self._facts()
+        runs, cards = await self.runs(channel, thread_ts), await self.cards(channel, thread_ts)
+        scope: Literal["thread", "channel"] = "thread" if thread_ts else "channel"
+        names = await self._names(runs, cards) if public else None
+        workspace = self._identity.url
+        return StatusData(facts, runs, cards, workspace, channel, scope, names)
+
+    async def runs(self, channel: str, thread_ts: str = "") -> Sequence[RunLine]:
+        """The runs that have not ended."""
+        async with self._house.database.relaxed() as tx:
+            rows = await tx.all(
+                "runs_under_way",
+                org=self._identity.org,
+                channel=channel,
+                thread_ts=thread_ts or None,
+                limit=_MOST,
+            )
+        return [_run(row) for row in rows]
+
+    async def cards(self, channel: str, thread_ts: str = "") -> Sequence[CardLine]:
+        """The proposals that people may still decide."""
+        async with self._house.database.relaxed() as tx:
+            rows = await tx.all(
+                "cards_open",
+                org=self._identity.org,
+                channel=channel,
+                thread_ts=thread_ts or None,
+                limit=_MOST,
+            )
+        return [_card(row) for row in rows]
+
+    async def _names(self, runs: Sequence[RunLine], cards: Sequence[CardLine]) -> dict[str, str]:
+        ids = dict.fromkeys([run.requester for run in runs])
+        for card in cards:
+            ids |= dict.fromkeys([card.requester, *card.users[:5], *card.barred[:5]])
+        names = {}
+        for one in list(ids)[:30]:
+            person = await self._house.directory.person(self._identity.org, one)
+            names[one] = person.name
+        return names
+
+
+def _run(row: Row) -> RunLine:
+    return RunLine(
+        thread_ts=row["thread_ts"],
+        state=row["state"],
+        requester=row["requester"],
+        asked=one_line(row["asked"] or "", 200),
+        since=row["created_at"],
+        stopping=row["stopped_by"] is not None,
+    )
+
+
+def _card(row: Row) -> CardLine:
+    asked, ruling = row["policy_input"], row["policy"]
+    return CardLine(
+        short_id=row["short_id"] or "",
+        summary=row["summary"] or "",
+        requester=row["requester"],
+        thread_ts=row["thread_ts"],
+        card_ts=row["card_ts"] or "",
+        expires_at=row["expires_at"],
+        needs=row["quorum"],
+        given=row["approvals"],
+        users=tuple(asked.get("approver_users") or ()),
+        groups=tuple(asked.get("approver_groups") or ()),
+        anyone=bool(asked.get("approver_everybody")),
+        barred=() if ruling.get("contributors_may") else tuple(row["contributors"]),
+    )

@@ -1,0 +1,49 @@
+"""Words that no outbox keeps: said now, to one person or in a thread, or not at all."""
+
+import structlog
+
+from bot.core.tasks import Tasks
+from bot.slack.api import Identity, Method, SlackApi, SlackProblem
+from bot.slack.budget import Budget, Lane
+from bot.slack.links import link
+from bot.slack.views.data import Message
+
+log = structlog.get_logger()
+
+
+class Voice:
+    """Speaks at once. Who waits for it hears nothing where Slack does not take it."""
+
+    def __init__(self, identity: Identity, api: SlackApi, budget: Budget, tasks: Tasks) -> None:
+        self.identity = identity
+        self.tasks = tasks
+        self._api = api
+        self._budget = budget
+
+    def link(self, channel: str, ts: str, label: str, thread_ts: str = "") -> str:
+        """A link to a message of this workspace."""
+        return link(self.identity.url, channel, ts, label, thread_ts)
+
+    async def post(self, channel: str, message: Message, *, thread_ts: str = "", key: str) -> str:
+        """Post a message that everybody reads; its ts. Raises `SlackProblem`."""
+        await self._budget.take(Method.POST, Lane.ANSWER, channel)
+        return await self._api.post(channel, message, thread_ts=thread_ts, key=key)
+
+    async def delete(self, channel: str, ts: str) -> None:
+        """Take a message of ours away. Raises `SlackProblem`."""
+        await self._budget.take(Method.DELETE, Lane.REST)
+        await self._api.delete(channel, ts)
+
+    async def whisper(self, channel: str, person: str, message: Message, thread_ts: str) -> None:
+        """Say it to one person only, in a thread if one is named."""
+        try:
+            await self._api.ephemeral(channel, person, message, thread_ts=thread_ts)
+        except SlackProblem as problem:
+            log.warning("not_told", error=str(problem))
+
+    async def respond(self, response_url: str, message: Message) -> None:
+        """Say it to who typed the slash command only; works where we are no member."""
+        try:
+            await self._api.respond(response_url, message, replace=False, ephemeral=True)
+        except SlackProblem as problem:
+            log.warning("not_told", error=str(problem))

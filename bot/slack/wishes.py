@@ -1,0 +1,13 @@
+"""A direct command as the one call of the run that it asks for."""
+
+from typing import Any
+
+from bot.agent.grammar import Command
+
+
+def wish_of(command: Command) -> dict[str, Any]:
+    """Its tool and arguments; kubectl's default namespace where none is named."""
+    arguments = dict(command.arguments)
+    if "namespace" not in arguments and not arguments.get("all_namespaces"):
+        arguments["namespace"] = "default"
+    return {"tool": command.tool, "arguments": arguments}

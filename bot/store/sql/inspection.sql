@@ -1,0 +1,14 @@
+-- What `countersign doctor` asks a database; all of it only looks.
+
+-- inspect_role --
+SELECT current_setting('server_version_num')::int AS version, current_user AS role,
+       coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS creates,
+       to_regclass('audit') IS NOT NULL AS has_tables
+
+-- inspect_audit --
+-- A right counts whether it was granted or comes with owning the table or with being a superuser.
+SELECT may FROM unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS may
+ WHERE has_table_privilege('audit', may)
+
+-- inspect_orgs --
+SELECT org FROM audit_head ORDER BY org

@@ -1,0 +1,106 @@
+"""Stop: by the button on the progress message, within a second, whatever hangs."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from tests.standins.model import calls, hangs, says, slowly
+from tests.world import World, buttons, shown, world
+
+WEB = {"namespace": "shop", "kind": "deployment", "name": "web"}
+PODS = ("k8s_get", {"kind": "pods", "namespace": "shop"})
+
+
+async def progress(chat: World, thread: str) -> dict[str, Any]:
+    """The progress message with its button."""
+
+    def found() -> list[dict[str, Any]]:
+        return [m for m in chat.slack.app_messages("ops", thread) if "Stop" in buttons(m)]
+
+    await chat.slack.wait_for(lambda: bool(found()), 10)
+    return found()[0]
+
+
+async def stopped_within(chat: World, thread: str, seconds: float) -> None:
+    """Press Stop; the run has ended in time."""
+    message = await progress(chat, thread)
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    await chat.slack.click("bob", "ops", message["ts"], text="Stop")
+    await chat.reads(thread, "Stopped by", timeout=5)
+    assert clock() - began < seconds + 1  # what is said takes its turn
+    (run,) = await chat.rows("SELECT ended_at - created_at AS took, ended_at FROM runs LIMIT 1")
+    assert run["ended_at"] is not None
+
+
+async def test_a_streaming_model_is_stopped_and_hears_it(dsn: str, tmp_path: Path) -> None:
+    script = [hangs(after=3), says("Here I am again.")]
+    async with world(dsn, tmp_path, script) as chat:
+        thread = await chat.ask("tell me a long story")
+        assert chat.model is not None
+        model = chat.model
+        await chat.slack.wait_for(lambda: bool(model.requests), 5)
+        message = await progress(chat, thread)
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        await chat.slack.click("bob", "ops", message["ts"], text="Stop")
+        await asyncio.wait_for(model.left.wait(), 1)
+        assert clock() - began < 1
+        await chat.reads(thread, "Stopped by")
+        await chat.quiet(thread)
+        assert not any("⏳" in shown(m) for m in chat.slack.app_messages("ops", thread))
+        assert not any("Stop" in buttons(m) for m in chat.slack.app_messages("ops", thread))
+        # the thread goes on
+        await chat.slack.mention("dave", "ops", "are you there?", thread_ts=thread)
+        await chat.reads(thread, "Here I am again")
+        told = str(model.requests[1]["messages"])
+        assert "stopped this turn" in told
+
+
+async def test_a_read_that_hangs_is_stopped(dsn: str, tmp_path: Path) -> None:
+    async with world(dsn, tmp_path, [calls(PODS)]) as chat:
+        chat.cluster.delay("*", "pods", 30.0)
+        thread = await chat.ask("how is web?")
+        assert chat.model is not None
+        model = chat.model
+        await chat.slack.wait_for(lambda: bool(model.requests), 5)
+        await asyncio.sleep(0.3)
+        await stopped_within(chat, thread, 1)
+        await chat.quiet(thread)
+
+
+async def test_a_run_that_waits_for_people_is_stopped_with_its_card(
+    dsn: str, tmp_path: Path
+) -> None:
+    script = [slowly(calls(("k8s_scale", {**WEB, "replicas": 5})), latency=0.3)]
+    async with world(dsn, tmp_path, script) as chat:
+        thread = await chat.ask("scale web to 5")
+        await chat.card(thread)
+        message = await progress(chat, thread)
+        await chat.slack.click("dave", "ops", message["ts"], text="Stop")
+        await chat.reads(thread, "Stopped by")
+        await chat.quiet(thread)
+        assert "Approve" not in buttons(chat.cards(thread)[0])
+        assert chat.cluster.mutations == []
+        (call,) = await chat.rows("SELECT state FROM tool_calls WHERE kind = 'change'")
+        assert call["state"] == "superseded"
+        kinds = [row["kind"] for row in await chat.rows("SELECT kind FROM audit ORDER BY seq")]
+        assert "stopped" in kinds
+
+
+async def test_a_guest_cannot_stop_and_a_forged_place_stops_nothing(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with world(dsn, tmp_path, [hangs(after=3), says("Other.")]) as chat:
+        thread = await chat.ask("tell me a long story")
+        message = await progress(chat, thread)
+        (run,) = await chat.rows("SELECT id FROM runs")
+        await chat.slack.click("gina", "ops", message["ts"], text="Stop")
+        await chat.told("gina", "guest|Guest")
+        other = await chat.ask("something else")
+        await chat.reads(other, "Other")
+        await chat.slack.click("bob", "ops", message["ts"], text="Stop", value=str(UUID(int=7)))
+        await chat.told("bob", ".")
+        (row,) = await chat.rows("SELECT stopped_by, ended_at FROM runs WHERE id = %s", run["id"])
+        assert (row["stopped_by"], row["ended_at"]) == (None, None)

@@ -1,0 +1,78 @@
+"""Which kinds a cluster serves besides those that are built in."""
+
+import asyncio
+import difflib
+from collections.abc import Awaitable, Callable, Iterator
+
+from tools._kit import NotFound, Refused, Unavailable
+from tools.kubernetes.kinds import Object, Resource
+
+_FRESH = 300.0  # seconds; a kind that is not found is looked for again sooner
+_RECENT = 10.0
+
+
+class Discovery:
+    """The kinds of one cluster, asked for when one is needed and remembered for a while."""
+
+    def __init__(self, document: Callable[[str], Awaitable[Object]]) -> None:
+        self._document = document
+        self._known: dict[str, Resource] = {}
+        self._silent: tuple[str, ...] = ()  # groups that did not say what they serve
+        self._asked = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def find(self, kind: str, cluster: str) -> Resource:
+        """The resource of a kind: singular, plural, short name, or with its group behind a dot.
+
+        Raises `NotFound`, naming near ones, and `Unavailable`.
+        """
+        wanted = kind.lower()
+        async with self._lock:
+            age = asyncio.get_running_loop().time() - self._asked
+            if age > _FRESH or (wanted not in self._known and age > _RECENT):
+                await self._ask()
+        if found := self._known.get(wanted):
+            return found
+        plain = [name for name in self._known if "." not in name]
+        near = difflib.get_close_matches(wanted, plain, n=3)
+        hint = f" Nearest: {', '.join(near)}." if near else ""
+        if self._silent:
+            hint += f" Not answering: {', '.join(self._silent[:5])}."
+        raise NotFound(f"Cluster {cluster} serves no kind {kind}.{hint}")
+
+    async def _ask(self) -> None:
+        """Read every group; one whose server is away must not hide the others."""
+        groups = (await self._document("/apis")).get("groups") or ()
+        versions = [str((group.get("preferredVersion") or {})["groupVersion"]) for group in groups]
+        paths = {"/api/v1": "v1", **{f"/apis/{version}": version for version in versions}}
+        answers = await asyncio.gather(*(self._group(path) for path in paths))
+        known: dict[str, Resource] = {}
+        for path, answer in zip(paths, answers, strict=True):
+            for resource, names in _served(path, answer or {}):
+                for name in names:
+                    known.setdefault(name, resource)
+        silent = [
+            name for name, answer in zip(paths.values(), answers, strict=True) if answer is None
+        ]
+        self._known, self._silent = known, tuple(silent)
+        self._asked = asyncio.get_running_loop().time()
+
+    async def _group(self, path: str) -> Object | None:
+        try:
+            return await self._document(path)
+        except (Refused, Unavailable):
+            return None
+
+
+def _served(path: str, document: Object) -> Iterator[tuple[Resource, list[str]]]:
+    """What of one group can be read, with all the names people call it by."""
+    group = path.removeprefix("/apis/").partition("/")[0] if path.startswith("/apis/") else ""
+    for entry in document.get("resources") or ():
+        plural, verbs = str(entry.get("name", "")), entry.get("verbs") or ()
+        if "/" in plural or "get" not in verbs:
+            continue
+        kind = str(entry.get("singularName") or entry.get("kind", "")).lower()
+        short = tuple(str(name) for name in entry.get("shortNames") or ())
+        resource = Resource(kind, path, plural, short, namespaced=bool(entry.get("namespaced")))
+        names = [kind, str(entry.get("kind", "")).lower(), plural, *short]
+        yield resource, [*names, *(f"{name}.{group}" for name in names if group)]

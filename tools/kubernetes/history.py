@@ -1,0 +1,74 @@
+"""What each revision of a workload was, and what it changed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+
+from tools._kit import Manifests, Refused, Table
+from tools.kubernetes.kinds import Object
+from tools.kubernetes.objects import age, changed_paths, images_of, name_of, namespace_of, told
+from tools.kubernetes.revisions import Revision
+
+
+def history_lines(revisions: Sequence[Revision], now: datetime, most: int = 5) -> list[str]:
+    """Newest first, each with what it changed against the one before."""
+    lines = []
+    for one, before in _with_before(revisions)[:most]:
+        live = " (live)" if one.current else ""
+        line = f"revision {one.number}{live}, first made {age(one.made, now)} ago,"
+        line += f" {one.pods} pods:" if one.pods is not None else ""
+        line += f" {', '.join(images_of(one.template))}"
+        if before is not None:
+            line += f"; changed {_difference(before, one) or 'nothing'}"
+        lines.append(line)
+    if len(revisions) > most:
+        lines.append(f"{len(revisions) - most} older revisions are kept")
+    return lines
+
+
+def history_table(workload: Object, revisions: Sequence[Revision], now: datetime) -> Table:
+    """All that are kept, newest last, as kubectl lists them."""
+    rows = [
+        (
+            f"{one.number}{' (live)' if one.current else ''}",
+            f"{age(one.made, now)} ago",
+            "" if one.pods is None else str(one.pods),
+            ",".join(images_of(one.template)),
+            _difference(before, one) if before is not None else "",
+            one.cause or "<none>",
+        )
+        for one, before in reversed(_with_before(revisions))
+    ]
+    what = f"{str(workload['kind']).lower()}/{name_of(workload)} in {namespace_of(workload)}"
+    columns = ("REVISION", "FIRST MADE", "PODS", "IMAGES", "CHANGED", "CHANGE-CAUSE")
+    limit = workload["spec"].get("revisionHistoryLimit", 10)
+    note = f"{what}: {len(rows)} revisions are kept, at most {limit} old ones"
+    return Table(columns, tuple(rows), note)
+
+
+def template_of_revision(workload: Object, revisions: Sequence[Revision], number: int) -> Manifests:
+    """The pod template of one revision. Raises `Refused`, naming those that are kept."""
+    what = f"{str(workload['kind']).lower()}/{name_of(workload)} in {namespace_of(workload)}"
+    for one in revisions:
+        if one.number == number:
+            thing: Object = {
+                "apiVersion": "v1",
+                "kind": "PodTemplate",
+                "metadata": {"name": name_of(workload), "namespace": namespace_of(workload)},
+                "template": one.template,
+            }
+            live = ", live" if one.current else ""
+            return Manifests((thing,), f"{what}: revision {number}{live}")
+    kept = ", ".join(str(one.number) for one in revisions) or "none"
+    raise Refused(f"{what} does not keep revision {number}; kept: {kept}.")
+
+
+def _with_before(revisions: Sequence[Revision]) -> list[tuple[Revision, Revision | None]]:
+    earlier: list[Revision | None] = [older for _, older in pairwise(revisions)]
+    return list(zip(revisions, [*earlier, None], strict=False))
+
+
+def _difference(before: Revision, after: Revision) -> str:
+    paths = list(changed_paths(before.template, after.template, "spec.template"))
+    words = "; ".join(told(path) for path in paths[:5])
+    return f"{words} and {len(paths) - 5} more" if len(paths) > 5 else words
