@@ -120,7 +120,7 @@ class Parts:
         )
 
     async def _behind(self) -> bool:
-        async with self.database.relaxed() as tx:
+        async with self.database.statement() as tx:
             applied = {row["number"] for row in await tx.all("applied_migrations")}
         return any(number not in applied for number, _, _ in migrations())
 
@@ -382,7 +382,7 @@ async def _identity(api: SlackApi, app_token: str) -> Identity:
 
 async def _only_ours(database: Database, org: str) -> None:
     """One workspace, one database: a second one would send the first one's messages."""
-    async with database.relaxed() as tx:
+    async with database.statement() as tx:
         if await tx.one("foreign_rows", org=org) is not None:
             raise BadSettings(["DATABASE_URL: this database belongs to another workspace's bot."])
 

@@ -127,7 +127,7 @@ class Context:
         return once.surroundings.unread if once and once.surroundings else ""
 
     async def _now(self, run: Run) -> Row:
-        async with self._database.relaxed() as tx:
+        async with self._database.statement() as tx:
             row = await tx.one("thread_now", **_place(run), run_id=run.id)
         if row is None:
             raise LookupError(f"no thread {run.thread}")
@@ -150,7 +150,7 @@ class Context:
         if once.surroundings is None:
             reading = await self._reader.read(run.thread)
             # after it: what came in meanwhile is fed to the run
-            async with self._database.relaxed() as tx:
+            async with self._database.statement() as tx:
                 rows = await tx.all("recorded_ts", **_place(run))
             recorded = {row["ts"]: bool(row["refused"]) for row in rows}
             once.surroundings = surroundings(
@@ -203,7 +203,7 @@ class Context:
 
     async def _record(self, run: Run, summary: Summary) -> _Record:
         """Turns with anything after the summary's end, the newest first."""
-        async with self._database.relaxed() as tx:
+        async with self._database.statement() as tx:
             rows = await tx.all(
                 "conversation",
                 **_place(run),
@@ -222,7 +222,7 @@ class Context:
         return _Record(turns, more=len(rows) == _NEWEST)
 
     async def _root(self, run: Run, kept: Sequence[_Turn], tokens: int) -> list[Message]:
-        async with self._database.relaxed() as tx:
+        async with self._database.statement() as tx:
             row = await tx.one("root_asked", **_place(run), run_id=run.id)
         if row is None or any(t.run_id == row["run_id"] and t.first <= row["seq"] for t in kept):
             return []

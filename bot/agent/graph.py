@@ -272,7 +272,7 @@ class Nodes:
         return {}
 
     async def _all_withdrawn(self, run: Run) -> bool:
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             rows = await tx.all("calls_of_run", run_id=run.id)
         changes = [row for row in rows if row["kind"] == "change" and not row["superseded_by"]]
         return all(row["withdrawn_by"] for row in changes)

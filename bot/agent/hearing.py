@@ -72,7 +72,7 @@ class Hearing:
 
     async def listen(self, run: Run, heard: int) -> Heard:
         """What people said after `heard`, judged; noted in the run's row. Raises `LostClaim`."""
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             row = await tx.one("listen", id=run.id, attempt=run.attempt, heard=heard)
         if row is None or not row["claimed"]:
             raise LostClaim(str(run.id))

@@ -97,7 +97,7 @@ class Runs:
                     turn.interrupt("yield")
 
     async def _claim(self, run_id: UUID) -> Run | None:
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             row = await tx.one("claim_run", id=run_id)
         return Run.of(row) if row is not None else None
 
@@ -159,7 +159,7 @@ class Runs:
         await self._rest(run, turn)
 
     async def _undecided(self, run: Run) -> bool:
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             row = await tx.one("open_calls", run_id=run.id)
         return row is not None and row["open"] > 0
 

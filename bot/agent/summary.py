@@ -71,7 +71,7 @@ class Summaries:
         return await self._store(run, now, Summary(text, reached))
 
     async def _rows(self, run: Run, now: Summary, to: int) -> list[Row]:
-        async with self._database.relaxed() as tx:
+        async with self._database.statement() as tx:
             return await tx.all(
                 "to_summarise",
                 org=run.thread.org,
@@ -110,7 +110,7 @@ class Summaries:
     async def _note(
         self, run: Run, reply: Reply | None, failed: tuple[str, str], took: int
     ) -> None:
-        async with self._database.relaxed() as tx:
+        async with self._database.statement() as tx:
             await tx.run(
                 "note_model_call",
                 id=uuid7(),
@@ -128,7 +128,7 @@ class Summaries:
             )
 
     async def _store(self, run: Run, now: Summary, longer: Summary) -> Summary | None:
-        async with self._database.relaxed() as tx:
+        async with self._database.statement() as tx:
             stored = await tx.one(
                 "store_summary",
                 org=run.thread.org,

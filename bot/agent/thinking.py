@@ -172,7 +172,7 @@ class Thinking:
         instead_of: str = "",
     ) -> None:
         usage = sum(used, Usage(0, 0, 0, None))
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             await tx.run(
                 "note_model_call",
                 id=uuid7(),
@@ -190,7 +190,7 @@ class Thinking:
             )
 
     async def _over_limit(self, run: Run, worked: float) -> str | None:
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             row = await tx.one("spent", run_id=run.id) or {}
         used = Spent(
             model_calls=int(row.get("model_calls", 0)),
@@ -216,7 +216,7 @@ class Thinking:
 
     async def _without_model(self, run: Run) -> Message:
         """No model is configured: say so, with the nearest command."""
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             rows = await tx.all(
                 "history",
                 org=run.thread.org,

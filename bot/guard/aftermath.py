@@ -113,7 +113,7 @@ class Aftermath:
 
     async def _progress(self, run: Run, call: Call, item: Progress) -> None:
         line = masking.safe(item.text)
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             await tx.run("note_call_progress", id=call.id, line=line, attempt=run.attempt)
         self._house.tell(call)
 

@@ -63,7 +63,7 @@ class Allowance:
             return None
         now = self._now()
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        async with self._database.relaxed() as tx:
+        async with self._database.statement() as tx:
             row = await tx.one(
                 "used_since",
                 org=run.thread.org,

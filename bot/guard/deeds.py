@@ -65,7 +65,7 @@ class Deeds:
             await self._perform(run, call, calls)
 
     async def _calls(self, run: Run) -> Sequence[Call]:
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             rows = await tx.all("calls_of_run", run_id=run.id)
         return [Call.of(row) for row in rows if row["kind"] == "change"]
 
@@ -107,7 +107,7 @@ class Deeds:
             return "the policy has changed since"
         if now.rule != call.ruling.rule or judged.risk != call.risk:
             return "the policy has changed since"
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             votes = await tx.all("decisions_of_call", call_id=call.id)
         counting = 0
         for vote in votes:

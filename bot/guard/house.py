@@ -92,7 +92,7 @@ async def lock_claimed(tx: Transaction, run: Run) -> None:
 
 async def load_call(database: Database, call_id: UUID) -> Call:
     """A change by its id, as it is now."""
-    async with database.relaxed() as tx:
+    async with database.statement() as tx:
         row = await tx.one("call", id=call_id)
     if row is None:
         raise LookupError(f"no call {call_id}")

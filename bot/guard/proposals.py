@@ -203,7 +203,7 @@ class Proposals:
         again_of = (run.wish or {}).get("again_of")
         if again_of is None:
             return run
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             row = await tx.one("call", id=UUID(str(again_of)))
         earlier = tuple(row["contributors"]) if row else ()
         return replace(run, contributors=tuple(dict.fromkeys((*run.contributors, *earlier))))

@@ -102,7 +102,7 @@ class Reads:
 
         Repeated after a crash, it finds its row and does not look again.
         """
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             row = await tx.one(
                 "call_of_wish", run_id=run.id, reply=place.reply, ordinal=place.ordinal
             )
@@ -138,7 +138,7 @@ class Reads:
 
     async def _search(self, run: Run, arguments: JsonObject) -> _Made:
         wanted = _Search.of(arguments)
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             rows = await tx.all(
                 "artifact_of_thread",
                 org=run.thread.org,
@@ -168,7 +168,7 @@ class Reads:
         ruling = decide(asked)
         if ruling.effect is not Effect.ALLOW:
             return f"The policy does not allow this read: {ruling.reason or ruling.rule}."
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             row = await tx.one(
                 "identical_reads",
                 run_id=run.id,

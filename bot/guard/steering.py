@@ -33,7 +33,7 @@ class Steering:
 
     async def proposals(self, thread: Thread, *, but_of: Run) -> Sequence[Call]:
         """The open proposals of a thread that other runs made, oldest first."""
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             rows = await tx.all(
                 "open_in_thread", org=thread.org, channel=thread.channel, thread_ts=thread.ts
             )
@@ -131,7 +131,7 @@ class Steering:
         )
 
     async def _owner(self, call: Call) -> Run:
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             row = await tx.one("run", id=call.run_id)
         if row is None:
             raise LookupError(f"no run {call.run_id}")

@@ -239,7 +239,7 @@ class Votes:
 
     async def shown_with(self, click: Click) -> Sequence[Call]:
         """All the calls of the message or modal that was clicked on, in their order."""
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             rows = await tx.all(
                 "calls_shown_at",
                 org=click.org,
@@ -265,7 +265,7 @@ class Votes:
 
     async def _voters(self, call: Call, newest: str, known: _Known | None = None) -> "_Voters":
         """Those whose Approve counts now: whoever lost the role since he voted does not."""
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             rows = await tx.all("decisions_of_call", call_id=call.id)
         others = {row["person"] for row in rows if row["vote"] == "approve"} - {newest}
         known = {} if known is None else known
@@ -386,7 +386,7 @@ class Votes:
 
     async def expire_lapsed(self) -> int:
         """End every card whose time is over; how many. Each in its own transaction."""
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             rows = await tx.all("lapsed_calls")
         for row in rows:
             try:

@@ -69,13 +69,13 @@ class Cards:
 
     async def call(self, call_id: UUID) -> Call | None:
         """The call as it is now."""
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             row = await tx.one("call", id=call_id)
         return Call.of(row) if row else None
 
     async def first_of(self, run_id: UUID) -> UUID | None:
         """The first call that a run proposed, if it has."""
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             row = await tx.one("call_of_wish", run_id=run_id, reply=0, ordinal=0)
         return row["id"] if row and row["kind"] == "change" else None
 
@@ -142,7 +142,7 @@ class Cards:
 
     async def shown_in_modal(self, call_id: UUID, view_id: str, person: str) -> None:
         """It is shown to one person: from now on his submission counts."""
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             await tx.run(
                 "insert_card",
                 org=self.org,
@@ -186,7 +186,7 @@ class Cards:
                 raise problem
 
     async def _places(self, call_id: UUID) -> list[Row]:
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             return await tx.all("places_of_call", call_id=call_id)
 
     async def _draw_at(self, place: Row, lane: Lane) -> None:

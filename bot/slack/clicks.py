@@ -71,7 +71,7 @@ class Clicks:
 
     async def _was_recorded(self, key: str, seconds: float) -> bool:
         try:
-            async with asyncio.timeout(seconds), self._house.database.relaxed() as tx:
+            async with asyncio.timeout(seconds), self._house.database.statement() as tx:
                 return await tx.one("event", org=self._org, key=key) is not None
         except (DatabaseAway, TimeoutError):
             return False
@@ -288,7 +288,7 @@ class Clicks:
         except ValueError:
             return None
         for pause in _NOTING:
-            async with self._house.database.relaxed() as tx:
+            async with self._house.database.statement() as tx:
                 row = await tx.one("run", id=run_id)
             if row is None or (row["org"], row["channel"]) != (self._org, pressed.channel):
                 return None

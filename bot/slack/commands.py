@@ -122,7 +122,7 @@ class Commands:
         return linked(speech.typed(answer.code, call), where, refused=True)
 
     async def _card(self, call: Call) -> str:
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             row = await tx.one("place_of_card", call_id=call.id, channel=call.thread.channel)
         ts = str(row["ts"]) if row else ""
         return self._voice.link(call.thread.channel, ts, "Its card", call.thread.ts)
@@ -225,7 +225,7 @@ class Commands:
 
     async def _first(self, heard: Heard) -> bool:
         """Whether nobody was told of it yet: one mention comes as two events, and again in need."""
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             told = await tx.one(
                 "record_event",
                 org=self._org,

@@ -121,7 +121,7 @@ class Live:
 
         Works in a process that never saw the run. Raises `SlackProblem`.
         """
-        async with self._database.relaxed() as tx:
+        async with self._database.statement() as tx:
             row = await tx.one("run", id=run_id)
         if row is None or not (ts := ts or row["progress_ts"] or ""):
             return
@@ -210,7 +210,7 @@ class Live:
         """Find the message that another process posted, or post one; whether there is one now."""
         shown.drawn_at = self._clock()
         try:
-            async with self._database.relaxed() as tx:
+            async with self._database.statement() as tx:
                 row = await tx.one("run", id=shown.run_id)
         except AWAY:
             return False

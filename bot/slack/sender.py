@@ -209,7 +209,7 @@ class Sender:
 
     async def _take(self) -> Saying | None:
         self._hints = max(0, self._hints - 1)
-        async with self._database.relaxed() as tx:
+        async with self._database.statement() as tx:
             row = await tx.one("take_saying", sender=self._id)
         if row is None:
             self._draining = self._doubting = False
@@ -471,7 +471,7 @@ class Sender:
     async def _run(self, saying: Saying) -> Row | None:
         if saying.run_id is None:
             return None
-        async with self._database.relaxed() as tx:
+        async with self._database.statement() as tx:
             return await tx.one("run", id=saying.run_id)
 
     async def _progress_ts(self, saying: Saying, run: Row, ours: Sequence[Posted]) -> str:
@@ -525,7 +525,7 @@ class Sender:
         """All of what a command read, when its answer is only a part of it."""
         if run is None or run["kind"] != "command":
             return ""
-        async with self._database.relaxed() as tx:
+        async with self._database.statement() as tx:
             row = await tx.one("artifact_of_command", run_id=run["id"])
         return "" if row is None else str(row["content"])
 
@@ -559,7 +559,7 @@ class Sender:
     async def _later(self, saying: Saying, seconds: float, why: str) -> None:
         if why != _WAITS:
             log.info("saying_later", saying=saying.id, seconds=seconds, why=why, tries=saying.tries)
-        async with self._database.relaxed() as tx:
+        async with self._database.statement() as tx:
             await tx.run("say_later", id=saying.id, tries=saying.tries, seconds=seconds, error=why)
         asyncio.get_running_loop().call_later(seconds + 0.01, self._hint)
 

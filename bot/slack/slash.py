@@ -102,7 +102,7 @@ class Slash:
 
     async def _begin(self, slashed: Slashed, text: str, command: Command | None) -> None:
         """Post the root of a new thread and record the request there."""
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             # before the root is posted: a second delivery must not post another
             key = f"root:{slashed.key}"
             event = {"org": self._org, "key": key, "kind": "slash", "actor": slashed.user}
@@ -164,7 +164,7 @@ class Slash:
         try:
             async with (
                 asyncio.timeout(_LOOK_SECONDS),
-                self._house.database.relaxed() as tx,
+                self._house.database.statement() as tx,
             ):
                 found = [await tx.one("event", org=self._org, key=key) for key in keys]
                 return any(found)

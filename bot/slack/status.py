@@ -34,7 +34,7 @@ class Status:
 
     async def runs(self, channel: str, thread_ts: str = "") -> Sequence[RunLine]:
         """The runs that have not ended."""
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             rows = await tx.all(
                 "runs_under_way",
                 org=self._identity.org,
@@ -46,7 +46,7 @@ class Status:
 
     async def cards(self, channel: str, thread_ts: str = "") -> Sequence[CardLine]:
         """The proposals that people may still decide."""
-        async with self._house.database.relaxed() as tx:
+        async with self._house.database.statement() as tx:
             rows = await tx.all(
                 "cards_open",
                 org=self._identity.org,

@@ -4,6 +4,8 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import resources
+from select import POLLIN, poll
+from time import monotonic
 from types import TracebackType
 from typing import Any
 
@@ -17,6 +19,7 @@ from bot.store.migrate import place
 
 Row = dict[str, Any]
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+_IDLE = 10.0  # seconds after which a connection is asked whether it lives
 _NAME = re.compile(r"^-- (\w+) --$", re.MULTILINE)
 
 
@@ -73,6 +76,29 @@ class Transaction:
         )
 
 
+class _Connection(psycopg.AsyncConnection[Row]):
+    """Knows when it was last in use."""
+
+    used_at = float("-inf")
+
+
+async def _note_use(connection: _Connection) -> None:
+    connection.used_at = monotonic()
+
+
+async def _check(connection: _Connection) -> None:
+    """Whether it still lives, at a check-out. Raises `psycopg.OperationalError`.
+
+    A server that ended it has said so: then an idle connection has something to read. Only one
+    that was idle for long is asked with a round trip, since a network may die without a word.
+    """
+    readable = poll()
+    readable.register(connection.fileno(), POLLIN)
+    if not readable.poll(0) and monotonic() - connection.used_at < _IDLE:
+        return
+    await AsyncConnectionPool.check_connection(connection)
+
+
 async def _configure(connection: psycopg.AsyncConnection[Row]) -> None:
     await connection.set_autocommit(True)
 
@@ -90,8 +116,10 @@ def _pool(dsn: str, name: str, size: int, **options: str) -> AsyncConnectionPool
         timeout=1.5,
         max_idle=300,
         max_lifetime=3600,
-        check=AsyncConnectionPool.check_connection,
+        check=_check,
+        reset=_note_use,
         configure=_configure,
+        connection_class=_Connection,
         kwargs={
             "row_factory": dict_row,
             "application_name": f"countersign {name}",
@@ -144,10 +172,14 @@ class Database:
         """A transaction whose loss in a crash of Postgres would be mended by itself."""
         return _Begin(self._relaxed)
 
+    def statement(self) -> "_Begin":
+        """For exactly one statement, relaxed: a transaction by itself, without BEGIN and COMMIT."""
+        return _Begin(self._relaxed, alone=True)
+
     async def answers(self) -> bool:
         """Whether a round trip works now."""
         try:
-            async with self.relaxed() as tx:
+            async with self.statement() as tx:
                 await tx.one("ping")
         except DatabaseAway:
             return False
@@ -157,15 +189,17 @@ class Database:
 class _Begin:
     """`async with` a transaction on a pool; what the network does to it becomes `DatabaseAway`."""
 
-    def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
+    def __init__(self, pool: AsyncConnectionPool[Any], *, alone: bool = False) -> None:
         self._pool = pool
+        self._alone = alone
         self._stack = AsyncExitStack()
         self._transaction: Transaction | None = None
 
     async def __aenter__(self) -> Transaction:
         try:
             connection = await self._stack.enter_async_context(self._pool.connection())
-            await self._stack.enter_async_context(connection.transaction())
+            if not self._alone:
+                await self._stack.enter_async_context(connection.transaction())
         except _AWAY as error:
             await self._stack.aclose()
             raise DatabaseAway("The database did not answer.") from error

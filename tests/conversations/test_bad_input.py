@@ -104,7 +104,8 @@ async def test_hostile_words_reach_the_model_visibly_and_ping_nobody(
 
 async def test_a_message_of_a_hundred_kilobytes_is_answered(dsn: str, tmp_path: Path) -> None:
     text = "please read this log: " + "0123456789 " * 9_500
-    async with world(dsn, tmp_path, [says("That is long."), says("Shorter.")]) as chat:
+    summary = says("A log of digits.")  # the first turn does not fit beside a second one
+    async with world(dsn, tmp_path, [says("That is long."), summary, says("Shorter.")]) as chat:
         thread = await chat.ask(text)
         await chat.reads(thread, "That is long|too long", timeout=20)
         await chat.slack.post("dave", "ops", "shorter now", thread_ts=thread)
@@ -358,7 +359,7 @@ async def test_misspelt_commands_get_the_nearest_usage(dsn: str, tmp_path: Path)
         "logs web --sinse 5m": "--sinse.* is unknown here.*Usage: .*logs",
         "logs 'web": "a quote is not closed",
         "rollout undo": "it needs exactly one <kind>/<name>",
-        "rollout undu deployment/web": "after `rollout` comes `status` or `undo`",
+        "rollout undu deployment/web": "after `rollout` comes `status`, `history`, `undo` or `restart`",
         "get pods\nget secrets": "a command is one line",
     }
     async with world(dsn, tmp_path) as chat:
