@@ -39,9 +39,10 @@ class Closing:
         """
         async with self._house.database.transaction() as tx:
             await self._lock(tx, run)
-            if not last and run.kind == "turn" and await self._unheard(tx, run, heard):
+            if last:
+                await self._hand_on(tx, run, heard)
+            elif run.kind == "turn" and await self._unheard(tx, run, heard):
                 return False
-            await self._hand_on(tx, run, heard)
             await self._append(tx, run, paired(messages))
             counts = await tx.one("count_calls", run_id=run.id) or {}
             data: dict[str, JsonValue] = {
@@ -246,19 +247,10 @@ class Closing:
         await lock_claimed(tx, run)
 
     async def _append(self, tx: Transaction, run: Run, messages: Sequence[Message]) -> None:
-        for message in messages:
-            role = message["role"]
-            if role == "user":
-                continue  # it was stored when it came in
-            await tx.run(
-                "append_message",
-                **_where(run),
-                run_id=run.id,
-                role=role,
-                author="",
-                ts=None,
-                body={key: value for key, value in message.items() if key != "role"},
-            )
+        # what people said was stored when it came in
+        ours: list[JsonValue] = [message for message in messages if message["role"] != "user"]
+        if ours:
+            await tx.run("append_messages", **_where(run), run_id=run.id, messages={"all": ours})
 
     async def _close(
         self, tx: Transaction, run: Run, state: str, error: str | None, worked: float

@@ -44,7 +44,7 @@ class State(TypedDict):
     replies: int
     open: bool  # calls of the last reply wait for people
     heard: int  # the last message of a person that the model has read
-    over: Literal["", "answered", "withdrawn"]
+    over: Literal["", "limit", "answered", "withdrawn"]
 
 
 class Interrupted(Exception):
@@ -135,6 +135,9 @@ class Nodes:
                 turn.worked,
                 await self._aside(turn.run) if heard.others_wait else None,
             )
+        if self._thinking.is_over(turn.run):
+            # nobody has read what came in: it becomes the next run
+            return {"messages": [message], "replies": state["replies"] + 1, "over": "limit"}
         return {
             "messages": [*heard.messages, message],
             "replies": state["replies"] + 1,
@@ -261,7 +264,7 @@ class Nodes:
             state["messages"],
             turn.worked,
             state.get("heard", 0),
-            last=self._thinking.is_over(turn.run),
+            last=state.get("over") == "limit",
         )
         return {"over": "answered" if closed else ""}
 

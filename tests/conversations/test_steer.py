@@ -55,7 +55,9 @@ async def requests(chat: World, number: int, timeout: float = 10) -> list[Json]:
     """Wait until the model was asked that often."""
     model = chat.model
     assert model is not None
-    await chat.slack.wait_for(lambda: len(model.requests) >= number, timeout)
+    async with asyncio.timeout(timeout):
+        while len(model.requests) < number:  # noqa: ASYNC110 -- nothing tells of it
+            await asyncio.sleep(0.02)
     return model.requests
 
 
@@ -349,7 +351,9 @@ async def test_approve_and_talk_race_and_one_of_them_wins(
             card = await chat.card(thread)
             asked = len(gates)
             await say(chat, "dave", thread, "otherwise, please")
-            await chat.slack.wait_for(lambda asked=asked: len(gates) > asked, 10)  # type: ignore[misc]
+            async with asyncio.timeout(10):
+                while len(gates) == asked:  # noqa: ASYNC110 -- nothing tells of it
+                    await asyncio.sleep(0.02)
             before = len(chat.cluster.mutations)
             list(gates.values())[-1].set()
             await asyncio.sleep(head_start)
@@ -385,3 +389,23 @@ def scaled_back(chat: World) -> Json:
     web = chat.cluster.get("Deployment", "shop", "web")
     assert web is not None
     return {**web, "spec": {**web["spec"], "replicas": 3}}
+
+
+async def test_words_to_a_run_at_its_limit_become_the_next_run(dsn: str, tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    config = tmp_path / "countersign.yaml"
+    config.write_text("limits: {model_calls: 1}\n")
+    script = [held(calls(PODS), gate), says("Api is fine.")]
+    extra = {"COUNTERSIGN_CONFIG": str(config)}
+    async with world(dsn, tmp_path, script, extra=extra) as chat:
+        thread = await chat.ask("how is web?")
+        await requests(chat, 1)
+        await say(chat, "bob", thread, "and api?")
+        await recorded(chat, 2)
+        gate.set()
+        await chat.reads(thread, "I stopped here")
+        await chat.reads(thread, "Api is fine")
+        await chat.quiet(thread)
+        runs = await chat.rows("SELECT requester FROM runs ORDER BY id")
+        people = [chat.slack.user_id("dave"), chat.slack.user_id("bob")]
+        assert [run["requester"] for run in runs] == people

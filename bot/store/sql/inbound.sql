@@ -55,3 +55,15 @@ WITH next AS (
     RETURNING next_seq - 1 AS seq)
 INSERT INTO messages (org, channel, thread_ts, seq, run_id, role, author, ts, body)
 SELECT %(org)s, %(channel)s, %(thread_ts)s, seq, %(run_id)s, %(role)s, %(author)s, %(ts)s, %(body)s FROM next;
+
+-- append_messages --
+-- Several at once, in order; `messages` is {"all": [bodies, each with its role]}. The thread's row is already locked.
+WITH given AS (
+    SELECT ordinality - 1 AS place, value AS body FROM jsonb_array_elements(%(messages)s->'all') WITH ORDINALITY),
+next AS (
+    UPDATE threads SET next_seq = next_seq + (SELECT count(*) FROM given)
+     WHERE org = %(org)s AND channel = %(channel)s AND thread_ts = %(thread_ts)s
+    RETURNING next_seq - (SELECT count(*) FROM given) AS seq)
+INSERT INTO messages (org, channel, thread_ts, seq, run_id, role, body)
+SELECT %(org)s, %(channel)s, %(thread_ts)s, next.seq + given.place, %(run_id)s, given.body->>'role', given.body - 'role'
+  FROM next, given;
