@@ -180,7 +180,8 @@ class Spent:
 def spent(used: Spent, limits: RunLimits) -> str | None:
     """The sentence that names the limit which a run has reached; None while it may go on."""
     if used.model_calls >= limits.model_calls:
-        return f"one request may ask the model {limits.model_calls:,} times, and this one has."
+        times = "once" if limits.model_calls == 1 else f"{limits.model_calls:,} times"
+        return f"one request may ask the model {times}, and this one has."
     if used.seconds >= limits.seconds:
         return f"one request may work for {_duration(limits.seconds)}, and this one has."
     if used.tokens >= limits.tokens:

@@ -8,12 +8,16 @@ from functools import partial
 from typing import Literal
 from uuid import UUID
 
+import structlog
+
 from bot.core.values import Event, Thread
 from bot.guard import audit
 from bot.guard.house import House
 from bot.guard.people import why_not_ask
 from bot.store.database import Row, Transaction
 from bot.store.outbox import say
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class Stops:
             runs = await tx.all("stoppable_runs", **place, run_id=run_id)
             for run in runs:
                 await self._end(tx, thread, run, person)
+        log.info("stop", thread=str(thread), actor=person, runs=len(runs))
         return Stopped("stopped" if runs else "nothing", len(runs))
 
     async def _end(self, tx: Transaction, thread: Thread, run: Row, person: str) -> None:

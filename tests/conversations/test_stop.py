@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from bot.sandbox.slack import Settings as SlackSettings
+from tests.plugins.redis import RedisServer
 from tests.standins.model import calls, hangs, says, slowly
 from tests.world import World, buttons, shown, world
 
@@ -104,3 +106,29 @@ async def test_a_guest_cannot_stop_and_a_forged_place_stops_nothing(
         await chat.told("bob", ".")
         (row,) = await chat.rows("SELECT stopped_by, ended_at FROM runs WHERE id = %s", run["id"])
         assert (row["stopped_by"], row["ended_at"]) == (None, None)
+
+
+async def test_a_stop_that_another_process_hears_travels_on_redis(
+    dsn: str, tmp_path: Path, redis: RedisServer
+) -> None:
+    extra = {"REDIS_URL": redis.url}
+    sticky = SlackSettings(time_scale=0.2, delivery="sticky")  # the oldest socket gets all
+    async with world(dsn, tmp_path, [hangs(after=3)], extra=extra, slack=sticky) as chat:
+        thread = await chat.ask("tell me a long story")
+        assert chat.model is not None
+        message = await progress(chat, thread)
+        await chat.spawn()
+        await chat.slack.wait_for_sockets(4, 20)
+        hub = chat.slack.hub
+        ours = list(hub.sockets)[:2]
+        for socket in ours:
+            await chat.slack.close_sockets(socket.number)
+        async with asyncio.timeout(10):
+            while hub.sockets[0] in ours:  # noqa: ASYNC110 -- nothing tells of it
+                await asyncio.sleep(0.05)
+        await chat.slack.click("bob", "ops", message["ts"], text="Stop")
+        # without the bus it would hear of it only when the model has been silent for 30 s
+        await asyncio.wait_for(chat.model.left.wait(), 5)
+        await chat.reads(thread, "Stopped by")
+        await chat.quiet(thread)
+        assert '"event": "stop"' in chat.log()
