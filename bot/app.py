@@ -433,11 +433,12 @@ async def _warm(model: Model) -> None:
 
 @asynccontextmanager
 async def _providers(settings: Settings) -> AsyncIterator[Catalog]:
-    try:
-        async with open_providers(settings.providers()) as catalog:
-            yield catalog
-    except ValueError as error:
-        raise BadSettings(str(error).splitlines()) from error
+    async with AsyncExitStack() as stack:
+        try:
+            catalog = await stack.enter_async_context(open_providers(settings.providers()))
+        except ValueError as error:
+            raise BadSettings(str(error).splitlines()) from error
+        yield catalog
 
 
 async def _away(catalog: Catalog) -> dict[str, str]:

@@ -7,7 +7,8 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,13 +29,14 @@ _NO_CLUSTER = "none"
 @dataclass(frozen=True)
 class Question:
     """One question: what is asked, what is taken when nothing is answered, and what is wrong with
-    an answer.
+    an answer. `shown` stands for a default that may hold a secret.
     """
 
     name: str
     words: str
     default: str
     mistakes: Callable[[str], list[str]]
+    shown: str = ""
 
 
 class Terminal:
@@ -52,7 +54,8 @@ class Terminal:
             return question.default
         say(f"\n{number}/{len(QUESTIONS)}  {question.words}")
         while True:
-            text = self._read(f"     [{question.default}] > ") or question.default
+            shown = question.shown or question.default
+            text = self._read(f"     [{shown}] > ") or question.default
             wrong = question.mistakes(text)
             if not wrong:
                 return text
@@ -111,12 +114,13 @@ def take(
     allowed = {path: not path.exists() or terminal.may_replace(path) for path in texts}
     say("")
     for path, text in texts.items():
+        mode, only = (0o600, " (only you can read it)") if path == secrets else (0o644, "")
+        fresh = _write(path, text, mode)
         if allowed[path]:
-            _write(path, text)
-            only = " (only you can read it)" if path == secrets else ""
+            _put(fresh, path)
             say(f"Written: {path}{only}")
         else:
-            say(f"Not written: {path}. It would be:\n\n{text}")
+            say(f"Not replaced: {path}. What it would be: {fresh}{only}")
     say(_next(answers, secrets))
 
 
@@ -140,6 +144,7 @@ def _questions(
             "Where is the database? A PostgreSQL 15 or newer, empty, and a role that owns it.",
             around.get("DATABASE_URL", "") or _DATABASE,
             lambda text: mistakes_in("DATABASE_URL", text),
+            shown="the one in DATABASE_URL" if around.get("DATABASE_URL") else "",
         ),
         Question(
             "contexts",
@@ -271,14 +276,29 @@ def _lines_of(path: Path) -> dict[str, str]:
     return {found[1]: found[2] for line in text.splitlines() if (found := _LINE.match(line))}
 
 
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all, readable by its owner only."""
+def _write(path: Path, text: str, mode: int) -> Path:
+    """Write it beside where it belongs; readable by others only where `mode` says so, whatever the
+    shell's mask: a container's user is another one.
+    """
     fresh = path.with_name(f"{path.name}.new")
-    try:
+    with _told(path):
         fresh.unlink(missing_ok=True)
         fresh.touch(mode=0o600, exist_ok=False)
         fresh.write_text(text, encoding="utf-8")
+        fresh.chmod(mode)
+    return fresh
+
+
+def _put(fresh: Path, path: Path) -> None:
+    """Put it where it belongs, whole or not at all."""
+    with _told(path):
         fresh.replace(path)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise BadSettings([f"{path} cannot be written: {error.strerror}."]) from error
 

@@ -189,7 +189,7 @@ class Settings(_Part):
     redis_url: Annotated[SecretStr, AfterValidator(_redis)] | None = None
     model: tuple[str, ...] = ()
     openai_api_key: SecretStr | None = None
-    openai_api_base: str | None = None
+    openai_api_base: Annotated[str, AfterValidator(_address)] | None = None
     approvers: tuple[Annotated[str, AfterValidator(_approver)], ...] = ()
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8080

@@ -5,10 +5,15 @@ ALTER TABLE runs
     ADD COLUMN stopped_by    text,                 -- who stopped it; it ends at the next step
     ADD COLUMN heard_seq     bigint NOT NULL DEFAULT 0; -- the last message that a model call of it has read
 
+-- What runs under way were asked, they have heard.
+UPDATE runs r SET heard_seq = coalesce((SELECT max(seq) FROM messages m WHERE m.run_id = r.id AND m.role = 'user'), 0)
+ WHERE r.ended_at IS NULL;
+
 ALTER TABLE tool_calls
     ADD COLUMN short_id    text,                       -- what people type; new with each preview
     ADD COLUMN depends_on  uuid REFERENCES tool_calls, -- an earlier change of the same reply, on the same object
     ADD COLUMN withdrawn_by text,                      -- the contributor who took it back while it was open
+    ADD COLUMN steered_by   uuid REFERENCES runs,      -- the side turn that withdrew or revised it
     ADD COLUMN revised_by   text,                      -- whose words changed the arguments that the model had wished
     ADD COLUMN reminded_at  timestamptz;
 CREATE UNIQUE INDEX tool_calls_short_id ON tool_calls (org, channel, short_id) WHERE state = 'proposed' AND short_id IS NOT NULL;

@@ -1,6 +1,7 @@
 """What every test stands on: a fresh, migrated database on a real PostgreSQL."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -11,6 +12,12 @@ from bot.store.embedded import fresh_database
 from bot.store.migrate import migrate
 from tests.plugins.postgres import server_dsn
 from tests.plugins.redis import RedisServer
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays to the end: modules, and the tests themselves."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

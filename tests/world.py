@@ -25,11 +25,13 @@ from bot.sandbox.slack import Settings as SlackSettings
 from bot.sandbox.slack import Workspace, shown_text
 from bot.settings import read
 from bot.store.database import Database, Row
+from tests.standins.cluster import SeededCluster
 from tests.standins.model import ModelServer
 
 ROOT = Path(__file__).parents[1]
 MANIFEST = yaml.safe_load((ROOT / "manifest.yml").read_text())
 Json = dict[str, Any]
+PATIENCE = 30.0  # seconds until what should come is missed: the machine may be busy
 
 
 @dataclass
@@ -126,7 +128,7 @@ class World:
     async def _listening(self, running: "asyncio.Future[Any]") -> None:
         # at least one: a second may open before anybody looks
         waiting = asyncio.ensure_future(
-            self.slack.wait_for(lambda: bool(self.slack.hub.sockets), 20, "an open socket")
+            self.slack.wait_for(lambda: bool(self.slack.hub.sockets), 40, "an open socket")
         )
         await asyncio.wait({waiting, running}, return_when=asyncio.FIRST_COMPLETED)
         if not waiting.done():
@@ -147,7 +149,7 @@ class World:
         return await self.slack.mention(by, where, text)
 
     async def card(
-        self, thread: str, number: int = 1, where: str = "ops", timeout: float = 15
+        self, thread: str, number: int = 1, where: str = "ops", timeout: float = PATIENCE
     ) -> Json:
         """The thread's n-th card, once it is there."""
 
@@ -172,7 +174,7 @@ class World:
         return clicked
 
     async def reads(
-        self, thread: str, pattern: str, where: str = "ops", timeout: float = 15
+        self, thread: str, pattern: str, where: str = "ops", timeout: float = PATIENCE
     ) -> Json:
         """Wait for a message of the bot in a thread that matches a regular expression."""
 
@@ -198,7 +200,9 @@ class World:
                 f"waited for {what!r}; the thread:\n{self.thread(thread, where)}\n{self.log()}"
             ) from error
 
-    async def told(self, who: str, pattern: str, where: str = "ops", timeout: float = 5) -> Json:
+    async def told(
+        self, who: str, pattern: str, where: str = "ops", timeout: float = PATIENCE
+    ) -> Json:
         """Wait for something that only one person sees."""
 
         def found() -> list[Json]:
@@ -231,7 +235,7 @@ class World:
         async with Database(self.dsn).open() as database, database.relaxed() as tx:
             return await (await tx.connection.execute(query.encode(), values)).fetchall()
 
-    async def quiet(self, thread: str, where: str = "ops", timeout: float = 15) -> None:
+    async def quiet(self, thread: str, where: str = "ops", timeout: float = PATIENCE) -> None:
         """Wait until every run of a thread has ended and everything was said."""
         deadline = asyncio.get_running_loop().time() + timeout
         while asyncio.get_running_loop().time() < deadline:
@@ -284,10 +288,12 @@ async def world(
     slack: SlackSettings | None = None,
     running: Literal["here", "process", "not yet"] = "here",
     behaviours: Sequence[Behaviour] = (),
+    from_now_on: Sequence[Behaviour] = (),
 ) -> AsyncIterator[World]:
     """A whole world; at its end every call the bot made must have been one that Slack takes.
 
-    `behaviours` says how further images act: what they log, above all.
+    `behaviours` says how further images act: what they log, above all. Those `from_now_on`
+    spare the history: to live through nine days of crashes would take ten seconds.
     """
     async with AsyncExitStack() as stack:
         workspace = await stack.enter_async_context(
@@ -295,7 +301,10 @@ async def world(
         )
         cluster = await stack.enter_async_context(
             Cluster(seed=True, speed=speed, behaviours=(*behaviours, *IMAGES))
+            if behaviours
+            else SeededCluster(speed=speed)
         )
+        cluster._kubelet.behaviours = (*from_now_on, *cluster._kubelet.behaviours)
         cluster.write_kubeconfig(folder / "kubeconfig")
         model = None
         if script is not None:

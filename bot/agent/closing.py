@@ -77,7 +77,10 @@ class Closing:
         async with self._house.database.transaction() as tx:
             await self._lock(tx, run)
             by = await tx.one("stopped_run", id=run.id)
-            person = str(by["stopped_by"]) if by else ""
+            if by is None or not by["stopped_by"]:
+                raise TryAgain  # a signal without a stop: the run goes on
+            person = str(by["stopped_by"])
+            await self._hand_on(tx, run, None, not_of=run.requester)
             await self._supersede_open(tx, run, "stopped")
             await self._append(tx, run, paired(messages))
             note: Message = {"role": "assistant", "content": f"(<@{person}> stopped this turn.)"}
@@ -229,7 +232,13 @@ class Closing:
         if first is None:
             return
         next_id = uuid7()
-        await tx.run("insert_next_run", **_where(run), id=next_id, requester=first["author"])
+        await tx.run(
+            "insert_next_run",
+            **_where(run),
+            id=next_id,
+            requester=first["author"],
+            heard_seq=first["seq"],
+        )
         await tx.all("hand_on", **given, next=next_id)
         await self._house.jobs.defer(tx, "turn", run.thread, next_id)
 

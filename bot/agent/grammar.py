@@ -264,7 +264,7 @@ FORMS = (
     Form(
         ("rollout", "undo"),
         "k8s_rollout_undo",
-        "rollout undo <kind>/<name> [--to-revision <number>] [-n <namespace>]",
+        "rollout undo deployment/<name> [--to-revision <number>] [-n <namespace>]",
         "Propose to go back to an earlier revision.",
         _workload,
         {**_everywhere, "--to-revision": _to_revision},
@@ -304,9 +304,9 @@ def parse(text: str) -> Command | Miss | None:
     if len(text) > LONGEST or visible(text) != text.replace("\r\n", "\n"):
         return None
     try:
-        words = _words(text)
+        words = _without_kubectl(_words(text))
     except _Wrong as wrong:
-        form = _started(text.split())
+        form = _started(_without_kubectl(text.split()))
         return Miss(str(wrong), form.usage) if form else None
     form = _started(words)
     if form is None:
@@ -328,7 +328,7 @@ def _second_word(first: str) -> str:
 
 def nearest(text: str) -> str:
     """Return the usage of the command that `text` is most like; `help` if it is like none."""
-    words = [w.lower() for w in text.translate(_QUOTES).split()]
+    words = _without_kubectl([w.lower() for w in text.translate(_QUOTES).split()])
     form = _started(words)
     if form is None:
         form = next((f for f in FORMS if f.words[-1] in words), FORMS[-1])
@@ -373,10 +373,12 @@ def _words(text: str) -> list[str]:
         raise _Wrong("a command is one line")
     if _TOKEN.sub("", plain).strip():
         raise _Wrong("a quote is not closed")
-    words = [_with_flags(found) for found in _TOKEN.findall(plain)]
-    if words and words[0].lower() == "kubectl":
-        words = words[1:]
-    return words
+    return [_with_flags(found) for found in _TOKEN.findall(plain)]
+
+
+def _without_kubectl(words: list[str]) -> list[str]:
+    """Without the word by which people call their own client; one, as they would write it."""
+    return words[1:] if words and words[0].lower() == "kubectl" else words
 
 
 def _with_flags(word: str) -> str:
@@ -387,9 +389,7 @@ def _with_flags(word: str) -> str:
 
 
 def _started(words: list[str]) -> Form | None:
-    lowered = [w.lower() for w in words[:3]]
-    if lowered[:1] == ["kubectl"]:
-        lowered = lowered[1:]
+    lowered = [w.lower() for w in words[:2]]
     if not lowered:
         return None
     whole = (f for f in FORMS if list(f.words) == lowered[: len(f.words)])

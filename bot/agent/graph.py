@@ -109,7 +109,7 @@ class Nodes:
         self._reads = Reads(house)
         self._proposals = Proposals(house)
         self._deeds = Deeds(house, self._proposals)
-        self._steering = Steering(house, self._proposals)
+        self.steering = Steering(house, self._proposals)
         self._hearing = Hearing(house)
         self._closing = Closing(house)
         self._tools = {**thinking.tools, **STEERING}
@@ -118,15 +118,20 @@ class Nodes:
         """One reply: the model's, or for a command the wish itself and then what came of it."""
         turn = runtime.context
         async with turn.interruptible():
+            if turn.run.stopped:
+                turn.interrupt("stop")
+                raise Interrupted("stop")
             if turn.run.kind != "turn":
                 message = await self._thinking.reply(
                     turn.run, state["messages"], state["replies"], turn.worked
                 )
                 return {"messages": [message], "replies": state["replies"] + 1, "open": False}
             heard = await self._hearing.listen(turn.run, state.get("heard", 0))
-            if heard.stopped:
-                turn.interrupt("stop")
-                raise Interrupted("stop")
+            if heard.stopped or heard.decided:
+                # the row says so, should the signal have been missed
+                why: Literal["stop", "yield"] = "stop" if heard.stopped else "yield"
+                turn.interrupt(why)
+                raise Interrupted(why)
             turn.run = replace(turn.run, contributors=heard.contributors, heard=heard.seq)
             message = await self._thinking.reply(
                 turn.run,
@@ -146,7 +151,7 @@ class Nodes:
         }
 
     async def _aside(self, run: Run) -> Aside | None:
-        return aside_of(await self._steering.proposals(run.thread, but_of=run))
+        return aside_of(await self.steering.proposals(run.thread, but_of=run))
 
     def after_think(self, state: State) -> Hashable | Sequence[Hashable]:
         """Reads first, each a task of its own; then changes; without either, that was the
@@ -207,10 +212,10 @@ class Nodes:
         if not isinstance(short_id, str):
             return "id: the proposal's id of four characters is expected. Nothing was done."
         if wish["tool"] == "withdraw":
-            return await self._steering.withdraw(run, short_id)
+            return await self.steering.withdraw(run, short_id)
         if not isinstance(arguments, dict):
             return "arguments: an object with those that change is expected. Nothing was done."
-        return await self._steering.revise(run, short_id, arguments)
+        return await self.steering.revise(run, short_id, arguments)
 
     def after_propose(self, state: State) -> Literal["ask", "think"]:
         """People are asked when there is something to decide."""

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from typing import Any
 
-from bot.agent.model_faults import FAILURES, fault_of
+from bot.agent.model_faults import FAILURES, Malformed, fault_of
 from bot.agent.model_reply import CallPart, Delta, Tokens
 from bot.agent.model_values import Message, ModelSettings, ToolSpec
 from bot.agent.model_warmup import throwaway
@@ -203,7 +203,7 @@ def _delta(chunk: Any) -> Delta:
         return Delta(tokens=tokens)
     delta = choices[0].delta
     return Delta(
-        text=getattr(delta, "content", None) or "",
+        text=_text(getattr(delta, "content", None)),
         parts=tuple(map(_part, getattr(delta, "tool_calls", None) or ())),
         finish=choices[0].finish_reason,
         tokens=tokens,
@@ -213,10 +213,18 @@ def _delta(chunk: Any) -> Delta:
 def _part(wish: Any) -> CallPart:
     return CallPart(
         index=getattr(wish, "index", None),
-        id=wish.id or "",
-        name=wish.function.name or "",
-        arguments=wish.function.arguments or "",
+        id=_text(wish.id),
+        name=_text(wish.function.name),
+        arguments=_text(wish.function.arguments),
     )
+
+
+def _text(value: object) -> str:
+    if not value:
+        return ""
+    if not isinstance(value, str):
+        raise Malformed(f"a {type(value).__name__} in place of a text")
+    return value
 
 
 def _tokens(usage: Any) -> Tokens | None:

@@ -26,6 +26,11 @@ FAILURES: tuple[type[Exception], ...] = (
     json.JSONDecodeError,
 )
 
+
+class Malformed(openai.OpenAIError):
+    """A part of an answer that has another shape than the protocol says; the text says which."""
+
+
 _TOO_LONG = re.compile(
     r"context_length_exceeded|context[ _]length|context window|context size|prompt is too long"
     r"|input is too long|too many (input )?tokens|token count .{0,40}exceeds|request too large"
@@ -69,7 +74,7 @@ def fault_of(error: Exception) -> Fault:
     status = getattr(cause, "status_code", None)  # LiteLLM has it on more classes than the SDK
     if isinstance(status, int):
         return _by_status(status, str(cause), _asked_wait(cause), detail)
-    if isinstance(cause, json.JSONDecodeError):
+    if isinstance(cause, Malformed | json.JSONDecodeError):
         return Fault(ModelUnreachable, "its answer was not readable", again=True, detail=detail)
     if isinstance(cause, openai.APIError):  # an error sent inside the stream
         return _in_stream(cause, detail)

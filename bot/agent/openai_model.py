@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ import httpx
 import openai
 from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
 
-from bot.agent.model_faults import FAILURES, fault_of
+from bot.agent.model_faults import FAILURES, Malformed, fault_of
 from bot.agent.model_reply import CallPart, Delta, Tokens
 from bot.agent.model_values import Message, ModelSettings, ToolSpec
 from bot.agent.model_warmup import throwaway
@@ -20,6 +20,8 @@ from bot.core.model_errors import ModelRefused
 
 DEFAULT_BASE = "https://api.openai.com/v1"
 CONNECT = 10.0  # seconds
+LONGEST_LINE = 16 * 2**20  # bytes: a whole answer in one chunk, with every character escaped
+MOST_TOKENS = 10**9  # of one call; a larger figure is none
 LAST_WORD = 0.25  # seconds in which the end of a finished answer must come, to keep its connection
 
 
@@ -125,21 +127,41 @@ def _tool(tool: ToolSpec) -> ChatCompletionToolParam:
 
 
 async def _events(blocks: AsyncIterator[bytes]) -> AsyncGenerator[Mapping[str, Any], None]:
-    """Yield the chunks of a server-sent stream; lines end at a line feed only, as JSON allows
-    other line separators inside its strings."""
-    rest = b""
+    """Yield the chunks of a server-sent stream. Raises `Malformed`."""
+    async for line in _lines(blocks):
+        name, _, data = line.partition(b":")
+        if name != b"data":
+            continue
+        if data.strip() == b"[DONE]":
+            await _drain(blocks)
+            return
+        chunk = _json(data)
+        if isinstance(chunk, dict):
+            yield chunk
+
+
+async def _lines(blocks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """Yield them as they end: at a line feed only, as JSON allows other line separators inside
+    its strings.
+    """
+    rest = bytearray()
     async for block in blocks:
-        *lines, rest = (rest + block).split(b"\n")
-        for line in lines:
-            name, _, data = line.partition(b":")
-            if name != b"data":
-                continue
-            if data.strip() == b"[DONE]":
-                await _drain(blocks)
-                return
-            chunk = json.loads(data)
-            if isinstance(chunk, dict):
-                yield chunk
+        rest += block
+        if b"\n" in block:
+            *lines, last = bytes(rest).split(b"\n")
+            for line in lines:
+                yield line
+            rest = bytearray(last)
+        if len(rest) > LONGEST_LINE:
+            raise Malformed(f"a line of more than {LONGEST_LINE} bytes")
+
+
+def _json(data: bytes) -> object:
+    try:
+        return json.loads(data.decode("utf-8", "replace"))
+    # too deep, or a number of too many digits, is no syntax error
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"no JSON: {error}") from error
 
 
 async def _drain(blocks: AsyncIterator[bytes]) -> None:
@@ -156,37 +178,72 @@ def _delta(chunk: Mapping[str, Any], request: httpx.Request) -> Delta:
     if error := chunk.get("error"):
         text = error.get("message") if isinstance(error, dict) else error
         raise openai.APIError(str(text), request, body=error)
-    choices = chunk.get("choices") or [{}]
-    choice = choices[0] or {}
-    delta = choice.get("delta") or {}
+    choices = _list(chunk.get("choices"), "choices")
+    choice = _object(choices[0], "choice") if choices else {}
+    delta = _object(choice.get("delta"), "delta")
     return Delta(
-        text=(delta.get("content") or "") + (delta.get("refusal") or ""),
-        parts=tuple(_parts(delta.get("tool_calls") or [])),
-        finish=choice.get("finish_reason"),
+        text=_text(delta.get("content"), "content") + _text(delta.get("refusal"), "refusal"),
+        parts=tuple(map(_part, _list(delta.get("tool_calls"), "tool_calls"))),
+        finish=_text(choice.get("finish_reason"), "finish_reason") or None,
         tokens=_tokens(chunk.get("usage")),
     )
 
 
-def _parts(wishes: Sequence[Mapping[str, Any]]) -> Iterator[CallPart]:
-    for wish in wishes:
-        function = wish.get("function") or {}
-        arguments = function.get("arguments")
-        yield CallPart(
-            index=wish.get("index"),
-            id=wish.get("id") or "",
-            name=function.get("name") or "",
-            # Some endpoints send an object where the protocol has its text.
-            arguments=arguments if isinstance(arguments, str) else json.dumps(arguments or {}),
-        )
+def _part(given: object) -> CallPart:
+    wish = _object(given, "tool call")
+    function = _object(wish.get("function"), "function")
+    index, arguments = wish.get("index"), function.get("arguments")
+    if index is not None and not isinstance(index, int):
+        raise Malformed("index is no number")
+    return CallPart(
+        index=index,
+        id=_text(wish.get("id"), "id"),
+        name=_text(function.get("name"), "name"),
+        # Some endpoints send an object where the protocol has its text.
+        arguments=arguments if isinstance(arguments, str) else json.dumps(arguments or {}),
+    )
 
 
-def _tokens(usage: Mapping[str, Any] | None) -> Tokens | None:
-    if not usage:
+def _tokens(usage: object) -> Tokens | None:
+    """Return what it counted; None where a figure is none: the answer is not worse for it."""
+    if not usage or not isinstance(usage, dict):
         return None
     details = usage.get("prompt_tokens_details") or {}
-    return Tokens(
-        input=usage.get("prompt_tokens") or 0,
-        output=usage.get("completion_tokens") or 0,
-        cached=details.get("cached_tokens") or 0,
-        created=details.get("cache_creation_tokens") or 0,
+    if not isinstance(details, dict):
+        return None
+    counted = (
+        usage.get("prompt_tokens") or 0,
+        usage.get("completion_tokens") or 0,
+        details.get("cached_tokens") or 0,
+        details.get("cache_creation_tokens") or 0,
     )
+    if not all(isinstance(one, int) and 0 <= one <= MOST_TOKENS for one in counted):
+        return None
+    return Tokens(*counted)
+
+
+# --- what an endpoint may have sent: nothing stands for an empty one, another shape for a fault ---
+
+
+def _object(value: object, what: str) -> Mapping[str, Any]:
+    if not value:
+        return {}
+    if not isinstance(value, dict):
+        raise Malformed(f"{what} is no object")
+    return value
+
+
+def _list(value: object, what: str) -> Sequence[object]:
+    if not value:
+        return ()
+    if not isinstance(value, list):
+        raise Malformed(f"{what} is no list")
+    return value
+
+
+def _text(value: object, what: str) -> str:
+    if not value:
+        return ""
+    if not isinstance(value, str):
+        raise Malformed(f"{what} is no text")
+    return value

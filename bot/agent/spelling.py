@@ -77,7 +77,7 @@ def _operand_spellings(form: Form, words: list[str]) -> Iterator[list[str]]:
                 yield [*words[:first], f"{kind}/{name}", *words[first + 2 :]]
     # a bare name where <kind>/<name> belongs: most people mean a deployment
     bare = words[first]
-    if "<kind>/<name>" in form.usage and "/" not in bare and bare not in TALK and bare not in KINDS:
+    if "/<name>" in form.usage and "/" not in bare and bare not in TALK and bare not in KINDS:
         yield [*words[:first], f"deployment/{bare}", *words[first + 1 :]]
 
 

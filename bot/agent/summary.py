@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from bot.agent.model import Message, Model, Reply
+from bot.agent.model import Message, Model, Reply, Usage
 from bot.agent.prompts import SUMMARY_RULES
 from bot.core.ids import uuid7
 from bot.core.model_errors import ModelError
@@ -93,22 +93,26 @@ class Summaries:
         ]
         loop = asyncio.get_running_loop()
         started, reply, failed = loop.time(), None, ("", "")
+        wasted: list[Usage] = []
         try:
-            reply = await model.reply(messages, (), _unheard)
+            reply = await model.reply(
+                messages, (), _unheard, on_waste=lambda _, usage: wasted.append(usage)
+            )
         except ModelError as error:
             failed = error.model, error.why
             log.warning("summary_failed", model=error.model, why=error.why)
         except asyncio.CancelledError:
-            # whether it took too long or the run was stopped: what it cost is not known
+            # it took too long, or the run was stopped
             failed = model.name, "cut short"
             raise
         finally:
             took = int((loop.time() - started) * 1000)
-            await asyncio.shield(self._note(run, reply, failed, took))
+            used = sum([*wasted, *([reply.usage] if reply else [])], Usage(0, 0, 0, None))
+            await asyncio.shield(self._note(run, reply, used, failed, took))
         return reply
 
     async def _note(
-        self, run: Run, reply: Reply | None, failed: tuple[str, str], took: int
+        self, run: Run, reply: Reply | None, used: Usage, failed: tuple[str, str], took: int
     ) -> None:
         async with self._database.statement() as tx:
             await tx.run(
@@ -118,10 +122,10 @@ class Summaries:
                 run_id=run.id,
                 attempt=run.attempt,
                 model=reply.model if reply else failed[0],
-                input_tokens=reply.usage.input_tokens if reply else 0,
-                cached_tokens=reply.usage.cached_tokens if reply else 0,
-                output_tokens=reply.usage.output_tokens if reply else 0,
-                cost=reply.usage.cost if reply else None,
+                input_tokens=used.input_tokens,
+                cached_tokens=used.cached_tokens,
+                output_tokens=used.output_tokens,
+                cost=used.cost,
                 milliseconds=took,
                 error=None if reply else failed[1],
                 instead_of=(reply.instead_of or None) if reply else None,

@@ -16,6 +16,7 @@ import structlog
 from bot.agent.context import Aside, Context
 from bot.agent.grammar import usage
 from bot.agent.model import Message, Model, Reply, Retry, ToolCall, ToolSpec, Usage
+from bot.agent.quoting import note
 from bot.agent.spelling import advice
 from bot.agent.streaming_model import SMALLER
 from bot.agent.wishes import assistant_message
@@ -85,11 +86,11 @@ class Thinking:
         text, wanted = reply.text, len(reply.calls)
         if not wanted and (unread := self._context.unread(run)):
             text = f"{text}\n\n_{unread}_"
-        if not wanted and (note := _CUT_OFF.get(reply.finish)):
-            text = f"{text}\n\n{note}"
+        if not wanted and (cut_off := _CUT_OFF.get(reply.finish)):
+            text = f"{text}\n\n{cut_off}"
         if wanted > MOST_CALLS:
-            note = f"(I asked for {wanted:,} tools at once: only the first {MOST_CALLS} are used.)"
-            text = f"{text}\n\n{note}".lstrip()
+            most = f"(I asked for {wanted:,} tools at once: only the first {MOST_CALLS} are used.)"
+            text = f"{text}\n\n{most}".lstrip()
         return assistant_message(run.id, replies, text, reply.calls[:MOST_CALLS])
 
     def is_over(self, run: Run) -> bool:
@@ -120,7 +121,7 @@ class Thinking:
     ) -> list[Message]:
         messages = await self._context.build(run, clients(self._house.catalog), own, window)
         if aside.note:
-            messages.append({"role": "user", "content": f"(Not from a person: {aside.note})"})
+            messages.append(note(aside.note))
         return messages
 
     async def _ask_once(

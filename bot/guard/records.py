@@ -42,6 +42,7 @@ class Run:
     progress_ts: str | None
     ended: bool
     parent: UUID | None = None  # of a side turn: the run that waits for people meanwhile
+    stopped: bool = False
     heard: int = 0  # the last message that a model call of it has read, or its own first one
 
     @classmethod
@@ -61,6 +62,7 @@ class Run:
             progress_ts=row["progress_ts"],
             ended=row["ended_at"] is not None,
             parent=row["parent_run_id"],
+            stopped=bool(row["stopped_by"]),
             heard=row["heard_seq"],
         )
 

@@ -8,14 +8,13 @@ from dataclasses import replace
 
 from pydantic import JsonValue
 
-from bot.core.errors import LostClaim
 from bot.core.values import Thread
 from bot.guard import audit, masking
-from bot.guard.house import House, lock_claimed, redraw
+from bot.guard.house import House, load_call, lock_claimed, redraw
 from bot.guard.policy import Effect
-from bot.guard.proposals import Proposals
+from bot.guard.proposals import Judged, Proposals
 from bot.guard.records import Call, Run
-from bot.guard.votes import wake_if_decided
+from bot.guard.votes import drop_dependents, wake_if_decided
 from bot.store.database import Transaction
 from tools import ToolError
 
@@ -44,17 +43,18 @@ class Steering:
         call = await self._find(run, short_id)
         if isinstance(call, str):
             return call
-        if run.requester not in call.contributors:
+        if not set(run.contributors) <= set(call.contributors):
+            # whoever spoke into this turn: nobody's words use another one's rights
             return (
                 f"refused: only who asked for {call.short_id}, or had a part in it, may withdraw "
-                "it; an approver can deny it."
+                "it, and somebody who spoke here had none; an approver can deny it."
             )
-        reason = "withdrawn"
         async with self._house.database.transaction() as tx:
             await self._lock(tx, run, call)
-            gone = await tx.one("withdraw_call", id=call.id, person=run.requester, error=reason)
-            if gone is None:
+            by = {"person": run.requester, "by_run": run.id}
+            if await tx.one("withdraw_call", id=call.id, error="withdrawn", **by) is None:
                 return _TOO_LATE.format(id=call.short_id)
+            await drop_dependents(tx, call, "withdrawn")
             await redraw(tx, call)
             await wake_if_decided(tx, self._house, call)
             data: dict[str, JsonValue] = {"by_run": str(run.id)}
@@ -68,37 +68,29 @@ class Steering:
                 call_id=call.id,
             )
         self._house.tell(call)
-        return f"withdrawn: {call.preview.summary}. It will not run; its card says so."
+        return _withdrawn(call)
 
     async def revise(self, run: Run, short_id: str, arguments: dict[str, JsonValue]) -> str:
         """Put another proposal in its place; what the model is told. Raises `LostClaim`."""
         call = await self._find(run, short_id)
         if isinstance(call, str):
             return call
-        together = tuple(dict.fromkeys((*call.contributors, *run.contributors)))
+        asking = await self._asking(run, call)
         try:
-            change = self._house.catalog.change(call.tool, {**call.arguments, **arguments})
-            if hidden := masking.would_alter(dict(change.arguments)):
-                names = ", ".join(hidden)
-                return f"refused: {names} looks like a credential; none may stand on a card."
-            asking = await self._owner(call)
-            asking = replace(asking, requester=run.requester, contributors=together)
-            judged = await self._proposals.judge(asking, change)
+            judged = await self._judge(asking, call, arguments)
         except ToolError as error:
             return f"refused: {masking.safe(str(error))} {call.short_id} stands as it was."
-        if judged.ruling.effect is not Effect.ASK:
-            why = judged.ruling.reason or judged.ruling.rule
-            return f"refused: the policy does not allow it here: {why}. {call.short_id} stands."
-        if judged.digest == call.digest:
-            return f"{call.short_id} proposes exactly that already; it stands as it was."
+        if isinstance(judged, str):
+            return judged
         reason = "revised"
         async with self._house.database.transaction() as tx:
             await self._lock(tx, run, call)
-            if await tx.one("revise_call", id=call.id, error=reason) is None:
+            if await tx.one("revise_call", id=call.id, error=reason, by_run=run.id) is None:
                 return _TOO_LATE.format(id=call.short_id)
             await tx.run("vacate_call", id=call.id)
             new = await self._proposals.again(tx, asking, call, judged, reason)
             await tx.run("succeed_call", id=call.id, superseded_by=new.id)
+            await tx.run("move_dependents", run_id=call.run_id, old=call.id, new=new.id)
             await tx.run("note_reviser", id=new.id, person=run.requester)
             for person in run.contributors:
                 await tx.run("add_contributor", id=call.run_id, person=person)
@@ -114,10 +106,30 @@ class Steering:
                 call_id=call.id,
             )
         self._house.tell(call)
-        return (
-            f"proposed instead: {new.preview.summary} (id {new.short_id}). Its card is in the "
-            "thread; nothing has run. Who revised it cannot be the one whose approval counts."
-        )
+        return _revised(new)
+
+    async def _judge(
+        self, asking: Run, call: Call, arguments: dict[str, JsonValue]
+    ) -> Judged | str:
+        """The revised proposal, or why there is none. Raises `ToolError`."""
+        stands = f"{call.short_id} stands as it was."
+        if call.undoes is not None:
+            return (
+                f"refused: a way back is taken as it is or withdrawn; ask for the other. {stands}"
+            )
+        change = self._house.catalog.change(call.tool, {**call.arguments, **arguments})
+        if hidden := masking.would_alter(dict(change.arguments)):
+            names = ", ".join(hidden)
+            return f"refused: {names} looks like a credential; none may stand on a card."
+        judged = await self._proposals.judge(asking, change)
+        if judged.ruling.effect is not Effect.ASK:
+            why = judged.ruling.reason or judged.ruling.rule
+            return f"refused: the policy does not allow it here: {why}. {stands}"
+        if call.thread.channel.startswith("D") and not judged.ruling.contributors_may:
+            return f"refused: nobody else could see its card in a direct message. {stands}"
+        if judged.digest == call.digest:
+            return f"{call.short_id} proposes exactly that already; it stands as it was."
+        return judged
 
     async def _find(self, run: Run, short_id: str) -> Call | str:
         wanted = short_id.strip().upper()
@@ -125,21 +137,45 @@ class Steering:
         found = next((call for call in calls if call.short_id == wanted), None)
         if found is not None:
             return found
+        if done := await self._done(run, wanted):
+            return done
         known = ", ".join(f"{call.short_id} ({call.preview.summary})" for call in calls) or "none"
         return (
             f"There is no open proposal {wanted!r} in this thread. Open: {known}. Nothing was done."
         )
 
-    async def _owner(self, call: Call) -> Run:
+    async def _done(self, run: Run, short_id: str) -> str:
+        """What this turn did to it already, before a crash made it repeat the step; or empty."""
+        async with self._house.database.statement() as tx:
+            row = await tx.one("steered_already", by_run=run.id, short_id=short_id)
+        if row is None:
+            return ""
+        if row["new_id"] is None:
+            return _withdrawn(Call.of(row))
+        return _revised(await load_call(self._house.database, row["new_id"]))
+
+    async def _asking(self, run: Run, call: Call) -> Run:
+        """The proposal's run, with the rights of this turn's author and everyone's part in it."""
         async with self._house.database.statement() as tx:
             row = await tx.one("run", id=call.run_id)
         if row is None:
             raise LookupError(f"no run {call.run_id}")
-        return Run.of(row)
+        together = tuple(dict.fromkeys((*call.contributors, *run.contributors)))
+        return replace(Run.of(row), requester=run.requester, contributors=together)
 
     async def _lock(self, tx: Transaction, run: Run, call: Call) -> None:
-        """The proposal's run, then ours: the older one first, as everywhere."""
-        owner = await tx.one("lock_run", id=call.run_id)
-        if owner is None:
-            raise LostClaim(str(run.id))
+        """The proposal's run and ours, the older one first, as everywhere. Raises `LostClaim`."""
+        for one in sorted((call.run_id, run.id)):
+            await tx.one("lock_run", id=one)
         await lock_claimed(tx, run)
+
+
+def _withdrawn(call: Call) -> str:
+    return f"withdrawn: {call.preview.summary}. It will not run; its card says so."
+
+
+def _revised(new: Call) -> str:
+    return (
+        f"proposed instead: {new.preview.summary} (id {new.short_id}). Its card is in the thread; "
+        "nothing has run. Who revised it cannot be the one whose approval counts."
+    )

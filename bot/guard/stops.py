@@ -3,6 +3,7 @@
 The row is the truth; the bus only makes it fast.
 """
 
+import asyncio
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -48,8 +49,11 @@ class Stops:
         self, thread: Thread, person: str, key: str, run_id: UUID | None = None
     ) -> Stopped:
         """Stop every run of a thread, or one. Raises `DatabaseAway`: then nothing was recorded."""
-        who = await self._house.directory.person(thread.org, person)
-        sharing = await self._house.directory.sharing(thread.org, thread.channel)
+        # at once: a click waits for both
+        who, sharing = await asyncio.gather(
+            self._house.directory.person(thread.org, person),
+            self._house.directory.sharing(thread.org, thread.channel),
+        )
         if code := why_not_ask(who, sharing):
             return Stopped(code)  # type: ignore[arg-type]
         async with self._house.database.transaction() as tx:

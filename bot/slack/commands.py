@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -19,6 +20,7 @@ from bot.guard.votes import Answer, Click, Typed, Votes
 from bot.slack import speech
 from bot.slack.api import SlackProblem
 from bot.slack.status import Status
+from bot.slack.underway import Underway
 from bot.slack.views import notices
 from bot.slack.views.data import Message
 from bot.slack.views.help import help_text
@@ -61,9 +63,18 @@ class Commands:
         self._model = model
         self._stops = Stops(house)
         self._requests = Requests(house)
+        self._underway = Underway(voice.tasks)
 
     async def hear(self, heard: Heard) -> None:
-        """Do it, each once however often Slack says it. Raises `DatabaseAway`: nothing was done."""
+        """Do it, each once however often Slack says it. Raises `DatabaseAway`: nothing was done.
+
+        Who they are that a word is about, Slack is asked, and may be slow to say: whoever waits no
+        longer does not end it, and finds it again when the same is said again.
+        """
+        await self._underway.join(heard.key, partial(self.do, heard))
+
+    async def do(self, heard: Heard) -> None:
+        """Do it; as `hear`, for who sees himself to its end."""
         word = heard.word.name
         log.info("word", word=word, channel=heard.channel, actor=heard.person)
         if word in {"approve", "deny"}:

@@ -6,16 +6,17 @@ Slack: it is always acked, and when it could not be recorded the person is told 
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 from slack_bolt import BoltResponse
 
 from bot.agent.control import Word, parse_word
 from bot.agent.grammar import Command, parse
-from bot.core.errors import DatabaseAway
+from bot.core.errors import DatabaseAway, reply_for
 from bot.core.tasks import Tasks
 from bot.core.text import one_line
 from bot.core.values import Thread
@@ -26,9 +27,19 @@ from bot.slack.api import Identity
 from bot.slack.clicks import Clicks
 from bot.slack.commands import Heard
 from bot.slack.directory import SlackDirectory
-from bot.slack.incoming import Changed, Malformed, Pressed, Said, Slashed, Submitted, understand
+from bot.slack.incoming import (
+    Changed,
+    Incoming,
+    Malformed,
+    Pressed,
+    Said,
+    Slashed,
+    Submitted,
+    understand,
+)
 from bot.slack.live import Live
 from bot.slack.slash import Slash
+from bot.slack.views import modals, notices
 from bot.slack.wishes import wish_of
 from bot.store.inbound import Request, speaks_with_us
 
@@ -58,6 +69,7 @@ class Listening:
         self._live = live
         self._tasks = tasks
         self._slash = slash
+        self._broken: deque[tuple[str, str]] = deque(maxlen=100)  # messages that were told to be
 
     async def middleware(self, body: dict[str, Any]) -> BoltResponse:
         """Answer every payload here: Bolt's own listeners would poll for the ack."""
@@ -66,6 +78,15 @@ class Listening:
         except Malformed as error:
             log.warning("payload_malformed", error=str(error))
             return BoltResponse(status=200)
+        try:
+            return await self._answer(incoming, body)
+        except Exception as error:
+            # not acked, Slack would send it again and again, and it would break each time
+            reference = uuid4().hex[:8]
+            log.exception("payload_broke", kind=type(incoming).__name__, reference=reference)
+            return self._broke(incoming, reply_for(error, reference))
+
+    async def _answer(self, incoming: Incoming, body: Mapping[str, Any]) -> BoltResponse:
         match incoming:
             case Said() | Slashed():
                 return await self._typed(incoming, body)
@@ -85,6 +106,22 @@ class Listening:
                 return BoltResponse(status=200)
             case None:
                 return BoltResponse(status=200)
+
+    def _broke(self, incoming: Incoming, sentence: str) -> BoltResponse:
+        """Tell whoever waits for an answer."""
+        match incoming:
+            case Submitted():
+                seen = f"{sentence} Its card shows whether your decision counted."
+                told = modals.told("Something broke", seen)
+                return _view_response({"response_action": "update", "view": told})
+            case Pressed() | Slashed():
+                self._slash.voice.tell(incoming, notices.failure(sentence))
+            case Said() if incoming.direct or incoming.ours:
+                place = (incoming.channel, incoming.ts)
+                if place not in self._broken:  # a mention comes as two events
+                    self._broken.append(place)
+                    self._slash.voice.tell(incoming, notices.failure(sentence))
+        return BoltResponse(status=200)
 
     def _is_our_apps(self, body: Mapping[str, Any]) -> bool:
         app = self._identity.app_id

@@ -47,6 +47,7 @@ class _Shown:
     following: bool = False
     dirty: bool = False
     closed: bool = False  # nothing may be edited any more
+    carried: bool = False  # this process carries the run: its steps are known here
     ended_here: bool = False  # this process ran it to its end: nobody else edits it
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -149,6 +150,10 @@ class Live:
             return
         if event.kind in {"stop", "yield"}:
             return  # for whoever carries the run
+        if event.kind != "heard":
+            shown.carried = True
+        elif not shown.carried:
+            return  # who carries it will say so among its steps
         if shown.closed or not _note(shown, event):
             return
         shown.dirty = True

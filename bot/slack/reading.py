@@ -5,7 +5,7 @@ them. In a few seconds, or without.
 import asyncio
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -26,7 +26,8 @@ _NEWEST = 100  # messages, with the root
 _FILES = 5  # read of a thread, the root's and the newest first
 _FILE_BYTES = 256 * 1024  # of a file that is read: larger ones are named
 _ALL_BYTES = 512 * 1024
-_NAMES_AT_ONCE = 8
+_MOST_ASKED = 20  # names looked up for one reading: the root's writer and the newest ones'
+_NAMES_AT_ONCE = 4
 _KEEP_NAMES = 600.0  # seconds
 _MOST_NAMES = 5_000
 _USER = re.compile(r"[UW][A-Z0-9]{1,30}")
@@ -43,12 +44,23 @@ _TEXT_ENDINGS = re.compile(
 )
 
 
-class SlackThreads:
-    """The agent's reader of threads, from Slack's Web API: one call for the usual thread."""
+def _unknown(_: str) -> str:
+    """Nobody is known."""
+    return ""
 
-    def __init__(self, api: SlackApi, budget: Budget) -> None:
+
+class SlackThreads:
+    """The agent's reader of threads, from Slack's Web API: one call for the usual thread.
+
+    `known` gives the name of a user who was looked up lately for something else, or nothing.
+    """
+
+    def __init__(
+        self, api: SlackApi, budget: Budget, known: Callable[[str], str] = _unknown
+    ) -> None:
         self._api = api
         self._budget = budget
+        self._known = known
         self._names: dict[str, tuple[float, str]] = {}
 
     async def read(self, thread: Thread) -> Reading:
@@ -70,7 +82,10 @@ class SlackThreads:
         except TimeoutError:
             # without those names and files
             log.info("thread_read_partly", thread=str(thread))
-        utterances = [_utterance(one, us, names, files) for one in shown]
+        # in a thread: a hundred long messages take most of a second
+        utterances = await asyncio.to_thread(
+            lambda: [_utterance(one, us, names, files) for one in shown]
+        )
         log.info("thread_read", thread=str(thread), messages=len(utterances), trouble=trouble)
         return Reading(
             root=utterances[0] if root else None,
@@ -118,29 +133,50 @@ class SlackThreads:
         us: Identity | None,
         names: dict[str, str],
     ) -> None:
-        """Into `names`, by user id, those that the messages do not say themselves."""
-        wanted = {_user(m) for m in messages if not _own_name(m) and not _is_ours(m, us)} - {""}
-        now = time.monotonic()
-        names |= {
-            user: self._names[user][1]
-            for user in wanted
-            if user in self._names and now - self._names[user][0] < _KEEP_NAMES
-        }
+        """Into `names`, by user id, those that the messages do not say themselves.
+
+        Slack is asked for few of them: the guard's look-ups are counted with ours, and without one
+        of its own nobody can approve.
+        """
+        ordered = [*messages[:1], *reversed(messages[1:])]
+        wanted = [_user(m) for m in ordered if not _own_name(m) and not _is_ours(m, us)]
+        missing = []
+        for user in filter(None, dict.fromkeys(wanted)):
+            if name := self._kept_name(user) or self._known(user):
+                names[user] = name
+            else:
+                missing.append(user)
         few = asyncio.Semaphore(_NAMES_AT_ONCE)
 
         async def ask(user: str) -> None:
             async with few:
-                try:
-                    found = await self._api.user(user)
-                except SlackProblem as problem:
-                    log.info("name_not_found", user=user, error=str(problem))
-                    return
-            names[user] = str(found.get("real_name") or found.get("name") or "")
-            self._names[user] = (now, names[user])
+                if name := await self._ask_name(user):
+                    names[user] = name
 
-        await asyncio.gather(*(ask(user) for user in wanted - set(names)))
+        await asyncio.gather(*(ask(user) for user in missing[:_MOST_ASKED]))
+
+    def _kept_name(self, user: str) -> str:
+        at, name = self._names.get(user, (0.0, ""))
+        return name if time.monotonic() - at < _KEEP_NAMES else ""
+
+    async def _ask_name(self, user: str) -> str:
+        """The name, unless Slack would mind to be asked now."""
+        if not self._budget.spare(Method.PERSON):
+            return ""
+        try:
+            await self._budget.take(Method.PERSON, Lane.PROGRESS)
+            found = await self._api.user(user)
+        except Limited as limited:
+            self._budget.heed(limited)
+            return ""
+        except SlackProblem as problem:
+            log.info("name_not_found", user=user, error=str(problem))
+            return ""
+        name = str(found.get("real_name") or found.get("name") or "")
+        self._names[user] = (time.monotonic(), name)
         while len(self._names) > _MOST_NAMES:
             self._names.pop(next(iter(self._names)))
+        return name
 
     # --- their files -------------------------------------------------------------------------
 

@@ -3,6 +3,10 @@ we are in. Only this way in has no thread: it begins one.
 """
 
 import asyncio
+import json
+from functools import partial
+from typing import Final
+from uuid import uuid4
 
 import structlog
 from slack_bolt import BoltResponse
@@ -10,7 +14,7 @@ from slack_bolt import BoltResponse
 from bot.agent.control import Word, parse_word
 from bot.agent.grammar import Command, parse
 from bot.agent.spelling import advice, did_you_mean
-from bot.core.errors import DatabaseAway
+from bot.core.errors import DatabaseAway, reply_for
 from bot.core.text import one_line
 from bot.core.values import Thread
 from bot.guard.house import House
@@ -21,6 +25,7 @@ from bot.slack.api import Limited, Refused, SlackProblem, Uncertain
 from bot.slack.commands import Commands, Heard
 from bot.slack.incoming import Slashed
 from bot.slack.live import Live
+from bot.slack.underway import Underway
 from bot.slack.views import notices
 from bot.slack.views.data import Message
 from bot.slack.views.help import asked_by
@@ -30,14 +35,24 @@ from bot.store.inbound import Request
 
 log = structlog.get_logger()
 
-_RECORD_SECONDS = 2.2  # Slack waits three for the ack
+_WAIT_SECONDS = 2.2  # Slack waits three for the ack
 _LOOK_SECONDS = 2.0
 _DONE = BoltResponse(status=200)
+_STILL_AT_IT: Final = (
+    "This takes longer than usual; I am still at it, and say here what comes of it. "
+    "If you hear nothing within a minute, it was lost: type it again."
+)
+
+_NOT_BEGUN: Final = (
+    "Slack did not say whether it took my message, so nothing was begun. Should it appear after "
+    "all, it gets no answer; try again"
+)
 
 
 class Slash:
-    """What happens when somebody types the slash command. It is always acked: Slack never repeats
-    it, so whoever typed it is told when it was lost.
+    """What happens when somebody types the slash command. Slack never repeats it, so it is always
+    acked, once it is recorded. Where that takes too long, the ack says so, and the work goes on;
+    whoever typed it is told when it was lost.
     """
 
     def __init__(
@@ -48,25 +63,43 @@ class Slash:
         self._house = house
         self._org = voice.identity.org
         self._live = live
-        self._voice = voice
+        self.voice = voice
         self._tasks = voice.tasks
         self._model = model
         self._requests = Requests(house)
+        self._underway = Underway(voice.tasks)
 
     async def typed(self, slashed: Slashed) -> BoltResponse:
         """Do it or begin it, then ack."""
         try:
-            async with asyncio.timeout(_RECORD_SECONDS):
-                await self._take(slashed)
-        except (DatabaseAway, TimeoutError):
-            log.warning("command_not_recorded", channel=slashed.channel)
-            self._tasks.start("lost command", self._lost(slashed), heard=True)
+            async with asyncio.timeout(_WAIT_SECONDS):
+                await self._underway.join(slashed.key, partial(self._see_to_its_end, slashed))
+        except TimeoutError:
+            log.warning("command_slow", channel=slashed.channel)
+            # in the ack itself: Slack may be what is slow
+            return BoltResponse(
+                status=200,
+                body=json.dumps({"response_type": "ephemeral", "text": _STILL_AT_IT}),
+                headers={"content-type": ["application/json"]},
+            )
         return _DONE
 
     def stranger(self, slashed: Slashed) -> BoltResponse:
         """Somebody of another organisation: told so, and nothing else."""
         self._tell(slashed, speech.may_not_ask("outsider"))
         return _DONE
+
+    async def _see_to_its_end(self, slashed: Slashed) -> None:
+        """Do it or say that it was lost: whoever typed it may have been told to wait for that."""
+        try:
+            await self._take(slashed)
+        except DatabaseAway:
+            log.warning("command_not_recorded", channel=slashed.channel)
+            self._tasks.start("lost command", self._lost(slashed), heard=True)
+        except Exception as error:
+            reference = uuid4().hex[:8]
+            log.exception("command_broke", reference=reference)
+            self._tell(slashed, notices.failure(reply_for(error, reference)))
 
     async def _take(self, slashed: Slashed) -> None:
         text = cleaned(slashed.text)
@@ -75,7 +108,7 @@ class Slash:
         if isinstance(command, Command) and command.tool == "help":
             word = Word("help")
         if word is not None:
-            await self.commands.hear(_heard(word, slashed))
+            await self.commands.do(_heard(word, slashed))
             return
         if (refusal := await self._refusal(slashed)) is not None:
             self._tell(slashed, refusal)
@@ -136,13 +169,16 @@ class Slash:
         """The first message of the thread; empty where Slack does not take it, which is told."""
         try:
             root = asked_by(slashed.user, text)
-            return await self._voice.post(slashed.channel, root, key=f"slash:{slashed.key}")
+            return await self.voice.post(slashed.channel, root, key=f"slash:{slashed.key}")
         except Refused as refused:
             log.info("root_refused", channel=slashed.channel, code=refused.code)
             self._tell(slashed, notices.refused(speech.NOT_IN_CHANNEL))
-        except (Limited, Uncertain) as problem:
+        except Limited as problem:
             log.warning("root_not_posted", channel=slashed.channel, error=str(problem))
             self._tell(slashed, notices.failure("Slack did not take my message; try again"))
+        except Uncertain as problem:
+            log.warning("root_uncertain", channel=slashed.channel, error=str(problem))
+            self._tell(slashed, notices.failure(_NOT_BEGUN))
         return ""
 
     async def _take_back(self, slashed: Slashed, ts: str) -> None:
@@ -150,7 +186,7 @@ class Slash:
         if await self._was_recorded(slashed.key):
             return
         try:
-            await self._voice.delete(slashed.channel, ts)
+            await self.voice.delete(slashed.channel, ts)
         except SlackProblem as problem:
             log.warning("root_left", channel=slashed.channel, error=str(problem))
 
@@ -158,7 +194,7 @@ class Slash:
         """The connection may have been lost while it was being recorded: say only what is true."""
         if await self._was_recorded(slashed.key, f"told:{slashed.key}"):
             return
-        await self._voice.respond(slashed.response_url, notices.not_recorded("command"))
+        await self.voice.respond(slashed.response_url, notices.not_recorded("command"))
 
     async def _was_recorded(self, *keys: str) -> bool:
         try:
@@ -172,8 +208,7 @@ class Slash:
             return False
 
     def _tell(self, slashed: Slashed, message: Message) -> None:
-        told = self._voice.respond(slashed.response_url, message)
-        self._tasks.start("tell", told, heard=True)
+        self.voice.tell(slashed, message)
 
 
 def _heard(word: Word, slashed: Slashed) -> Heard:

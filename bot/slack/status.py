@@ -1,6 +1,8 @@
 """What runs and what waits in a thread or channel, read from the rows as they are now."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Literal
 
 from bot.core.text import one_line
@@ -12,6 +14,7 @@ from bot.store.database import Row
 FactsNow = Callable[[], Awaitable[Facts]]
 """How the bot is now; whoever makes it bounds how long that takes."""
 
+_NAMES_SECONDS = 3.0  # of looking up those who are named
 _MOST = 50  # rows that are counted; the view shows fewer
 
 
@@ -60,10 +63,16 @@ class Status:
         ids = dict.fromkeys([run.requester for run in runs])
         for card in cards:
             ids |= dict.fromkeys([card.requester, *card.users[:5], *card.barred[:5]])
-        names = {}
-        for one in list(ids)[:30]:
+        names: dict[str, str] = {}
+
+        async def look(one: str) -> None:
             person = await self._house.directory.person(self._identity.org, one)
             names[one] = person.name
+
+        # whoever Slack does not tell us in time is "somebody"
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_NAMES_SECONDS):
+                await asyncio.gather(*(look(one) for one in list(ids)[:30]))
         return names
 
 

@@ -5,6 +5,7 @@ import structlog
 from bot.core.tasks import Tasks
 from bot.slack.api import Identity, Method, SlackApi, SlackProblem
 from bot.slack.budget import Budget, Lane
+from bot.slack.incoming import Pressed, Said, Slashed
 from bot.slack.links import link
 from bot.slack.views.data import Message
 
@@ -34,16 +35,25 @@ class Voice:
         await self._budget.take(Method.DELETE, Lane.REST)
         await self._api.delete(channel, ts)
 
+    def tell(self, whom: Said | Pressed | Slashed, message: Message) -> None:
+        """Say it soon, only to who said, pressed or typed that."""
+        if isinstance(whom, Slashed):
+            told = self.respond(whom.response_url, message)
+        else:
+            thread_ts = "" if whom.thread_ts == whom.ts else whom.thread_ts
+            told = self.whisper(whom.channel, whom.user, message, thread_ts)
+        self.tasks.start("tell", told, heard=True)
+
     async def whisper(self, channel: str, person: str, message: Message, thread_ts: str) -> None:
         """Say it to one person only, in a thread if one is named."""
         try:
             await self._api.ephemeral(channel, person, message, thread_ts=thread_ts)
         except SlackProblem as problem:
-            log.warning("not_told", error=str(problem))
+            log.warning("not_told", channel=channel, actor=person, error=str(problem))
 
     async def respond(self, response_url: str, message: Message) -> None:
         """Say it to who typed the slash command only; works where we are no member."""
         try:
             await self._api.respond(response_url, message, replace=False, ephemeral=True)
         except SlackProblem as problem:
-            log.warning("not_told", error=str(problem))
+            log.warning("not_told", way="response_url", error=str(problem))

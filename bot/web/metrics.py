@@ -7,7 +7,7 @@ import asyncio
 import platform
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
@@ -160,9 +160,9 @@ class Metrics:
             return
         self._set("countersign_database_up", 1)
         self._stand(found.now)
-        self._tally(found)
+        self._tally(found, ended)
         for run in ended:
-            del self._runs[run]
+            self._runs.pop(run, None)
 
     def _stand(self, now: Row) -> None:
         """How things stand in the database; unknown is NaN, not 0."""
@@ -172,11 +172,15 @@ class Metrics:
         for state in ("waiting", "doing", "stalled"):
             self._set("countersign_jobs", now.get(f"jobs_{state}", _NAN), state=state)
 
-    def _tally(self, found: Figures) -> None:
+    def _tally(self, found: Figures, ended: Set[UUID]) -> None:
+        # `ended` as the database was asked: what is heard since then is counted next time; a run
+        # may have been pushed out since then, too
         for run in found.runs:
-            self._tally_run(run, self._runs[run["id"]])
+            if seen := self._runs.get(run["id"]):
+                self._tally_run(run, seen, ended=run["id"] in ended)
         for call in found.model_calls:
-            self._tally_model_call(call, self._runs[call["run_id"]])
+            if seen := self._runs.get(call["run_id"]):
+                self._tally_model_call(call, seen)
         for row in found.calls:
             self._count(
                 "countersign_calls_total",
@@ -192,12 +196,12 @@ class Metrics:
         for row in found.starts:
             self._observe("countersign_decision_to_execution_seconds", row["seconds"])
 
-    def _tally_run(self, row: Row, seen: _Seen) -> None:
+    def _tally_run(self, row: Row, seen: _Seen, *, ended: bool) -> None:
         kind = row["kind"]
         if seen.begun:
             self._count("countersign_runs_started_total", seen.begun, kind=kind)
             seen.begun = 0
-        if not seen.ended or row["seconds"] is None:
+        if not ended or row["seconds"] is None:
             return
         outcome = row["state"]
         if row["refused"] or row["stopped"]:

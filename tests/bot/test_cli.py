@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from bot.__main__ import parser
+from bot.app import _providers
+from bot.settings import read
 from bot.store.embedded import fresh_database
 from bot.store.migrate import migrations
 from tests.world import ROOT, World, free_port, get_json, world
@@ -49,7 +51,7 @@ async def command(*words: str, environment: Mapping[str, str] | None = None) -> 
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             out, err = await process.communicate()
     except TimeoutError:
         process.kill()
@@ -181,6 +183,18 @@ async def test_a_model_address_that_is_none_is_said(dsn: str, tmp_path: Path) ->
         )
     assert ended.code == CONFIG
     assert ended.sentence().startswith("OPENAI_API_BASE: ")
+
+
+async def test_what_breaks_while_it_runs_is_no_wrong_setting(tmp_path: Path) -> None:
+    given = {
+        "SLACK_BOT_TOKEN": "xoxb-1",
+        "SLACK_APP_TOKEN": "xapp-1",
+        "DATABASE_URL": "postgresql:///x",
+        "KUBECONFIG": str(tmp_path / "gone"),
+    }
+    with pytest.raises(ValueError, match="a fault of ours"):
+        async with _providers(read(given)):
+            raise ValueError("a fault of ours")
 
 
 async def test_a_port_that_is_taken_is_one_sentence(dsn: str, tmp_path: Path) -> None:

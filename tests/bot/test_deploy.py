@@ -7,8 +7,9 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -21,6 +22,8 @@ from bot.sandbox.cluster import Cluster
 from bot.sandbox.cluster.rights import Rule
 from bot.settings import _NAMES, read
 from bot.store.embedded import fresh_database
+from tests.bot.test_cli import command
+from tests.standins.cluster import SeededCluster
 from tests.world import ROOT, World, free_port, world
 from tools import JsonObject, NotFound, open_providers
 from tools.kubernetes.kinds import RESOURCES
@@ -221,17 +224,83 @@ def test_compose_builds_this_version_from_this_checkout() -> None:
     assert (context / bot["build"]["dockerfile"]).is_file()
 
 
+def interpolated(text: str, around: Mapping[str, str]) -> str:
+    """As Compose fills in variables: `:-` a default, `:+` what stands for it, `:?` needed."""
+
+    def fill(found: re.Match[str]) -> str:
+        value = around.get(found[1], "")
+        match found[2]:
+            case "-":
+                return value or found[3]
+            case "+":
+                return value and found[3]
+            case _:
+                assert value, found[0]
+                return value
+
+    return re.sub(r"\$\{(\w+):([-+?])([^}]*)\}", fill, text)
+
+
+def told_by_compose(around: Mapping[str, str]) -> dict[str, str]:
+    """What compose itself tells the bot; `around` is `.env` and the shell."""
+    told = COMPOSE["services"]["bot"]["environment"]
+    return {name: interpolated(text, around) for name, text in told.items()}
+
+
+async def test_what_init_writes_is_what_the_container_takes(tmp_path: Path) -> None:
+    """As another user, with all of `.env` and what compose says over it."""
+    made = await command(
+        *("init", "--yes", "--folder", str(tmp_path), "--contexts", "none"),
+        *("--approvers", "U012AB3CD", "--channel", "C0APPROVE"),
+        environment={"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"},
+    )
+    assert made.code == 0, made.err
+    lines = (tmp_path / ".env").read_text().splitlines() + hints()
+    given = dict(shlex.split(line)[0].split("=", 1) for line in lines if not line.startswith("#"))
+    given |= told_by_compose(given) | {"COUNTERSIGN_CONFIG": str(tmp_path / "countersign.yaml")}
+    user = int(interpolated(COMPOSE["services"]["bot"]["user"], {}).partition(":")[0])
+    assert await can_read(Path(given["COUNTERSIGN_CONFIG"]), user)
+    assert not await can_read(tmp_path / ".env", user), "only the docker command does"
+    assert read(given).file.approvals.channel == "C0APPROVE"
+
+
+async def can_read(path: Path, user: int) -> bool:
+    """Whether somebody else can, from a folder that is open to him, as in a container."""
+    if os.geteuid() != 0:
+        return bool(path.stat().st_mode & 0o004)
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        copy = shutil.copy2(path, folder)
+        reader = await asyncio.create_subprocess_exec(
+            *("/bin/cat", copy),
+            user=user,
+            group=user,
+            extra_groups=[],
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        return await reader.wait() == 0
+
+
+def hints() -> list[str]:
+    """The lines that compose's head says to add to `.env`, as a shell would."""
+    text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+    found = re.findall(r'echo "(\w+=)\$\(.*?"? >> \.env', text)
+    assert len(found) == 2
+    return [f"{name}1:1" for name in found]
+
+
 def test_compose_tells_the_bot_settings_that_there_are() -> None:
     """As the container would see them: what compose says over what `init` writes."""
-    told = COMPOSE["services"]["bot"]["environment"]
+    around = {"POSTGRES_PASSWORD": "secret", "KUBECONFIG": "/home/me/.kube/config"}
+    told = told_by_compose(around)
     assert set(told) <= {*_NAMES, "COUNTERSIGN_CONFIG"}
-    filled = {name: re.sub(r"\$\{\w+:\?[^}]*\}", "secret", text) for name, text in told.items()}
-    read(
-        filled
-        | {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "COUNTERSIGN_CONFIG": ""}
-    )
+    tokens = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "COUNTERSIGN_CONFIG": ""}
+    assert read(told | tokens).providers()
     mounted = [volume.split(":")[-2] for volume in COMPOSE["services"]["bot"]["volumes"]]
     assert {told["COUNTERSIGN_CONFIG"], told["KUBECONFIG"]} == set(mounted)
+    del around["KUBECONFIG"]
+    assert not read(told_by_compose(around) | tokens).providers(), "without a cluster, no tools"
     text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
     assert "POSTGRES_PASSWORD=" in text, "how to make it is said at the top"
     assert not re.search(r"xox[bp]-\w|password: \w", text)
@@ -281,6 +350,55 @@ def test_each_role_is_bound_to_the_bots_account(name: str) -> None:
     ]
 
 
+def test_the_lasting_token_is_that_accounts() -> None:
+    accounts = yaml.safe_load_all((DEPLOY / "rbac" / "read.yaml").read_text(encoding="utf-8"))
+    (account,) = (one["metadata"] for one in accounts if one["kind"] == "ServiceAccount")
+    secret = yaml.safe_load((DEPLOY / "rbac" / "token.yaml").read_text(encoding="utf-8"))
+    assert secret["type"] == "kubernetes.io/service-account-token"
+    assert secret["metadata"]["namespace"] == account["namespace"]
+    assert secret["metadata"]["annotations"] == {
+        "kubernetes.io/service-account.name": account["name"]
+    }
+
+
+KUBECTL = r"""#!/bin/sh
+# What is asked of the cluster needs one's own rights; `config` is only noted.
+echo "$*" >> "$LOG"
+case "$*" in
+  *"get secret countersign-token"*".data.token"*) [ -z "$KUBECONFIG" ] && printf dG9rZW4= ;;
+  "apply "*) [ -z "$KUBECONFIG" ] ;;
+  "config view"*.server*) printf https://10.0.0.1:6443 ;;
+  "config view"*--flatten*) printf Y2E= ;; # without it, a file's name stands there and no data
+  "config view"*) ;;
+  "config set-"* | "config use-context prod") [ "$KUBECONFIG" = "$PWD/kubeconfig" ] ;;
+  *) exit 1 ;;
+esac
+"""
+
+
+async def test_the_readmes_steps_to_a_kubeconfig_work_in_their_order(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (steps,) = (one for one in re.findall(r"```\n(.*?)```", readme, re.DOTALL) if "TOKEN" in one)
+    for name, text in (("kubectl", KUBECTL), ("sleep", "#!/bin/sh\n")):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "deploy").symlink_to(DEPLOY)
+    shell = await asyncio.create_subprocess_exec(
+        *("/bin/sh", "-euc", steps),
+        cwd=tmp_path,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "LOG": str(tmp_path / "log")},
+    )
+    assert await shell.wait() == 0
+    asked = (tmp_path / "log").read_text()
+    assert "config set-credentials countersign --token token\n" in asked
+    assert "--server https://10.0.0.1:6443 " in asked
+    assert (tmp_path / "ca.crt").read_text() == "ca"
+    assert (tmp_path / "kubeconfig").stat().st_mode & 0o077 == 0
+    applied = re.findall(r"apply -f (\S+)", readme)
+    assert applied
+    assert all((ROOT / one).is_file() for one in applied)
+
+
 # One call of every tool, with which it does all that it can do.
 CHECKOUT: JsonObject = {"namespace": "shop", "name": "checkout", "kind": "deployment"}
 CALLS: dict[str, JsonObject] = {
@@ -303,7 +421,7 @@ async def test_a_tools_rights_are_enough_for_it(tool: str, tmp_path: Path) -> No
         Rule((right.verb,), (right.resource + (f"/{right.sub}" if right.sub else ""),))
         for right in NEEDS[tool]
     ]
-    async with Cluster(seed=True, speed=20) as cluster:
+    async with SeededCluster(speed=20) as cluster:
         cluster.rights.allow("countersign", needs)
         config = str(cluster.write_kubeconfig(tmp_path / "kubeconfig", "countersign"))
         settings: JsonObject = {"kubeconfig": config, "settle_seconds": 0}

@@ -5,9 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
+from bot.agent import control
 from bot.agent.control import parse_word
-from bot.agent.grammar import Command, Miss, nearest, parse, render, usage
+from bot.agent.grammar import FORMS, Command, Form, Miss, nearest, parse, render, usage
 from bot.agent.spelling import advice, did_you_mean
+from bot.agent.vocabulary import KINDS, TALK
 
 WEB = {"kind": "deployment", "name": "web"}
 
@@ -220,27 +222,18 @@ def test_what_is_written_is_read_back(command: Command) -> None:
     assert parse(render(command)) == command
 
 
+# All that the grammar knows, and what goes badly with it.
+TOKENS = sorted(
+    {"kubectl", "KUBECTL", "—", "--", "-n", "-A", "-", '"', "'", "=", "/", "a/b", "web", "5", "`"}
+    | {word for form in FORMS for word in (*form.words, *form.options)}
+    | {*control.NAMES, *KINDS, *sorted(TALK)[:20]}
+)
+
+
 @given(
     st.one_of(
         st.text(),
-        st.lists(
-            st.sampled_from(
-                [
-                    "kubectl",
-                    "get",
-                    "scale",
-                    "rollout",
-                    "undo",
-                    "—",
-                    "--",
-                    "-n",
-                    '"',
-                    "'",
-                    "=",
-                    "a/b",
-                ]
-            )
-        ).map(" ".join),
+        st.lists(st.sampled_from(TOKENS), max_size=8).map(" ".join),
     )
 )
 @settings(deadline=None)
@@ -250,6 +243,24 @@ def test_nothing_makes_it_raise(text: str) -> None:
     assert advice(text)
     meant = did_you_mean(text)
     assert meant is None or isinstance(parse(meant), Command) or parse_word(meant)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("before", ["kubectl kubectl", "Kubectl KUBECTL kubectl"])
+def test_kubectl_said_twice_is_no_command(form: Form, before: str) -> None:
+    verb = " ".join(form.words)
+    for text in (f"{before} {verb}", f"{before} {verb} 'open", f"{before} {form.words[0]} pods"):
+        assert parse(text) is None
+        assert nearest(text)
+        assert advice(text)
+
+
+def test_a_doubled_verb_is_a_miss() -> None:
+    for form in FORMS:
+        for text in (f"{form.words[0]} {form.words[0]}", f"kubectl {' '.join(form.words * 2)}"):
+            named_so = text == "logs logs"  # a pod may be called so
+            assert isinstance(parse(text), Command if named_so else Miss), text
+            assert advice(text)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,10 @@ async def piped(
     return Ended(process.returncode, out.decode(), err.decode())
 
 
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
 Init = Callable[..., Ended]
 
 
@@ -109,8 +113,8 @@ async def test_the_answers_become_settings_that_are_read(
     assert found.file.approvals.channel == "C0APPROVE"
     assert found.providers()["kubernetes"]["contexts"] == {"dev": "dev", "prod": "prod"}
     assert found.providers()["kubernetes"]["kubeconfig"] == around["KUBECONFIG"]
-    for path in (tmp_path / ".env", tmp_path / "countersign.yaml"):
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert mode_of(tmp_path / ".env") == 0o600
+    assert mode_of(tmp_path / "countersign.yaml") == 0o644, "no secret is in it"
 
 
 async def test_a_wrong_answer_is_said_at_once_and_asked_again(
@@ -172,16 +176,23 @@ async def test_answers_that_end_too_early_write_nothing(
 async def test_files_that_are_there_are_not_replaced_unasked(
     tmp_path: Path, around: dict[str, str], init: Init
 ) -> None:
-    (tmp_path / ".env").write_text("mine\n")
+    (tmp_path / ".env").write_text("SLACK_BOT_TOKEN=xoxb-mine\n")
+    around |= {"DATABASE_URL": DATABASE}
     refused = init(tmp_path, around, "--yes")
     assert refused.code == CONFIG
     assert "--force replaces it" in refused.sentence()
     assert not (tmp_path / "countersign.yaml").exists()
     declined = init(tmp_path, around, answers=["", "", "", "", "", "n"])
     assert declined.code == 0
-    assert "Not written" in declined.out
-    assert "DATABASE_URL=" in declined.out
-    assert (tmp_path / ".env").read_text() == "mine\n"
+    assert (tmp_path / ".env").read_text() == "SLACK_BOT_TOKEN=xoxb-mine\n"
+    beside = tmp_path / ".env.new"
+    assert f"Not replaced: {tmp_path / '.env'}. What it would be: {beside}" in declined.out
+    assert "[the one in DATABASE_URL] >" in declined.out
+    assert SECRET in beside.read_text()
+    assert "SLACK_BOT_TOKEN=xoxb-mine" in beside.read_text()
+    assert mode_of(beside) == 0o600
+    assert SECRET not in declined.out
+    assert "xoxb-mine" not in declined.out
 
 
 async def test_asked_again_it_keeps_tokens_and_what_is_not_its_own(
@@ -212,7 +223,7 @@ async def test_at_a_real_terminal(tmp_path: Path, around: dict[str, str]) -> Non
 
     async def until(words: str) -> None:
         nonlocal seen
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while words not in seen:
                 piece = await loop.run_in_executor(None, os.read, parent, 4096)
                 seen += piece.decode(errors="replace")

@@ -544,9 +544,9 @@ def test_any_text_is_taken(text: str) -> None:
 
 def _milliseconds(text: str) -> float:
     mask_text("warm up password=x")
-    start = time.perf_counter()
+    start = time.process_time()  # whatever else the machine does meanwhile
     mask_text(text)
-    return (time.perf_counter() - start) * 1000
+    return (time.process_time() - start) * 1000
 
 
 def test_masking_is_quick() -> None:

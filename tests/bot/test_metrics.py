@@ -220,6 +220,45 @@ async def test_a_retry_is_counted_and_what_others_do_is_not(dsn: str, redis: Red
         assert value(found, "model_retries_total", model="openai/a") == 1
 
 
+async def test_a_run_that_ends_while_the_database_is_read_is_counted_once(
+    database: Database,
+) -> None:
+    metrics, bus, run, thread = measured(database), Bus(), uuid7(), Thread("T1", "C1", "1.1")
+    metrics.listen(bus)
+    async with database.relaxed() as tx:
+        await tx.one("open_thread", org="T1", channel="C1", thread_ts="1.1", ours=True)
+        await tx.connection.execute(
+            "INSERT INTO runs (id, org, channel, thread_ts, kind, requester, contributors, state,"
+            " started_at, ended_at) VALUES"
+            " (%s, 'T1', 'C1', '1.1', 'turn', 'U1', '{U1}', 'done', now(), now())",
+            [run],
+        )
+    bus.publish(Event(thread, run, "started"))
+    async with database.transaction() as tx:
+        await tx.connection.execute("LOCK TABLE runs IN ACCESS EXCLUSIVE MODE")
+        scraped = asyncio.ensure_future(metrics.text())
+        await asyncio.sleep(0.2)  # it waits for the table
+        bus.publish(Event(thread, run, "ended"))
+    await scraped
+    found = parsed((await metrics.text()).decode())
+    assert value(found, "runs_ended_total", kind="turn", outcome="done") == 1
+
+
+async def test_runs_that_are_pushed_out_while_the_database_is_read_do_no_harm(
+    database: Database,
+) -> None:
+    metrics, bus = measured(database), Bus()
+    metrics.listen(bus)
+    bus.publish(Event(Thread("T1", "C1", "1.1"), uuid7(), "ended"))
+    async with database.transaction() as tx:
+        await tx.connection.execute("LOCK TABLE runs IN ACCESS EXCLUSIVE MODE")
+        scraped = asyncio.ensure_future(metrics.text())
+        await asyncio.sleep(0.2)
+        for _ in range(5_000):
+            bus.publish(Event(Thread("T1", "C1", "1.1"), uuid7(), "started"))
+    await scraped
+
+
 async def test_what_nobody_scrapes_does_not_grow(database: Database) -> None:
     metrics = measured(database)
     bus = Bus()

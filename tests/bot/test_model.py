@@ -3,6 +3,8 @@
 import asyncio
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from decimal import Decimal
 
@@ -133,6 +135,88 @@ async def test_deltas_without_index_and_with_repeated_ids_are_told_apart() -> No
     assert [c.arguments for c in reply.calls] == ["{}", '{"b":2}', '{"c": 3}']
     assert len({c.id for c in reply.calls}) == 3
     assert reply.finish == "tool_calls"
+    assert reply.usage.estimated
+
+
+ODD: list[object] = [
+    {"choices": ["x"]},
+    {"choices": {"a": 1}},
+    {"choices": [{"delta": [1]}]},
+    {"choices": [{"delta": {"content": [{"type": "text"}]}}]},
+    {"choices": [{"delta": {"refusal": 7}}]},
+    {"choices": [{"delta": {"tool_calls": ["x"]}}]},
+    {"choices": [{"delta": {"tool_calls": {"id": "x"}}}]},
+    {"choices": [{"delta": {"tool_calls": [{"id": {"a": 1}}]}}]},
+    {"choices": [{"delta": {"tool_calls": [{"index": "0"}]}}]},
+    {"choices": [{"delta": {"tool_calls": [{"function": [1]}]}}]},
+    {"choices": [{"delta": {"tool_calls": [{"function": {"name": [1]}}]}}]},
+    {"choices": [{"delta": {}, "finish_reason": {"why": 1}}]},
+]
+
+
+@pytest.mark.parametrize("chunk", ODD)
+async def test_an_answer_of_another_shape_is_asked_for_again(chunk: Json) -> None:
+    async with ModelServer([raw([chunk]), says("All ready.")]) as server:
+        talk = Talk(server.url)
+        assert (await talk.ask()).text == "All ready."
+    assert [one.why for one in talk.retries] == ["its answer was not readable"]
+
+
+@asynccontextmanager
+async def endpoint(*blocks: bytes) -> AsyncIterator[str]:
+    """An endpoint that streams exactly these bytes, as often as it is asked; its address."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n")
+        writer.write(b"Connection: close\r\n\r\n")
+        with suppress(ConnectionError):
+            for block in blocks:
+                writer.write(block)
+                await writer.drain()
+            writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, limit=2**20)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+
+
+BROKEN = {
+    "too deep": [b"data: " + b"[" * 200_000 + b"\n\n"],
+    "too large a number": [b'data: {"choices": ' + b"1" * 5_000 + b"}\n\n"],
+    "no JSON": [b"data: {'choices'}\n\n"],
+    "a line without end": [b"data: ", *[b"x" * 2**20] * 64],
+}
+
+
+@pytest.mark.parametrize("blocks", BROKEN.values(), ids=BROKEN)
+async def test_what_no_endpoint_should_send_is_an_error_of_the_model(blocks: list[bytes]) -> None:
+    async with endpoint(*blocks) as url:
+        with pytest.raises(ModelUnreachable, match="its answer was not readable"):
+            await Talk(url, tries=1).ask()
+
+
+async def test_bytes_that_are_no_text_are_shown_as_such_and_the_rest_is_read() -> None:
+    line = b'data: {"choices": [{"delta": {"content": "a\xff\xfeb"}, "finish_reason": "stop"}]}\n\n'
+    async with endpoint(line, b"data: [DONE]\n\n") as url:
+        assert (await Talk(url, tries=1).ask()).text == "a\ufffd\ufffdb"
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": "many"},
+        {"prompt_tokens": -3, "completion_tokens": 1},
+        {"prompt_tokens": 10**30, "completion_tokens": 1},
+        {"prompt_tokens": 7, "completion_tokens": 1, "prompt_tokens_details": ["x"]},
+        ["x"],
+    ],
+)
+async def test_figures_that_are_none_count_as_not_given(usage: Json) -> None:
+    end = {"choices": [{"delta": {"content": "Fine."}, "finish_reason": "stop"}], "usage": usage}
+    async with ModelServer([raw([end])]) as server:
+        reply = await Talk(server.url).ask()
+    assert reply.text == "Fine."
     assert reply.usage.estimated
 
 
@@ -380,7 +464,7 @@ async def test_cancelling_closes_the_stream_and_says_what_it_cost() -> None:
             task = group.create_task(asking)
             await begun.wait()
             task.cancel()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(5):
             await server.left.wait()
         await talk.model.close()
     assert (server.disconnected, wasted) == (1, ["test"])

@@ -28,7 +28,7 @@ from tests.standins.model import (
     says_and_calls,
 )
 
-pytestmark = [pytest.mark.xdist_group("litellm"), pytest.mark.timeout(90)]
+pytestmark = pytest.mark.timeout(120)
 LOOK = ToolSpec("look", "Look at something.", {"type": "object", "properties": {}})
 
 

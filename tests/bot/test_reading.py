@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bot.core.values import Thread
 from bot.sandbox.slack import Settings, Workspace
+from bot.sandbox.slack.model import User
 from bot.slack.api import Refused, SlackApi
 from bot.slack.budget import Budget
 from bot.slack.reading import SlackThreads
@@ -183,6 +184,53 @@ async def test_names_come_from_slack_once_and_joins_say_nothing() -> None:
         ]
         await threads.read(place(workspace, root))
         assert len(workspace.calls_of("users.info")) == 2
+
+
+async def crowd(workspace: Workspace, number: int) -> Thread:
+    """A thread in which each of so many people wrote once."""
+    root = await workspace.post("alice", "ops", "root")
+    channel = workspace.state.channels[workspace.channel_id("ops")]
+    for n in range(number):
+        user = User(f"U0N{n:06}", f"n{n}", f"Number {n}", workspace.team_id)
+        channel.members.append(workspace.state.add_user(user).id)
+        await workspace.post(user.id, "ops", "hm", thread_ts=root)
+    return place(workspace, root)
+
+
+async def test_of_a_crowd_the_newest_are_named_and_the_guard_can_still_look_up() -> None:
+    async with slack() as (workspace, api, _):
+        thread = await crowd(workspace, 60)
+        budget = Budget()
+        reading = await SlackThreads(api, budget).read(thread)
+        named = [one.name for one in reading.newest if one.name]
+        calls = len(workspace.calls_of("users.info"))
+        assert calls <= 20
+        assert named == [f"Number {n}" for n in range(60 - len(named), 60)]
+        assert len(named) >= 5
+        assert budget.ready("users.info")
+
+
+async def test_names_that_the_directory_knows_are_not_asked_of_slack() -> None:
+    async with slack() as (workspace, api, _):
+        thread = await crowd(workspace, 3)
+        threads = SlackThreads(api, Budget(), known=lambda user: f"known {user}")
+        reading = await threads.read(thread)
+        assert [one.name for one in reading.newest] == [f"known U0N{n:06}" for n in range(3)]
+        assert workspace.calls_of("users.info") == []
+
+
+async def test_names_are_no_longer_asked_once_slack_says_it_is_too_much() -> None:
+    async with slack() as (workspace, api, _):
+        thread = await crowd(workspace, 20)
+        workspace.faults.fail("users.info", "ratelimited", times=99, seconds=30)
+        budget = Budget()
+        reading = await SlackThreads(api, budget).read(thread)
+        assert len(reading.newest) == 20
+        asked = len(workspace.calls_of("users.info"))
+        assert 1 <= asked <= 4  # at once
+        assert budget.pause("users.info") > 20
+        await SlackThreads(api, budget).read(thread)
+        assert len(workspace.calls_of("users.info")) == asked
 
 
 async def test_the_newest_hundred_of_a_thread_of_two_pages_are_read() -> None:

@@ -172,9 +172,9 @@ def test_an_endless_line_is_searched_in_pieces_with_exact_borders() -> None:
 def test_the_slowest_pattern_is_stopped_in_time(broken: bytes) -> None:
     rng = random.Random(7)
     piece = bytes(rng.choice(b"ab") for _ in range(10_000)) + broken
-    start = time.perf_counter()
+    start = time.process_time()
     hits = search(piece * 300, "[ab]*a[ab]{900}c")
-    assert time.perf_counter() - start < 1  # measured 0.3; unstopped 11
+    assert time.process_time() - start < 1  # measured 0.3; unstopped 11
     assert not hits.searched_all
 
 

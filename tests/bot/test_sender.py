@@ -206,14 +206,14 @@ async def test_a_thread_hears_in_order_and_threads_do_not_wait_for_each_other(
     world: World,
 ) -> None:
     one, other = await world.thread(), await world.thread()
-    world.slack.faults.fail("chat.postMessage", "slow", seconds=0.3)
+    world.slack.faults.fail("chat.postMessage", "slow", seconds=1.5)
     for number in range(4):
         await world.say(one, f"one {number}")
     await world.say(other, "other")
     began = time.monotonic()
     async with world.sending():
         await world.slack.wait_for_message("ops", "other")
-        assert time.monotonic() - began < 0.25
+        assert time.monotonic() - began < 1.2
         await world.all_said()
     assert world.texts(one) == [f"⛔ one {number}." for number in range(4)]
 
@@ -226,7 +226,7 @@ async def test_what_is_stored_later_is_said_at_once(world: World) -> None:
         began = time.monotonic()
         await world.say(thread, "second")
         await world.slack.wait_for_message("ops", "second", thread_ts=thread.ts)
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 1  # measured 0.05; the machine is shared
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "http_503", "html", "error"])

@@ -115,6 +115,7 @@ def test_all_mistakes_come_together(tmp_path: Path) -> None:
         ("DATABASE_URL", f"mysql://me:{SECRET}@db/x", "a PostgreSQL address is expected"),
         ("DATABASE_URL", f"postgresql://me@[{SECRET}", "a PostgreSQL address is expected"),
         ("DATABASE_MIGRATE_URL", SECRET, "a PostgreSQL address is expected"),
+        ("OPENAI_API_BASE", f"foo{SECRET}", "an address that begins with https://"),
         ("REDIS_URL", f"redis:{SECRET}", "a Redis address is expected"),
         ("REDIS_URL", f"http://me:{SECRET}@cache", "a Redis address is expected"),
         ("REDIS_URL", f"redis://cache:{SECRET}", "a Redis address is expected"),

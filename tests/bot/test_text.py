@@ -96,7 +96,7 @@ def test_one_line_joins_lines_and_ends_a_cut_visibly() -> None:
 
 
 def test_a_megabyte_is_quick() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     visible("line of a log \x1b[0m\n" * 60_000)
     mark_mixed_scripts("кластер web " * 80_000)
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3

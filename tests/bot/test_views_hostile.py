@@ -189,7 +189,7 @@ def test_every_card(call: CardData) -> None:
         assert message.file[1].count("\n    - ") >= len(call.changes)
 
 
-@HARD
+@settings(HARD, max_examples=30)  # each draws several cards
 @given(st.lists(CALLS, min_size=2, max_size=10))
 def test_every_shared_card(calls: list[CardData]) -> None:
     message = batch.batch(calls)

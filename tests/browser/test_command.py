@@ -59,7 +59,7 @@ def test_it_refuses_to_start_beside_real_tokens(tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         check=False,
     )
     assert told.returncode == 78

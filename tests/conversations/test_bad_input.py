@@ -90,7 +90,7 @@ async def test_hostile_words_reach_the_model_visibly_and_ping_nobody(
     async with world(dsn, tmp_path, echoes) as chat:
         for text, heard in HOSTILE:
             thread = await chat.ask(text)
-            await chat.reads(thread, "says: ")
+            await chat.reads(thread, "says:")
             assert heard in requests(chat)[-1]["messages"][-1]["content"]
             await chat.quiet(thread)
             assert chat.cards(thread) == []
@@ -359,7 +359,7 @@ async def test_misspelt_commands_get_the_nearest_usage(dsn: str, tmp_path: Path)
         "logs web --sinse 5m": "--sinse.* is unknown here.*Usage: .*logs",
         "logs 'web": "a quote is not closed",
         "rollout undo": "it needs exactly one <kind>/<name>",
-        "rollout undu deployment/web": "after `rollout` comes `status`, `history`, `undo` or `restart`",
+        "rollout undu deployment/web": "after `rollout` comes `status`, `history`, `undo`",
         "get pods\nget secrets": "a command is one line",
     }
     async with world(dsn, tmp_path) as chat:

@@ -185,7 +185,7 @@ async def test_after_a_failure_in_the_middle_the_rest_is_asked_anew_on_one_card(
     crashes = Behaviour("shop/checkout:1.8.*", needs={"NOWHERE": "FATAL still broken"})
     undo = {**WEB, "name": "checkout", "tool": "k8s_rollout_undo"}
     script = proposes({**WEB, "replicas": 5}, undo, {**CART, "replicas": 3}, {**WEB, "replicas": 6})
-    async with world(dsn, tmp_path, script, behaviours=(crashes,)) as chat:
+    async with world(dsn, tmp_path, script, from_now_on=(crashes,)) as chat:
         thread = await chat.ask("all of it")
         card = await chat.card(thread)
         await chat.press("Approve all (4)", card, by="bob")

@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 from bot.core.ids import uuid7
 from bot.guard.budget import estimate
 from bot.store.database import Database
-from tests.standins.model import Turn, calls, error, says
+from tests.standins.model import Turn, breaks_after, calls, error, says
 from tests.world import Json, World, world
 
 ALERTMANAGER: Json = {
@@ -119,7 +119,7 @@ async def test_under_an_alert_of_alertmanager_the_model_sees_the_alert(
         assert "hunter2" not in sent(chat)
         assert "⟨U+202E⟩" in others
         assert "why is this failing" not in root + others
-        assert sent(chat).endswith("<@U0DAVE000> says: why is this failing?")
+        assert sent(chat).endswith("<@U0DAVE000> says:\n| why is this failing?")
         # nothing of it is kept
         kept = await chat.rows(
             "SELECT body::text AS text FROM messages UNION ALL"
@@ -334,7 +334,7 @@ async def test_turn_200_knows_turn_1_through_a_summary_made_once(dsn: str, tmp_p
         assert "which pod lost its disk?" in str(summaries[0]["messages"][1]["content"])
         turn_200 = chat.model.requests[-1]
         assert "Kept: vol-4711 of db-0." in sent(chat)
-        assert "<@U0DAVE000> says: which pod lost its disk?" in sent(chat)
+        assert "<@U0DAVE000> says:\n| which pod lost its disk?" in sent(chat)
         assert "Number 199 is well" in sent(chat)
         assert "left out" not in sent(chat)
         size = sum(estimate(json.dumps(m)) for m in turn_200["messages"])
@@ -349,6 +349,21 @@ async def test_turn_200_knows_turn_1_through_a_summary_made_once(dsn: str, tmp_p
         assert len([r for r in chat.model.requests if is_summary(r)]) == len(summaries)
         before, after = turn_200["messages"], chat.model.requests[-1]["messages"]
         assert after[: len(before) - 1] == before[:-1]
+
+
+async def test_a_summary_that_is_cut_off_is_paid_for(dsn: str, tmp_path: Path) -> None:
+    def script(request: Json) -> Turn:
+        return breaks_after(4) if is_summary(request) else says("Still well.")
+
+    async with world(dsn, tmp_path, script, extra=small_window(tmp_path)) as chat:
+        thread = await chat.slack.post("dave", "ops", "which pod lost its disk?")
+        await put_turns(dsn, chat, thread, TURNS)
+        await asked(chat, thread, "and number 200?", "Still well")
+        (spent,) = await chat.rows(
+            "SELECT error, input_tokens, output_tokens FROM model_calls WHERE error IS NOT NULL"
+        )
+        assert spent["input_tokens"] > 100
+        assert spent["output_tokens"] > 0
 
 
 async def test_a_summary_that_fails_leaves_turns_out_and_is_tried_again(

@@ -26,7 +26,7 @@ async def test_a_log_line_that_no_database_takes_does_not_break_the_verification
 ) -> None:
     hostile = "FATAL \x00 \u202e txt.exe ✅ verified"
     crashes = Behaviour("shop/checkout:1.8.*", needs={"NOWHERE": hostile}, ready_seconds=1.0)
-    async with world(dsn, tmp_path, behaviours=(crashes,)) as chat:
+    async with world(dsn, tmp_path, from_now_on=(crashes,)) as chat:
         thread = await chat.ask("rollout undo deployment/checkout -n shop")
         await chat.press("Approve", await chat.card(thread), by="alice")
         await chat.reads(thread, "does not work", timeout=30)
@@ -166,7 +166,7 @@ async def test_a_policy_that_changed_between_approval_and_start_asks_anew(
 
 async def test_a_change_that_does_not_work_can_be_taken_back(dsn: str, tmp_path: Path) -> None:
     crashes = Behaviour("shop/checkout:1.8.*", needs={"NOWHERE": "FATAL [no](http://x)"})
-    async with world(dsn, tmp_path, behaviours=(crashes,)) as chat:
+    async with world(dsn, tmp_path, from_now_on=(crashes,)) as chat:
         thread = await chat.ask("rollout undo deployment/checkout -n shop")
         await chat.press("Approve", await chat.card(thread), by="alice")
         answer = await chat.reads(thread, r"Roll back .* it does not work", timeout=30)
@@ -191,7 +191,7 @@ async def test_a_fix_that_is_approved_after_a_failed_change_runs(dsn: str, tmp_p
             return calls(("k8s_scale", {**WEB, "replicas": 5}))
         return says(" / ".join(results))
 
-    async with world(dsn, tmp_path, script, behaviours=(crashes,)) as chat:
+    async with world(dsn, tmp_path, script, from_now_on=(crashes,)) as chat:
         thread = await chat.ask("mend checkout")
         await chat.press("Approve", await chat.card(thread), by="alice")
         await chat.press("Approve", await chat.card(thread, 2, timeout=30), by="bob")

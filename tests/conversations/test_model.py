@@ -301,7 +301,7 @@ async def test_what_a_stopped_answer_cost_is_noted(dsn: str, tmp_path: Path) -> 
         (turn,) = chat.parts.runs._turns.values()
         turn.interrupt("stop")
         assert chat.model is not None
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(5):
             await chat.model.left.wait()
         await asyncio.sleep(0.3)
         (row,) = await chat.rows("SELECT error, input_tokens FROM model_calls")

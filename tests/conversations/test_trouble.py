@@ -290,8 +290,9 @@ async def test_an_empty_answer_is_said_to_be_one(dsn: str, tmp_path: Path) -> No
         thread = await chat.ask("how is web?")
         await chat.reads(thread, "ended without an answer")
         await chat.slack.post("dave", "ops", "well?", thread_ts=thread)
-        await chat.slack.wait_for(
-            lambda: chat.thread(thread).count("ended without an answer") >= 2, 15
+        await chat.slack.wait_for(lambda: len(chat.slack.app_messages("ops", thread)) >= 2, 30)
+        assert (
+            chat.thread(thread).split("\n---\n")[1].startswith("The model ended without an answer")
         )
         await goes_on(chat, thread)
 

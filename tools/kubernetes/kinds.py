@@ -75,33 +75,6 @@ def canonical_kind(given: object) -> object:
     return _ALIASES.get(plain, given)
 
 
-Kind = Annotated[
-    Literal[
-        "pod",
-        "deployment",
-        "replicaset",
-        "statefulset",
-        "daemonset",
-        "controllerrevision",
-        "service",
-        "endpoints",
-        "event",
-        "node",
-        "configmap",
-        "secret",
-        "job",
-        "cronjob",
-        "horizontalpodautoscaler",
-        "poddisruptionbudget",
-        "persistentvolumeclaim",
-        "persistentvolume",
-        "namespace",
-        "ingress",
-        "resourcequota",
-    ],
-    BeforeValidator(canonical_kind),
-    Field(description="kubectl's plurals and short names are understood too."),
-]
 LoggingKind = Annotated[
     Literal["pod", "deployment", "statefulset", "daemonset", "replicaset", "job"],
     BeforeValidator(canonical_kind),

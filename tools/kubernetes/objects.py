@@ -3,7 +3,9 @@
 import copy
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +15,8 @@ from tools._kit import ChangedPath
 from tools.kubernetes.kinds import Object
 
 REVISION = "deployment.kubernetes.io/revision"
+_Part = tuple[str, int, int, int, int]  # of a hunk, as difflib has them
+_FLAGS = ("- -", "- '-", '- "-')
 _HASH = "pod-template-hash"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # What the server and controllers write: it differs without anybody having changed anything.
@@ -170,10 +174,15 @@ def without_managed_fields(thing: Object) -> Object:
 
 
 def difference(before: Object, after: Object) -> str:
-    """A unified diff of two objects as YAML. A Secret's content is never part of it."""
+    """A unified diff of two objects as YAML. A Secret's content is never part of it.
+
+    No hunk begins with a value whose name, or whose flag, stands just above it: values are masked
+    by their names, so these must be seen.
+    """
     old, new = _as_yaml(before), _as_yaml(after)
-    lines = difflib.unified_diff(old, new, "now", "after", lineterm="", n=3)
-    return "\n".join(lines)
+    groups = difflib.SequenceMatcher(None, old, new).get_grouped_opcodes(3)
+    lines = [line for group in groups for line in _hunk(old, new, group)]
+    return "\n".join(["--- now", "+++ after", *lines]) if lines else ""
 
 
 def _as_yaml(thing: Object) -> list[str]:
@@ -181,8 +190,46 @@ def _as_yaml(thing: Object) -> list[str]:
     if str(found.get("kind")) == "Secret":
         for part in ("data", "stringData"):
             found[part] = dict.fromkeys(found.get(part) or {}, "(not shown)")
-    text: str = yaml.safe_dump(found, sort_keys=True, default_flow_style=False, width=1000)
+    text: str = yaml.dump(found, Dumper=_OneLine, sort_keys=True, width=math.inf)
     return text.splitlines()
+
+
+class _OneLine(yaml.SafeDumper):
+    """Every text on the line of its key: of one that goes over many, a hunk would show a part."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = '"' if len(text.splitlines()) > 1 or text.endswith("\n") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_OneLine.add_representer(str, _text)
+
+
+def _hunk(old: Sequence[str], new: Sequence[str], parts: list[_Part]) -> Iterator[str]:
+    tag, start, end, new_start, new_end = parts[0]
+    while start > 0 < new_start and old[start - 1] == new[new_start - 1] and _goes_on(old, start):
+        start, new_start = start - 1, new_start - 1
+    parts = [(tag, start, end, new_start, new_end), *parts[1:]]
+    yield f"@@ -{_range(start, parts[-1][2])} +{_range(new_start, parts[-1][4])} @@"
+    for kind, first, last, new_first, new_last in parts:
+        if kind == "equal":
+            yield from (f" {line}" for line in old[first:last])
+        else:
+            yield from (f"-{line}" for line in old[first:last])
+            yield from (f"+{line}" for line in new[new_first:new_last])
+
+
+def _goes_on(lines: Sequence[str], number: int) -> bool:
+    """Whether a line is the value of what stands above it: of a name, or of a flag."""
+    line, above = lines[number].lstrip(), lines[number - 1].lstrip()
+    return line.startswith("value:") or (line.startswith("- ") and above.startswith(_FLAGS))
+
+
+def _range(start: int, end: int) -> str:
+    """Lines of a hunk as `diff` counts them."""
+    count = end - start
+    return str(start + 1) if count == 1 else f"{start + bool(count)},{count}"
 
 
 def changed_paths(before: Any, after: Any, path: str = "") -> Iterator[ChangedPath]:
@@ -210,13 +257,23 @@ def _quoted(key: str) -> str:
     return json.dumps(key) if "." in key or "/" in key else key
 
 
+# Where a text may be a secret: variables, headers, annotations, options of drivers.
+_FREE_TEXT = re.compile(r"\.value$|\bannotations\.|\b(?:volumeAttributes|options)\.")
+
+
 def told(change: ChangedPath, limit: int = 80) -> str:
-    """A changed path on one line: "image 1.9.0 → 1.8.0"."""
+    """A changed path on one line: "image 1.9.0 → 1.8.0".
+
+    A value that may be a secret is not said: here it would stand without the name that tells.
+    """
     short = change.path.removeprefix("spec.template.").removeprefix("spec.")
     if change.before is None:
         return f"{short} added"
     if change.after is None:
         return f"{short} removed"
-    values = [v if isinstance(v, str) else json.dumps(v) for v in (change.before, change.after)]
-    text = f"{short} {values[0]} → {values[1]}"
+    values = (change.before, change.after)
+    if _FREE_TEXT.search(change.path) or any(isinstance(v, (dict, list)) for v in values):
+        return f"{short} changed"
+    said = [v if isinstance(v, str) else json.dumps(v) for v in values]
+    text = f"{short} {said[0]} → {said[1]}"
     return text if len(text) <= limit else f"{short} changed"

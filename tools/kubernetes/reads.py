@@ -27,8 +27,6 @@ from tools.kubernetes.history import history_lines, history_table, template_of_r
 from tools.kubernetes.kinds import (
     RESOURCES,
     AnyKind,
-    DeploymentKind,
-    Kind,
     LoggingKind,
     MaybeKind,
     Object,
@@ -47,9 +45,9 @@ from tools.kubernetes.objects import (
     without_managed_fields,
 )
 from tools.kubernetes.pods import is_ready, pod_status, restarts, trouble_of
-from tools.kubernetes.revisions import revisions_of
+from tools.kubernetes.revisions import Revision, revisions_of
 from tools.kubernetes.tables import table
-from tools.kubernetes.workloads import replicas_of
+from tools.kubernetes.workloads import counts_of, partition_of, strategy_of
 
 # "Not given" is the empty text: one type, so that every model's schema dialect can say it.
 MaybeNamespace = Annotated[
@@ -85,7 +83,7 @@ class Kubernetes(Toolbox):
     async def get(
         self,
         cluster: Cluster,
-        kind: Kind,
+        kind: AnyKind,
         name: MaybeName = "",
         namespace: MaybeNamespace = "",
         all_namespaces: bool = False,
@@ -93,17 +91,16 @@ class Kubernetes(Toolbox):
         limit: Annotated[int, Field(ge=1, le=1000)] = 200,
     ) -> Finding:
         """Show one object whole, or a table of one kind: pods, deployments, events and more."""
-        connection = await cluster.connected()
-        place = namespace or connection.namespace
+        resource = await cluster.resource(kind)
+        place = namespace or (await cluster.connected()).namespace
         if name:
             if all_namespaces:
                 raise Refused("`all_namespaces` does not go with `name`: say the namespace.")
-            found = await missing.found(cluster, RESOURCES[kind], place, name)
-            return Manifests((without_managed_fields(found),), f"{kind}/{name}")
-        resource = RESOURCES[kind]
+            found = await missing.found(cluster, resource, place, name)
+            return Manifests((without_managed_fields(found),), f"{resource.kind}/{name}")
         everywhere = all_namespaces or not resource.namespaced
         listing = await cluster.list(
-            kind, None if everywhere else place, labels=selector, limit=limit
+            resource, None if everywhere else place, labels=selector, limit=limit
         )
         note = f"{len(listing.items)} {resource.plural}"
         if resource.namespaced:
@@ -117,7 +114,7 @@ class Kubernetes(Toolbox):
         if not listing.items and not everywhere:
             note += f"; {await missing.why_empty(cluster, place)}"
         everywhere = all_namespaces and resource.namespaced
-        return table(kind, listing.items, datetime.now(UTC), namespaces=everywhere, note=note)
+        return table(resource, listing.items, datetime.now(UTC), namespaces=everywhere, note=note)
 
     @read
     async def logs(  # noqa: PLR0913, PLR0917 - a tool's arguments are flat
@@ -141,9 +138,9 @@ class Kubernetes(Toolbox):
         cluster: Cluster,
         namespace: Namespace,
         name: Name,
-        kind: DeploymentKind = "deployment",
+        kind: RolledKind = "deployment",
     ) -> Finding:
-        """Say whether a deployment is rolled out, why not, and what each revision changed."""
+        """Say whether a workload is rolled out, why not, and what each revision changed."""
         live = await missing.found(cluster, RESOURCES[kind], namespace, name)
         revisions = await revisions_of(cluster, live)
         selector = selector_text(live["spec"].get("selector"))
@@ -151,13 +148,13 @@ class Kubernetes(Toolbox):
         now = datetime.now(UTC)
         return Lines(
             (
-                *_summary(live),
+                *_summary(live, revisions),
                 *_conditions(live, now),
                 *_unready(pods.items),
                 *([f"only {len(pods.items)} of its pods could be read"] if pods.cut else []),
                 *history_lines(revisions, now),
             ),
-            f"deployment/{name} in {namespace}",
+            f"{kind}/{name} in {namespace}",
         )
 
     @read
@@ -219,25 +216,36 @@ class Kubernetes(Toolbox):
         )
 
 
-def _summary(live: Object) -> list[str]:
-    status, wanted = live.get("status") or {}, replicas_of(live)
-    keys = ("updatedReplicas", "readyReplicas", "availableReplicas", "replicas")
-    updated, ready, available, total = (int(status.get(key) or 0) for key in keys)
+def _summary(live: Object, revisions: Sequence[Revision]) -> list[str]:
+    status, counts = live.get("status") or {}, counts_of(live)
     generation = int(meta(live).get("generation") or 0)
     observed = int(status.get("observedGeneration") or 0)
-    finished = observed >= generation and wanted == updated == available == total
-    state = "finished" if finished else "not finished"
+    there = counts.wanted == counts.available == counts.total
+    rolled = there and counts.updated >= counts.wanted - partition_of(live)
+    state = "finished" if observed >= generation and rolled else "not finished"
     if live["spec"].get("paused"):
         state += ", paused"
-    counts = (
-        f"{wanted} desired, {updated} updated, {ready} ready, {available} available,"
-        f" {total} in all; generation {generation}, observed {observed}"
+    numbers = (
+        f"{counts.wanted} desired, {counts.updated} updated, {counts.ready} ready,"
+        f" {counts.available} available, {counts.total} in all;"
+        f" generation {generation}, observed {observed}"
     )
     images = ", ".join(images_of(template_of(live)))
+    current = next((str(one.number) for one in revisions if one.current), "")
     return [
-        f"rollout {state}: {counts}",
-        f"revision {annotation(live, REVISION) or 'unknown'}: {images}",
+        f"rollout {state}: {numbers}",
+        f"revision {annotation(live, REVISION) or current or 'unknown'}: {images}",
+        *_replaced_by_hand(live),
     ]
+
+
+def _replaced_by_hand(live: Object) -> list[str]:
+    """What keeps pods of the old template although nothing is wrong."""
+    if strategy_of(live)["type"] == "OnDelete":
+        return ["its pods take a new template up only when somebody deletes them (OnDelete)"]
+    if first := partition_of(live):
+        return [f"only pods from number {first} on take a new template up (partition {first})"]
+    return []
 
 
 def _conditions(live: Object, now: datetime) -> list[str]:

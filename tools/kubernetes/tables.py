@@ -5,7 +5,7 @@ from datetime import datetime
 
 from tools._kit import Table
 from tools.kubernetes.events import count_of, seen_last
-from tools.kubernetes.kinds import Object
+from tools.kubernetes.kinds import RESOURCES, Object, Resource
 from tools.kubernetes.objects import (
     age,
     conditions,
@@ -24,12 +24,14 @@ Column = Callable[[Object, datetime], Row]
 
 
 def table(
-    kind: str, items: Sequence[Object], now: datetime, *, namespaces: bool, note: str
+    resource: Resource, items: Sequence[Object], now: datetime, *, namespaces: bool, note: str
 ) -> Table:
     """Objects of one kind as rows; events newest last, everything else as the server sorts it."""
-    titles, row = _COLUMNS.get(kind, ((), lambda _thing, _now: ()))
+    # Another group's kind may have the name of one of these.
+    built_in = RESOURCES.get(resource.kind) == resource
+    titles, row = _COLUMNS[resource.kind] if built_in else (("STATUS",), _other)
     first = ("NAMESPACE",) if namespaces else ()
-    if kind == "event":
+    if built_in and resource.kind == "event":
         items = sorted(items, key=seen_last)
         rows = [(*([namespace_of(one)] if first else []), *row(one, now)) for one in items]
         return Table((*first, *titles), tuple(rows), note)
@@ -211,6 +213,18 @@ def _quota(one: Object, _now: datetime) -> Row:
     used = status.get("used") or {}
     hard = status.get("hard") or (one.get("spec") or {}).get("hard") or {}
     return (", ".join(f"{key}: {used.get(key, '?')}/{value}" for key, value in hard.items()),)
+
+
+def _other(one: Object, _now: datetime) -> Row:
+    """What most kinds say of themselves: a phase, or a condition that sums up."""
+    phase = (one.get("status") or {}).get("phase")
+    if isinstance(phase, str) and phase:
+        return (phase,)
+    found = conditions(one)
+    for summing_up in ("Ready", "Available", "Established", "Healthy", "Synced"):
+        if status := found.get(summing_up, {}).get("status"):
+            return (summing_up if status == "True" else f"not {summing_up}",)
+    return ("<none>",)
 
 
 def _is_true(one: Object, condition: str) -> bool:

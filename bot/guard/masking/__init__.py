@@ -5,7 +5,7 @@ Masking twice changes nothing more. Nothing is masked between an approval and it
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -35,7 +35,8 @@ MASK_NOTE = (
     "into an argument."
 )
 
-_BRACKETED = re.compile(r"\[(?:name=)?[\"']?([^\]\"']+)[\"']?\]")
+_BRACKETED = re.compile(r"\[(?:name=)?[\"']?([^\]\"']+)[\"']?\](?:\.value)?$")
+_SHORTEST = 6  # characters: what is shorter stands in any text by chance
 _SECRET_OBJECT = re.compile(r"(?i)\bsecrets?/")
 _DIFF_PAIR = re.compile(r"^([+\- ] {2}[\w.\-\"'/]+: +)(\S.*)$")
 _DIFF_PLAIN = re.compile(r"^[+\- ] {2}(?:name|namespace|uid|generation|creationTimestamp|labels): ")
@@ -99,20 +100,22 @@ def _row(masker: Masker, columns: tuple[str, ...], row: tuple[str, ...]) -> tupl
 def mask_preview(preview: Preview) -> tuple[Preview, bool]:
     """Mask what a change would do; True if the way back held a secret and so is none any more.
 
+    What is hidden in `changes` is hidden in every other text too, wherever it stands there.
     The fingerprint is computed from the real state and is never touched.
     """
     masker = Masker()
     secret = _is_about_secret(preview)
     changes = tuple(_changed(masker, change, secret=secret) for change in preview.changes)
+    without = _without(_hidden(preview.changes, changes))
     texts = {
-        "summary": masker.text(preview.summary),
-        "effect": masker.text(preview.effect),
-        "diff": masker.text(_secret_diff(preview.diff) if secret else preview.diff),
-        "way_back": masker.text(preview.way_back),
+        "summary": masker.text(without(preview.summary)),
+        "effect": masker.text(without(preview.effect)),
+        "diff": masker.text(without(_secret_diff(preview.diff) if secret else preview.diff)),
+        "way_back": masker.text(without(preview.way_back)),
     }
     lists = {
-        "warnings": tuple(masker.text(line) for line in preview.warnings),
-        "notes": tuple(masker.text(line) for line in preview.notes),
+        "warnings": tuple(masker.text(without(line)) for line in preview.warnings),
+        "notes": tuple(masker.text(without(line)) for line in preview.notes),
     }
     before = Masker()
     kept = before.value(preview.before, kind="Secret" if secret else "")
@@ -121,6 +124,41 @@ def mask_preview(preview: Preview) -> tuple[Preview, bool]:
         texts["way_back"] = ""
     update = {**texts, **lists, "changes": changes, "before": kept}
     return preview.model_copy(update=update), altered
+
+
+def _hidden(real: Sequence[ChangedPath], masked: Sequence[ChangedPath]) -> set[str]:
+    """The texts that were hidden whole, save plain short words: those stand in any sentence."""
+    found: set[str] = set()
+    for one, shown in zip(real, masked, strict=True):
+        found |= {*_lost(one.before, shown.before), *_lost(one.after, shown.after)}
+    return {
+        text
+        for text in found
+        if len(text) >= _SHORTEST and (len(text) >= 2 * _SHORTEST or not text.isalpha())
+    }
+
+
+def _lost(real: JsonValue, shown: JsonValue) -> Iterator[str]:
+    """The texts of a value in whose place, or in whose holder's place, there is a mask."""
+    if isinstance(shown, str) and isinstance(real, str):
+        if shown == MASK != real:
+            yield real
+            yield from real.splitlines()
+    elif isinstance(real, dict):
+        for key, part in real.items():
+            yield from _lost(part, shown.get(key) if isinstance(shown, dict) else shown)
+    elif isinstance(real, list):
+        for number, part in enumerate(real):
+            yield from _lost(part, shown[number] if isinstance(shown, list) else shown)
+
+
+def _without(hidden: set[str]) -> Callable[[str], str]:
+    """What puts the mask in the place of each of these texts, where it stands as a word."""
+    if not hidden:
+        return lambda text: text
+    longest_first = sorted(map(re.escape, hidden), key=len, reverse=True)
+    found = re.compile(rf"(?<!\w)(?:{'|'.join(longest_first)})(?!\w)")
+    return lambda text: found.sub(MASK, text)
 
 
 def _is_about_secret(preview: Preview) -> bool:
@@ -133,11 +171,15 @@ def _is_about_secret(preview: Preview) -> bool:
 
 def _changed(masker: Masker, change: ChangedPath, *, secret: bool) -> ChangedPath:
     """The path stays; a path such as `….env[DB_PASSWORD].value` names what its values are."""
-    names = [*_BRACKETED.findall(change.path)[-1:], change.path.rsplit(".", 1)[-1]]
-    hidden = (secret and change.path.startswith(("data", "stringData"))) or any(
-        holds_secret(name, environment=name.isupper()) for name in names
-    )
     before, after = change.before, change.after
+    last = change.path.rsplit(".", 1)[-1].strip('"')
+    variable = _BRACKETED.search(change.path)
+    if variable is not None:
+        named = holds_secret(variable[1], environment=True)
+    else:
+        named = holds_secret(last, environment=last.isupper())
+    whole = not isinstance(before, (dict, list)) and not isinstance(after, (dict, list))
+    hidden = (named and whole) or (secret and change.path.startswith(("data", "stringData")))
     if hidden:
         holder: JsonValue = {"kind": "Secret", "data": {"before": before, "after": after}}
         masked = masker.value(holder)

@@ -7,7 +7,7 @@ from .names import holds_secret, is_password
 from .spans import IS_MASK, MASK, Span, compiled, is_placeholder
 
 _NAMED = compiled(
-    r"(?i)([A-Z0-9_.\-/]*(?:pass|pwd|secret|token|key|credential|dsn|connection_?string"
+    r"(?i)([A-Z0-9_.\-/]*(?:pass|pwd|pw|secret|token|key|cred|dsn|connection_?string"
     r"|access_?signature)[A-Z0-9_\-]*)"
     r"(?:(\\*[\"'])?[ \t]*(:=|=>|==?|:)[ \t]*|[ \t]+)"
 )
@@ -64,6 +64,14 @@ def _value(text: bytes, match: "re.Match[bytes]", name: str) -> tuple[int, int] 
         return None
     quote = _QUOTED.match(text, match.end())
     return _quoted(text, quote) if quote else _unquoted(text, match, name)
+
+
+def value_at(text: bytes, at: int) -> tuple[int, int] | None:
+    """Where the value is that begins at a place: quoted, or up to what ends a bare one."""
+    if quote := _QUOTED.match(text, at):
+        return _quoted(text, quote)
+    bare = _BARE.match(text, at)
+    return bare.span() if bare and not bare[0].startswith((b"{", b"[")) else None
 
 
 def _unquoted(text: bytes, match: "re.Match[bytes]", name: str) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from .assignments import by_name
+from .pairs import by_pair
 from .spans import MASK, Span, apart, apply, compiled, is_placeholder, mask_of
 
 # --- by form: what the issuer made recognisable ----------------------------------------------
@@ -179,10 +180,11 @@ _FINDERS: tuple[Callable[[bytes], Iterator[Span]], ...] = (
     _by_form,
     _by_place,
     by_name,
+    by_pair,
 )
 # Without one of these there is nothing to find: most strings of a manifest end here.
 _HINT = compiled(
-    r"(?i)pass|pwd|secret|token|key|credential|dsn|connection|signature|auth|bearer|basic|cookie"
+    r"(?i)pass|pwd|pw|secret|token|key|cred|dsn|connection|signature|auth|bearer|basic|cookie"
     r"|identified|curl|mysql|mariadb|redis-cli|login|@|hooks|[?&](?:sig|code)=|eyJ|LS0tLS1|AIza|ya29|A[KSBC][IC]A|gh[pousr]_"
     r"|github_pat|gl[a-z]+[-_]|xox|xapp|sk-|[sr]k_|whsec|npm_|pypi|hv[sbr]\.|hf_|dckr|do[opr]_v1"
     r"|SG\.|dapi|shp|ATATT|GOCSPX"

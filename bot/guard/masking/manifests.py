@@ -42,7 +42,7 @@ class Masker:
         # What one masks may lay bare what the other knows; nearly always two rounds are all.
         for _ in range(_MOST_ROUNDS):
             before = self.count
-            embedded = "Secret" in text
+            embedded = _may_embed(text)
             text, count = mask_credentials(self._embedded(text) if embedded else text)
             self.count += count
             if not embedded or self.count == before:
@@ -64,8 +64,9 @@ class Masker:
         reference = "remoteRef" in value  # an ExternalSecret's `secretKey` is a name
         masked: dict[str, JsonValue] = {}
         for key, part in value.items():
-            secret = (key == "value" and variable) or (_holds(key) and not reference)
-            if secret and isinstance(part, str) and is_secret_value(part, key):
+            of_name = key == "value" and variable
+            secret = of_name or (_holds(key) and not reference)
+            if secret and _is_secret(part, str(named) if of_name else key):
                 masked[key] = self._hide(part)
             else:
                 masked[key] = self.value(part, kind=kind.removesuffix("List"), depth=depth + 1)
@@ -207,6 +208,18 @@ def _data_lines(
                 yield number
         elif inside and at < _BLANK:
             yield number
+
+
+def _may_embed(text: str) -> bool:
+    """Say whether there may be a manifest in a text, or JSON with names beside their values."""
+    paired = '"value"' in text or '"-' in text
+    return "Secret" in text or (paired and text.lstrip()[:1] in {"{", "["})
+
+
+def _is_secret(value: JsonValue, name: str) -> bool:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return isinstance(value, str) and is_secret_value(value, name)
 
 
 def _holds(key: str) -> bool:

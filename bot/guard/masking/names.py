@@ -15,9 +15,11 @@ _ALWAYS = _words(
     "password passwd passwort passcode passphrase pwd secret token apikey apitoken authtoken "
     "accesskey secretkey privatekey credential credentials dsn"
 )
+# ... and these, where it is the name of a variable.
+_OF_VARIABLES = _words("pw creds cred")
 # Written together, as in PGPASSWORD or clientsecret, these still say it.
 _ENDINGS = ("password", "passwd", "passphrase", "secret", "token", "apikey", "secretkey")
-_PASSWORDS = _words("password passwd passwort passcode passphrase pwd pass")
+_PASSWORDS = _words("password passwd passwort passcode passphrase pwd pw pass")
 # "key" is a secret only in company ...
 _KEY_KINDS = _words(
     "api access secret private encryption decryption signing auth master account storage shared "
@@ -35,7 +37,7 @@ _POINTERS = _words(
     "checksum hash"
 )
 _PAIRS = frozenset({("connection", "string"), ("access", "signature"), ("session", "cookie")})
-_ENCODINGS = _words("value base64 b64 plain raw text")
+_ENCODINGS = _words("value base base64 b64 plain raw text")  # SECRET_KEY_BASE is one too
 
 
 _LONGEST = 200  # characters: what is longer is no name, and must not fill the cache
@@ -71,6 +73,8 @@ def holds_secret(name: str, *, environment: bool = False) -> bool:
         return before in _KEY_KINDS or (environment and before not in _PLAIN_KEYS)
     if last == "pass":
         return environment or before != ""
+    if environment and last in _OF_VARIABLES:
+        return True
     return last in _ALWAYS or last.endswith(_ENDINGS) or (before, last) in _PAIRS
 
 

@@ -14,14 +14,19 @@ UPDATE runs r SET attempt = r.attempt + 1, state = 'working', started_at = coale
 RETURNING r.*;
 
 -- listen --
--- What people said to a run since `heard`, whether somebody stopped it, and whether anything of other runs waits for people.
+-- What people said to a run since `heard`, whether somebody stopped it, whether anything of other runs waits for people,
+-- and whether another run was decided and waits for nothing but the thread.
 SELECT r.stopped_by, r.attempt = %(attempt)s AND r.ended_at IS NULL AS claimed,
        coalesce((SELECT jsonb_agg(jsonb_build_object('seq', m.seq, 'author', m.author, 'ts', m.ts, 'content', m.body->>'content')
                                   ORDER BY m.seq)
                    FROM messages m WHERE m.run_id = r.id AND m.role = 'user' AND m.seq > %(heard)s), '[]') AS said,
        EXISTS (SELECT FROM tool_calls c
                 WHERE c.org = r.org AND c.channel = r.channel AND c.thread_ts = r.thread_ts
-                  AND c.state = 'proposed' AND c.run_id <> r.id) AS others_wait
+                  AND c.state = 'proposed' AND c.run_id <> r.id) AS others_wait,
+       EXISTS (SELECT FROM runs w
+                WHERE w.org = r.org AND w.channel = r.channel AND w.thread_ts = r.thread_ts AND w.id <> r.id
+                  AND w.state = 'waiting' AND w.ended_at IS NULL
+                  AND NOT EXISTS (SELECT FROM tool_calls c WHERE c.run_id = w.id AND c.state = 'proposed')) AS decided
   FROM runs r WHERE r.id = %(id)s;
 
 -- unheard --
@@ -43,11 +48,12 @@ UPDATE messages SET run_id = %(next)s
 RETURNING author, seq;
 
 -- insert_next_run --
-INSERT INTO runs (id, org, channel, thread_ts, kind, requester, contributors)
-VALUES (%(id)s, %(org)s, %(channel)s, %(thread_ts)s, 'turn', %(requester)s, ARRAY[%(requester)s]);
+-- Its own first message counts as heard, as in any run.
+INSERT INTO runs (id, org, channel, thread_ts, kind, requester, contributors, heard_seq)
+VALUES (%(id)s, %(org)s, %(channel)s, %(thread_ts)s, 'turn', %(requester)s, ARRAY[%(requester)s], %(heard_seq)s);
 
 -- to_hand_on --
-SELECT author FROM messages
+SELECT author, seq FROM messages
  WHERE run_id = %(run_id)s AND role = 'user' AND seq > %(heard)s AND author <> %(not_of)s
  ORDER BY seq LIMIT 1;
 
@@ -101,11 +107,6 @@ DELETE FROM checkpoint_blobs WHERE thread_id = ANY(%(threads)s);
 
 -- sweep_checkpoint_writes --
 DELETE FROM checkpoint_writes WHERE thread_id = ANY(%(threads)s);
-
--- insert_model_call --
-INSERT INTO model_calls (id, org, run_id, attempt, model, input_tokens, cached_tokens, output_tokens, cost, milliseconds, error)
-VALUES (%(id)s, %(org)s, %(run_id)s, %(attempt)s, %(model)s, %(input_tokens)s, %(cached_tokens)s, %(output_tokens)s,
-        %(cost)s, %(milliseconds)s, %(error)s);
 
 -- spent --
 SELECT count(*) AS model_calls, coalesce(sum(input_tokens + output_tokens), 0) AS tokens,
