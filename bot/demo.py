@@ -60,6 +60,14 @@ os.execv(program[0], program)
 """
 
 
+# What a person may want to try: how long cards live, and how fast things go.
+_PASSED_ON = (
+    "COUNTERSIGN_CARD_MINUTES",
+    "COUNTERSIGN_START_SECONDS",
+    "COUNTERSIGN_SETTLE_SECONDS",
+)
+
+
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
     """This process's environment with `extra` on top."""
     return {**os.environ, **extra}  # noqa: TID251 -- a child's or --dev's environment is made of ours
@@ -212,6 +220,7 @@ def _bot_environment(
         "KUBECONFIG": str(kubeconfig),
         "COUNTERSIGN_APPROVERS": workspace.state.group("sre").id,
         "COUNTERSIGN_SETTLE_SECONDS": "5",
+        **{name: given[name] for name in _PASSED_ON if given.get(name)},
         "COUNTERSIGN_HTTP_PORT": "0",
         "COUNTERSIGN_LOG": "json",
     }

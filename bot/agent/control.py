@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from bot.core.text import visible
 
@@ -33,13 +33,17 @@ _SHAPES = {
         "undo": rf"undo(?: {_ID})?",
     }.items()
 }
+# No id, but it can hardly be anything else: who typed it is told what is open.
+_MEANT = re.compile(
+    r"(?P<name>approve|deny)|(?P<named>approve|deny|undo) `?(?P<id>[A-Z0-9]{1,8})`?"
+)
 LONGEST = 600
 _USAGE = (
     ("status", "Say what runs and what waits here, which model and which clusters."),
-    ("stop", "Stop what runs in this thread."),
+    ("stop", "Stop what runs in this thread; in a channel, the only request that is open."),
     ("approve <id>", "Approve a proposal, as pressing Approve on its card would."),
     ("deny <id> [<reason>]", "Deny a proposal."),
-    ("undo [<id>]", "Propose to take back the last change of this thread, or the one named."),
+    ("undo [<id>]", "Propose to take back the last change here, or the one named."),
 )
 
 
@@ -56,6 +60,10 @@ def parse_word(text: str) -> Word | None:
             if reason.endswith("?"):
                 return None  # a question about denying it
             return Word(name, (given.get("id") or "").upper(), reason)
+    verb, _, rest = line.partition(" ")
+    if meant := _MEANT.fullmatch(f"{verb.lower()} {rest}".strip()):
+        name = cast("Name", meant["name"] or meant["named"])
+        return Word(name, meant["id"] or "")
     return None
 
 

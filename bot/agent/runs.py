@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 from langgraph.types import Command
@@ -28,6 +29,7 @@ from bot.store.jobs import TryAgain
 
 log = structlog.get_logger()
 
+_INTERRUPT = "__interrupt__"  # the channel in which LangGraph stores why it stopped
 # supersteps that one reply can cause: think, look, propose, ask, act, and a card asked anew
 _STEPS_PER_REPLY = 12
 
@@ -55,6 +57,7 @@ class Runs:
         self._house = house
         self._closing = Closing(house)
         self.nodes = Nodes(house, thinking, window)
+        self._checkpoints = checkpoints
         self._graph: Graph = build(self.nodes, checkpoints)
         self._steps = model_calls * _STEPS_PER_REPLY + _STEPS_PER_REPLY
         self._contain = contain
@@ -139,8 +142,8 @@ class Runs:
             "heard": 0,
             "over": "",
         }
-        snapshot = await self._graph.aget_state(config) if run.attempt > 1 else None
-        if snapshot is None or snapshot.created_at is None:
+        checkpoint = await self._checkpoints.peek(run.id) if run.attempt > 1 else None
+        if checkpoint is None:
             if code := await self._why_not(run):
                 await self._closing.refuse(run, code)
                 return
@@ -148,9 +151,10 @@ class Runs:
                 await self._closing.decline(run, sentence)
                 return
             self._house.bus.publish(Event(run.thread, run.id, "started"))
-        elif not snapshot.interrupts:
+        elif not _asks_people(checkpoint):
             start = None
         elif await self._undecided(run):
+            self._checkpoints.forget(run.id)
             await self._rest(run, turn)
             return
         else:
@@ -172,3 +176,8 @@ class Runs:
         person = await self._house.directory.person(run.thread.org, run.requester)
         sharing = await self._house.directory.sharing(run.thread.org, run.thread.channel)
         return why_not_ask(person, sharing)
+
+
+def _asks_people(checkpoint: CheckpointTuple) -> bool:
+    """Whether the graph stopped at `ask` there."""
+    return any(channel == _INTERRUPT for _, channel, _ in checkpoint.pending_writes or ())

@@ -15,8 +15,11 @@ from bot.store.database import Row, Transaction
 
 def _hash(prev: str, row: Mapping[str, object]) -> str:
     """SHA-256 over canonical JSON of the row and the hash before it."""
-    text = json.dumps({"prev": prev, **row}, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_canonical({"prev": prev, **row}).encode()).hexdigest()
+
+
+def _canonical(row: Mapping[str, object]) -> str:
+    return json.dumps(row, sort_keys=True, separators=(",", ":"), default=str)
 
 
 def _covered(row: Mapping[str, object]) -> dict[str, object]:
@@ -46,19 +49,36 @@ async def append(
     """Write one row in the caller's transaction. Takes the head's lock: the last lock of every
     transaction.
     """
-    head = await tx.one("lock_head", org=org)
-    assert head is not None  # noqa: S101 -- the statement inserts it where it is missing
-    row: dict[str, object] = {
-        "org": org,
-        "seq": head["seq"] + 1,
-        "at": datetime.now(UTC),
-        "kind": kind,
-        "actor": actor,
-        "run_id": run_id,
-        "call_id": call_id,
-        "data": dict(data),
-    }
-    await tx.run("append_audit", **row, prev=head["hash"], hash=_hash(head["hash"], _covered(row)))
+    at = datetime.now(UTC)
+    await tx.run(
+        "append_audit",
+        org=org,
+        at=at,
+        kind=kind,
+        actor=actor,
+        run_id=run_id,
+        call_id=call_id,
+        data=dict(data),
+        until_prev=until_prev(org, at, kind, actor, data, call_id=call_id),
+    )
+
+
+def until_prev(
+    org: str,
+    at: datetime,
+    kind: str,
+    actor: str,
+    data: Mapping[str, JsonValue],
+    *,
+    call_id: UUID | None = None,
+) -> str:
+    """A row's canonical JSON up to the hash before it, which only the database knows: it puts that
+    behind it, and then the two keys that sort later, `run_id` and `seq`.
+    """
+    row = {"org": org, "at": at, "kind": kind, "actor": actor, "call_id": call_id, "data": data}
+    covered = _covered({**row, "seq": 0, "run_id": None})
+    del covered["seq"], covered["run_id"]
+    return f'{_canonical(covered)[:-1]},"prev":"'
 
 
 def broken_at(rows: Sequence[Row]) -> int | None:

@@ -42,8 +42,10 @@ class Deeds:
 
         Raises `LostClaim` when another worker took the run over.
         """
-        for one in await self._calls(run):
-            calls = await self._calls(run)  # an earlier one may have changed what becomes of it
+        calls = await self._calls(run)
+        for number, one in enumerate(calls):
+            if number > 0:  # an earlier one may have changed what becomes of it
+                calls = await self._calls(run)
             call = next(now for now in calls if now.id == one.id)
             if call.state == "executing":
                 call = await self._aftermath.doubt(run, call)

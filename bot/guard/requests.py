@@ -1,6 +1,9 @@
 """Requests at the door: masked, recorded in one transaction with their audit row."""
 
+from datetime import UTC, datetime
 from uuid import UUID
+
+from pydantic import JsonValue
 
 from bot.core.text import visible
 from bot.core.values import Event
@@ -8,7 +11,7 @@ from bot.guard import audit, masking
 from bot.guard.house import House
 from bot.guard.records import Call
 from bot.guard.votes import Click
-from bot.store.inbound import Request, record
+from bot.store.inbound import AuditRow, Request, record
 from tools import NoWayBack, ToolError
 
 
@@ -23,18 +26,12 @@ class Requests:
 
         That run is a new one, or the one that works in this thread: then it hears this next.
         """
-        async with self._house.database.transaction() as tx:
-            taken = await record(tx, self._house.jobs, key, kind, asked)
-            if taken is None:
-                return None
-            await audit.append(
-                tx,
-                asked.thread.org,
-                "request",
-                asked.author,
-                {"kind": "fed" if taken.fed else asked.kind, "text": asked.text[:2000]},
-                run_id=taken.run_id,
-            )
+        at = datetime.now(UTC)
+        row, fed_row = (_row(asked, at, what) for what in (asked.kind, "fed"))
+        async with self._house.database.durable_statement() as tx:
+            taken = await record(tx, key, kind, asked, at=at, row=row, fed_row=fed_row)
+        if taken is None:
+            return None
         if taken.fed:
             waits = "a message came in; I read it before my next step"
             event = Event(asked.thread, taken.run_id, "heard", key=f"heard:{asked.ts}", text=waits)
@@ -74,6 +71,12 @@ class Requests:
             wish={"tool": tool, "arguments": arguments, "undoes": str(call.id)},
         )
         return await self.take(click.key, "undo", asked)
+
+
+def _row(asked: Request, at: datetime, what: str) -> AuditRow:
+    data: dict[str, JsonValue] = {"kind": what, "text": asked.text[:2000]}
+    until_prev = audit.until_prev(asked.thread.org, at, "request", asked.author, data)
+    return AuditRow(data, until_prev)
 
 
 def cleaned(text: str) -> str:

@@ -130,29 +130,26 @@ class Votes:
 
     async def find(self, click: Click) -> Call | None:
         """The call that this click is about, if it was shown where the click says."""
+        row = await self._find(click)
+        return Call.of(row) if row is not None else None
+
+    async def _find(self, click: Click) -> Row | None:
         for pause in _REGISTERING:
-            async with self._house.database.relaxed() as tx:
-                call = await self._find(tx, click)
-            if call is not None:
-                return call
+            async with self._house.database.statement() as tx:
+                row: Row | None = await tx.one(
+                    "call_shown_at",
+                    public_id=click.public_id,
+                    org=click.org,
+                    channel=click.channel,
+                    ts=click.ts,
+                    view_id=click.view_id,
+                    person=click.person,
+                )
+            if row is not None:
+                return row
             # the card may just have been posted, and its place not be stored yet
             await asyncio.sleep(pause)
         return None
-
-    async def _find(self, tx: Transaction, click: Click) -> Call | None:
-        row = await tx.one("call_by_public_id", public_id=click.public_id)
-        if row is None or row["org"] != click.org:
-            return None
-        shown = await tx.one(
-            "card_is_shown",
-            call_id=row["id"],
-            org=click.org,
-            channel=click.channel,
-            ts=click.ts,
-            view_id=click.view_id,
-            person=click.person,
-        )
-        return Call.of(row) if shown and shown["yes"] else None
 
     async def why_not(
         self, call: Call, person_id: str, vote: Vote, known: _Known | None = None
@@ -177,8 +174,10 @@ class Votes:
 
         Raises `DatabaseAway`: then nothing was recorded.
         """
-        call = await self.find(click)
-        return Answer("unknown_card") if call is None else await self._decide(click, call, vote)
+        row = await self._find(click)
+        if row is None:
+            return Answer("unknown_card")
+        return await self._decide(click, Call.of(row), vote, row["approved_by"])
 
     async def vote_typed(self, typed: Typed, vote: Vote) -> Answer:
         """Record a vote that somebody typed: counts as a click on the card would.
@@ -227,7 +226,12 @@ class Votes:
                 await self._refuse(click, calls[0], "approve", code)
             return Together(tuple(refused.values()))
         for _ in range(_ROUNDS):
-            voters = {call.id: await self._voters(call, click.person, known) for call in may}
+            voters = {
+                call.id: await self._voters(
+                    call, click.person, await self._approved_by(call), known
+                )
+                for call in may
+            }
             try:
                 async with self._house.database.transaction() as tx:
                     cast = await self._record_all(tx, click, may, voters)
@@ -250,12 +254,18 @@ class Votes:
             )
         return [Call.of(row) for row in rows]
 
-    async def _decide(self, click: Click, call: Call, vote: Vote) -> Answer:
+    async def _decide(
+        self, click: Click, call: Call, vote: Vote, approved_by: Sequence[str] | None = None
+    ) -> Answer:
+        """`approved_by`: who had approved it when it was found, if that was looked up."""
         if code := await self.why_not(call, click.person, vote):
             await self._refuse(click, call, vote, code)
             return Answer(code, call)
         for _ in range(_ROUNDS):
-            voters = await self._voters(call, click.person)
+            if approved_by is None:
+                approved_by = await self._approved_by(call)
+            voters = await self._voters(call, click.person, approved_by)
+            approved_by = None  # of another round, as it is then
             try:
                 async with self._house.database.transaction() as tx:
                     return await self._record(tx, click, call, vote, voters)
@@ -263,11 +273,16 @@ class Votes:
                 continue
         raise DatabaseAway("Too many votes at once.")
 
-    async def _voters(self, call: Call, newest: str, known: _Known | None = None) -> "_Voters":
-        """Those whose Approve counts now: whoever lost the role since he voted does not."""
+    async def _approved_by(self, call: Call) -> Sequence[str]:
         async with self._house.database.statement() as tx:
             rows = await tx.all("decisions_of_call", call_id=call.id)
-        others = {row["person"] for row in rows if row["vote"] == "approve"} - {newest}
+        return [row["person"] for row in rows if row["vote"] == "approve"]
+
+    async def _voters(
+        self, call: Call, newest: str, approved_by: Sequence[str], known: _Known | None = None
+    ) -> "_Voters":
+        """Those whose Approve counts now: whoever lost the role since he voted does not."""
+        others = {*approved_by} - {newest}
         known = {} if known is None else known
         valid = [
             one for one in sorted(others) if not await self.why_not(call, one, "approve", known)
@@ -313,13 +328,12 @@ class Votes:
         self, tx: Transaction, click: Click, call: Call, vote: Vote, voters: "_Voters"
     ) -> Answer:
         """One vote on one call, under its run's row lock."""
-        row = await tx.one("lock_call", id=call.id)
+        row = await tx.one("lock_voted_call", id=call.id)
         if row is None or row["state"] != "proposed" or row["digest"] != call.digest:
             return Answer(_STATES.get(row["state"] if row else "", "decided"), call)
         if row["lapsed"]:
             return Answer("expired", call)
-        cast_already = await tx.all("decisions_of_call", call_id=call.id)
-        if {one["person"] for one in cast_already if one["vote"] == "approve"} - voters.seen:
+        if {*row["approved_by"]} - voters.seen:
             raise _AnotherVoted
         cast = await tx.one(
             "insert_decision",
@@ -445,9 +459,10 @@ async def drop_dependents(tx: Transaction, call: Call, became: str) -> None:
 
 async def wake_if_decided(tx: Transaction, house: House, call: Call) -> None:
     """Under the run's row lock: when nothing is open any more, the run goes on, before any talk."""
-    row = await tx.one("open_calls", run_id=call.run_id)
+    row = await tx.one(
+        "start_if_decided", run_id=call.run_id, start_within=house.rules.start_seconds
+    )
     if row is None or row["open"] == 0:
-        await tx.run("refresh_starts", run_id=call.run_id, start_within=house.rules.start_seconds)
         await house.jobs.defer(tx, "resume", call.thread, call.run_id)
         first = Event(call.thread, call.run_id, "yield")
         tx.after_commit(partial(house.bus.publish, first))

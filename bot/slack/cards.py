@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
@@ -30,11 +30,12 @@ from bot.slack.views.batch import batch
 from bot.slack.views.card import card
 from bot.slack.views.changes import as_text
 from bot.slack.views.data import CardData, Message, VerdictWord
-from bot.store.database import Row, Transaction
+from bot.store.database import Row
 
 log = structlog.get_logger()
 
 _LIVE_SECONDS = 1.5  # between two drawings of a card that only shows progress
+_SOON = 0.3  # seconds that it waits for more to show: a quick change is drawn once, when it is over
 _LOCKS = 2_000
 
 
@@ -48,6 +49,27 @@ class Drawn:
     message: Message
     hash: str
     cut: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A call as a row of `calls_as_shown`."""
+
+    row: Row
+
+    @property
+    def id(self) -> UUID:
+        return cast("UUID", self.row["id"])
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A message, the hash of what it shows, and its calls in their order."""
+
+    channel: str
+    ts: str
+    drawn: str
+    calls: tuple[_Shown, ...]
 
 
 class Cards:
@@ -81,13 +103,11 @@ class Cards:
 
     async def data(self, call_id: UUID) -> CardData:
         """All that one call's card shows. Raises `LookupError` for no such call."""
-        async with self._house.database.relaxed() as tx:
-            _, data = await self._load(tx, call_id)
-        return data
+        return (await self.all_data([call_id]))[0]
 
     async def all_data(self, call_ids: Sequence[UUID]) -> list[CardData]:
         """The same for the calls of one card, in the order in which they run."""
-        return [data for _, data in await self._load_all(call_ids)]
+        return [data for _, data in await self._datas(await self._these(call_ids))]
 
     async def draw(
         self, call_ids: Sequence[UUID], *, channel: str = "", first: bool = False
@@ -96,7 +116,12 @@ class Cards:
 
         The `first` one mentions those who may decide in its notification. Raises `LookupError`.
         """
-        loaded = await self._load_all(call_ids)
+        return await self._drawn(await self._these(call_ids), channel, first=first)
+
+    async def _drawn(
+        self, shown: Sequence["_Shown"], channel: str, *, first: bool = False
+    ) -> Drawn:
+        loaded = await self._datas(shown)
         thread = loaded[0][0].thread
         datas = [data for _, data in loaded]
         if channel not in {"", thread.channel}:
@@ -107,7 +132,7 @@ class Cards:
 
     async def reminder(self, call_ids: Sequence[UUID]) -> Message | None:
         """What is said at half-time; None when nothing waits for people any more."""
-        loaded = await self._load_all(call_ids)
+        loaded = await self._datas(await self._these(call_ids))
         waiting = [data for call, data in loaded if call.state == "proposed"]
         if not waiting:
             return None
@@ -126,19 +151,16 @@ class Cards:
 
         `drawn` is None where it is not known which state is shown.
         """
-        async with self._house.database.relaxed() as tx:
-            for call_id in call_ids:
-                await tx.run(
-                    "insert_card",
-                    org=self.org,
-                    call_id=call_id,
-                    channel=channel,
-                    ts=ts,
-                    view_id="",
-                    person="",
-                )
-            if drawn is not None:
-                await self._mark(tx, channel, ts, drawn)
+        async with self._house.database.statement() as tx:
+            await tx.run(
+                "insert_cards",
+                org=self.org,
+                calls=list(call_ids),
+                channel=channel,
+                ts=ts,
+                drawn=drawn.hash if drawn else "",
+                cut=list(drawn.cut) if drawn else [],
+            )
 
     async def shown_in_modal(self, call_id: UUID, view_id: str, person: str) -> None:
         """It is shown to one person: from now on his submission counts."""
@@ -165,41 +187,49 @@ class Cards:
 
         With a `response_url` only the message that was `clicked` (channel, ts), through it.
         """
-        places = await self._places(call_id)
-        if not places:
-            return
-        lock = self._lock(places[0]["calls"][0])
-        waited = lock.locked()
-        async with lock:
-            if waited:  # whoever drew meanwhile has noted what he drew
-                places = await self._places(call_id)
-            problem: SlackProblem | None = None
-            for place in places:
-                try:
-                    if not response_url:
-                        await self._draw_at(place, lane)
-                    elif (place["channel"], place["ts"]) == clicked:
-                        await self._draw_through(place, response_url)
-                except SlackProblem as one:  # the other places are drawn all the same
-                    problem = one
-            if problem is not None:
-                raise problem
+        first = call_id
+        while True:
+            # locked before it is read: whoever came first, as a click does, draws first, and who
+            # waited sees what was drawn
+            async with self._lock(first):
+                if not response_url and call_id in self._live:
+                    self._live[call_id] = False  # what happened before this is in what is read now
+                shown = await self._shown_with(call_id)
+                if not shown or shown[0].id == first:
+                    await self._draw_places(_places(shown), response_url, clicked, lane)
+                    return
+            first = shown[0].id  # the calls of one message have one lock
 
-    async def _places(self, call_id: UUID) -> list[Row]:
-        async with self._house.database.statement() as tx:
-            return await tx.all("places_of_call", call_id=call_id)
+    async def _draw_places(
+        self,
+        places: Sequence["_Place"],
+        response_url: str,
+        clicked: tuple[str, str],
+        lane: Lane,
+    ) -> None:
+        problem: SlackProblem | None = None
+        for place in places:
+            try:
+                if not response_url:
+                    await self._draw_at(place, lane)
+                elif (place.channel, place.ts) == clicked:
+                    await self._draw_through(place, response_url)
+            except SlackProblem as one:  # the other places are drawn all the same
+                problem = one
+        if problem is not None:
+            raise problem
 
-    async def _draw_at(self, place: Row, lane: Lane) -> None:
-        drawn = await self.draw(place["calls"], channel=place["channel"])
-        if drawn.hash == place["drawn"]:
+    async def _draw_at(self, place: "_Place", lane: Lane) -> None:
+        drawn = await self._drawn(place.calls, place.channel)
+        if drawn.hash == place.drawn:
             return
         await self._budget.take(Method.UPDATE, lane)
-        await self._api.update(place["channel"], place["ts"], drawn.message)
-        await self._note(place, drawn)
+        await self._api.update(place.channel, place.ts, drawn.message)
+        await self._mark(place, drawn)
 
-    async def _draw_through(self, place: Row, response_url: str) -> None:
-        drawn = await self.draw(place["calls"], channel=place["channel"])
-        if drawn.hash == place["drawn"]:
+    async def _draw_through(self, place: "_Place", response_url: str) -> None:
+        drawn = await self._drawn(place.calls, place.channel)
+        if drawn.hash == place.drawn:
             return
         try:
             await self._api.respond(response_url, drawn.message, replace=True)
@@ -207,21 +237,18 @@ class Cards:
             # the outbox holds a redraw that goes the ordinary way
             log.info("response_url_failed", error=str(problem))
             return
-        await self._note(place, drawn)
+        await self._mark(place, drawn)
 
-    async def _note(self, place: Row, drawn: Drawn) -> None:
-        async with self._house.database.relaxed() as tx:
-            await self._mark(tx, place["channel"], place["ts"], drawn)
-
-    async def _mark(self, tx: Transaction, channel: str, ts: str, drawn: Drawn) -> None:
-        await tx.run(
-            "mark_drawn",
-            org=self.org,
-            channel=channel,
-            ts=ts,
-            drawn=drawn.hash,
-            cut=list(drawn.cut),
-        )
+    async def _mark(self, place: "_Place", drawn: Drawn) -> None:
+        async with self._house.database.statement() as tx:
+            await tx.run(
+                "mark_drawn",
+                org=self.org,
+                channel=place.channel,
+                ts=place.ts,
+                drawn=drawn.hash,
+                cut=list(drawn.cut),
+            )
 
     def _heard(self, event: Event) -> None:
         if event.kind != "call" or event.call_id is None:
@@ -236,6 +263,7 @@ class Cards:
         skipped.
         """
         try:
+            await asyncio.sleep(_SOON)
             while self._live[call_id]:
                 self._live[call_id] = False
                 if self._budget.spare(Method.UPDATE):
@@ -262,27 +290,35 @@ class Cards:
             del self._locks[oldest]
         return lock
 
-    async def _load_all(self, call_ids: Sequence[UUID]) -> list[tuple[Call, CardData]]:
-        async with self._house.database.relaxed() as tx:
-            loaded = [await self._load(tx, call_id) for call_id in call_ids]
+    async def _these(self, call_ids: Sequence[UUID]) -> list["_Shown"]:
+        shown = await self._read(list(call_ids), None)
+        if len(shown) < len(set(call_ids)):
+            raise LookupError(f"not all there: {', '.join(map(str, call_ids))}")
+        return shown
+
+    async def _shown_with(self, call_id: UUID) -> list["_Shown"]:
+        """The calls of the messages that show this one; none where it is not shown."""
+        return await self._read([], call_id)
+
+    async def _read(self, ids: list[UUID], shown_with: UUID | None) -> list["_Shown"]:
+        async with self._house.database.statement() as tx:
+            rows = await tx.all("calls_as_shown", ids=ids, shown_with=shown_with)
+        return [_Shown(row) for row in rows]
+
+    async def _datas(self, shown: Sequence["_Shown"]) -> list[tuple[Call, CardData]]:
+        loaded = [await self._load(one.row) for one in shown]
         places = {call.id: number for number, (call, _) in enumerate(loaded, 1)}
         return [
             (call, replace(data, after=places.get(call.depends_on, 0)) if call.depends_on else data)
             for call, data in loaded
         ]
 
-    async def _load(self, tx: Transaction, call_id: UUID) -> tuple[Call, CardData]:
-        row = await tx.one("call", id=call_id)
-        if row is None:
-            raise LookupError(f"no call {call_id}")
+    async def _load(self, row: Row) -> tuple[Call, CardData]:
         call = Call.of(row)
-        votes = await tx.all("decisions_of_call", call_id=call_id)
-        undo = await tx.one("undo_of", id=call_id)
-        old = await tx.one("call", id=call.undoes) if call.undoes else None
-        new = await tx.one("call", id=call.superseded_by) if call.superseded_by else None
-        data = self._data(call, votes, undo, old, new)
-        if can_be_asked_again(call) and not await was_asked_again(tx, call):
-            data = replace(data, can_ask_again=True)
+        data = self._data(call, row)
+        if can_be_asked_again(call):
+            async with self._house.database.statement() as tx:
+                data = replace(data, can_ask_again=not await was_asked_again(tx, call))
         return call, data
 
     def _link(self, thread: Thread) -> str:
@@ -291,19 +327,11 @@ class Cards:
         message = thread.ts.replace(".", "")
         return f"{base.rstrip('/')}/archives/{thread.channel}/p{message}"
 
-    def _data(
-        self, call: Call, votes: list[Row], undo: Row | None, old: Row | None, new: Row | None
-    ) -> CardData:
+    def _data(self, call: Call, row: Row) -> CardData:
         approvers = self._house.rules.approvers
+        votes: list[dict[str, str]] = row["votes"]
         denial = next((vote for vote in votes if vote["vote"] == "deny"), None)
         back = self._requests.way_back(call)
-        undone = undo is not None and undo["state"] in {
-            "proposed",
-            "approved",
-            "executing",
-            "done",
-            "unknown",
-        }
         return CardData(
             public_id=call.public_id,
             tool=call.tool,
@@ -332,7 +360,9 @@ class Cards:
             contributors=call.contributors,
             nobody_may_approve=approvers.nobody,
             approvals=tuple(
-                (vote["person"], vote["at"]) for vote in votes if vote["vote"] == "approve"
+                (vote["person"], datetime.fromisoformat(vote["at"]))
+                for vote in votes
+                if vote["vote"] == "approve"
             ),
             denied_by=denial["person"] if denial else "",
             deny_reason=denial["reason"] if denial else "",
@@ -345,10 +375,10 @@ class Cards:
             error=call.error if call.state != "proposed" else "",
             can_undo=call.outcome in {"holds", "failed"}
             and not isinstance(back, str)
-            and not undone,
-            undoes=old["public_id"] if old else "",
-            superseded_by=new["public_id"] if new else "",
-            superseded_reason=_superseded(call, new),
+            and not row["undone"],
+            undoes=row["undoes_public_id"] or "",
+            superseded_by=row["new_public_id"] or "",
+            superseded_reason=_superseded(call, row["new_revised_by"] or ""),
             model_says=call.model_says,
             short_id=call.short_id,
             revised_by=call.revised_by,
@@ -356,11 +386,22 @@ class Cards:
         )
 
 
-def _superseded(call: Call, new: Row | None) -> str:
+def _places(shown: Sequence[_Shown]) -> list[_Place]:
+    """The messages of these calls."""
+    found: dict[tuple[str, str], _Place] = {}
+    for one in shown:
+        for at in one.row["places"]:
+            key = (at["channel"], at["ts"])
+            before = found[key].calls if key in found else ()
+            found[key] = _Place(*key, at["drawn"], (*before, one))
+    return list(found.values())
+
+
+def _superseded(call: Call, revised_by: str) -> str:
     if call.state != "superseded":
         return ""
-    if call.error == "revised" and new and new["revised_by"]:
-        return f"revised by <@{new['revised_by']}>"
+    if call.error == "revised" and revised_by:
+        return f"revised by <@{revised_by}>"
     return call.error
 
 
@@ -375,10 +416,11 @@ def _calling(message: Message, calls: Sequence[CardData]) -> Message:
     return replace(message, text=f"{message.text}\n{whom}")
 
 
-def _decided(call: Call, votes: list[Row]) -> datetime | None:
+def _decided(call: Call, votes: Sequence[Mapping[str, str]]) -> datetime | None:
     if call.approved_at:
         return call.approved_at
-    return votes[-1]["at"] if votes and call.state == "denied" else None
+    denied = votes and call.state == "denied"
+    return datetime.fromisoformat(votes[-1]["at"]) if denied else None
 
 
 def drawing(message: Message) -> str:

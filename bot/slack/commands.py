@@ -141,17 +141,19 @@ class Commands:
     # --- stop -------------------------------------------------------------------------------
 
     async def _stop(self, heard: Heard) -> None:
-        ts = heard.thread_ts
+        ts, asked = heard.thread_ts, ""
         if not ts:
             runs = [run for run in await self._status.runs(heard.channel) if not run.stopping]
+            asked_there = {run.thread_ts: run.asked for run in reversed(runs)}
             threads = _threads(runs)
             if len(threads) > 1:
                 shown = [next(run for run in runs if run.thread_ts == one) for one in threads]
-                asked = which(shown, self._voice.identity.url, heard.channel)
-                await self._tell_once(heard, asked)
+                message = which(shown, self._voice.identity.url, heard.channel)
+                await self._tell_once(heard, message)
                 return
             # where nothing runs there is nothing to stop, and that is what is recorded
             ts = threads[0] if threads else heard.ts or heard.key
+            asked = asked_there.get(ts, "")
         thread = Thread(self._org, heard.channel, ts)
         stopped = await self._stops.stop(thread, heard.person, heard.key)
         match stopped.code:
@@ -159,7 +161,7 @@ class Commands:
                 return  # each run says in this thread that it ended
             case "stopped":
                 there = self._voice.link(heard.channel, ts, "Its thread")
-                await self._tell_once(heard, linked(speech.STOPPING, there))
+                await self._tell_once(heard, linked(speech.stopping(asked), there))
             case "nothing":
                 nothing = notices.notice(speech.nothing_to_stop(in_thread=bool(heard.thread_ts)))
                 await self._tell_once(heard, nothing)
@@ -209,9 +211,13 @@ class Commands:
                 limit=_UNDOABLE,
             )
         calls = [Call.of(row) for row in rows]
-        if calls and heard.thread_ts and not wanted:
-            return calls[0]
-        return speech.which_to_undo(wanted, calls, in_thread=bool(heard.thread_ts))
+        ways = {call.id: self._requests.way_back(call) for call in calls}
+        undoable = [call for call in calls if not isinstance(ways[call.id], str)]
+        if undoable and not wanted and (heard.thread_ts or len(undoable) == 1):
+            return undoable[0]
+        if calls and not undoable and not wanted:
+            return speech.no_way_back(calls[0], str(ways[calls[0].id]))
+        return speech.which_to_undo(wanted, undoable, in_thread=bool(heard.thread_ts))
 
     # --- saying -----------------------------------------------------------------------------
 

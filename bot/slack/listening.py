@@ -46,6 +46,7 @@ from bot.store.inbound import Request, speaks_with_us
 log = structlog.get_logger()
 
 _RECORD_SECONDS = 1.5  # Slack waits three for the ack
+_NOT_ACKED = BoltResponse(status=503)  # Slack sends it again
 
 
 class Listening:
@@ -70,6 +71,7 @@ class Listening:
         self._tasks = tasks
         self._slash = slash
         self._broken: deque[tuple[str, str]] = deque(maxlen=100)  # messages that were told to be
+        self._recording: dict[str, asyncio.Future[BoltResponse]] = {}
 
     async def middleware(self, body: dict[str, Any]) -> BoltResponse:
         """Answer every payload here: Bolt's own listeners would poll for the ack."""
@@ -150,13 +152,27 @@ class Listening:
         return await self._slash.typed(typed)
 
     async def _said(self, said: Said) -> BoltResponse:
+        """Slack may say it twice, as a message and as a mention: the later waits for the other."""
+        key = _key(said)
+        if twin := self._recording.get(key):
+            return await asyncio.shield(twin)
+        twin = self._recording[key] = asyncio.get_running_loop().create_future()
+        response = _NOT_ACKED
+        try:
+            with self._house.jobs.ahead():
+                response = await self._said_once(said)
+        finally:
+            twin.set_result(response)
+            del self._recording[key]
+        return response
+
+    async def _said_once(self, said: Said) -> BoltResponse:
         try:
             async with asyncio.timeout(_RECORD_SECONDS):
                 await self._record(said)
         except (DatabaseAway, TimeoutError):
-            # not acked: Slack sends it again
             log.warning("message_not_recorded", channel=said.channel)
-            return BoltResponse(status=503)
+            return _NOT_ACKED
         return BoltResponse(status=200)
 
     async def _record(self, said: Said) -> None:
@@ -178,7 +194,7 @@ class Listening:
             kind="command" if isinstance(command, Command) else "turn",
             wish=wish_of(command) if isinstance(command, Command) else None,
         )
-        run_id = await self._requests.take(f"{said.channel}:{said.ts}", "message", asked)
+        run_id = await self._requests.take(_key(said), "message", asked)
         if run_id is None:
             return
         log.info("request", run=str(run_id), thread=str(thread), actor=said.user, kind=asked.kind)
@@ -186,6 +202,7 @@ class Listening:
 
     async def _first_sign(self, thread: Thread, user: str, run_id: UUID, text: str) -> None:
         """Who may not ask gets only the refusal, which the run says."""
+        await self._house.jobs.nothing_ahead()
         person = await self._directory.person(thread.org, user)
         sharing = await self._directory.sharing(thread.org, thread.channel)
         if why_not_ask(person, sharing) is None:
@@ -201,10 +218,14 @@ class Listening:
             return await speaks_with_us(tx, thread, said.user)
 
 
+def _key(said: Said) -> str:
+    return f"{said.channel}:{said.ts}"
+
+
 def _heard(word: Word, said: Said) -> Heard:
     return Heard(
         word=word,
-        key=f"{said.channel}:{said.ts}",
+        key=_key(said),
         person=said.user,
         channel=said.channel,
         thread_ts="" if said.is_root else said.thread_ts,

@@ -48,9 +48,10 @@ class MeasuredSender(Sender):
 
     counts: Counts = _Nobody()
 
-    async def _said(self, saying: Saying, ts: str, fold: str) -> None:
-        await super()._said(saying, ts, fold)
+    async def _said(self, saying: Saying, ts: str, fold: str) -> Saying | None:
+        following = await super()._said(saying, ts, fold)
         self.counts.saying(saying.kind, sent=True)
+        return following
 
     async def _unsayable(self, saying: Saying, code: str) -> None:
         await super()._unsayable(saying, code)

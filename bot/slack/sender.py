@@ -82,6 +82,7 @@ class Saying:
     created_at: datetime
     claimed_at: datetime
     waited: str = ""  # why the try before this one came to nothing
+    run: Row | None = None  # as it was when this was claimed
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -98,6 +99,7 @@ class Saying:
             created_at=row["created_at"],
             claimed_at=row["claimed_at"],
             waited=row["error"] or "",
+            run=_run_of(row),
         )
 
     @property
@@ -160,6 +162,7 @@ class Sender:
             asyncio.Event()
         )  # others can see that we live: before that, nothing is claimed
         self._hints = 0  # rows that may be waiting
+        self._takes = 0  # looks for one so far
         self._draining = True  # take until there is none: at start, and when hints may be lost
         # after an outage: what the database lost in it may have been said already
         self._doubting = False
@@ -209,6 +212,7 @@ class Sender:
 
     async def _take(self) -> Saying | None:
         self._hints = max(0, self._hints - 1)
+        self._takes += 1
         async with self._database.statement() as tx:
             row = await tx.one("take_saying", sender=self._id)
         if row is None:
@@ -219,7 +223,7 @@ class Sender:
     def _spoken(self, task: asyncio.Task[None]) -> None:
         self._speaking.discard(task)
         self._slots.release()
-        self._hint()  # the next one of its thread
+        self._wake.set()
 
     def _hint(self) -> None:
         self._hints += 1
@@ -275,6 +279,13 @@ class Sender:
     # --- one row ----------------------------------------------------------------------------
 
     async def _speak(self, saying: Saying, *, look: bool) -> None:
+        """Say this one, and then those that were taken with the end of the one before."""
+        following: Saying | None = saying
+        while following is not None:
+            following = await self._speak_one(following, look=look)
+            look = self._doubting
+
+    async def _speak_one(self, saying: Saying, *, look: bool) -> Saying | None:
         try:
             try:
                 async with asyncio.timeout(_ROW_SECONDS):
@@ -285,11 +296,7 @@ class Sender:
             except _Later as later:
                 await self._later(saying, later.seconds, _WAITS)
             except (Uncertain, TimeoutError) as error:
-                if datetime.now(UTC) - saying.created_at > _GIVE_UP:
-                    await self._unsayable(saying, f"uncertain for a day: {error}")
-                    return
-                wait = min(self._pauses.retry * 2.0 ** min(saying.tries - 1, 8), _LONGEST_WAIT)
-                await self._later(saying, wait, f"uncertain: {error}")
+                await self._uncertain(saying, error)
             except Refused as refused:
                 await self._unsayable(saying, refused.code)
             except _BROKEN as error:
@@ -297,11 +304,20 @@ class Sender:
                 log.exception("saying_broken", saying=saying.id, kind=saying.kind)
                 await self._unsayable(saying, f"unrenderable: {type(error).__name__}")
             else:
-                await self._said(saying, ts, fold)
+                return await self._said(saying, ts, fold)
         except AWAY as error:
             # it stays claimed; the patrol hands it out again, and then the thread is looked at
             log.warning("outbox_database_away", saying=saying.id, error=type(error).__name__)
             self._doubting = True
+        self._hint()  # the next one of its thread
+        return None
+
+    async def _uncertain(self, saying: Saying, error: Exception) -> None:
+        if datetime.now(UTC) - saying.created_at > _GIVE_UP:
+            await self._unsayable(saying, f"uncertain for a day: {error}")
+            return
+        wait = min(self._pauses.retry * 2.0 ** min(saying.tries - 1, 8), _LONGEST_WAIT)
+        await self._later(saying, wait, f"uncertain: {error}")
 
     async def _deliver(self, saying: Saying, *, look: bool) -> tuple[str, str]:
         """Say it. The first message's ts, and that of a progress message to fold, or empty."""
@@ -323,7 +339,7 @@ class Sender:
                 return await self._words(saying, look=look)
 
     async def _words(self, saying: Saying, *, look: bool) -> tuple[str, str]:
-        run = await self._run(saying)
+        run = saying.run
         plan = await self._plan(saying, run)
         ours = await self._ours(saying) if look else []
         progress_ts = await self._progress_ts(saying, run, ours) if run else ""
@@ -396,7 +412,7 @@ class Sender:
             return
         self._give_way(saying, 2.0)
         mine = await self._live.settle(saying.run_id)
-        if not mine and (run := await self._run(saying)) and run["ended_at"]:
+        if not mine and (run := saying.run) and run["ended_at"]:
             # another process may have an edit under way that would come after ours
             ago = (saying.claimed_at - run["ended_at"]).total_seconds()
             if ago < EDIT_SECONDS + 1:
@@ -544,11 +560,29 @@ class Sender:
 
     # --- what became of it ------------------------------------------------------------------
 
-    async def _said(self, saying: Saying, ts: str, fold: str) -> None:
-        async with self._database.relaxed() as tx:
-            await tx.run("said", id=saying.id, tries=saying.tries, ts=ts or None)
-            if fold:
-                await self._fold_later(tx, saying, fold)
+    async def _said(self, saying: Saying, ts: str, fold: str) -> Saying | None:
+        """Note that it is said, and take the next one in the same round trip, if there is one.
+
+        The progress message at `fold` becomes a row that is claimed as it is stored.
+        """
+        more = not self._doubting and self._budget.pause(Method.POST) <= 0
+        takes = self._takes
+        async with self._database.statement() as tx:
+            row = await tx.one(
+                "said",
+                id=saying.id,
+                tries=saying.tries,
+                ts=ts or None,
+                fold=fold,
+                fold_lane=int(Lane.REST),
+                more=more,
+                sender=self._id,
+            )
+        following = Saying.of(row) if row else None
+        if not more or fold or self._takes != takes:
+            # somebody who looked meanwhile may have seen neither its end nor what comes after it
+            self._hint()
+        return following
 
     async def _fold_later(self, tx: Transaction, saying: Saying, ts: str) -> None:
         # a place of its own in the order: a fold that waits holds up nobody in the thread
@@ -598,6 +632,17 @@ class Sender:
                 key = f"card:{call_id}:alone"
                 await say(tx, saying.thread, "card", data, key=key, run_id=saying.run_id)
         return True
+
+
+def _run_of(row: Row) -> Row | None:
+    """The run that a row of the outbox was joined with."""
+    if row["run_id"] is None:
+        return None
+    return {"id": row["run_id"]} | {
+        name.removeprefix("run_"): value
+        for name, value in row.items()
+        if name.startswith("run_") and name != "run_id"
+    }
 
 
 def _answer(data: Mapping[str, Any], run: Row | None) -> AnswerData:

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Sequence
 
+from bot.core.text import one_line
 from bot.guard.records import Call
 from bot.guard.votes import Answer, Code, Together
 from bot.slack.views import notices
@@ -96,7 +97,6 @@ def may_not_ask(code: str) -> Message:
 
 # --- control words ------------------------------------------------------------------------------
 
-STOPPING = "I stop it. What the cluster has begun already is verified first"
 NOT_IN_CHANNEL = (
     "I can't work here: either I am not in this channel, then invite me, or another organisation "
     "reads it too"
@@ -121,9 +121,16 @@ def typed(code: Code, call: Call) -> str:
     return sentence(code, call).replace("Your click changed nothing", "This changed nothing")
 
 
+def stopping(asked: str) -> str:
+    """A request of another thread is stopped; its thread says how it ended."""
+    named = f" “{one_line(asked, 120)}”" if asked else " it"
+    return f"I stop{named}. What the cluster has begun already is verified first"
+
+
 def no_such_proposal(short_id: str, open_cards: Sequence[CardLine]) -> str:
     """Somebody typed an id that is no proposal of this channel; those that are, near ones first."""
-    first = f"There is no proposal `{short_id}` in this channel. Nothing was decided."
+    first = "Say which one." if not short_id else ""
+    first = first or f"There is no proposal `{short_id}` in this channel. Nothing was decided."
     named = [card for card in open_cards if card.short_id]
     if not named:
         return f"{first} Nothing waits for a decision here."

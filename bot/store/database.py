@@ -111,7 +111,7 @@ def _pool(dsn: str, name: str, size: int, **options: str) -> AsyncConnectionPool
     return AsyncConnectionPool(
         dsn,
         name=name,
-        min_size=1,
+        min_size=4 if name == "durable" else 1,
         max_size=size,
         timeout=1.5,
         max_idle=300,
@@ -175,6 +175,10 @@ class Database:
     def statement(self) -> "_Begin":
         """For exactly one statement, relaxed: a transaction by itself, without BEGIN and COMMIT."""
         return _Begin(self._relaxed, alone=True)
+
+    def durable_statement(self) -> "_Begin":
+        """The same, durable: one round trip, and no lock is held while we are busy elsewhere."""
+        return _Begin(self._durable, alone=True)
 
     async def answers(self) -> bool:
         """Whether a round trip works now."""

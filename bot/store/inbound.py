@@ -3,13 +3,14 @@ none of them.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
 from bot.core.ids import uuid7
 from bot.core.values import Thread
 from bot.store.database import Transaction
-from bot.store.jobs import Jobs
+from bot.store.jobs import PRIORITY
 
 
 @dataclass(frozen=True)
@@ -45,37 +46,49 @@ class Taken:
     fed: bool = False
 
 
-async def record(tx: Transaction, jobs: Jobs, key: str, kind: str, asked: Request) -> Taken | None:
-    """Record a request under `key`; None when Slack only repeated itself.
+@dataclass(frozen=True)
+class AuditRow:
+    """What the audit keeps of it, and that row's canonical JSON up to the hash before it."""
 
-    Words to a thread whose run is working are fed to that run before its next model call.
+    data: dict[str, Any]
+    until_prev: str
+
+
+async def record(
+    tx: Transaction,
+    key: str,
+    kind: str,
+    asked: Request,
+    *,
+    at: datetime,
+    row: AuditRow,
+    fed_row: AuditRow,
+) -> Taken | None:
+    """Record a request under `key`, in one round trip; None when Slack only repeated itself.
+
+    Words to a thread whose run is working are fed to that run before its next model call; `fed_row`
+    is for these.
     """
-    org = asked.thread.org
-    if await tx.one("record_event", org=org, key=key, kind=kind, actor=asked.author) is None:
-        return None
-    where = {"org": org, "channel": asked.thread.channel, "thread_ts": asked.thread.ts}
-    opened = await tx.one("open_thread", **where, ours=asked.ours)
-    talking = await tx.one("talking_run", **where) if asked.kind == "turn" else None
-    run_id = talking["id"] if talking else uuid7()
-    if talking is None:
-        await tx.run(
-            "insert_run",
-            **where,
-            id=run_id,
-            kind=asked.kind,
-            requester=asked.author,
-            wish=asked.wish,
-            heard_seq=opened["next_seq"] if opened else 0,
-        )
-    await tx.run(
-        "append_message",
-        **where,
-        run_id=run_id,
-        role="user",
+    taken = await tx.one(
+        "take_request",
+        org=asked.thread.org,
+        key=key,
+        event=kind,
         author=asked.author,
+        channel=asked.thread.channel,
+        thread_ts=asked.thread.ts,
+        ours=asked.ours,
+        kind=asked.kind,
+        wish=asked.wish,
+        id=uuid7(),
         ts=asked.ts or None,
         body={"content": asked.text},
+        lock=str(asked.thread),
+        priority=PRIORITY["turn"],
+        at=at,
+        data=row.data,
+        until_prev=row.until_prev,
+        fed_data=fed_row.data,
+        fed_until_prev=fed_row.until_prev,
     )
-    if talking is None:
-        await jobs.defer(tx, "turn", asked.thread, run_id)
-    return Taken(run_id, fed=talking is not None)
+    return Taken(taken["run_id"], fed=taken["fed"]) if taken else None

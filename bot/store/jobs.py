@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +31,7 @@ class TryAgain(Exception):
 PRIORITY = {"turn": 0, "resume": 10}
 # Not less: a stalled loop would look like death, and the job would start twice.
 _HEARTBEAT, _STALLED, _POLL = 1.0, 3.0, 0.25
+_LONGEST_AHEAD = 0.3  # seconds that a job lets acks go first
 _AWAY = (exceptions.ConnectorException, psycopg.OperationalError, PoolTimeout)
 
 
@@ -66,8 +67,11 @@ class Jobs:
                 },
             )
         )
+        self._ahead = 0
+        self._nothing_ahead = asyncio.Event()
+        self._nothing_ahead.set()
         for name, job in jobs.items():
-            self._app.task(name=name, retry=_Again())(_with_run(job))
+            self._app.task(name=name, retry=_Again())(self._with_run(job))
         # its log lines carry arguments and say little more than ours
         logging.getLogger("procrastinate").setLevel(logging.ERROR)
 
@@ -88,6 +92,28 @@ class Jobs:
             await task.defer_async(run_id=str(run_id))
         except exceptions.ConnectorException as error:
             raise DatabaseAway("The database did not answer.") from error
+
+    @contextmanager
+    def ahead(self) -> Iterator[None]:
+        """What happens in here goes before jobs that have not begun: acks, of which Slack waits for
+        many at once when many people write.
+        """
+        self._ahead += 1
+        self._nothing_ahead.clear()
+        try:
+            yield
+        finally:
+            self._ahead -= 1
+            if not self._ahead:
+                self._nothing_ahead.set()
+
+    async def nothing_ahead(self) -> None:
+        """Wait until nothing goes first any more, but not for long."""
+        if self._nothing_ahead.is_set():
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST_AHEAD):
+                await self._nothing_ahead.wait()
 
     async def work(self, stop: asyncio.Event, grace: float) -> None:
         """Run jobs until `stop`, then give running ones `grace` seconds. Survives a database
@@ -129,6 +155,13 @@ class Jobs:
                 log.warning("jobs_database_away", error=type(problem).__name__)
             await _wait(stop, 1.0)
 
+    def _with_run(self, job: Job) -> Callable[..., Awaitable[None]]:
+        async def run(run_id: str, **_: Any) -> None:
+            await self.nothing_ahead()
+            await job(UUID(run_id))
+
+        return run
+
     async def _retry(self, job: procrastinate.jobs.Job) -> None:
         log.warning("job_rescued", task=job.task_name, run=job.task_kwargs.get("run_id"))
         try:
@@ -136,13 +169,6 @@ class Jobs:
         except exceptions.ConnectorException:
             # another process was faster; the others still wait for us
             log.info("job_not_rescued", job=job.id)
-
-
-def _with_run(job: Job) -> Callable[..., Awaitable[None]]:
-    async def run(run_id: str, **_: Any) -> None:
-        await job(UUID(run_id))
-
-    return run
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

@@ -23,6 +23,7 @@ _LANES: dict[Kind, int] = {
     "failure": 1,
     "fold": 2,
 }
+_PATIENCE = 1.0  # seconds
 
 
 async def say(
@@ -35,16 +36,13 @@ async def say(
     run_id: UUID | None = None,
     call_id: UUID | None = None,
 ) -> None:
-    """Store one saying. With a `key` it is said at most once, however often this is repeated."""
-    await tx.run(
-        "say",
-        org=thread.org,
-        channel=thread.channel,
-        thread_ts=thread.ts,
-        kind=kind,
-        data=dict(data),
-        key=key,
-        lane=_LANES[kind],
-        run_id=run_id,
-        call_id=call_id,
-    )
+    """Store one saying. With a `key` it is said at most once, however often this is repeated.
+
+    One redraw of a call that still waits is enough for all that becomes true before it is made.
+    """
+    where = {"org": thread.org, "channel": thread.channel, "thread_ts": thread.ts}
+    what = {"data": dict(data), "lane": _LANES[kind], "run_id": run_id, "call_id": call_id}
+    if kind == "redraw" and call_id is not None and key is None:
+        await tx.all("say_redraw", **where, **what, patience=_PATIENCE)
+    else:
+        await tx.run("say", **where, **what, kind=kind, key=key)

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from bot.guard.masking import (
     MASK,
     MASK_NOTE,
+    Masked,
     mask_finding,
     mask_json,
     mask_preview,
@@ -20,6 +21,7 @@ from bot.guard.masking import (
 from bot.guard.masking.names import holds_secret
 from tools import ChangedPath, Lines, Manifests, Preview, Table
 
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # Put together here, so that no scanner takes this file for a leak.
 AWS_ID = "AKIA" + "Q3EGRZ5XN7LUKD4B"
 AWS_SECRET = "wJalrXUtnFEMI/K7MDENG/" + "bPxRfiCYzK8EXAMPLEKEY"[:18]
@@ -329,6 +331,76 @@ def test_an_external_secret_names_its_keys() -> None:
     assert mask_json(external) == (external, 0)
 
 
+@pytest.mark.parametrize(
+    ("text", "masks"),
+    [
+        ("env:\n- name: DB_PASSWORD\n  value: hunter2\n- name: LOG_LEVEL\n  value: debug\n", 1),
+        ("- value: hunter2\n  name: DB_PASSWORD\n- name: LOG_LEVEL\n  value: debug\n", 1),
+        ('  - name: "DB_PASSWORD"\n    value: "hunter2 and more"\n', 1),
+        ("- name: DB_PASSWORD\n  value: 'hunter2\n\n    hunter2'\n- name: A\n  value: b\n", 2),
+        ("- name: DB_PASSWORD\n  value: |-\n    hunter2\n    b: hunter2\n- name: A\n", 2),
+        ("- name: DB_PASSWORD\n  x:\n    deep: 1\n  value: hunter2\n", 1),
+        (" - name: DB_PASSWORD\n-  value: hunter2\n+  value: hunter2\n", 2),
+        ("-    - name: DB_PASSWORD\n-      value: hunter2\n", 1),
+        ("+    - name: DB_PASSWORD\n+      value: |\n+        hunter2\n+        hunter2\n", 2),
+        # the name of the first value is out of sight
+        ("@@ -3,4 +3,4 @@\n   value: hunter2\n - name: A\n   value: b\n-x: 1\n+x: 2\n", 1),
+        ("{name: DB_PASSWORD, value: hunter2}", 1),
+        ('cut {"name":"DB_PASSWORD","value":"hunter2"},{"na', 1),
+        ('cut {"value":"hunter2","name":"DB_PASSWORD"},{"na', 1),
+        ('"{\\"name\\":\\"DB_PASSWORD\\",\\"value\\":\\"hunter2\\"}"', 1),
+        ('{\n  "name": "DB_PASSWORD",\n  "value": "hunter2"\n}', 1),
+        ("{Name:DB_PASSWORD Value:hunter2 ValueFrom:nil}", 1),
+        ('core.EnvVar{Name:"DB_PASSWORD", Value:"hunter2", ValueFrom:nil}', 1),
+        ("args:\n- --port\n- '80'\n- --token\n- hunter2\n", 1),
+        ("     args:\n-    - --token\n-    - hunter2\n+    - --token\n+    - hunter2\n", 2),
+        ('ran ["web", "--token", "hunter2", "--port", "80"]', 1),
+        ("DB_PW=hunter2", 1),
+        ("SECRET_KEY_BASE=hunter2", 1),
+    ],
+)
+def test_values_beside_their_names(text: str, masks: int) -> None:
+    masked = mask_text(text)
+    assert "hunter2" not in masked.text
+    assert masked.text.count(MASK) == masks
+    for plain in ("LOG_LEVEL", "debug", "80", "value: b", "DB_PASSWORD", "deep: 1"):
+        assert (plain in text) == (plain in masked.text)
+    assert mask_text(masked.text) == Masked(masked.text, 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- name: DB_PASSWORD\n  valueFrom:\n    secretKeyRef:\n      key: password\n",
+        "- name: DB_PASSWORD\n  value: $(OTHER)\n- name: TOKEN_FILE\n  value: /run/token\n",
+        "volumes:\n- name: token\n- name: x\n  value: y\n",
+        "- name: LOG_LEVEL\n  value: debug\nname: DB_PASSWORD\n",
+        '{"name":"LOG_LEVEL","value":"debug"}',
+        "args:\n- --token\n- --port\n- '80'\n",
+        "@@ -3,3 +3,3 @@\n - name: A\n   value: b\n-x: 1\n+x: 2\n",
+    ],
+)
+def test_values_of_other_names_stay(text: str) -> None:
+    assert mask_text(text) == Masked(text, 0)
+
+
+def test_a_short_number_under_the_name_of_a_password_is_masked() -> None:
+    password: JsonValue = {"name": "DB_PASSWORD", "value": "1234"}
+    port: JsonValue = {"name": "PORT", "value": "1234"}
+    masked, count = mask_json([password, port, {"password": 1234, "port": 1234}])
+    assert count == 2
+    assert str(masked).count("1234") == 2
+
+
+def test_what_kubectl_applied_last_is_masked() -> None:
+    applied = json.dumps(DEPLOYMENT, separators=(",", ":")) + "\n"
+    metadata: JsonValue = {"annotations": {LAST_APPLIED: applied}}
+    masked, count = mask_json({"kind": "Deployment", "metadata": metadata})
+    assert "hunter2" not in str(masked)
+    assert "debug" in str(masked)
+    assert count >= 5
+
+
 def test_findings() -> None:
     lines = Lines(("ok", *PEM.split("\n"), "password=hunter2"), note="15 m")
     masked, count = mask_finding(lines)
@@ -386,6 +458,46 @@ def test_a_way_back_with_a_secret_is_none() -> None:
     assert "hunter" not in masked.model_dump_json()
     assert masked.changes[0].path == preview.changes[0].path
     assert Preview.model_validate_json(masked.model_dump_json()) == masked
+
+
+def test_a_value_hidden_in_the_changes_is_hidden_in_every_text() -> None:
+    path = "spec.template.spec.containers[web].env[DB_PASSWORD].value"
+    preview = _preview(
+        summary="Set it to correct-horse",
+        effect="env[DB_PASSWORD].value hunter2 → correct-horse · 3 pods",
+        changes=(ChangedPath(path=path, before="hunter2", after="correct-horse"),),
+        diff="@@ -1 +1 @@\n-  was: hunter2\n+  was: correct-horse\n",
+        warnings=("hunter2 is short",),
+        notes=("it was hunter2, not hunter22",),
+        before={},
+        way_back="back to hunter2",
+    )
+    masked, altered = mask_preview(preview)
+    assert altered
+    text = masked.model_dump_json().replace("hunter22", "")
+    assert "hunter2" not in text
+    assert "correct-horse" not in text
+    assert masked.effect == f"env[DB_PASSWORD].value {MASK} → {MASK} · 3 pods"
+    assert masked.notes == (f"it was {MASK}, not hunter22",)
+
+
+def test_names_that_only_look_like_secrets_hide_nothing_of_a_card() -> None:
+    place = "spec.template.spec.containers[token]"
+    key: JsonValue = {"secretKeyRef": {"name": "db", "key": "password"}}
+    changes = (
+        ChangedPath(path=f"{place}.image", before="a:1", after="a:2"),
+        ChangedPath(path=f"{place}.env[DB_PASSWORD].valueFrom", before=None, after=key),
+        ChangedPath(path=f"{place}.env[LOG_LEVEL].value", before="info", after="debug"),
+        ChangedPath(path="spec.template.spec.volumes[x].secret", before=None, after={"mode": 1}),
+    )
+    assert mask_preview(_preview(changes=changes))[0].changes == changes
+    removed = ChangedPath(
+        path=f"{place}.env[DB_PASSWORD]",
+        before={"name": "DB_PASSWORD", "value": "hunter2"},
+        after=None,
+    )
+    masked, _ = mask_preview(_preview(changes=(removed,)))
+    assert masked.changes[0].before == {"name": "DB_PASSWORD", "value": MASK}
 
 
 def test_a_secrets_preview_hides_its_data() -> None:
@@ -500,6 +612,15 @@ fragment = st.sampled_from(
         *("a:b", "hunter2", MASK, "‹masked: JWT›", "‹", "›", AWS_ID, AWS_SECRET, JWT, "é", "|\n"),
         *("ghp_" + "a1B2" * 5, "Bearer ", "Authorization: ", "curl -u a:", "{", "}", ","),
         *("-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----"),
+        *("- name: DB_PASSWORD\n", "  value: ", "  value: |\n    ", "@@ -1 +1 @@\n", "+", "-  "),
+        *(
+            '"name":"DB_PASSWORD",',
+            '"value":"',
+            "- --token\n",
+            "- ",
+            '["--token","',
+            "name: X_KEY ",
+        ),
         *("kind: Secret\n", "data:\n", "  a: b\n", '{"kind":"Secret","data":{"a":"b"}}'),
     ]
 )
@@ -565,5 +686,13 @@ def test_masking_is_quick() -> None:
         'Secret "data":{',
         '{"kind":"Secret","data":{"a":"b"}}\n',
         "password=‹masked",
+        "- name: DB_PASSWORD\n  value: x\n",
+        "  value: |\n",
+        "@@ -1 +1 @@\n-  - value: x\n",
+        "- --token\n",
+        '"value":"x',
+        "name=x_key,",
+        "  " * 50 + "value: x\n",
+        "".join(" " * depth + "value:\n" for depth in range(400)),
     ):
         assert _milliseconds(worst * (100_000 // len(worst))) < 2000, worst[:40]

@@ -91,7 +91,11 @@ def told(chat: World, number: int = -1) -> list[str]:
 
 async def asked(chat: World, thread: str, text: str, answer: str, by: str = "dave") -> None:
     """Mention the bot in a thread and wait for its answer."""
+    assert chat.model is not None
+    requests = chat.model.requests
+    before = len(requests)
     await chat.slack.mention(by, "ops", text, thread)
+    await chat.slack.wait_for(lambda: len(requests) > before, 10)  # `answer` may stand there
     await chat.reads(thread, answer)
     await chat.quiet(thread)
 

@@ -262,6 +262,19 @@ async def test_the_history_of_the_other_kinds(kind: str, ask: Ask, cluster: Clus
     text = text_of(await ask("describe", kind=kind.lower(), name="db"))
     assert "pod db-" in text
     assert "strategy: RollingUpdate (" in text
+    status = await ask("rollout_status", kind=kind.lower(), name="db")
+    assert status.lines[0].startswith("rollout finished: ")
+    assert status.lines[1] == "revision 2: db:2"
+    assert status.note == f"{kind.lower()}/db in shop"
+    live = cluster.get(kind, "shop", "db")
+    assert live is not None
+    live["spec"]["updateStrategy"] = {"type": "OnDelete"}
+    live["spec"]["template"]["spec"]["containers"][0]["image"] = "db:3"
+    cluster.apply(live)
+    await cluster.advance(30)
+    status = await ask("rollout_status", kind=kind.lower(), name="db")
+    assert status.lines[0].startswith("rollout not finished: ")
+    assert "OnDelete" in status.lines[2]
 
 
 async def test_a_history_that_is_cut_is_no_history(ask: Ask, cluster: Cluster) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import pytest_asyncio
 from pydantic import JsonValue
 
+from bot.agent.vocabulary import KINDS
 from bot.sandbox.cluster import Cluster
 from tools import (
     Catalog,
@@ -23,6 +25,8 @@ from tools import (
     Table,
     open_providers,
 )
+from tools.kubernetes.kinds import Resource
+from tools.kubernetes.tables import table
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 Ask = Callable[..., Awaitable[Any]]
@@ -99,6 +103,38 @@ async def test_every_kind_can_be_listed(ask: Ask) -> None:
         found = await ask("get", kind=kind, namespace="shop")
         assert isinstance(found, Table)
         assert all(len(row) == len(found.columns) for row in found.rows), kind
+
+
+async def test_every_kind_that_commands_know_is_a_kind_of_get(catalog: Catalog, ask: Ask) -> None:
+    for kind in KINDS:
+        catalog.read("k8s_get", {"kind": kind})  # raises Refused for one that it does not take
+    accounts = await ask("get", kind="sa", namespace="shop")
+    assert accounts.columns == ("NAME", "STATUS", "AGE")
+    assert accounts.note.startswith("0 serviceaccounts in namespace shop")
+    with pytest.raises(NotFound, match="serves no kind rollouts"):
+        await ask("get", kind="rollouts", namespace="shop")
+
+
+async def test_kinds_of_others_are_told_by_what_they_say_of_themselves() -> None:
+    certificate = Resource("certificate", "/apis/cert-manager.io/v1", "certificates")
+    ready = {"type": "Ready", "status": "False"}
+    for status, told in (
+        ({"conditions": [ready]}, "not Ready"),
+        ({"conditions": [{"type": "Synced", "status": "True"}]}, "Synced"),
+        ({"phase": "Bound", "conditions": [ready]}, "Bound"),
+        ({"conditions": ["odd", {}]}, "<none>"),
+        ({"conditions": "odd"}, "<none>"),
+        ("odd", "<none>"),
+        (None, "<none>"),
+    ):
+        one = {"metadata": {"name": "a"}, "status": status}
+        found = table(certificate, [one], datetime.now(UTC), namespaces=False, note="")
+        assert found.rows[0][:2] == ("a", told)
+    # another group's kind of the same name has none of the columns of the one that is built in
+    knative = Resource("service", "/apis/serving.knative.dev/v1", "services")
+    assert (
+        "CLUSTER-IP" not in table(knative, [], datetime.now(UTC), namespaces=False, note="").columns
+    )
 
 
 async def test_a_list_says_that_it_was_cut(ask: Ask) -> None:
@@ -276,7 +312,7 @@ async def test_flags_paths_and_urls_are_no_arguments(argument: str, catalog: Cat
     for value in HOSTILE:
         if argument == "selector" and value == "a b":
             continue  # "env in (a,b)" has blanks too
-        if value == "x\n" and argument != "kind":
+        if value == "x\n":
             continue  # the blanks around a value are dropped
         with pytest.raises(Refused, match=f"`{argument}`"):
             catalog.read("k8s_get", {"kind": "pods", argument: value})

@@ -43,7 +43,7 @@ _LOGS = frozenset({_right("get", "pod", "log")})
 _WATCHES_IT_SETTLE = _looks(*_RUN_BY_CONTROLLERS, *_SURROUNDINGS, "pod") | _LOGS
 _TEMPLATED = ("deployment", "statefulset", "daemonset")
 
-# Looked at by rollout history only; and who may read Secrets may read their values.
+# Looked at for the history of a rollout only; and who may read Secrets may read their values.
 _NOT_NEEDED = ("controllerrevision", "secret")
 
 # What every tool cannot do without. Secrets can be looked at as well, where a role allows it.
@@ -52,7 +52,7 @@ NEEDS: Mapping[str, frozenset[Right]] = {
     "k8s_describe": _looks(*_RUN_BY_CONTROLLERS, *_SURROUNDINGS, "pod", "event", "namespace"),
     "k8s_events": _looks("event", "namespace"),
     "k8s_logs": _looks(*_RUN_BY_CONTROLLERS, "job", "pod") | _LOGS,
-    "k8s_rollout_status": _looks(*_TEMPLATED, "replicaset", "pod"),
+    "k8s_rollout_status": _looks(*_TEMPLATED, "replicaset", "controllerrevision", "pod"),
     "k8s_rollout_history": _looks(*_TEMPLATED, "replicaset", "controllerrevision"),
     "k8s_scale": _WATCHES_IT_SETTLE
     | _writes("deployment", "statefulset", "replicaset", sub="scale"),

@@ -28,7 +28,8 @@ def table(
 ) -> Table:
     """Objects of one kind as rows; events newest last, everything else as the server sorts it."""
     # Another group's kind may have the name of one of these.
-    built_in = RESOURCES.get(resource.kind) == resource
+    known = RESOURCES.get(resource.kind)
+    built_in = known is not None and known.path(None) == resource.path(None)
     titles, row = _COLUMNS[resource.kind] if built_in else (("STATUS",), _other)
     first = ("NAMESPACE",) if namespaces else ()
     if built_in and resource.kind == "event":
@@ -215,16 +216,23 @@ def _quota(one: Object, _now: datetime) -> Row:
     return (", ".join(f"{key}: {used.get(key, '?')}/{value}" for key, value in hard.items()),)
 
 
+_SUMMING_UP = ("Ready", "Available", "Established", "Healthy", "Synced")
+
+
 def _other(one: Object, _now: datetime) -> Row:
     """What most kinds say of themselves: a phase, or a condition that sums up."""
-    phase = (one.get("status") or {}).get("phase")
+    status = one.get("status")
+    if not isinstance(status, dict):  # a kind of somebody else's, of whatever shape
+        return ("<none>",)
+    phase, given = status.get("phase"), status.get("conditions")
     if isinstance(phase, str) and phase:
         return (phase,)
-    found = conditions(one)
-    for summing_up in ("Ready", "Available", "Established", "Healthy", "Synced"):
-        if status := found.get(summing_up, {}).get("status"):
-            return (summing_up if status == "True" else f"not {summing_up}",)
-    return ("<none>",)
+    told = [part for part in given if isinstance(part, dict)] if isinstance(given, list) else []
+    found = {str(part.get("type")): part.get("status") for part in told}
+    summary = next((name for name in _SUMMING_UP if found.get(name)), None)
+    if summary is None:
+        return ("<none>",)
+    return (summary if found[summary] == "True" else f"not {summary}",)
 
 
 def _is_true(one: Object, condition: str) -> bool:

@@ -40,7 +40,7 @@ def batch(calls: Sequence[CardData]) -> Message:
         items = [
             _open_item(number, call, share)
             if call.state == "proposed"
-            else _item(number, call, share)
+            else _item(number, call, share, wait=_wait(calls, number))
             for number, (call, share) in enumerate(zip(calls, rooms, strict=True), 1)
         ]
         blocks = [section(_head(calls, len(is_open)))]
@@ -87,10 +87,20 @@ def _open_item(number: int, call: CardData, room: int) -> _Item:
     return _Item(blocks, sum(map(words.size, texts)), cut)
 
 
-def _item(number: int, call: CardData, room: int) -> _Item:
+def _wait(calls: Sequence[CardData], number: int) -> str:
+    """What an approved one waits for; empty where it starts by itself."""
+    if any(call.state == "proposed" for call in calls):
+        return f"{words.WORKING} approved; runs in its place once all of them are decided"
+    if not all(is_over(call) for call in calls[: number - 1]):
+        return f"{words.WORKING} approved; runs after those before it"
+    return ""
+
+
+def _item(number: int, call: CardData, room: int, *, wait: str) -> _Item:
     title, _ = review.heading(call, _TITLE)
     history = who.history(call)
-    lines = [f"{number}. {title}{f': {history}' if history else ''}", outcome(call)]
+    became = wait if wait and call.state == "approved" else outcome(call)
+    lines = [f"{number}. {title}{f': {history}' if history else ''}", became]
     if not is_over(call) or call.verdict in {"failed", "cannot tell"}:
         lines += [f"• {words.line(step, 200)}" for step in call.progress[-_SHOWN_LINES:]]
     room -= sum(words.size(text) + 1 for text in lines)
@@ -143,9 +153,11 @@ def _notes(calls: Sequence[CardData], cut: frozenset[str], file: tuple[str, str]
         notes.append(f"Shortened here. {opens}")
     if any(call.after for call in is_open):
         notes.append(_DEPENDS)
-    typed = next((call for call in is_open if call.short_id and call.public_id not in cut), None)
-    if typed is not None and not typed.thread_link:
-        notes.append(f"Or type `approve {typed.short_id}` and the like to me in this channel.")
+    typed = [call for call in is_open if call.short_id and call.public_id not in cut]
+    if typed and not typed[0].thread_link:
+        named = ", ".join(f"`approve {call.short_id}`" for call in typed[:3])
+        more = " and the like" if len(typed) > 3 else ""
+        notes.append(f"Or type {named}{more} to me in this channel.")
     if where := elsewhere(calls[0]):
         notes.append(where)
     return "\n".join(notes)

@@ -149,13 +149,33 @@ INSERT INTO cards (org, call_id, channel, ts, view_id, person)
 VALUES (%(org)s, %(call_id)s, %(channel)s, %(ts)s, %(view_id)s, %(person)s)
 ON CONFLICT DO NOTHING;
 
--- places_of_call --
--- The messages that show it, each with all the calls that it shows, in their order.
-SELECT c.channel, c.ts, c.drawn, (
-           SELECT array_agg(t.id ORDER BY t.reply, t.ordinal, t.id)
-             FROM cards o JOIN tool_calls t ON t.id = o.call_id
-            WHERE o.org = c.org AND o.channel = c.channel AND o.ts = c.ts) AS calls
-  FROM cards c WHERE c.call_id = %(call_id)s AND c.ts <> '' ORDER BY c.at;
+-- insert_cards --
+-- Where it was found instead of posted, nobody knows which state it shows: `drawn` is empty.
+INSERT INTO cards (org, call_id, channel, ts, drawn, whole)
+SELECT %(org)s, one, %(channel)s, %(ts)s, %(drawn)s::text, %(drawn)s::text <> '' AND one <> ALL(%(cut)s::uuid[])
+  FROM unnest(%(calls)s::uuid[]) one
+ON CONFLICT (call_id, channel, ts, view_id)
+   DO UPDATE SET drawn = EXCLUDED.drawn, whole = EXCLUDED.whole WHERE EXCLUDED.drawn <> '';
+
+-- calls_as_shown --
+-- Calls with all that their cards show: those of `ids`, in that order; or those that share a message with one of them, in
+-- the order in which they run, each with the places of these messages.
+SELECT t.*, old.public_id AS undoes_public_id, new.public_id AS new_public_id, new.revised_by AS new_revised_by,
+       EXISTS (SELECT FROM tool_calls u
+                WHERE u.undoes = t.id AND u.state IN ('proposed', 'approved', 'executing', 'done', 'unknown')) AS undone,
+       (SELECT coalesce(jsonb_agg(jsonb_build_object('person', d.person, 'vote', d.vote, 'reason', d.reason, 'at', d.at)
+                                  ORDER BY d.at, d.id), '[]')
+          FROM decisions d WHERE d.call_id = t.id) AS votes,
+       (SELECT coalesce(jsonb_agg(jsonb_build_object('channel', c.channel, 'ts', c.ts, 'drawn', c.drawn) ORDER BY c.at), '[]')
+          FROM cards c JOIN cards o ON o.org = c.org AND o.channel = c.channel AND o.ts = c.ts
+         WHERE c.call_id = %(shown_with)s::uuid AND c.ts <> '' AND o.ts <> '' AND o.call_id = t.id) AS places
+  FROM tool_calls t
+  LEFT JOIN tool_calls old ON old.id = t.undoes
+  LEFT JOIN tool_calls new ON new.id = t.superseded_by
+ WHERE t.id IN (SELECT unnest(%(ids)s::uuid[])
+          UNION SELECT o.call_id FROM cards c JOIN cards o ON o.org = c.org AND o.channel = c.channel AND o.ts = c.ts
+                 WHERE c.call_id = %(shown_with)s::uuid AND c.ts <> '' AND o.ts <> '')
+ ORDER BY array_position(%(ids)s::uuid[], t.id), t.reply, t.ordinal, t.id;
 
 -- calls_shown_at --
 -- All the calls of one message, or of one person's modal.
@@ -180,10 +200,6 @@ UPDATE cards SET drawn = %(drawn)s, whole = NOT call_id = ANY(%(cut)s)
 
 -- undone_by --
 SELECT id FROM tool_calls WHERE undoes = %(id)s AND state IN ('proposed', 'approved', 'executing', 'done', 'unknown') LIMIT 1;
-
--- undo_of --
--- The latest call that takes this one back, whatever became of it.
-SELECT id, public_id, state FROM tool_calls WHERE undoes = %(id)s ORDER BY created_at DESC LIMIT 1;
 
 -- refresh_starts --
 -- Nobody is asked any more: from now on the approved ones could start.

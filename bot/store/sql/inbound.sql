@@ -35,17 +35,10 @@ SELECT t.ours AND EXISTS (
   FROM threads t
  WHERE t.org = %(org)s AND t.channel = %(channel)s AND t.thread_ts = %(thread_ts)s;
 
--- talking_run --
--- The run that a message in this thread is fed to: it has still a model call before it.
-SELECT id FROM runs
- WHERE org = %(org)s AND channel = %(channel)s AND thread_ts = %(thread_ts)s
-   AND kind = 'turn' AND state IN ('queued', 'working') AND ended_at IS NULL AND stopped_by IS NULL
- ORDER BY id DESC LIMIT 1;
-
--- insert_run --
--- Its first message is the thread's next.
-INSERT INTO runs (id, org, channel, thread_ts, kind, requester, contributors, wish, heard_seq)
-VALUES (%(id)s, %(org)s, %(channel)s, %(thread_ts)s, %(kind)s, %(requester)s, ARRAY[%(requester)s], %(wish)s, %(heard_seq)s);
+-- take_request --
+SELECT * FROM take_request(
+    %(org)s, %(key)s, %(event)s, %(author)s, %(channel)s, %(thread_ts)s, %(ours)s, %(kind)s, %(wish)s, %(id)s, %(ts)s, %(body)s,
+    %(lock)s, %(priority)s, %(at)s, %(data)s, %(until_prev)s, %(fed_data)s, %(fed_until_prev)s);
 
 -- append_message --
 -- The thread's row is already locked by this transaction.
@@ -59,7 +52,7 @@ SELECT %(org)s, %(channel)s, %(thread_ts)s, seq, %(run_id)s, %(role)s, %(author)
 -- append_messages --
 -- Several at once, in order; `messages` is {"all": [bodies, each with its role]}. The thread's row is already locked.
 WITH given AS (
-    SELECT ordinality - 1 AS place, value AS body FROM jsonb_array_elements(%(messages)s->'all') WITH ORDINALITY),
+    SELECT ordinality - 1 AS place, value AS body FROM jsonb_array_elements(%(messages)s::jsonb->'all') WITH ORDINALITY),
 next AS (
     UPDATE threads SET next_seq = next_seq + (SELECT count(*) FROM given)
      WHERE org = %(org)s AND channel = %(channel)s AND thread_ts = %(thread_ts)s

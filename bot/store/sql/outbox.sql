@@ -3,22 +3,73 @@ INSERT INTO outbox (org, channel, thread_ts, kind, data, key, lane, run_id, call
 VALUES (%(org)s, %(channel)s, %(thread_ts)s, %(kind)s, %(data)s, %(key)s, %(lane)s, %(run_id)s, %(call_id)s)
 ON CONFLICT (org, key) WHERE key IS NOT NULL DO NOTHING;
 
+-- say_redraw --
+-- Unless one of the same call still waits: that will draw what is true then. It is locked, so that nobody takes it before
+-- this is committed, and whoever passed it over meanwhile looks again. What was approved moves on at once, and a click has
+-- drawn its own card: that redraw gives the next state `patience` seconds to make it needless.
+WITH due AS (
+    SELECT now() + make_interval(secs => CASE WHEN EXISTS (
+        SELECT FROM tool_calls WHERE id = %(call_id)s AND state = 'approved') THEN %(patience)s ELSE 0 END) AS at),
+waits AS (
+    UPDATE outbox SET not_before = least(not_before, (SELECT at FROM due))
+     WHERE id = (
+        SELECT id FROM outbox
+         WHERE org = %(org)s AND channel = %(channel)s AND thread_ts = %(thread_ts)s AND kind = 'redraw'
+           AND call_id = %(call_id)s AND is_open AND state = 'pending'
+         LIMIT 1 FOR UPDATE SKIP LOCKED)
+    RETURNING not_before),
+said AS (
+    INSERT INTO outbox (org, channel, thread_ts, kind, data, lane, run_id, call_id, not_before)
+    SELECT %(org)s, %(channel)s, %(thread_ts)s, 'redraw', %(data)s, %(lane)s, %(run_id)s, %(call_id)s, at
+      FROM due WHERE NOT EXISTS (SELECT FROM waits))
+SELECT pg_notify('countersign_outbox', '') FROM waits WHERE not_before <= now();
+
 -- take_saying --
--- The next one whose thread has nothing older to say.
-UPDATE outbox SET state = 'sending', claimed_at = now(), claimed_by = %(sender)s, tries = tries + 1
- WHERE id = (
-    SELECT o.id FROM outbox o
-     WHERE o.state = 'pending' AND o.not_before <= now()
-       AND NOT EXISTS (
-           SELECT FROM outbox p
-            WHERE p.org = o.org AND p.channel = o.channel AND p.thread_ts = o.thread_ts
-              AND p.id < o.id AND p.state IN ('pending', 'sending'))
-     ORDER BY o.lane, o.id
-     LIMIT 1 FOR UPDATE OF o SKIP LOCKED)
-RETURNING *;
+-- The next one whose thread has nothing older to say, and its run. Only another redraw waits for one.
+UPDATE outbox n SET state = 'sending', claimed_at = now(), claimed_by = %(sender)s, tries = tries + 1
+  FROM (SELECT o.id, o.run_id FROM outbox o
+         WHERE o.is_open AND o.state = 'pending' AND o.not_before <= now()
+           AND NOT EXISTS (
+               SELECT FROM outbox p
+                WHERE p.org = o.org AND p.channel = o.channel AND p.thread_ts = o.thread_ts
+                  AND p.id < o.id AND p.is_open AND (p.kind <> 'redraw' OR o.kind = 'redraw'))
+         ORDER BY o.lane, o.id
+         LIMIT 1 FOR UPDATE OF o SKIP LOCKED) f LEFT JOIN runs r ON r.id = f.run_id
+ WHERE n.id = f.id
+RETURNING n.*, r.org AS run_org, r.channel AS run_channel, r.kind AS run_kind, r.state AS run_state, r.attempt AS run_attempt,
+       r.progress_ts AS run_progress_ts, r.progress_at AS run_progress_at, r.created_at AS run_created_at,
+       r.started_at AS run_started_at, r.ended_at AS run_ended_at;
 
 -- said --
-UPDATE outbox SET state = 'sent', ts = %(ts)s, sent_at = now(), error = NULL WHERE id = %(id)s AND state = 'sending' AND tries = %(tries)s;
+-- Said, and the next one taken. A progress message to fold is what comes next: in a place of its own in the order, since a
+-- fold that waits must hold up nobody in the thread, and claimed as it is stored.
+WITH said AS (
+    UPDATE outbox SET state = 'sent', ts = %(ts)s, sent_at = now(), error = NULL
+     WHERE id = %(id)s AND state = 'sending' AND tries = %(tries)s
+    RETURNING id, org, channel, run_id),
+fold AS (
+    INSERT INTO outbox (org, channel, thread_ts, kind, data, key, lane, run_id, state, tries, claimed_at, claimed_by)
+    SELECT org, channel, %(fold)s, 'fold', jsonb_build_object('run', run_id), 'fold:' || run_id, %(fold_lane)s, run_id,
+           'sending', 1, now(), %(sender)s
+      FROM said WHERE %(fold)s <> ''
+    ON CONFLICT (org, key) WHERE key IS NOT NULL DO NOTHING
+    RETURNING *),
+following AS (
+    UPDATE outbox SET state = 'sending', claimed_at = now(), claimed_by = %(sender)s, tries = tries + 1
+     WHERE id = (
+        SELECT o.id FROM outbox o
+         WHERE o.is_open AND o.state = 'pending' AND o.not_before <= now() AND %(more)s AND %(fold)s = ''
+           AND NOT EXISTS (
+               SELECT FROM outbox p
+                WHERE p.org = o.org AND p.channel = o.channel AND p.thread_ts = o.thread_ts
+                  AND p.id < o.id AND p.is_open AND (p.kind <> 'redraw' OR o.kind = 'redraw') AND p.id NOT IN (SELECT id FROM said))
+         ORDER BY o.lane, o.id
+         LIMIT 1 FOR UPDATE OF o SKIP LOCKED)
+    RETURNING *)
+SELECT n.*, r.org AS run_org, r.channel AS run_channel, r.kind AS run_kind, r.state AS run_state, r.attempt AS run_attempt,
+       r.progress_ts AS run_progress_ts, r.progress_at AS run_progress_at, r.created_at AS run_created_at,
+       r.started_at AS run_started_at, r.ended_at AS run_ended_at
+  FROM (SELECT * FROM fold UNION ALL SELECT * FROM following) n LEFT JOIN runs r ON r.id = n.run_id;
 
 -- say_later --
 UPDATE outbox SET state = 'pending', not_before = now() + make_interval(secs => %(seconds)s), error = %(error)s
@@ -30,13 +81,13 @@ UPDATE outbox SET state = 'failed', error = %(error)s WHERE id = %(id)s AND stat
 -- orphaned_sayings --
 -- Claimed by a sender whose lock nobody holds now. It may only have lost a connection for a moment.
 SELECT id FROM outbox
- WHERE state = 'sending' AND claimed_by <> %(sender)s AND claimed_at < now() - interval '1 second'
+ WHERE is_open AND state = 'sending' AND claimed_by <> %(sender)s AND claimed_at < now() - interval '1 second'
    AND pg_try_advisory_xact_lock(claimed_by);
 
 -- abandoned_sayings --
 -- Whether Slack has what a sender that is gone, or takes too long, was saying is not known: the next try looks first.
 UPDATE outbox SET state = 'pending'
- WHERE state = 'sending'
+ WHERE is_open AND state = 'sending'
    AND (claimed_at < now() - make_interval(secs => %(seconds)s) OR id = ANY(%(orphans)s))
 RETURNING id;
 
