@@ -266,7 +266,7 @@ def _assembled(ground: _Ground, *, dev: bool) -> Parts:
     cards = Cards(house, ground.identity.org, api, budget, ground.tasks)
     cards.listen(bus)
     live = Live(bus, ground.database, api, budget, ground.tasks)
-    thinking = Thinking(house, ground.model, _context(ground), _limits(settings))
+    thinking = Thinking(house, ground.model, _context(ground, directory), _limits(settings))
     runs = ground.work.runs = Runs(
         house,
         thinking,
@@ -493,12 +493,12 @@ def _model(settings: Settings) -> Model | None:
     )
 
 
-def _context(ground: _Ground) -> Context:
+def _context(ground: _Ground, directory: SlackDirectory) -> Context:
     texts = ground.settings.file.instructions
     return Context(
         ground.database,
         Instructions(texts.workspace, texts.channels, texts.clusters),
-        SlackThreads(ground.api, ground.budget),
+        SlackThreads(ground.api, ground.budget, directory.known_name),
         Summaries(ground.database, ground.model),
     )
 

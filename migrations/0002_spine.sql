@@ -122,3 +122,6 @@ ALTER TABLE runs SET (fillfactor = 80);
 ALTER TABLE cards SET (fillfactor = 80);
 -- Runs have few calls: `tool_calls_of_run` finds the open ones as well.
 DROP INDEX tool_calls_open;
+-- What is asked for by them grows with every run.
+CREATE INDEX artifacts_of_run ON artifacts (run_id);
+CREATE INDEX cards_of_view ON cards (view_id) WHERE view_id <> '';

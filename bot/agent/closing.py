@@ -264,6 +264,10 @@ class Closing:
     async def _close(
         self, tx: Transaction, run: Run, state: str, error: str | None, worked: float
     ) -> None:
+        if run.wish is not None and (old := run.wish.get("again_of")):
+            # where it came to no card, the old one may be asked again
+            again: dict[str, JsonValue] = {"call": str(old)}
+            await say(tx, run.thread, "redraw", again, run_id=run.id, call_id=UUID(str(old)))
         row = await tx.one(
             "close_run", id=run.id, attempt=run.attempt, state=state, error=error, worked=worked
         )

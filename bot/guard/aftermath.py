@@ -133,11 +133,14 @@ class Aftermath:
             )
             if call.state == "unknown":
                 await self._settle(tx, call, verdict, reason)
-            await tx.run(
-                "refresh_starts",
-                run_id=run.id,
-                start_within=self._house.rules.start_seconds,
-            )
+            if call.attempt in {None, run.attempt}:
+                # begun in this claim: what comes after it could start only now; a crash in between
+                # makes no old approval fresh again
+                await tx.run(
+                    "refresh_starts",
+                    run_id=run.id,
+                    start_within=self._house.rules.start_seconds,
+                )
             await redraw(tx, call)
             await audit.append(
                 tx,

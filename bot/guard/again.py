@@ -15,6 +15,7 @@ class Again:
     """Makes a run without a model out of a card whose time is over."""
 
     def __init__(self, house: House) -> None:
+        self._house = house
         self._requests = Requests(house)
 
     async def ask(self, click: Click, call: Call) -> UUID | str | None:
@@ -42,6 +43,8 @@ class Again:
             kind=kind,
             wish=wish,
         )
+        async with self._house.database.statement() as tx:
+            await tx.run("forget_asking", **_place(call))
         return await self._requests.take(again_key(call.public_id), "again", asked)
 
 
@@ -59,6 +62,16 @@ def again_key(public_id: str) -> str:
 
 
 async def was_asked_again(tx: Transaction, call: Call) -> bool:
-    """Whether somebody has pressed the button already."""
-    found = await tx.one("event", org=call.thread.org, key=again_key(call.public_id))
-    return found is not None
+    """Whether somebody has pressed the button already, and it came to something or still may."""
+    found = await tx.one("asked_again", **_place(call))
+    return found is not None and bool(found["yes"])
+
+
+def _place(call: Call) -> dict[str, str]:
+    return {
+        "org": call.thread.org,
+        "channel": call.thread.channel,
+        "thread_ts": call.thread.ts,
+        "key": again_key(call.public_id),
+        "id": str(call.id),
+    }

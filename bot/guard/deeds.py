@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from bot.core.values import Standing
@@ -153,7 +153,8 @@ class Deeds:
                 receipt = await change.apply(call.preview)
         except Stale as error:
             await self._aftermath.finish(run, call, "failed", error=f"Nothing was sent: {error}")
-            held = await self._look_anew(run, call, str(error))
+            failed = replace(call, state="failed")  # as its row says now
+            held = await self._look_anew(run, failed, str(error))
             if held.judged is not None:  # else the failed call says why, and holds back the rest
                 await self._replace(run, [held, *await self._rest(run, call)], held.reason)
         except Refused as error:

@@ -16,7 +16,7 @@ from bot.core.ids import uuid7
 from bot.core.values import Event, Person
 from bot.guard import audit, short_ids
 from bot.guard.house import House, redraw
-from bot.guard.policy import why_not_approve, why_not_deny
+from bot.guard.policy import Effect, why_not_approve, why_not_deny
 from bot.guard.records import Call
 from bot.store.database import Row, Transaction
 
@@ -419,7 +419,7 @@ class Votes:
             found = await tx.one("call", id=call_id)
             if found is None:
                 return
-            call = Call.of(found)
+            call = _as_far_as_readable(found)
             await tx.one("lock_run", id=call.run_id)
             row: Row | None = await tx.one("expire_call", id=call_id, now=at_once, error=why)
             if row is None:
@@ -436,6 +436,18 @@ class Votes:
                 run_id=call.run_id,
                 call_id=call.id,
             )
+
+
+def _as_far_as_readable(row: Row) -> Call:
+    """A call that must end even if this version cannot read what it was about."""
+    try:
+        return Call.of(row)
+    except (ValueError, KeyError, TypeError):
+        log.exception("call_unreadable", call=str(row["id"]))
+        blank = {"summary": row["tool"], "changes": [], "diff": "", "fingerprint": ""}
+        ruling = {"effect": Effect.DENY.value, "rule": "unreadable"}
+        unread = {"preview": blank, "policy": ruling, "receipt": None, "verdict": None}
+        return Call.of({**row, **unread})
 
 
 async def drop_dependents(tx: Transaction, call: Call, became: str) -> None:

@@ -61,6 +61,11 @@ class SlackDirectory:
         outside = outside or bool(found.get("is_shared") and not found.get("is_org_shared"))
         return Sharing.SHARED if outside else Sharing.OURS
 
+    def known_name(self, user: str) -> str:
+        """The name of somebody who was looked up lately; nothing is asked."""
+        found = self._people.kept(user)
+        return str(found.get("real_name") or found.get("name") or "") if found else ""
+
     def forget(self, what: Literal["person", "group", "channel"], one: str) -> None:
         """An event said that it changed."""
         copies = {"person": self._people, "group": self._members, "channel": self._channels}
@@ -112,6 +117,11 @@ class _Copy:
                 del self._kept[old]
         self._kept[key] = (time.monotonic(), answer)
         return answer
+
+    def kept(self, key: str) -> Any:
+        """The kept answer, if it is young enough."""
+        at, kept = self._kept.get(key, (0.0, None))
+        return kept if time.monotonic() - at < _KEEP else None
 
     def forget(self, key: str) -> None:
         self._kept.pop(key, None)

@@ -602,7 +602,11 @@ class Sender:
         if saying.kind == "card" and not await self._parted(saying):
             # first: its end must not be lost between the two
             for call_id in saying.calls:
-                await self._undeliverable(call_id, code)
+                try:
+                    await self._undeliverable(call_id, code)
+                except _BROKEN:
+                    # its time ends it; the others go on
+                    log.exception("call_not_ended", call=str(call_id))
         run = await self._run(saying) if saying.ends_run else None
         async with self._database.relaxed() as tx:
             await tx.run("unsayable", id=saying.id, tries=saying.tries, error=code)

@@ -111,7 +111,7 @@ def _pool(dsn: str, name: str, size: int, **options: str) -> AsyncConnectionPool
     return AsyncConnectionPool(
         dsn,
         name=name,
-        min_size=4 if name == "durable" else 1,
+        min_size=1,
         max_size=size,
         timeout=1.5,
         max_idle=300,

@@ -17,7 +17,7 @@ def workload(image: str, **more: JsonValue) -> Object:
 def test_a_hunk_begins_with_the_name_of_its_first_value() -> None:
     found = difference(workload("web:1"), workload("web:2")).split("\n")
     assert found[:2] == ["--- now", "+++ after"]
-    assert found[2] == "@@ -10,8 +10,8 @@"
+    assert found[2] == "@@ -11,6 +11,6 @@"
     assert found[3].split() == ["-", "name:", "C"]
     assert [line for line in found[3:] if line[0] in "+-"] == [
         "-        image: web:1",
@@ -47,7 +47,7 @@ def test_ranges_are_those_of_diff() -> None:
     ("path", "before", "after", "line"),
     [
         ("spec.replicas", 3, 5, "replicas 3 → 5"),
-        ("spec.template.spec.x[web].image", "a:1", "a:2", "spec.x[web].image a:1 → a:2"),
+        ("spec.template.spec.x[web].image", "a:1", "a:2", "x[web].image a:1 → a:2"),
         (
             "spec.x[web].env[LOG_LEVEL].value",
             "info",

@@ -107,10 +107,10 @@ UPDATE tool_calls SET superseded_by = id WHERE id = %(id)s AND state IN ('supers
 UPDATE tool_calls SET superseded_by = %(superseded_by)s WHERE id = %(id)s AND superseded_by = id;
 
 -- begin_call --
--- The deed begins here, once: the approval is fresh, the run is ours.
+-- The deed begins here, once: the approval is fresh, the run is ours, and nobody stopped it.
 UPDATE tool_calls c SET state = 'executing', started_at = now(), attempt = %(attempt)s
  WHERE c.id = %(id)s AND c.state = 'approved' AND c.digest = %(digest)s AND c.start_by > now()
-   AND EXISTS (SELECT FROM runs r WHERE r.id = c.run_id AND r.attempt = %(attempt)s)
+   AND EXISTS (SELECT FROM runs r WHERE r.id = c.run_id AND r.attempt = %(attempt)s AND r.stopped_by IS NULL)
 RETURNING c.id;
 
 -- finish_call --

@@ -20,10 +20,11 @@ SELECT c.id, c.thread_ts, c.short_id, c.preview->>'summary' AS summary, c.reques
  ORDER BY c.created_at, c.id LIMIT %(limit)s;
 
 -- changes_to_undo --
--- Newest first: what ran, whether it works or not, and nobody is taking or has taken back; a way back is one as well.
+-- Newest first: what ran, whether it works or not, and nobody is taking or has taken back.
+-- A way back is only among them when it does not work: the same word twice must not go back and forth.
 SELECT c.* FROM tool_calls c
  WHERE c.org = %(org)s AND c.channel = %(channel)s AND c.kind = 'change' AND c.state = 'done'
-   AND c.verdict->>'outcome' IN ('holds', 'failed')
+   AND (c.verdict->>'outcome' = 'failed' OR c.verdict->>'outcome' = 'holds' AND c.undoes IS NULL)
    AND (%(thread_ts)s::text IS NULL OR c.thread_ts = %(thread_ts)s)
    AND NOT EXISTS (SELECT FROM tool_calls u
                     WHERE u.undoes = c.id AND u.state IN ('proposed', 'approved', 'executing', 'done', 'unknown'))

@@ -4,7 +4,7 @@ SELECT (SELECT count(*) FROM tool_calls WHERE state = 'proposed') AS open_calls,
        o.pending AS outbox_pending, o.oldest AS outbox_oldest,
        j.waiting AS jobs_waiting, j.doing AS jobs_doing, j.stalled AS jobs_stalled
   FROM (SELECT count(*) AS pending, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest
-          FROM outbox WHERE state IN ('pending', 'sending')) o,
+          FROM outbox WHERE is_open) o,
        (SELECT count(*) FILTER (WHERE p.status = 'todo') AS waiting,
                count(*) FILTER (WHERE p.status = 'doing') AS doing,
                count(*) FILTER (WHERE p.status = 'doing'

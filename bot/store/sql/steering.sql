@@ -36,3 +36,18 @@ SELECT * FROM runs
 
 -- stop_run --
 UPDATE runs SET stopped_by = %(person)s WHERE id = %(id)s;
+
+-- asked_again --
+-- Whether a card was asked again, by a run that is under way or that came to a card of its own.
+SELECT EXISTS (SELECT FROM events WHERE org = %(org)s AND key = %(key)s)
+   AND EXISTS (SELECT FROM runs r
+                WHERE r.org = %(org)s AND r.channel = %(channel)s AND r.thread_ts = %(thread_ts)s AND r.wish->>'again_of' = %(id)s
+                  AND (r.ended_at IS NULL OR EXISTS (SELECT FROM tool_calls c WHERE c.run_id = r.id))) AS yes;
+
+-- forget_asking --
+-- The run that it led to ended without a card, as when the cluster was away: the button may be pressed once more.
+DELETE FROM events
+ WHERE org = %(org)s AND key = %(key)s
+   AND NOT EXISTS (SELECT FROM runs r
+                    WHERE r.org = %(org)s AND r.channel = %(channel)s AND r.thread_ts = %(thread_ts)s AND r.wish->>'again_of' = %(id)s
+                      AND (r.ended_at IS NULL OR EXISTS (SELECT FROM tool_calls c WHERE c.run_id = r.id)));
