@@ -22,7 +22,7 @@ demo: .venv/.runtime ## Run the bot against a local Slack and a demo cluster; pr
 
 test: .venv/.dev ## Run all tests
 	@# Three on two cores: half of a test is waiting. What is compiled may be kept, whatever the shell says.
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 -m "not bench and not crash"
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 -m "not bench and not crash"
 
 test-crash: .venv/.dev ## Kill the bot at every step that matters; prints a table
 	@$(BIN)/python -m pytest -m "crash or not crash" tests/faults -n 0 -q
