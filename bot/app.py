@@ -395,7 +395,7 @@ def _app_of(app_token: str) -> str:
 
 @asynccontextmanager
 async def contain(fail: Callable[[str, float, str], Awaitable[None]]) -> AsyncIterator[None]:
-    """What nobody foresaw must still reach the thread that waits: the one broad handler."""
+    """What nobody foresaw must still reach the thread that waits."""
     try:
         yield
     except (TryAgain, LostClaim):
@@ -403,6 +403,7 @@ async def contain(fail: Callable[[str, float, str], Awaitable[None]]) -> AsyncIt
     except AWAY as error:
         raise TryAgain from error
     except Exception as error:
+        # the run would be tried again for ever, and break each time, while its thread waits
         reference = uuid4().hex[:8]
         log.exception("run_broke", reference=reference)
         try:

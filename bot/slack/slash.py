@@ -97,6 +97,7 @@ class Slash:
             log.warning("command_not_recorded", channel=slashed.channel)
             self._tasks.start("lost command", self._lost(slashed), heard=True)
         except Exception as error:
+            # past its ack nobody above hears of it, and the person was told to wait
             reference = uuid4().hex[:8]
             log.exception("command_broke", reference=reference)
             self._tell(slashed, notices.failure(reply_for(error, reference)))

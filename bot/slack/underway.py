@@ -37,6 +37,7 @@ class Underway:
             going.set_exception(error)
             going.exception()  # perhaps nobody waits for it any more
         except Exception as error:
+            # carried to whoever waits, and raised again for the log: nothing is swallowed here
             going.set_exception(error)
             going.exception()
             raise

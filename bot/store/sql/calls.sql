@@ -24,17 +24,11 @@ RETURNING *;
 -- call --
 SELECT * FROM tool_calls WHERE id = %(id)s;
 
--- call_by_public_id --
-SELECT * FROM tool_calls WHERE public_id = %(public_id)s;
-
 -- call_by_short_id --
 -- The open one, or else the newest that was called so.
 SELECT * FROM tool_calls
  WHERE org = %(org)s AND channel = %(channel)s AND short_id = %(short_id)s
  ORDER BY (state = 'proposed') DESC, created_at DESC LIMIT 1;
-
--- lock_call --
-SELECT *, expires_at <= now() AS lapsed FROM tool_calls WHERE id = %(id)s FOR UPDATE;
 
 -- call_of_wish --
 -- The newest preview of a wish.
@@ -187,12 +181,6 @@ SELECT t.* FROM cards c JOIN tool_calls t ON t.id = c.call_id
 
 -- shown_whole --
 SELECT EXISTS (SELECT FROM cards WHERE call_id = %(call_id)s AND ts <> '' AND whole) AS yes;
-
--- card_is_shown --
-SELECT EXISTS (
-    SELECT FROM cards WHERE call_id = %(call_id)s AND org = %(org)s
-       AND (ts <> '' AND channel = %(channel)s AND ts = %(ts)s
-            OR view_id <> '' AND view_id = %(view_id)s AND person = %(person)s)) AS yes;
 
 -- mark_drawn --
 UPDATE cards SET drawn = %(drawn)s, whole = NOT call_id = ANY(%(cut)s)
