@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from bot.sandbox.slack import Settings as SlackSettings
 from tests.plugins.redis import RedisServer
 from tests.standins.model import Turn, calls, hangs, says, slowly
@@ -65,6 +67,34 @@ async def test_a_streaming_model_is_stopped_and_hears_it(dsn: str, tmp_path: Pat
         await chat.reads(thread, "Here I am again")
         told = str(model.requests[-1]["messages"])
         assert "stopped this turn" in told
+
+
+@pytest.mark.parametrize("how", ["word", "command"])
+async def test_the_word_and_the_command_stop_a_streaming_model_too(
+    dsn: str, tmp_path: Path, how: str
+) -> None:
+    async with world(dsn, tmp_path, lambda _: hangs(after=3)) as chat:
+        assert chat.model is not None
+        model = chat.model
+        took: list[float] = []
+        while len(took) < 3 and min(took, default=1) >= 1:  # again where the machine was busy
+            thread = await chat.ask("tell me a long story")
+            await progress(chat, thread)
+            async with asyncio.timeout(30):
+                while len(model.requests) == len(took):  # noqa: ASYNC110 -- nothing tells of it
+                    await asyncio.sleep(0.02)
+            model.left.clear()
+            clock = asyncio.get_running_loop().time
+            began = clock()
+            if how == "word":
+                await chat.slack.mention("bob", "ops", "stop", thread_ts=thread)
+            else:
+                await chat.slack.slash("bob", "ops", "/ops", "stop")
+            await asyncio.wait_for(model.left.wait(), 5)
+            took.append(clock() - began)
+            await chat.reads(thread, "Stopped by")
+            await chat.quiet(thread)
+        assert min(took) < 1, took
 
 
 async def test_a_read_that_hangs_is_stopped(dsn: str, tmp_path: Path) -> None:
