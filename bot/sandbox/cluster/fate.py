@@ -53,6 +53,18 @@ class Behaviour:
     ends_after: float | None = None  # a task that finishes with exit code 0
     work_lines: Sequence[str] = ()
     work_every: float = 5.0
+    pull_error: str = "not found"  # why an image that is not pullable cannot be pulled
+    pool: str = ""  # the variable with the size of its connection pool
+    pool_needs: int = 0  # connections that its traffic needs; with fewer, requests wait and fail
+    data: str = ""  # the mount path of the volume it writes to; a full one ends it
+    data_rate: str = "0"  # how fast that volume fills, in bytes a second
+    unlive_after: float | None = None  # seconds until its liveness probe fails
+    unlive: str = ""  # what the liveness probe finds then
+    rps: float = 0.0  # requests a second from outside, for all its pods together
+    calls: Sequence[str] = ()  # what a request needs, such as `shop/cart`; that fails, it fails
+    latency_ms: float = 12.0  # of a request when all is well
+    cpu_idle: str = "5m"
+    cpu_per_request: float = 1.0  # millicores for one request a second
 
 
 GENERIC = Behaviour("*", work_lines=("INFO GET /healthz 200 {ms}ms",), work_every=10.0)

@@ -2,7 +2,6 @@
 
 import hmac
 import json
-import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeAlias, get_args
@@ -36,7 +35,6 @@ class Control:
     def __init__(
         self, state: State, people: People, hub: Hub, faults: Faults, events: Events
     ) -> None:
-        self.token = state.settings.control_token or secrets.token_urlsafe(24)
         self.beside: Json = {}
         """What else the page shows, such as a cluster; whoever changes it tells the feed."""
         self._state = state
@@ -57,6 +55,11 @@ class Control:
             "delete": self._delete,
             "fault": self._fault,
         }
+
+    @property
+    def token(self) -> str:
+        """What lets a browser in."""
+        return self._state.page_token
 
     def add_routes(self, app: web.Application) -> None:
         """Register everything; the page's files come last."""

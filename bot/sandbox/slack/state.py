@@ -1,6 +1,7 @@
 """The workspace's data: who is in it, what was said, and the records of what the app did."""
 
 import random
+import secrets
 import uuid
 from collections.abc import Iterable
 from dataclasses import replace
@@ -74,6 +75,8 @@ class State:
         self.other_team_id = "T0OTHER00"
         self.app_id, self.bot_id, self.bot_user_id = "A0APP0000", "B0BOT0000", "U0BOT0000"
         self.bot_token = f"xoxb-{self.team_id}-{settings.seed}-bot{settings.token_suffix}"
+        self.page_token = settings.control_token or secrets.token_urlsafe(24)
+        """What lets a browser in."""
         self.app_token = f"xapp-1-{self.app_id}-{settings.seed}-app{settings.token_suffix}"
         self.users: dict[str, User] = {}
         self.channels: dict[str, Channel] = {}
