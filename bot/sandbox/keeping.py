@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -49,7 +48,7 @@ class Kept:
         fresh.unlink(missing_ok=True)
         fresh.touch(mode=0o600)
         fresh.write_text(json.dumps({"_": self._mark} | document), encoding="utf-8")
-        os.replace(fresh, self.path)
+        fresh.replace(self.path)
 
     async def follow(self, picture: Callable[[], Document], changed: asyncio.Event) -> None:
         """Write `picture()` soon after each time `changed` is set, until cancelled.
