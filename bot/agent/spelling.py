@@ -12,6 +12,10 @@ from bot.agent.vocabulary import KINDS, TALK
 
 _LONGEST = 300
 _VERBS = tuple(dict.fromkeys([form.words[0] for form in FORMS] + list(control.NAMES)))
+_FIRST = (  # what most questions begin with
+    "To look around: `get pods -n <namespace>`, `events -n <namespace>`, "
+    "`logs deployment/<name> -n <namespace>`. "
+)
 _DASHES = str.maketrans({"—": "--", "–": "-"})
 
 
@@ -36,7 +40,8 @@ def advice(text: str) -> str:
     if isinstance(missed, Miss):
         usage = nearest(meant) if meant else missed.usage
         return f"I could not do that: {missed.wrong}. {hint}Usage: `{usage}`"
-    hint = hint or f"Nearest: `{nearest(text)}`. "
+    near = nearest(text)
+    hint = hint or (_FIRST if near == "help" else f"Nearest: `{near}`. ")
     return f"No model is configured here, so I understand commands only. {hint}`help` lists them."
 
 

@@ -329,4 +329,4 @@ def test_what_somebody_is_told_without_a_model() -> None:
     assert "Did you mean `get pods`? Usage: `get <kind>" in advice("get podz")
     assert "Did you mean `get pods -n shop`?" in advice("gte pods -n shop")
     assert "Usage: `rollout undo" in advice("rollout undu deployment/web")
-    assert "Nearest: `help`" in advice("why is checkout down?")
+    assert "To look around: `get pods" in advice("why is checkout down?")

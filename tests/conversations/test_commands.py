@@ -176,7 +176,7 @@ async def test_without_a_model_other_words_are_answered_with_the_nearest_command
 ) -> None:
     async with world(dsn, tmp_path) as chat:
         await ops(chat, "why is checkout down?")
-        await chat.told("dave", "I understand commands only. Nearest: `help`")
+        await chat.told("dave", "I understand commands only. To look around: `get pods")
         await ops(chat, "scale deployment/web")
         await chat.told("dave", "--replicas is missing. Usage: `scale ")
         thread = await chat.ask("gte pods -n shop")

@@ -169,6 +169,30 @@ async def test_what_is_not_there(ask: Ask) -> None:
     assert (empty.rows, empty.note) == ((), "0 jobs in namespace shop; the namespace exists")
 
 
+async def test_a_namespace_that_was_forgotten_is_named(ask: Ask) -> None:
+    with pytest.raises(NotFound) as absent:
+        await ask("get", kind="deploy", name="checkout", namespace="default")
+    assert str(absent.value) == (
+        "There is no deployment/checkout in default on cluster demo. "
+        "There is a deployment checkout elsewhere: `-n shop`."
+    )
+    with pytest.raises(
+        NotFound, match=r"no pod/api in default .* a deployment api .*`-n payments`"
+    ):
+        await ask("logs", name="api", namespace="default")
+    empty = await ask("get", kind="hpa", namespace="default")
+    assert empty.note.endswith("the namespace exists, there are some in namespace shop (`-n shop`)")
+    empty = await ask("get", kind="pods", namespace="default")
+    assert empty.note.endswith("the namespace exists, there are some in namespaces payments, shop")
+
+
+async def test_logs_of_a_bare_name_are_those_of_its_workload(ask: Ask) -> None:
+    found = await ask("logs", name="checkout", namespace="shop", grep="FATAL")
+    assert isinstance(found, Lines)
+    assert found.note.startswith("deployment/checkout in shop: ")
+    assert "missing PAYMENTS_URL" in found.lines[-1]
+
+
 @pytest.mark.parametrize(
     ("namespace", "hint"),
     [

@@ -145,6 +145,17 @@ class Cluster:
         rows = await self._table(Request(f"{resource.plural} there", "GET", path, limit))
         return [row["Name"] for row in rows if "Name" in row]
 
+    async def places(self, resource: Resource, name: str = "") -> list[str]:
+        """The namespaces that hold one kind, or one name of it; not all where there are many."""
+        limit = (("limit", str(_PAGE)), ("includeObject", "Metadata"))
+        named = (("fieldSelector", f"metadata.name={name}"),) if name else ()
+        request = Request(f"{resource.plural} anywhere", "GET", resource.path(None), limit + named)
+        found = await self.send(replace(request, accept=_TABLE))
+        holders = [
+            (row.get("object") or {}).get("metadata") or {} for row in found.get("rows") or ()
+        ]
+        return sorted({str(one["namespace"]) for one in holders if one.get("namespace")})
+
     async def _table(self, request: Request) -> list[dict[str, str]]:
         """The rows of the server's own table, their cells by title."""
         query = (*request.query, ("includeObject", "None"))

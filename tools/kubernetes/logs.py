@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import re2
@@ -13,6 +14,7 @@ from tools.kubernetes.kinds import RESOURCES, Object
 from tools.kubernetes.objects import meta, name_of, selector_text
 from tools.kubernetes.pods import is_leaving, troubles_of
 
+_WORKLOADS = ("deployment", "statefulset", "daemonset", "job")  # as people most often mean
 _MOST_PODS = 10
 _FEW_LINES = 120  # that are shown whole whatever is cut: by time alone they tell the story best
 _FIRST_LINES = 100  # of crashing containers, before all others
@@ -73,7 +75,7 @@ async def read_logs(
     Of many lines those of crashing containers come first: a result that is too long is cut in its
     middle, and healthy pods write more.
     """
-    listing = await _pods(cluster, kind, namespace, name)
+    kind, listing = await _pods(cluster, kind, namespace, name)
     pods = listing.items
     # Those that crash are looked at before the newest.
     chosen = sorted(sorted(pods, key=_made, reverse=True), key=lambda pod: not _crashing(pod))
@@ -108,14 +110,29 @@ def _ordered(said: Sequence[_Line]) -> list[str]:
     ]
 
 
-async def _pods(cluster: Cluster, kind: str, namespace: str, name: str) -> Listing:
-    found = await missing.found(cluster, RESOURCES[kind], namespace, name)
+async def _pods(cluster: Cluster, kind: str, namespace: str, name: str) -> tuple[str, Listing]:
+    """The pods, and the kind of what was found: people say `logs web` and mean the workload."""
+    kind, found = await _named(cluster, kind, namespace, name)
     if kind == "pod":
-        return Listing((found,), cut=False)
+        return kind, Listing((found,), cut=False)
     selector = selector_text(found["spec"].get("selector"))
     listing = await cluster.list("pod", namespace, labels=selector)
     staying = tuple(pod for pod in listing.items if not is_leaving(pod))
-    return Listing(staying or listing.items, listing.cut)
+    return kind, Listing(staying or listing.items, listing.cut)
+
+
+async def _named(cluster: Cluster, kind: str, namespace: str, name: str) -> tuple[str, Object]:
+    """What has this name; where no pod has it, the workload that has. Raises `NotFound`."""
+    try:
+        return kind, await cluster.get(kind, namespace, name)
+    except NotFound as error:
+        for other in _WORKLOADS if kind == "pod" else ():
+            with suppress(NotFound, Refused):
+                return other, await cluster.get(other, namespace, name)
+        also = [RESOURCES[other] for other in _WORKLOADS[:1]] if kind == "pod" else []
+        raise await missing.not_found(
+            cluster, RESOURCES[kind], namespace, name, error, also
+        ) from None
 
 
 async def _one(

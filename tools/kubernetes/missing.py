@@ -1,6 +1,7 @@
 """What to say when nothing is there: a wrong name, a wrong namespace, or really nothing."""
 
 import difflib
+from collections.abc import Sequence
 
 from tools._kit import NotFound, Refused, Unavailable
 from tools.kubernetes.cluster import Cluster
@@ -10,15 +11,41 @@ from tools.kubernetes.objects import name_of
 _FEW = 10  # that can be named without one that resembles
 
 
-async def why_empty(cluster: Cluster, namespace: str) -> str:
+async def why_empty(cluster: Cluster, resource: Resource, namespace: str) -> str:
     """For the note of an empty list. Raises `NotFound` when there is no such namespace."""
+    if not await _namespace_seen(cluster, namespace):
+        return "whether that namespace exists could not be seen"
+    places = await _places(cluster, resource)
+    return f"the namespace exists, {_there_are(places)}" if places else "the namespace exists"
+
+
+async def _namespace_seen(cluster: Cluster, namespace: str) -> bool:
+    """Whether it was seen to exist. Raises `NotFound` when there is none."""
     try:
         await cluster.get("namespace", "", namespace)
     except NotFound:
         raise NotFound(await _no_namespace(cluster, namespace)) from None
     except (Refused, Unavailable):
-        return "whether that namespace exists could not be seen"
-    return "the namespace exists"
+        return False
+    return True
+
+
+async def _places(cluster: Cluster, resource: Resource, name: str = "") -> list[str]:
+    """The namespaces that hold such objects; none when we may not look everywhere."""
+    if resource.kind == "secret":
+        return []  # its annotations may hold what it held, and would be sent along
+    try:
+        return await cluster.places(resource, name)
+    except (NotFound, Refused, Unavailable):
+        return []
+
+
+def _there_are(places: Sequence[str]) -> str:
+    """Where else to look, with what to add to the command when there is one place only."""
+    if len(places) == 1:
+        return f"there are some in namespace {places[0]} (`-n {places[0]}`)"
+    named = ", ".join(places[:_FEW]) + (" and more" if len(places) > _FEW else "")
+    return f"there are some in namespaces {named}"
 
 
 async def found(cluster: Cluster, resource: Resource, namespace: str, name: str) -> Object:
@@ -30,17 +57,31 @@ async def found(cluster: Cluster, resource: Resource, namespace: str, name: str)
 
 
 async def not_found(
-    cluster: Cluster, resource: Resource, namespace: str, name: str, error: NotFound
+    cluster: Cluster,
+    resource: Resource,
+    namespace: str,
+    name: str,
+    error: NotFound,
+    also: Sequence[Resource] = (),
 ) -> NotFound:
-    """The same with what may have been meant."""
+    """The same with what may have been meant: the name elsewhere, or a name that resembles it.
+
+    `also` are further kinds that the name may be of.
+    """
+    names: list[str] = []
     try:
         if resource.namespaced:
-            await why_empty(cluster, namespace)
-        names = await cluster.names(resource, namespace)
+            await _namespace_seen(cluster, namespace)
+        for kind in (resource, *also):
+            names += await cluster.names(kind, namespace)
     except NotFound as better:
         return better
     except (Refused, Unavailable):
         return error
+    for kind in (resource, *also) if resource.namespaced else ():
+        if places := await _places(cluster, kind, name):
+            flags = " or ".join(f"`-n {place}`" for place in places[:_FEW])
+            return NotFound(f"{error} There is a {kind.kind} {name} elsewhere: {flags}.")
     near = difflib.get_close_matches(name, names, n=3)
     return NotFound(f"{error} Nearest: {', '.join(near)}." if near else str(error))
 

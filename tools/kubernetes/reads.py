@@ -112,7 +112,7 @@ class Kubernetes(Toolbox):
             )
             note += f"; {cut}, there are more"
         if not listing.items and not everywhere:
-            note += f"; {await missing.why_empty(cluster, place)}"
+            note += f"; {await missing.why_empty(cluster, resource, place)}"
         everywhere = all_namespaces and resource.namespaced
         return table(resource, listing.items, datetime.now(UTC), namespaces=everywhere, note=note)
 
@@ -210,7 +210,7 @@ class Kubernetes(Toolbox):
         )
         note = reports.note_of(found, min(limit, len(found)), listing, where)
         if not listing.items and place:
-            note += f"; {await missing.why_empty(cluster, place)}"
+            note += f"; {await missing.why_empty(cluster, RESOURCES['event'], place)}"
         return reports.as_table(
             found[-limit:], datetime.now(UTC), namespaces=all_namespaces, note=note
         )

@@ -19,8 +19,9 @@ from tools._kit import (
     Verdict,
     sha256_of,
 )
+from tools.kubernetes import missing
 from tools.kubernetes.cluster import JSON_PATCH, Cluster
-from tools.kubernetes.kinds import DeploymentKind, Object
+from tools.kubernetes.kinds import RESOURCES, DeploymentKind, Object
 from tools.kubernetes.objects import (
     changed_paths,
     difference,
@@ -157,7 +158,7 @@ class RolloutUndo(Change):
         return await cluster.patch(target, body, JSON_PATCH, dry_run=dry_run)
 
     async def _examine(self, cluster: Cluster) -> _Seen:
-        live = await cluster.get("deployment", self.namespace, self.name)
+        live = await missing.found(cluster, RESOURCES["deployment"], self.namespace, self.name)
         if live["spec"].get("paused"):
             raise Refused(f"{self._what} in {self.namespace} is paused: resume its rollout first.")
         revisions = await revisions_of(cluster, live)

@@ -21,8 +21,9 @@ from tools._kit import (
     Risk,
     Verdict,
 )
+from tools.kubernetes import missing
 from tools.kubernetes.cluster import MERGE_PATCH, Cluster
-from tools.kubernetes.kinds import Object, ScalableKind
+from tools.kubernetes.kinds import RESOURCES, Object, ScalableKind
 from tools.kubernetes.objects import difference, meta, name_of
 from tools.kubernetes.verification import Goal, follow
 from tools.kubernetes.workloads import (
@@ -152,7 +153,7 @@ class Scale(Change):
         )
 
     async def _examine(self, cluster: Cluster) -> _Seen:
-        live = await cluster.get(self.kind, self.namespace, self.name)
+        live = await missing.found(cluster, RESOURCES[self.kind], self.namespace, self.name)
         autoscalers, budgets, services = await asyncio.gather(
             autoscalers_of(cluster, live),
             budgets_of(cluster, live),

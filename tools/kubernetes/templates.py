@@ -20,8 +20,9 @@ from tools._kit import (
     Verdict,
     sha256_of,
 )
+from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster
-from tools.kubernetes.kinds import Object, RolledKind
+from tools.kubernetes.kinds import RESOURCES, Object, RolledKind
 from tools.kubernetes.objects import (
     changed_paths,
     difference,
@@ -151,7 +152,7 @@ class TemplateChange(Change):
         return await cluster.patch(target, step.body, step.content_type, dry_run=dry_run)
 
     async def _examine(self, cluster: Cluster) -> _Seen:
-        live = await cluster.get(self.kind, self.namespace, self.name)
+        live = await missing.found(cluster, RESOURCES[self.kind], self.namespace, self.name)
         if live["spec"].get("paused"):
             raise Refused(f"{self.what} in {self.namespace} is paused: resume its rollout first.")
         step = self.step(live)
