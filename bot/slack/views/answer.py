@@ -75,7 +75,8 @@ def _below(given: AnswerData, file: tuple[str, str] | None) -> list[str]:
 
 def footer(given: AnswerData) -> str:
     """What a run took, on one line."""
-    parts = [", ".join(_work(given)), duration(given.seconds)]
+    took = duration(given.seconds) if given.seconds >= 1 else "under 1 s"
+    parts = [", ".join(_work(given)), took]
     if given.tokens:
         parts.append(words.amount(given.tokens, "token"))
     if given.cost is not None:

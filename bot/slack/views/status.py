@@ -75,8 +75,11 @@ def status(data: StatusData) -> Message:
     """The whole message."""
     headline = _headline(data)
     lines = [f"*{headline}*"]
-    lines += [_run(data, run) for run in data.runs[:_SHOWN]]
-    lines += _more(len(data.runs), "run")
+    # whoever waits is named by what he waits for
+    asking = {card.thread_ts for card in data.cards}
+    runs = [run for run in data.runs if run.state != "waiting" or run.thread_ts not in asking]
+    lines += [_run(data, run) for run in runs[:_SHOWN]]
+    lines += _more(len(runs), "run")
     lines += [_card(data, card) for card in data.cards[:_SHOWN]]
     lines += _more(len(data.cards), "card")
     blocks = [section(text) for text in words.packed(lines, _SECTION)]
