@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from bot import VERSION, demo, first_steps
+from bot import VERSION, auditing, demo, first_steps
 from bot.app import bring_up_to_date, run
 from bot.core.errors import BadSettings, DatabaseAway, SlackAway
 from bot.core.logs import set_up
 from bot.doctor import Finding, Mark, examine
 from bot.guard.masking import mask_text
-from bot.settings import migration_url, read, read_what_works
+from bot.settings import database_url, migration_url, read, read_what_works
 from bot.store.embedded import EmbeddedPostgresError, embedded_postgres
 
 _CONFIG, _UNAVAILABLE = 78, 69  # sysexits.h
@@ -62,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
         ),
     )
     doctor.add_argument("--json", action="store_true", help="print JSON instead of lines")
+    auditing.add_commands(commands)
     sandbox = commands.add_parser(
         "sandbox",
         help="a local Slack-like workspace with a demo cluster, in the browser",
@@ -118,6 +119,8 @@ def main() -> None:
                 init(given, demo.environment({}))
             case "doctor":
                 sys.exit(asyncio.run(_doctor(as_json=given.json)))
+            case "audit":
+                sys.exit(asyncio.run(auditing.run(given, database_url())))
             case _:
                 asyncio.run(_until_signal(lambda stop: demo.sandbox(given.data, given.port, stop)))
     except BadSettings as error:

@@ -24,6 +24,7 @@ from bot.core.bus import Bus
 from bot.core.errors import BadSettings, DatabaseAway, LostClaim, SlackAway, reply_for
 from bot.core.tasks import Tasks
 from bot.core.values import Thread
+from bot.guard import evidence
 from bot.guard.allowance import Allowance, Daily, DailyLimits
 from bot.guard.budget import RunLimits
 from bot.guard.house import House, Rules
@@ -62,6 +63,7 @@ _EXPIRY_SECONDS = 2.0
 _SWEEP_SECONDS = 5.0
 _LOST_SECONDS = 3.0
 _FORGET_SECONDS = 3600.0
+_HEAD_SECONDS = 3600.0  # between two notes of where the audit ends, outside of the database
 _DEFAULT_WINDOW = 32_000
 _LAST_TASKS = 2.0  # seconds for refusals and the like that are on their way
 
@@ -358,6 +360,9 @@ async def _work(parts: Parts, stop: asyncio.Event) -> None:
         )
         group.create_task(_repeat(stop, _LOST_SECONDS, parts.recover), name="lost runs")
         group.create_task(_repeat(stop, _FORGET_SECONDS, parts.forget), name="forget")
+        group.create_task(
+            _repeat(stop, _HEAD_SECONDS, lambda: _note_heads(parts.database)), name="audit head"
+        )
         if parts.model is not None:
             group.create_task(_warm(parts.model), name="warm the model")
         group.create_task(_drain(parts.runs, stop), name="drain")
@@ -365,6 +370,12 @@ async def _work(parts: Parts, stop: asyncio.Event) -> None:
             await parts.jobs.work(stop, _GRACE)
         finally:
             quiet.set()
+
+
+async def _note_heads(database: Database) -> None:
+    """Where the audit ends, in the log: whoever cuts the chain in the database cannot unsay it."""
+    for head in await evidence.heads(database):
+        log.info("audit_head", org=head.org, seq=head.seq, hash=head.hash)
 
 
 async def _drain(runs: Runs, stop: asyncio.Event) -> None:

@@ -5,7 +5,7 @@ printed.
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -379,9 +379,17 @@ def _given(name: str, given: Mapping[str, str], mistakes: list[str]) -> str:
 
 def migration_url(environment: Mapping[str, str] | None = None) -> str:
     """Where to migrate: nothing else is needed for that. Raises `BadSettings`."""
+    return _first_of(("DATABASE_MIGRATE_URL", "DATABASE_URL"), environment)
+
+
+def database_url(environment: Mapping[str, str] | None = None) -> str:
+    """Where to read: nothing else is needed for that. Raises `BadSettings`."""
+    return _first_of(("DATABASE_URL",), environment)
+
+
+def _first_of(names: Sequence[str], environment: Mapping[str, str] | None) -> str:
     given = dict(os.environ if environment is None else environment)
     mistakes: list[str] = []
-    names = ("DATABASE_MIGRATE_URL", "DATABASE_URL")
     found = [text for name in names if (text := _given(name, given, mistakes))]
     if not found and not mistakes:
         mistakes.append(f"DATABASE_URL is not set: {_WHY['DATABASE_URL']}.")

@@ -81,14 +81,25 @@ def until_prev(
     return f'{_canonical(covered)[:-1]},"prev":"'
 
 
+class Links:
+    """Follows a chain row by row, from its first."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.hash = ""
+
+    def fits(self, row: Row) -> bool:
+        """Whether this is the next row, unchanged; then the chain goes on from it."""
+        follows = row["seq"] == self.seq + 1 and row["prev"] == self.hash
+        if not follows or row["hash"] != _hash(self.hash, _covered(row)):
+            return False
+        self.seq, self.hash = int(row["seq"]), str(row["hash"])
+        return True
+
+
 def broken_at(rows: Sequence[Row]) -> int | None:
     """The seq of the first row that does not fit the chain, or None. Rows in order, from the
     first.
     """
-    prev, expected = "", 1
-    for row in rows:
-        fits = row["seq"] == expected and row["prev"] == prev
-        if not fits or row["hash"] != _hash(prev, _covered(row)):
-            return int(row["seq"])
-        prev, expected = row["hash"], expected + 1
-    return None
+    links = Links()
+    return next((int(row["seq"]) for row in rows if not links.fits(row)), None)

@@ -79,7 +79,7 @@ async def test_the_installed_command_explains_itself() -> None:
     )
     out, err = await asyncio.wait_for(process.communicate(), 20)
     assert (process.returncode, err) == (0, b"")
-    for name in ("run", "migrate", "init", "doctor", "sandbox"):
+    for name in ("run", "migrate", "init", "doctor", "audit", "sandbox"):
         assert f"    {name}" in out.decode()
 
 
@@ -91,6 +91,7 @@ async def test_the_installed_command_explains_itself() -> None:
         ("migrate", "DATABASE_MIGRATE_URL or DATABASE_URL"),
         ("init", "--approvers"),
         ("doctor", "--json"),
+        ("audit", "verify"),
         ("sandbox", "--data"),
         ("sandbox", "Nothing leaves the machine"),
     ],

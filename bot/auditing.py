@@ -1,0 +1,175 @@
+"""`countersign audit`: verify the chain, and export what it says."""
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Final, TextIO
+
+from bot.core.errors import BadSettings
+from bot.guard import evidence
+from bot.guard.evidence import Choice, Head
+from bot.store.database import Database, Row
+
+_COLUMNS: Final = (
+    "org",
+    "seq",
+    "at",
+    "kind",
+    "actor",
+    "run_id",
+    "call_id",
+    "data",
+    "prev",
+    "hash",
+)
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """`audit verify` and `audit export` with their options."""
+    top = commands.add_parser(
+        "audit",
+        help="check that the audit is whole, or export it",
+        description="Read the audit by DATABASE_URL; needs no Slack, cluster or model.",
+    )
+    doing = top.add_subparsers(dest="doing", required=True, metavar="COMMAND")
+    verify = doing.add_parser(
+        "verify",
+        help="follow the hash chain from its first row to its head",
+        description=(
+            "Compute every row's hash anew. Exit code 1 when a row was changed, added or removed, "
+            "or when the hash asked for is not in the chain."
+        ),
+    )
+    verify.add_argument(
+        "--head",
+        default="",
+        metavar="HASH",
+        help="a head's hash from an earlier log line or export: the chain must still hold it",
+    )
+    export = doing.add_parser(
+        "export",
+        help="write the audit's rows as JSON lines or CSV",
+        description=(
+            "Write rows in order, to standard output or a file. Days are UTC. The head up to which "
+            "it was read is told on standard error: keep it for `audit verify --head`."
+        ),
+    )
+    export.add_argument(
+        "--format", choices=("jsonl", "csv"), default="jsonl", help="jsonl (default) or csv"
+    )
+    export.add_argument("--since", type=_moment, metavar="DAY", help="from this day or moment on")
+    export.add_argument("--until", type=_end, metavar="DAY", help="up to the end of this day")
+    export.add_argument("--kind", default="", help="only rows of this kind, such as executing")
+    export.add_argument("--actor", default="", help="only what this Slack user id did")
+    export.add_argument("--call", default="", help="only rows of the call with this public id")
+    export.add_argument("--output", type=Path, help="a file to write, readable by you alone")
+
+
+async def run(given: argparse.Namespace, dsn: str) -> int:
+    """Do what was asked; the exit code. Raises `BadSettings` and `DatabaseAway`."""
+    async with Database(dsn).open() as database:
+        if given.doing == "verify":
+            return await _verify(database, given.head.strip().lower())
+        choice = Choice(given.since, given.until, given.kind, given.actor, given.call)
+        return await _export(database, choice, given.format, given.output)
+
+
+async def _verify(database: Database, sought: str) -> int:
+    all_whole, found = True, False
+    heads = await evidence.heads(database)
+    if not heads:
+        print("The audit is empty.")
+    for head in heads:
+        checked = await evidence.check(database, head, sought)
+        if checked.sought is not None:
+            seq, at = checked.sought
+            found = True
+            print(f"{head.org}: {sought} is row {seq}, of {at.astimezone(UTC):%Y-%m-%d %H:%M:%S}.")
+        if checked.broken_at is None:
+            print(f"{head.org}: whole, {head.seq} rows, head {head.hash}")
+            continue
+        all_whole = False
+        broken = f"broken at row {checked.broken_at} of {head.seq}"
+        print(f"{head.org}: {broken}: there, a row was changed, added or removed.")
+    if sought and not found:
+        print(f"{sought} is in no chain: what was written up to it was changed or cut.")
+    return 0 if all_whole and (found or not sought) else 1
+
+
+async def _export(database: Database, choice: Choice, form: str, output: Path | None) -> int:
+    with _opened(output) as file:
+        write = _csv(file) if form == "csv" else _json_lines(file)
+        for head in await evidence.heads(database):
+            count = 0
+            async for row in evidence.chosen(database, head, choice):
+                write(row)
+                count += 1
+            _tell(head, count)
+    return 0
+
+
+def _tell(head: Head, count: int) -> None:
+    print(f"{head.org}: {count} rows of {head.seq}, read up to head {head.hash}", file=sys.stderr)
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[TextIO]:
+    if output is None:
+        yield sys.stdout
+        return
+    try:
+        output.touch(mode=0o600)
+        file = output.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise BadSettings([f"--output: {output} cannot be written: {error.strerror}."]) from error
+    with file:
+        yield file
+
+
+def _json_lines(file: TextIO) -> Callable[[Row], None]:
+    def write(row: Row) -> None:
+        file.write(json.dumps(_plain(row), ensure_ascii=False) + "\n")
+
+    return write
+
+
+def _csv(file: TextIO) -> Callable[[Row], None]:
+    writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
+    writer.writeheader()
+
+    def write(row: Row) -> None:
+        plain = _plain(row)
+        writer.writerow(plain | {"data": json.dumps(plain["data"], ensure_ascii=False)})
+
+    return write
+
+
+def _plain(row: Row) -> dict[str, object]:
+    """A row as JSON has it: moments in UTC, ids as text."""
+    at = row["at"].astimezone(UTC).isoformat()
+    ids = {key: str(row[key]) if row[key] else None for key in ("run_id", "call_id")}
+    return {key: row[key] for key in _COLUMNS} | {"at": at} | ids
+
+
+def _moment(text: str) -> datetime:
+    """A day's beginning or a moment, UTC where nothing else is said."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day such as 2026-11-25") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _end(text: str) -> datetime:
+    """The moment before which rows count: the day's end, or the moment that was said."""
+    moment = _moment(text)
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return moment
+    return moment + timedelta(days=1)

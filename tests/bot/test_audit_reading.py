@@ -1,0 +1,154 @@
+"""`countersign audit`: a whole chain is whole, a broken one is not, and rows are found."""
+
+import argparse
+import csv
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from bot import auditing
+from bot.core.errors import BadSettings
+from bot.core.ids import uuid7
+from bot.guard import audit
+from bot.store.database import Database
+
+CALL = uuid7()
+
+
+@pytest.fixture
+async def written(database: Database) -> Database:
+    """Two workspaces: five rows in one, a single one in the other."""
+    for number, (kind, actor) in enumerate(
+        [
+            ("request", "U1"),
+            ("proposed", "U1"),
+            ("vote", "U2"),
+            ("executing", "bot"),
+            ("done", "bot"),
+        ]
+    ):
+        async with database.transaction() as tx:
+            await audit.append(
+                tx,
+                "T1",
+                kind,
+                actor,
+                {"n": number, "said": "=1+1"},
+                call_id=CALL if number else None,
+            )
+    async with database.transaction() as tx:
+        await audit.append(tx, "T2", "request", "U9", {})
+    return database
+
+
+def asked(*words: str) -> argparse.Namespace:
+    top = argparse.ArgumentParser()
+    auditing.add_commands(top.add_subparsers())
+    return top.parse_args(["audit", *words])
+
+
+async def tamper(database: Database, statement: str) -> None:
+    async with database.transaction() as tx:
+        await tx.connection.execute(statement.encode())
+
+
+async def test_a_whole_chain_is_said_to_be_whole(
+    written: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await auditing.run(asked("verify"), written.dsn) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("T1: whole, 5 rows, head ")
+    assert second.startswith("T2: whole, 1 rows, head ")
+    head = first.rpartition(" ")[2]
+    assert await auditing.run(asked("verify", "--head", head), written.dsn) == 0
+    assert f"T1: {head} is row 5, of 2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("statement", "row"),
+    [
+        ("UPDATE audit SET actor = 'U3' WHERE org = 'T1' AND seq = 3", 3),
+        ("UPDATE audit SET data = '{}' WHERE org = 'T1' AND seq = 2", 2),
+        ("DELETE FROM audit WHERE org = 'T1' AND seq = 4", 5),
+        ("DELETE FROM audit WHERE org = 'T1' AND seq = 5", 5),
+        ("UPDATE audit_head SET hash = 'f' WHERE org = 'T1'", 6),
+    ],
+)
+async def test_what_was_changed_or_cut_shows(
+    written: Database, capsys: pytest.CaptureFixture[str], statement: str, row: int
+) -> None:
+    await tamper(written, statement)
+    assert await auditing.run(asked("verify"), written.dsn) == 1
+    said = capsys.readouterr().out
+    assert f"T1: broken at row {row} of 5" in said
+    assert "T2: whole" in said
+
+
+async def test_a_chain_that_was_cut_with_its_head_lacks_the_head_that_was_logged(
+    written: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await auditing.run(asked("verify"), written.dsn)
+    head = capsys.readouterr().out.splitlines()[0].rpartition(" ")[2]
+    await tamper(written, "DELETE FROM audit WHERE org = 'T1' AND seq > 3")
+    await tamper(
+        written,
+        "UPDATE audit_head h SET seq = 3,"
+        " hash = (SELECT hash FROM audit WHERE org = 'T1' AND seq = 3)"
+        " WHERE h.org = 'T1'",
+    )
+    assert await auditing.run(asked("verify"), written.dsn) == 0, "by itself it looks whole"
+    assert await auditing.run(asked("verify", "--head", head), written.dsn) == 1
+    assert f"{head} is in no chain" in capsys.readouterr().out
+
+
+async def test_rows_are_exported_as_lines_and_as_a_table(
+    written: Database, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert await auditing.run(asked("export"), written.dsn) == 0
+    out, err = capsys.readouterr()
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [(row["org"], row["seq"], row["kind"]) for row in rows[:2]] == [
+        ("T1", 1, "request"),
+        ("T1", 2, "proposed"),
+    ]
+    assert rows[1]["call_id"] == str(CALL)
+    assert f"T1: 5 rows of 5, read up to head {rows[4]['hash']}" in err
+    file = tmp_path / "audit.csv"
+    assert (
+        await auditing.run(asked("export", "--format", "csv", "--output", str(file)), written.dsn)
+        == 0
+    )
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    with file.open(newline="") as opened:
+        table = list(csv.DictReader(opened))
+    assert [row["hash"] for row in table] == [row["hash"] for row in rows]
+    assert json.loads(table[0]["data"]) == {"n": 0, "said": "=1+1"}
+
+
+@pytest.mark.parametrize(
+    ("words", "seqs"),
+    [
+        (["--kind", "vote"], [3]),
+        (["--actor", "bot"], [4, 5]),
+        (["--since", "2000-01-01", "--until", "2000-12-31"], []),
+        (["--since", "2000-01-01"], [1, 2, 3, 4, 5, 1]),
+        (["--call", "nosuchcall"], []),
+    ],
+)
+async def test_rows_are_chosen(
+    written: Database, capsys: pytest.CaptureFixture[str], words: list[str], seqs: list[int]
+) -> None:
+    assert await auditing.run(asked("export", *words), written.dsn) == 0
+    assert [json.loads(line)["seq"] for line in capsys.readouterr().out.splitlines()] == seqs
+
+
+async def test_bad_wishes_get_one_sentence(
+    written: Database, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit):
+        asked("export", "--since", "yesterday")
+    assert "'yesterday' is no day such as 2026-11-25" in capsys.readouterr().err
+    with pytest.raises(BadSettings, match="cannot be written"):
+        await auditing.run(asked("export", "--output", str(tmp_path / "no" / "f")), written.dsn)
