@@ -241,9 +241,7 @@ class Nodes:
         outcome.
         """
         turn = runtime.context
-        began = time.monotonic()
-        await self._deeds.act(turn.run)
-        turn.paused += time.monotonic() - began
+        await self.carry_out(turn)
         calls = await self._calls_of_reply(turn.run, state["replies"] - 1)
         if any(call.state in {"proposed", "approved"} for call, _ in calls):
             return {"open": True}
@@ -260,6 +258,12 @@ class Nodes:
             for call, denial in calls
         ]
         return {"messages": results, "open": False, "over": "withdrawn" if withdrawn else ""}
+
+    async def carry_out(self, turn: Turn) -> None:
+        """Do what rows say is approved. What was done already is left alone."""
+        began = time.monotonic()
+        await self._deeds.act(turn.run)
+        turn.paused += time.monotonic() - began
 
     async def answer(self, state: State, runtime: Runtime[Turn]) -> dict[str, Any]:
         """Close the run: its messages, its row and the answer in one transaction."""

@@ -142,6 +142,10 @@ class Runs:
             "heard": 0,
             "over": "",
         }
+        is_open = False
+        if run.attempt > 1 and not (is_open := await self._is_open(run)):
+            # People wait for the deed, not for the graph: its `act` will find it done.
+            await self.nodes.carry_out(turn)
         checkpoint = await self._checkpoints.peek(run.id) if run.attempt > 1 else None
         if checkpoint is None:
             if code := await self._why_not(run):
@@ -153,7 +157,7 @@ class Runs:
             self._house.bus.publish(Event(run.thread, run.id, "started"))
         elif not _asks_people(checkpoint):
             start = None
-        elif await self._undecided(run):
+        elif is_open:
             self._checkpoints.forget(run.id)
             await self._rest(run, turn)
             return
@@ -162,7 +166,8 @@ class Runs:
         await self._graph.ainvoke(start, config, context=turn, durability="sync", control=control)
         await self._rest(run, turn)
 
-    async def _undecided(self, run: Run) -> bool:
+    async def _is_open(self, run: Run) -> bool:
+        """Whether it still waits for people."""
         async with self._house.database.statement() as tx:
             row = await tx.one("open_calls", run_id=run.id)
         return row is not None and row["open"] > 0

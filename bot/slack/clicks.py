@@ -34,6 +34,7 @@ _RECORD_SECONDS = 2.0
 _LOOK_SECONDS = 0.6  # what is left of Slack's three for a modal's answer
 _UNDO_SECONDS = 20.0  # how long the modal of an undo waits for its preview
 _NOTING = (0.05, 0.15, 0.4, 0.0)  # seconds between looks for a progress message
+_DEED_FIRST = 0.05  # seconds by which drawing gives way to what was approved just now
 _DONE = BoltResponse(status=200)
 
 
@@ -160,18 +161,23 @@ class Clicks:
             log.info(
                 "vote", code=answer.code, call=str(answer.call.id), run=str(answer.call.run_id)
             )
-            self._redraw(answer.call, pressed)
+            self._redraw(answer.call, pressed, after=_DEED_FIRST * (answer.code == "approved"))
 
     def _after_all(self, done: Together, pressed: Pressed | None = None) -> None:
         if done.counted:
             log.info("vote_all", calls=[str(call.id) for call in done.counted])
-            self._redraw(done.counted[0], pressed)
+            self._redraw(done.counted[0], pressed, after=_DEED_FIRST)
 
-    def _redraw(self, call: Call, pressed: Pressed | None) -> None:
-        """At once, where the click says how; the outbox holds a redraw of every other place."""
+    def _redraw(self, call: Call, pressed: Pressed | None, *, after: float = 0.0) -> None:
+        """Where the click says how; the outbox holds a redraw of every other place."""
         clicked = (pressed.channel, pressed.ts) if pressed else ("", "")
         url = pressed.response_url if pressed else ""
-        self._tasks.start("redraw", self._cards.redraw(call.id, url, clicked=clicked))
+
+        async def draw() -> None:
+            await asyncio.sleep(after)
+            await self._cards.redraw(call.id, url, clicked=clicked)
+
+        self._tasks.start("redraw", draw())
 
     async def _open(self, pressed: Pressed, click: Click) -> None:
         """A modal that will be the vote; who could not vote is told so instead."""

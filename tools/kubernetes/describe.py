@@ -24,6 +24,7 @@ from tools.kubernetes.objects import (
 from tools.kubernetes.pods import is_ready, pod_line, pod_lines
 from tools.kubernetes.podspec import spec_lines
 from tools.kubernetes.workloads import (
+    around,
     autoscalers_of,
     budgets_of,
     counts_of,
@@ -82,9 +83,10 @@ async def _workload(cluster: Cluster, resource: Resource, live: Object) -> Findi
     place = namespace_of(live)
     pods, autoscalers, budgets = await asyncio.gather(
         cluster.list("pod", place, labels=selector),
-        autoscalers_of(cluster, live),
-        budgets_of(cluster, live),
+        around(cluster, "horizontalpodautoscaler", place),
+        around(cluster, "poddisruptionbudget", place),
     )
+    autoscalers, budgets = autoscalers_of(autoscalers, live), budgets_of(budgets, live)
     lines = [
         *_numbers(live),
         *_made(live, now),

@@ -3,7 +3,6 @@
 import copy
 import difflib
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -190,11 +189,16 @@ def _as_yaml(thing: Object) -> list[str]:
     if str(found.get("kind")) == "Secret":
         for part in ("data", "stringData"):
             found[part] = dict.fromkeys(found.get(part) or {}, "(not shown)")
-    text: str = yaml.dump(found, Dumper=_OneLine, sort_keys=True, width=math.inf)
+    text: str = yaml.dump(found, Dumper=_OneLine, sort_keys=True, width=_ENDLESS)
     return text.splitlines()
 
 
-class _OneLine(yaml.SafeDumper):
+_ENDLESS = 2**31 - 1
+# The one written in C is six times as fast; where it was not built, the other writes the same.
+_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _OneLine(_Dumper):  # type: ignore[misc,valid-type]
     """Every text on the line of its key: of one that goes over many, a hunk would show a part."""
 
 

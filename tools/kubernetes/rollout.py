@@ -1,5 +1,6 @@
 """The change that leads a deployment back to an earlier pod template."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, cast
@@ -36,6 +37,7 @@ from tools.kubernetes.templates import template_goal, unprotected
 from tools.kubernetes.verification import follow
 from tools.kubernetes.workloads import (
     Facts,
+    around,
     base_facts,
     budget,
     budgets_of,
@@ -158,7 +160,10 @@ class RolloutUndo(Change):
         return await cluster.patch(target, body, JSON_PATCH, dry_run=dry_run)
 
     async def _examine(self, cluster: Cluster) -> _Seen:
-        live = await missing.found(cluster, RESOURCES["deployment"], self.namespace, self.name)
+        live, budgets = await asyncio.gather(
+            missing.found(cluster, RESOURCES["deployment"], self.namespace, self.name),
+            around(cluster, "poddisruptionbudget", self.namespace),
+        )
         if live["spec"].get("paused"):
             raise Refused(f"{self._what} in {self.namespace} is paused: resume its rollout first.")
         revisions = await revisions_of(cluster, live)
@@ -166,7 +171,7 @@ class RolloutUndo(Change):
         if current is None:
             raise Refused(f"{self._what} is just taking up a new template: ask again in a moment.")
         goal = self._choose(revisions, current)
-        budgets = await budgets_of(cluster, live)
+        budgets = budgets_of(budgets, live)
         limit = live["spec"].get("revisionHistoryLimit", 10)
         facts: Facts = {
             **base_facts(live),

@@ -28,6 +28,7 @@ from tools.kubernetes.objects import difference, meta, name_of
 from tools.kubernetes.verification import Goal, follow
 from tools.kubernetes.workloads import (
     Facts,
+    around,
     autoscalers_of,
     base_facts,
     blocking,
@@ -153,13 +154,15 @@ class Scale(Change):
         )
 
     async def _examine(self, cluster: Cluster) -> _Seen:
-        live = await missing.found(cluster, RESOURCES[self.kind], self.namespace, self.name)
-        autoscalers, budgets, services = await asyncio.gather(
-            autoscalers_of(cluster, live),
-            budgets_of(cluster, live),
+        live, autoscalers, budgets, services = await asyncio.gather(
+            missing.found(cluster, RESOURCES[self.kind], self.namespace, self.name),
+            around(cluster, "horizontalpodautoscaler", self.namespace),
+            around(cluster, "poddisruptionbudget", self.namespace),
             # Only when nothing would be left does it matter who sends traffic.
-            services_of(cluster, live) if self.replicas == 0 else _none(),
+            around(cluster, "service", self.namespace) if self.replicas == 0 else _none(),
         )
+        autoscalers = autoscalers_of(autoscalers, live)
+        budgets, services = budgets_of(budgets, live), services_of(services, live)
         facts: Facts = {
             **base_facts(live),
             "autoscalers": None if autoscalers is None else [bounds(hpa) for hpa in autoscalers],

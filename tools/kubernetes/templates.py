@@ -34,6 +34,7 @@ from tools.kubernetes.objects import (
 from tools.kubernetes.verification import Goal, follow
 from tools.kubernetes.workloads import (
     Facts,
+    around,
     autoscalers_of,
     base_facts,
     bounds,
@@ -152,13 +153,15 @@ class TemplateChange(Change):
         return await cluster.patch(target, step.body, step.content_type, dry_run=dry_run)
 
     async def _examine(self, cluster: Cluster) -> _Seen:
-        live = await missing.found(cluster, RESOURCES[self.kind], self.namespace, self.name)
+        live, autoscalers, budgets = await asyncio.gather(
+            missing.found(cluster, RESOURCES[self.kind], self.namespace, self.name),
+            around(cluster, "horizontalpodautoscaler", self.namespace),
+            around(cluster, "poddisruptionbudget", self.namespace),
+        )
         if live["spec"].get("paused"):
             raise Refused(f"{self.what} in {self.namespace} is paused: resume its rollout first.")
         step = self.step(live)
-        autoscalers, budgets = await asyncio.gather(
-            autoscalers_of(cluster, live), budgets_of(cluster, live)
-        )
+        autoscalers, budgets = autoscalers_of(autoscalers, live), budgets_of(budgets, live)
         facts: Facts = {
             **base_facts(live),
             "autoscalers": None if autoscalers is None else [bounds(hpa) for hpa in autoscalers],

@@ -15,7 +15,6 @@ from tools.kubernetes.objects import (
     controller,
     meta,
     name_of,
-    namespace_of,
     selects,
     template_of,
 )
@@ -43,25 +42,30 @@ _CHANGED = {
 }
 
 
-async def autoscalers_of(cluster: Cluster, workload: Object) -> tuple[Object, ...] | None:
-    """The HorizontalPodAutoscalers that set its replicas; None: not known."""
+Around = tuple[Object, ...] | None  # all objects of one kind in a namespace; None: not known
+
+
+async def around(cluster: Cluster, kind: str, namespace: str) -> Around:
+    """All objects of a kind. Needs no workload, so that both are read at the same time."""
+    return await _allowed(cluster.list(kind, namespace))
+
+
+def autoscalers_of(found: Around, workload: Object) -> Around:
+    """The HorizontalPodAutoscalers that set its replicas."""
     target = (str(workload["kind"]), name_of(workload))
-    listing = cluster.list("horizontalpodautoscaler", namespace_of(workload))
-    return _only(await _allowed(listing), lambda hpa: _scaled_by(hpa) == target)
+    return _only(found, lambda hpa: _scaled_by(hpa) == target)
 
 
-async def budgets_of(cluster: Cluster, workload: Object) -> tuple[Object, ...] | None:
-    """The PodDisruptionBudgets that cover its pods; None: not known."""
+def budgets_of(found: Around, workload: Object) -> Around:
+    """The PodDisruptionBudgets that cover its pods."""
     labels = labels_of(workload)
-    listing = cluster.list("poddisruptionbudget", namespace_of(workload))
-    return _only(await _allowed(listing), lambda pdb: selects(pdb["spec"].get("selector"), labels))
+    return _only(found, lambda pdb: selects(pdb["spec"].get("selector"), labels))
 
 
-async def services_of(cluster: Cluster, workload: Object) -> tuple[Object, ...] | None:
-    """The Services that send its pods traffic; None: not known."""
+def services_of(found: Around, workload: Object) -> Around:
+    """The Services that send its pods traffic."""
     labels = labels_of(workload)
-    listing = cluster.list("service", namespace_of(workload))
-    return _only(await _allowed(listing), lambda service: _sends_to(service, labels))
+    return _only(found, lambda service: _sends_to(service, labels))
 
 
 def labels_of(workload: Object) -> dict[str, str]:
@@ -259,9 +263,7 @@ async def _allowed(listing: Awaitable[Listing]) -> tuple[Object, ...] | None:
         return None
 
 
-def _only(
-    found: tuple[Object, ...] | None, concerns: Callable[[Object], bool]
-) -> tuple[Object, ...] | None:
+def _only(found: Around, concerns: Callable[[Object], bool]) -> Around:
     return None if found is None else tuple(thing for thing in found if concerns(thing))
 
 
