@@ -58,5 +58,11 @@ class Kept:
         while True:
             await changed.wait()
             changed.clear()
-            await asyncio.to_thread(self.write, picture())
+            writing = asyncio.ensure_future(asyncio.to_thread(self.write, picture()))
+            try:
+                await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                # The thread cannot be stopped, and must not write over the last picture.
+                await writing
+                raise
             await asyncio.sleep(_PAUSE)

@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
-from typing import Self
+from typing import Literal, Self
 
 import yaml
 
+from bot.sandbox.cluster import kept as keeping
 from bot.sandbox.cluster import page, schema
 from bot.sandbox.cluster import seed as demo
 from bot.sandbox.cluster.api import Api, Request
@@ -34,25 +35,28 @@ from bot.sandbox.cluster.store import Change, Object, Store
 from bot.sandbox.cluster.subresources import Subresources
 from bot.sandbox.cluster.verbs import Verbs, full
 from bot.sandbox.cluster.watches import Watches
+from bot.sandbox.keeping import Unreadable
 
 
 class Cluster:
     """A Kubernetes API on the loopback interface with controllers that act over time.
 
     `seed` fills it with the demo's content; else it has three nodes and no workload. With
-    `virtual` time moves only by `advance`. `speed` shortens every wait of the model.
+    `virtual` time moves only by `advance`. `speed` shortens every wait of the model. With `kept`,
+    a file, it goes on from where it was when it was last stopped, and `restored` says so.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each has a name and a default
         self,
         *,
-        seed: bool = False,
+        seed: bool | Literal["few"] = False,
         virtual: bool = False,
         speed: float = 1.0,
         port: int = 0,
         behaviours: Sequence[Behaviour] = demo.IMAGES,
         timing: Timing | None = None,
         random: int = 1,
+        kept: Path | None = None,
     ) -> None:
         self.clock = Clock(speed=speed, virtual=virtual)
         self.store = Store(self.clock, Random(random))  # noqa: S311 - names and ids of a toy
@@ -73,6 +77,8 @@ class Cluster:
         self._server = Server(self._api.handle, port)
         self._stack = AsyncExitStack()
         self._seed = seed
+        self._kept = keeping.Kept(kept, keeping.KIND, keeping.VERSION) if kept else None
+        self.restored = False
         self._start_controllers(removal)
 
     def _start_controllers(self, removal: Removal) -> None:
@@ -96,15 +102,13 @@ class Cluster:
         add("autoscaler", scalers.reconcile, scalers.concerns)
 
     async def __aenter__(self) -> Self:
-        """Start serving and let the controllers run. Raises OSError when the port is taken."""
+        """Start serving and let the controllers run.
+
+        Raises OSError when the port is taken and Unreadable when what was kept cannot be read.
+        """
         await asyncio.to_thread(schema.load)
-        for manifest in demo.base():
-            self.apply(manifest)
-        self._engine.run_due()
-        if self._seed:
-            demo.live_through(self.apply, self._engine, self._journal, self.clock)
-            self._kubelet.hasten()
-            self._engine.hasten()
+        if not self._restore():
+            self._begin()
         async with AsyncExitStack() as stack:
             await self._server.start()
             stack.push_async_callback(self._server.stop)
@@ -112,8 +116,48 @@ class Cluster:
             group = await stack.enter_async_context(asyncio.TaskGroup())
             task = group.create_task(self._engine.run(), name="cluster controllers")
             stack.callback(task.cancel)
+            if self._kept is not None:
+                stack.callback(self._follow(self._kept, group))
             self._stack = stack.pop_all()
         return self
+
+    def _begin(self) -> None:
+        for manifest in demo.base():
+            self.apply(manifest)
+        self._engine.run_due()
+        if self._seed:
+            demo.live_through(self.apply, self._engine, self._journal, self.clock)
+            self._kubelet.hasten()
+            self._engine.hasten()
+
+    def _restore(self) -> bool:
+        document = self._kept.read() if self._kept else None
+        if self._kept is None or document is None:
+            return False
+        try:
+            keeping.restore(document, self.store, self.clock, self._journal, self._kubelet)
+        except keeping.Misshapen as error:
+            raise Unreadable(f"{self._kept.path} is not a kept cluster: {error}.") from error
+        self._engine.run_due()
+        self.restored = True
+        return True
+
+    def _picture(self) -> Object:
+        return keeping.picture(self.store, self.clock, self._journal, self._kubelet)
+
+    def _follow(self, kept: keeping.Kept, group: asyncio.TaskGroup) -> Callable[[], None]:
+        """Keep each change; the returned function ends that and writes the last picture."""
+        changed = asyncio.Event()
+        changed.set()
+        ignore = self.store.listen(lambda _: changed.set())
+        task = group.create_task(kept.follow(self._picture, changed), name="cluster keeping")
+
+        def end() -> None:
+            ignore()
+            task.cancel()
+            kept.close(self._picture())
+
+        return end
 
     async def __aexit__(self, *error: object) -> None:
         """Stop everything; open watches end as when a server goes away."""
@@ -203,6 +247,14 @@ class Cluster:
         resource = of_kind(kind)
         place = Place(resource, namespace if resource.namespaced else None, name, "")
         self._verbs.answer(Call(place, "DELETE", {}, "admin"))
+
+    def usage(self, namespace: str, pod: str) -> tuple[int, int] | None:
+        """Return a pod's CPU in millicores and memory in bytes, or None if nothing of it runs."""
+        return self._kubelet.usage(namespace, pod)
+
+    def claim_usage(self, namespace: str, claim: str) -> tuple[int, int] | None:
+        """Return how full a claim is and what it holds, in bytes, or None for an unknown one."""
+        return self._kubelet.claim_usage(namespace, claim)
 
     def snapshot(self) -> Object:
         """Return what a page shows: workloads with their pods, and the newest events."""

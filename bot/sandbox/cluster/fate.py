@@ -8,7 +8,7 @@ else decides; change the configuration and the log changes with the fate.
 import base64
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 
@@ -83,6 +83,9 @@ class Course:
     work_lines: tuple[str, ...]
     work_every: float
     seed: int
+    flaps: bool = False  # its readiness probe fails on and off
+    unlive: str = ""  # what the liveness probe found before the end
+    last_words: str = ""  # written as it ends
 
 
 class ConfigurationMissing(Exception):
@@ -105,8 +108,110 @@ def behaviour_of(image: str, behaviours: Sequence[Behaviour]) -> Behaviour:
     return GENERIC
 
 
-def course(behaviour: Behaviour, container: Object, pod: Object, env: Mapping[str, str]) -> Course:
-    """Decide the next run of a container."""
+def course(
+    behaviour: Behaviour,
+    container: Object,
+    pod: Object,
+    env: Mapping[str, str],
+    room: float | None = None,
+) -> Course:
+    """Decide the next run of a container; `room` is what its volume still takes, in bytes."""
+    plan = _course(behaviour, container, pod, env)
+    if plan.exit_code or plan.ends_after is not None:
+        return plan
+    if room is not None and (rate := quantity(behaviour.data_rate)) > 0:
+        plan = _until_full(plan, behaviour, room / rate)
+    if behaviour.unlive_after is not None and "livenessProbe" in container:
+        plan = _until_unlive(plan, behaviour, container["livenessProbe"])
+    if behaviour.pool and _count(env.get(behaviour.pool)) < behaviour.pool_needs:
+        plan = _short_of_connections(plan, container, _count(env.get(behaviour.pool)))
+    return plan
+
+
+_PULL_ERRORS = {
+    "not found": ("NotFound", "{where}: not found"),
+    "unauthorized": (
+        "Unknown",
+        "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized",
+    ),
+    "denied": (
+        "Unknown",
+        (
+            "pull access denied, repository does not exist or may require authorization: "
+            "server message: insufficient_scope: authorization failed"
+        ),
+    ),
+    "timeout": ("Unknown", "failed to do request: Head: dial tcp 10.96.0.40:443: i/o timeout"),
+}
+
+
+def pull_failure(behaviour: Behaviour, where: str) -> tuple[str, str]:
+    """Return the code and the words of a pull that fails; words not listed are used as they are."""
+    code, words = _PULL_ERRORS.get(behaviour.pull_error, ("Unknown", behaviour.pull_error))
+    begin = f'failed to pull and unpack image "{where}": failed to resolve reference "{where}"'
+    return code, f"{begin}: {words.replace('{where}', where)}"
+
+
+def _count(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() else 0
+
+
+def _until_full(plan: Course, behaviour: Behaviour, seconds: float) -> Course:
+    """End a run when its volume is full; on a full one it hardly begins."""
+    ends = max(behaviour.crash_seconds, seconds)
+    words = f"FATAL could not write {behaviour.data}/data: No space left on device"
+    early = plan.ready_after is None or plan.ready_after >= ends
+    begin = tuple(line for line in plan.start_lines if line[0] < ends * 0.9)
+    return replace(
+        plan,
+        start_lines=begin,
+        last_words=words,
+        ready_after=None if early else plan.ready_after,
+        ends_after=ends,
+        exit_code=1,
+        reason="Error",
+        work_lines=() if early else plan.work_lines,
+    )
+
+
+def _until_unlive(plan: Course, behaviour: Behaviour, probe: Object) -> Course:
+    """End a run when its liveness probe has failed often enough."""
+    failures, period = probe.get("failureThreshold", 3), probe.get("periodSeconds", 10)
+    ends = (behaviour.unlive_after or 0.0) + float(probe.get("initialDelaySeconds") or 0)
+    ends += failures * period
+    if plan.ends_after is not None and plan.ends_after <= ends:
+        return plan
+    found = behaviour.unlive or "HTTP probe failed with statuscode: 500"
+    return replace(
+        plan, ends_after=ends, exit_code=137, reason="Error", unlive=found, last_words=""
+    )
+
+
+def _short_of_connections(plan: Course, container: Object, size: int) -> Course:
+    """Let requests wait for a connection: many fail, and the readiness probe now and then."""
+    words = f"ERROR connection pool exhausted: {size} of {size} in use, waited 5000 ms"
+    finding = (
+        f'Get "http://{{ip}}:{_port(container)}{_path(container)}": context deadline exceeded '
+        "(Client.Timeout exceeded while awaiting headers)"
+    )
+    return replace(
+        plan,
+        work_lines=(*plan.work_lines, f"{words} (order={{n}})", f"{words} (order={{n}})"),
+        flaps="readinessProbe" in container,
+        probe_failure=finding if "readinessProbe" in container else "",
+    )
+
+
+def _port(container: Object) -> str:
+    return str(container.get("readinessProbe", {}).get("httpGet", {}).get("port", 8080))
+
+
+def _path(container: Object) -> str:
+    return str(container.get("readinessProbe", {}).get("httpGet", {}).get("path", "/"))
+
+
+def _course(behaviour: Behaviour, container: Object, pod: Object, env: Mapping[str, str]) -> Course:
+    """Decide a run by its configuration and its limits."""
     name, pod_name = container["name"], pod["metadata"]["name"]
     lines = [(0.0, f"INFO starting {name} image={container['image']} pod={pod_name}")]
     missing = [words for variable, words in behaviour.needs.items() if not env.get(variable)]
@@ -216,6 +321,8 @@ def log_lines(
         if (moment := clock.due(started, offset)) <= until:
             yield moment, line
     if not plan.work_lines:
+        if ended and plan.last_words:
+            yield ended, plan.last_words
         return
     begin = clock.due(started, (plan.ready_after or 0.0) + 1.0)
     total = int((until - begin).total_seconds() * clock.speed // plan.work_every) + 1
@@ -224,3 +331,5 @@ def log_lines(
         mixed = zlib.crc32(f"{plan.seed}:{index}".encode())
         line = plan.work_lines[mixed % len(plan.work_lines)]
         yield moment, line.format(n=mixed % 9000 + 1000, ms=mixed % 47 + 3)
+    if ended and plan.last_words:
+        yield ended, plan.last_words

@@ -61,6 +61,15 @@ class Journal:
         }
         self._store.create(EVENTS, event)
 
+    def known(self) -> dict[tuple[str, str, str], tuple[str, str]]:
+        """Return which event tells of what: (uid, reason, message) to namespace and name."""
+        return dict(self._known)
+
+    def take_up(self, known: dict[tuple[str, str, str], tuple[str, str]]) -> None:
+        """Go on counting the events of an earlier time; those too old are swept."""
+        self._known = known
+        self.sweep()
+
     def _event(self, resource: Resource, thing: Object, component: str) -> Object:
         meta = thing["metadata"]
         namespace = meta.get("namespace") or "default"

@@ -1,17 +1,17 @@
 """The nodes: places pods, starts, watches, restarts and stops their containers in time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from bot.sandbox.cluster import fate, podstatus
+from bot.sandbox.cluster import fate, podstatus, usage, volumes
 from bot.sandbox.cluster.clock import Clock, parse, stamp
 from bot.sandbox.cluster.engine import Name
-from bot.sandbox.cluster.fate import Behaviour, ConfigurationMissing, Timing
+from bot.sandbox.cluster.fate import Behaviour, ConfigurationMissing, Course, Timing
 from bot.sandbox.cluster.journal import Journal
 from bot.sandbox.cluster.jsons import clone
-from bot.sandbox.cluster.kinds import NODES, PODS, Resource
+from bot.sandbox.cluster.kinds import CLAIMS, NODES, PODS, Resource
 from bot.sandbox.cluster.podstatus import Run, Slot
 from bot.sandbox.cluster.quantities import quantity
 from bot.sandbox.cluster.revisioned import bound_to
@@ -29,6 +29,20 @@ class Sandbox:
     complained: bool = False
 
 
+@dataclass(frozen=True)
+class Memory:
+    """All that nodes know beyond the stored objects, for keeping it."""
+
+    sandboxes: dict[str, Sandbox]
+    images: dict[str, set[str]]
+    filled: dict[tuple[str, str], float]
+
+
+def _no_load(*_: str) -> float:
+    """Nobody asks anything of a cluster without traffic."""
+    return 0.0
+
+
 @dataclass
 class Kubelet:
     """All nodes and the scheduler in one."""
@@ -38,8 +52,11 @@ class Kubelet:
     journal: Journal
     behaviours: Sequence[Behaviour]
     timing: Timing
+    load_of: Callable[[str, str], float] = _no_load  # requests a second of each ready pod
     _sandboxes: dict[str, Sandbox] = field(default_factory=dict)
     _images: dict[str, set[str]] = field(default_factory=dict)  # per node
+    # What ended runs wrote to a claim (namespace and name), in bytes.
+    _filled: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def concerns(self, change: Change) -> Iterable[Name]:
         """Look at a pod whenever it changes."""
@@ -69,6 +86,15 @@ class Kubelet:
             self._advance(pod, slot)
         self._publish(pod, sandbox)
         return min((slot.due for slot in sandbox.slots if slot.due), default=None)
+
+    def memory(self) -> Memory:
+        """Return what must be kept so that containers go on after a restart."""
+        return Memory(self._sandboxes, self._images, self._filled)
+
+    def take_up(self, memory: Memory) -> None:
+        """Go on with what an earlier time knew."""
+        self._sandboxes, self._images = memory.sandboxes, memory.images
+        self._filled = memory.filled
 
     def hasten(self) -> None:
         """Bring what containers wait for nearer by the clock's speed."""
@@ -189,14 +215,11 @@ class Kubelet:
             self._start(pod, slot, moment)
             return
         where = f"docker.io/{image}"
-        why = (
-            f'failed to pull and unpack image "{where}": failed to resolve reference '
-            f'"{where}": {where}: not found'
-        )
-        message = f'Failed to pull image "{image}": rpc error: code = NotFound desc = {why}'
+        code, why = fate.pull_failure(behaviour, where)
+        message = f'Failed to pull image "{image}": rpc error: code = {code} desc = {why}'
         self._event(pod, "Failed", message, warning=True)
         self._event(pod, "Failed", "Error: ErrImagePull", warning=True)
-        slot.waiting = ("ErrImagePull", f"rpc error: code = NotFound desc = {why}")
+        slot.waiting = ("ErrImagePull", f"rpc error: code = {code} desc = {why}")
         slot.step, slot.due = "pull failed", self.clock.due(moment, self.timing.restart)
 
     def _back_off_pull(self, pod: Object, slot: Slot, moment: datetime) -> None:
@@ -223,14 +246,16 @@ class Kubelet:
             slot.due = self.clock.due(moment, self.timing.config_retry)
             return
         behaviour = fate.behaviour_of(container["image"], self.behaviours)
-        plan = fate.course(behaviour, container, pod, env)
+        plan = fate.course(behaviour, container, pod, env, self._room(pod, container))
         seed = f"{pod['metadata']['uid']}/{slot.name}/{slot.restarts}"
         slot.run = Run(plan, moment, f"demo://{podstatus.digest(seed)}")
         slot.waiting, slot.step, slot.due = None, "running", None
-        slot.probe_due = None
+        slot.probe_due, slot.failing = None, False
         if plan.probe_failure:
             probe = container["readinessProbe"]
             first = float(probe.get("initialDelaySeconds") or 0) + self._period(slot)
+            if plan.flaps:
+                first += 2 * self._period(slot)  # until its connections are all in use
             slot.probe_due = self.clock.due(moment, first)
         self._await_next(slot)
         self._event(pod, "Created", f"Created container: {slot.name}")
@@ -249,7 +274,7 @@ class Kubelet:
         if run is None:
             return
         moments = [slot.probe_due] if slot.probe_due else []
-        if run.course.ready_after is not None and not slot.ready:
+        if run.course.ready_after is not None and not (slot.ready or slot.failing):
             moments.append(self.clock.due(run.started, run.course.ready_after))
         if run.course.ends_after is not None:
             moments.append(self.clock.due(run.started, run.course.ends_after))
@@ -263,19 +288,33 @@ class Kubelet:
         if plan.ends_after is not None and self.clock.due(run.started, plan.ends_after) <= moment:
             self._end(pod, slot, moment)
             return
-        if plan.ready_after is not None and not slot.ready:
+        if plan.ready_after is not None and not (slot.ready or slot.failing):
             slot.ready = self.clock.due(run.started, plan.ready_after) <= moment
         if slot.probe_due and slot.probe_due <= moment:
-            message = f"Readiness probe failed: {plan.probe_failure}"
-            self._event(pod, "Unhealthy", message, warning=True)
+            self._probe(pod, slot, plan)
             slot.probe_due = self.clock.due(moment, self._period(slot))
         self._await_next(slot)
+
+    def _probe(self, pod: Object, slot: Slot, plan: Course) -> None:
+        """Let the readiness probe fail, or, where it does so on and off, pass again."""
+        if plan.flaps and not slot.ready and not slot.failing:
+            return
+        if slot.failing:
+            slot.ready, slot.failing = True, False
+            return
+        finding = plan.probe_failure.format(ip=pod["status"].get("podIP", ""))
+        self._event(pod, "Unhealthy", f"Readiness probe failed: {finding}", warning=True)
+        if plan.flaps:
+            slot.ready, slot.failing = False, True
 
     def _end(self, pod: Object, slot: Slot, moment: datetime) -> None:
         run = slot.run
         if run is None:
             return
-        run.ended, slot.ready, slot.probe_due = moment, False, None
+        if run.course.unlive:
+            self._tell_unlive(pod, slot, run.course.unlive)
+        self._note_written(pod, slot, moment)
+        run.ended, slot.ready, slot.probe_due, slot.failing = moment, False, None, False
         policy = pod["spec"].get("restartPolicy", "Always")
         if policy == "Never" or (policy == "OnFailure" and run.course.exit_code == 0):
             slot.step, slot.due = "finished", None
@@ -283,6 +322,53 @@ class Kubelet:
         if run.course.ends_after and run.course.ends_after >= self.timing.steady:
             slot.failures = 0
         slot.step, slot.due = "ended", self.clock.due(moment, self.timing.restart)
+
+    def _tell_unlive(self, pod: Object, slot: Slot, finding: str) -> None:
+        for _ in range(int(slot.container["livenessProbe"].get("failureThreshold", 3))):
+            self._event(pod, "Unhealthy", f"Liveness probe failed: {finding}", warning=True)
+        message = f"Container {slot.name} failed liveness probe, will be restarted"
+        self._event(pod, "Killing", message)
+
+    # Volumes.
+
+    def _room(self, pod: Object, container: Object) -> float | None:
+        claim = volumes.claim_of(self.behaviours, pod, container)
+        if claim is None:
+            return None
+        used, capacity = self.claim_usage(*claim) or (0, 0)
+        return float(max(0, capacity - used))
+
+    def _note_written(self, pod: Object, slot: Slot, moment: datetime) -> None:
+        claim = volumes.claim_of(self.behaviours, pod, slot.container)
+        if claim is not None and slot.run and not slot.run.ended:
+            size = volumes.written(self.behaviours, slot, self.clock, moment)
+            self._filled[claim] = self._filled.get(claim, 0.0) + size
+
+    def claim_usage(self, namespace: str, claim: str) -> tuple[int, int] | None:
+        """Return how full a claim is and what it holds, in bytes, or None for an unknown one."""
+        stored = self.store.get(CLAIMS, namespace, claim)
+        if stored is None:
+            return None
+        used = volumes.at_creation(stored) + self._filled.get((namespace, claim), 0.0)
+        for pod in self.store.objects(PODS, namespace):
+            for slot in self.slots(pod):
+                mounted = volumes.claim_of(self.behaviours, pod, slot.container)
+                if mounted == (namespace, claim) and slot.run and not slot.run.ended:
+                    used += volumes.written(self.behaviours, slot, self.clock, self.clock.now())
+        capacity = volumes.capacity(stored)
+        return min(int(used), capacity), capacity
+
+    def usage(self, namespace: str, name: str) -> tuple[int, int] | None:
+        """Return a pod's CPU in millicores and memory in bytes, or None if nothing of it runs."""
+        pod = self.store.get(PODS, namespace, name)
+        if pod is None:
+            return None
+        running = [slot for slot in self.slots(pod) if slot.run and not slot.run.ended]
+        if not running:
+            return None
+        load = self.load_of(namespace, pod["metadata"].get("labels", {}).get("app", ""))
+        used = [usage.of_container(self.behaviours, slot, self.clock, load) for slot in running]
+        return sum(cpu for cpu, _ in used), sum(memory for _, memory in used)
 
     def _after_end(self, pod: Object, slot: Slot, moment: datetime) -> None:
         slot.failures += 1
@@ -314,6 +400,8 @@ class Kubelet:
             sandbox.killing = self.clock.due(now, seconds)
         if sandbox.killing > now:
             return sandbox.killing
+        for slot in sandbox.slots:
+            self._note_written(pod, slot, now)
         self.store.delete(PODS, meta["namespace"], meta["name"])
         return None
 

@@ -44,6 +44,7 @@ class Slot:
     failures: int = 0  # pulls in a row that failed, or crashes in a row
     probe_due: datetime | None = None
     ready: bool = False
+    failing: bool = False  # its readiness probe, after it had once been ready
 
     @property
     def name(self) -> str:

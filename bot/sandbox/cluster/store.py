@@ -130,6 +130,27 @@ class Store:
                 found[key] = change.previous
         return [found[key] for key in sorted(found) if namespace is None or key[0] == namespace]
 
+    def resources(self) -> list[Resource]:
+        """Return the resources of which there are objects."""
+        return [resource for resource, table in self._objects.items() if table]
+
+    def restore(self, tables: Iterable[tuple[Resource, list[Object]]], version: int) -> None:
+        """Take up objects of an earlier time, of which no history is known, and tell of each."""
+        self.version = self.oldest = version
+        self._changes.clear()
+        self._objects = {
+            resource: {
+                (thing["metadata"].get("namespace", ""), thing["metadata"]["name"]): thing
+                for thing in objects
+            }
+            for resource, objects in tables
+        }
+        for resource in tuple(self._objects):
+            for thing in self.objects(resource):
+                change = Change("ADDED", resource, thing, None, version)
+                for listener in tuple(self._listeners):
+                    listener(change)
+
     def compact(self) -> None:
         """Forget all history, so that older versions are answered with 410."""
         self._changes.clear()
