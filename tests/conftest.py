@@ -13,6 +13,8 @@ from bot.store.migrate import migrate
 from tests.plugins.postgres import server_dsn
 from tests.plugins.redis import RedisServer
 
+pytest_plugins = ("tests.plugins.validated",)
+
 
 def pytest_collection_finish() -> None:
     """Spare the garbage collector what stays to the end: modules, and the tests themselves."""

@@ -110,6 +110,7 @@ async def test_broken_json_is_named(slack: Workspace, session: aiohttp.ClientSes
         assert (await response.json())["error"] == "invalid_blocks_format"
 
 
+@pytest.mark.breaches
 async def test_an_unknown_method_is_a_violation(slack: Workspace, call: Client) -> None:
     assert await call.error("chat.shout", text="x") == "unknown_method"
     assert [(v.where, v.code) for v in slack.violations] == [("chat.shout", "unknown_method")]
@@ -128,6 +129,7 @@ async def test_tokens(slack: Workspace, call: Client) -> None:
     assert await call.error("auth.test") == "token_revoked"
 
 
+@pytest.mark.breaches
 async def test_a_scope_the_manifest_lacks(session: aiohttp.ClientSession) -> None:
     manifest = json.loads(json.dumps(EXAMPLE_MANIFEST))
     manifest["oauth_config"]["scopes"]["bot"].remove("usergroups:read")
@@ -149,6 +151,7 @@ async def test_a_scope_the_manifest_lacks(session: aiohttp.ClientSession) -> Non
 # --- messages -------------------------------------------------------------------------------
 
 
+@pytest.mark.breaches
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -173,6 +176,7 @@ async def test_an_archived_channel_takes_no_posts(slack: Workspace, call: Client
     assert await call.error("chat.postMessage", channel=OPS, text="x") == "is_archived"
 
 
+@pytest.mark.breaches
 async def test_broken_limits_are_violations(slack: Workspace, call: Client) -> None:
     posted = await call("chat.postMessage", channel=OPS, text="x")
     long = await call("chat.update", channel=OPS, ts=posted["ts"], text="x" * 4001)
@@ -288,10 +292,12 @@ async def test_people(slack: Workspace, call: Client) -> None:
     assert (await user("eve"))["deleted"]
     assert (await user("ada"))["is_admin"]
     assert (await user("buildbot"))["is_bot"]
+    wanda = await user("wanda")
+    assert (wanda["id"][0], wanda["enterprise_user"]["teams"]) == ("W", [slack.team_id])
     olga = await user("olga")
     assert (olga["is_stranger"], olga["team_id"]) == (True, "T0OTHER00")
     assert await call.error("users.info", user="U0NOBODY0") == "user_not_found"
-    assert len((await call("users.list"))["members"]) == 9
+    assert len((await call("users.list"))["members"]) == 10
     groups = (await call("usergroups.list", include_users=True))["usergroups"]
     assert groups[0]["users"] == [slack.user_id("alice"), slack.user_id("bob")]
     slack.set_group("sre", ["bob", "dave"])
@@ -318,6 +324,7 @@ async def test_a_trigger_lives_three_seconds_and_works_once(slack: Workspace, ca
     assert await call.error("views.open", trigger_id=late, view=MODAL) == "expired_trigger_id"
 
 
+@pytest.mark.breaches
 async def test_views(slack: Workspace, call: Client) -> None:
     trigger = (await click(slack, call)).payload["trigger_id"]
     broken = await call.error("views.open", trigger_id=trigger, view=MODAL | {"title": "x"})
@@ -358,6 +365,7 @@ async def test_the_home_tab(slack: Workspace, call: Client) -> None:
     assert await call.error("views.publish", user_id=alice, view=MODAL) == "invalid_arguments"
 
 
+@pytest.mark.breaches
 async def test_a_response_url_works_five_times_in_half_an_hour(
     slack: Workspace, call: Client
 ) -> None:
@@ -400,6 +408,7 @@ async def test_an_ephemeral_card_is_replaced_through_its_response_url(
 # --- files, faults, rates -------------------------------------------------------------------
 
 
+@pytest.mark.breaches
 async def test_an_upload_must_have_the_promised_length(slack: Workspace, call: Client) -> None:
     promised = await call("files.getUploadURLExternal", filename="a b?.log", length=3)
     early = [{"id": promised["file_id"]}]

@@ -3,13 +3,17 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from bot.sandbox import serving
+from bot.sandbox.cluster import Cluster
 from bot.sandbox.slack import EXAMPLE_MANIFEST, Settings, Workspace
+from bot.sandbox.slack.feed import Feed
 
 CARD = [
     {
@@ -58,9 +62,14 @@ async def api(slack: Workspace, method: str, **arguments: object) -> Any:
 async def test_the_page_opens_with_its_token_and_then_by_cookie(
     slack: Workspace, page: aiohttp.ClientSession
 ) -> None:
-    for path in ("/", "/?token=wrong", "/app.js", "/control/state", "/control/events"):
+    guarded = ("state", "events", "call/1", "envelope/x")
+    for path in ("/", "/?token=wrong", "/app.js", *(f"/control/{one}" for one in guarded)):
         async with page.get(path) as response:
             assert response.status == 403, path
+    for deed in ("post", "fault", "story"):
+        async with page.post(f"/control/{deed}", json={"kind": "revoke"}) as response:
+            assert response.status == 403, deed
+    assert not slack.faults.revoked
     async with page.get(slack.page_url, allow_redirects=False) as response:
         assert response.status == 200
         assert "The page" in await response.text()
@@ -154,6 +163,21 @@ async def test_people_act_through_it(slack: Workspace, page: aiohttp.ClientSessi
         ("fault", {"kind": "method", "method": "auth.test", "fault": "nonsense"}, 400),
         ("fault", {"kind": "set", "name": "revoked", "value": 1}, 400),
         ("fault", {"kind": "advance", "seconds": "soon"}, 400),
+        ("fault", {"kind": "advance", "seconds": -1}, 400),
+        ("fault", {"kind": "set", "name": "_events", "value": 1}, 400),
+        ("fault", {"kind": "set", "name": "fail", "value": 1}, 400),
+        ("fault", {"kind": "set", "name": "mute", "value": 1}, 400),
+        ("fault", {"kind": "set", "name": "delay_frames", "value": 1e9}, 400),
+        ("fault", {"kind": "set", "name": "delay_frames", "value": float("nan")}, 400),
+        ("fault", {"kind": "set", "name": "duplicate_events", "value": True}, 400),
+        ("fault", {"kind": "method", "method": [], "fault": "html"}, 400),
+        ("fault", {"kind": "method", "method": "auth.test", "fault": "html", "times": 0}, 400),
+        ("fault", {"kind": "method", "method": "x", "fault": "slow", "seconds": "9"}, 400),
+        ("fault", {"kind": "method", "method": "x", "fault": ["slow"]}, 400),
+        ("fault", {"kind": ["set"]}, 400),
+        ("fault", {"kind": "disconnect", "reason": "spite"}, 400),
+        ("fault", {"kind": "abort", "socket": "all"}, 400),
+        ("fault", {}, 400),
     ],
 )
 async def test_wrong_wishes_get_a_reason(
@@ -224,3 +248,180 @@ async def test_a_port_in_use_is_said_at_once(slack: Workspace) -> None:
     with pytest.raises(OSError, match="in use"):
         async with Workspace(EXAMPLE_MANIFEST, Settings(port=port)):
             pass
+
+
+async def state_of(page: aiohttp.ClientSession) -> Any:
+    async with page.get("/control/state") as response:
+        return await response.json()
+
+
+async def test_the_inspector_lists_in_short_and_gives_the_whole(
+    slack: Workspace, page: aiohttp.ClientSession
+) -> None:
+    await (await page.get(slack.page_url)).read()
+    long = "x" * 3000
+    await api(slack, "chat.postMessage", channel=OPS, text=long)
+    await api(slack, "chat.postMessage", channel=OPS, text="short")
+    await slack.post("alice", "ops", long)
+    state = await state_of(page)
+    first, second = state["calls"]
+    assert first["args"] == {"…": True}
+    assert second["args"] == {"channel": OPS, "text": "short"}
+    budget = state["budgets"]["chat.postMessage"]
+    assert budget["left"] < budget["per_minute"]
+    async with page.get(f"/control/call/{first['n']}") as response:
+        whole = await response.json()
+        assert response.headers["Cache-Control"] == "no-store"
+    assert whole["args"]["text"] == long
+    assert whole["response"]["message"]["text"] == long
+    envelope = state["envelopes"][-1]
+    assert envelope["payload"] == {"…": True}
+    async with page.get(f"/control/envelope/{envelope['id']}") as response:
+        assert (await response.json())["payload"]["event"]["text"] == long
+    for path in ("call/0", "call/x", "call/99999", "envelope/none"):
+        async with page.get(f"/control/{path}") as response:
+            assert response.status == 404, path
+
+
+async def test_switches_say_what_is_on_until_it_is_used_up(
+    slack: Workspace, page: aiohttp.ClientSession
+) -> None:
+    await (await page.get(slack.page_url)).read()
+    offered = {one["name"]: one for one in (await state_of(page))["switches"]}
+    assert not any(one["on"] for one in offered.values())
+    for one in offered.values():
+        assert one["label"], one
+        assert one["sentence"].endswith("."), one
+        assert one["expected"].endswith("."), one
+        assert (await do(page, "fault", **one["wish"]))[0] == 200, one
+    on = {one["name"] for one in (await state_of(page))["switches"] if one["on"]}
+    lasting = {name for name, one in offered.items() if one["kind"] != "act"}
+    assert on == lasting - {"duplicate_events"}, "the word that the token is revoked was doubled"
+    for one in offered.values():
+        if one["off"]:
+            assert (await do(page, "fault", **one["off"]))[0] == 200, one
+    on = {one["name"] for one in (await state_of(page))["switches"] if one["on"]}
+    assert on == {name for name in lasting if offered[name]["kind"] == "once"} - {
+        "duplicate_events"
+    }
+    assert (await do(page, "fault", kind="normal"))[0] == 200
+    assert not any(one["on"] for one in (await state_of(page))["switches"])
+
+    await do(page, "fault", **offered["html"]["wish"])
+    seq = slack.state.feed.seq
+    async with aiohttp.ClientSession(slack.api_url) as session:
+        headers = {"Authorization": f"Bearer {slack.bot_token}"}
+        async with session.post("chat.postMessage", headers=headers) as response:
+            assert response.status == 502
+    async for entry in slack.state.feed.follow(seq):
+        if entry.kind == "switches":
+            assert not any(one["on"] for one in entry.data["switches"])
+            break
+
+
+async def test_others_add_deeds_and_what_is_shown(
+    slack: Workspace, page: aiohttp.ClientSession
+) -> None:
+    await (await page.get(slack.page_url)).read()
+
+    async def count(wish: dict[str, Any]) -> dict[str, Any]:
+        return {"sum": wish["a"] + wish["b"]}
+
+    slack.control.add_deed("sum", count)
+    assert await do(page, "sum", a=1, b=2) == (200, {"ok": True, "sum": 3})
+    assert (await do(page, "sum", a=1))[0] == 400
+    with pytest.raises(ValueError, match="already"):
+        slack.control.add_deed("post", count)
+    made: list[int] = []
+
+    def picture() -> dict[str, object]:
+        made.append(1)
+        return {"time": len(made), "word": "same"}
+
+    slack.control.show_live("cluster", picture)
+    assert (await state_of(page))["beside"]["cluster"]["word"] == "same"
+    seq = slack.state.feed.seq
+    slack.control.refresh()
+    assert slack.state.feed.seq == seq, "the time alone is no news"
+    slack.control.show("word", "new")
+    async for entry in slack.state.feed.follow(seq):
+        assert (entry.kind, entry.data) == ("beside", {"key": "word", "value": "new"})
+        break
+
+
+async def test_the_cluster_is_drawn_only_while_a_page_follows(
+    slack: Workspace, page: aiohttp.ClientSession
+) -> None:
+    await (await page.get(slack.page_url)).read()
+    async with Cluster(virtual=True) as cluster, asyncio.TaskGroup() as group:
+        mirror = group.create_task(serving.mirror(cluster, slack))
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "fresh"}}
+        cluster.apply(namespace)
+        await asyncio.sleep(0.05)
+        assert "cluster" not in slack.control.beside
+        seq = slack.state.feed.seq
+        async with page.get(f"/control/events?since={seq}") as feed, asyncio.timeout(5):
+            async for line in feed.content:
+                if line.startswith(b"event: beside"):
+                    break
+        assert slack.control.beside["cluster"]["version"] == cluster.store.version
+        mirror.cancel()
+
+
+async def test_followers_end_with_the_feed() -> None:
+    feed = Feed()
+
+    async def follow() -> list[str]:
+        return [entry.kind async for entry in feed.follow(0)]
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        kinds = group.create_task(follow())
+        await feed.followed()
+        feed.publish("one", {})
+        await asyncio.sleep(0)
+        feed.close()
+    assert kinds.result() == ["one"]
+
+
+@dataclass(frozen=True)
+class Incident:
+    """A story of one namespace: there while it goes on."""
+
+    key: str = "extra"
+    title: str = "One too many"
+    symptom: str = "It is there."
+    reporter: str = "dave"
+    report: str = "What is that?"
+    commands: tuple[str, ...] = ("get pods -n extra",)
+
+    def begin(self, cluster: Cluster) -> None:
+        cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "extra"}})
+
+    def mend(self, cluster: Cluster) -> None:
+        cluster.delete("Namespace", "", "none")  # is refused: there is none
+
+    def state(self, cluster: Cluster) -> str:
+        return "going on" if cluster.get("Namespace", "", "extra") else "quiet"
+
+
+async def test_a_story_is_begun_once_and_reported_by_a_person(
+    slack: Workspace, page: aiohttp.ClientSession
+) -> None:
+    await (await page.get(slack.page_url)).read()
+    async with Cluster(virtual=True) as cluster:
+        serving.offer_stories(cluster, slack, (Incident(),), Incident.state)
+        (shown,) = (await state_of(page))["beside"]["stories"]
+        assert (shown["state"], shown["commands"]) == ("quiet", ["get pods -n extra"])
+        for key, do_what in (("extra", "mend"), ("extra", "dance"), ("none", "begin"), ([], "x")):
+            assert (await do(page, "story", key=key, do=do_what))[0] == 400
+        assert (await do(page, "story", key="extra"))[0] == 400
+        assert slack.messages("ops") == []
+        assert (await do(page, "story", key="extra", do="begin"))[0] == 200
+        (said,) = slack.messages("ops")
+        assert (said["user"], said["text"]) == (slack.user_id("dave"), "What is that?")
+        assert (await state_of(page))["beside"]["stories"][0]["state"] == "going on"
+        status, answer = await do(page, "story", key="extra", do="begin")
+        assert (status, answer["error"]) == (400, "“One too many” is going on already.")
+        status, answer = await do(page, "story", key="extra", do="mend")
+        assert status == 400
+        assert answer["error"].startswith("The demo cluster refuses:")

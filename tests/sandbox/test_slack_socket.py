@@ -251,6 +251,7 @@ async def test_duplicates_and_the_order_of_a_mention(
     await ws.close()
 
 
+@pytest.mark.breaches
 async def test_frames_can_be_slow_lost_forged_and_acks_nonsense(
     slack: Workspace, session: aiohttp.ClientSession
 ) -> None:
@@ -277,6 +278,7 @@ async def test_frames_can_be_slow_lost_forged_and_acks_nonsense(
     await ws.close()
 
 
+@pytest.mark.breaches
 @pytest.mark.parametrize(
     ("answer", "code"),
     [

@@ -20,14 +20,16 @@ It knows nothing of the app under test; an unmodified Bolt app runs on it::
 
 Who is there (by name or id): alice and bob (operators, both in the group @sre), dave, ada
 (admin), gina (multi-channel guest), sid (single-channel guest, only in shop-prod), olga (another
-organisation), buildbot (another bot), eve (deactivated); `app` is the app's own bot user.
+organisation), buildbot (another bot), wanda (a Grid user), eve (deactivated); `app` is the
+app's own bot user.
 Channels with the app: general, ops, shop-prod, partners (shared with olga's organisation),
 board (private, ada only). Without it: random, secrets (private). `@alice` as a channel is Alice's
 direct conversation with the app. Change this with `add_user`, `change_user`, `add_channel`,
 `change_channel`, `invite`, `remove`, `set_group`.
 
 People do: `post`, `mention`, `dm`, `edit`, `delete`, `react`, `click`, `click_view`, `submit`,
-`close_view`, `slash`, `shortcut`, `open_home`. Interactions return their `Envelope` once it was
+`close_view`, `slash`, `shortcut`, `open_home`, `suggest` (selects that ask the app),
+`stop_session`, `rename_session`. Interactions return their `Envelope` once it was
 acknowledged or timed out (`.acked`, `.outcome`, `.ack_seconds`, `.response`). What Slack's client
 would not let a person do raises `Impossible`.
 A test sees: `messages`, `app_messages`, `ephemerals`, `views`, `home`, `files`, `calls`,
@@ -35,7 +37,10 @@ A test sees: `messages`, `app_messages`, `ephemerals`, `views`, `home`, `files`,
 waits with `wait_for`, `wait_for_message`, `wait_for_sockets`, `wait_for_view`, `settled`.
 Faults: `slack.faults` (`fail("chat.postMessage", "drop_after")`, `duplicate_events`, …),
 `disconnect`, `close_sockets`, `abort_sockets`, `revoke_tokens`, `redeliver`; forgeries: `click`
-with `value=` or `overrides=`, `inject_envelope`, `inject_event`; time: `clock.advance(seconds)`.
+with `value=` or `overrides=`, `inject_envelope`, `inject_event`; time: `clock.advance(seconds)`
+moves trigger ids, response URLs, rates, streams and sessions, wakes the retries that are then
+due, and, where `Settings.start` fixes the clock, ends what waits for an acknowledgement.
+With `Settings.kept` a workspace goes on from the file that an earlier one left (`.restored`).
 """
 
 from bot.sandbox.slack.faults import Faults
@@ -51,7 +56,8 @@ from bot.sandbox.slack.model import (
     User,
     View,
 )
-from bot.sandbox.slack.workspace import Workspace, shown_text
+from bot.sandbox.slack.sights import shown_text
+from bot.sandbox.slack.workspace import Workspace
 
 __all__ = [
     "EXAMPLE_MANIFEST",

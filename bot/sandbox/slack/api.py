@@ -4,6 +4,9 @@ import asyncio
 import copy
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 
 from aiohttp import web
 from aiohttp.multipart import BodyPartReader
@@ -13,7 +16,17 @@ from bot.sandbox.slack.methods import Arguments, Method, Services, find
 from bot.sandbox.slack.methods.registry import need_scope
 from bot.sandbox.slack.model import Call, Impossible, Json, SlackError
 
-_JSON_ARGUMENTS = {"blocks", "view", "attachments", "metadata", "files", "chunks", "prompts"}
+_JSON_ARGUMENTS = {
+    "blocks",
+    "view",
+    "attachments",
+    "metadata",
+    "files",
+    "chunks",
+    "prompts",
+    "message",
+    "loading_messages",
+}
 
 
 class Api:
@@ -27,14 +40,15 @@ class Api:
         loop = asyncio.get_running_loop()
         began = loop.time()
         name = request.match_info["method"]
-        call = Call(name, {}, self._on.state.clock.now())
-        self._on.state.calls.append(call)
+        calls = self._on.state.calls
+        call = Call(name, {}, self._on.state.clock.now(), len(calls) + 1)
+        calls.append(call)
         fault = self._on.faults.take(name)
         try:
             response = await self._answer(request, call, fault)
         finally:
             call.seconds = loop.time() - began
-            self._tell(call)
+            self._on.state.feed.publish("call", call.as_json())
         return response
 
     async def upload(self, request: web.Request) -> web.Response:
@@ -60,7 +74,9 @@ class Api:
             if refusal is not None:
                 return refusal
         try:
-            answer: Json = {"ok": True} | self._work(call, request, await arguments(request))
+            given = await arguments(request)
+            with self._blaming(call):
+                answer: Json = {"ok": True} | self._work(call, request, given)
         except SlackError as refusal:
             answer = {"ok": False, "error": refusal.code} | refusal.extra
         except Impossible as refusal:
@@ -102,10 +118,12 @@ class Api:
             self._on.state.blame(call.method, "unknown_method", "the stand-in has no such method")
             raise SlackError("unknown_method", req_method=call.method)
         self._authorise(call, method, token)
-        if self._on.state.settings.rate_limits:
-            wait = self._on.limits.method(method.name, method.tier, self._on.state.clock.now())
-            if wait:
-                raise SlackError("ratelimited", retry_after=wait)
+        now = self._on.state.clock.now()
+        wait = self._on.limits.method(method.name, method.tier, now)
+        budget = self._on.limits.used(method.name, now)
+        call.budget = None if budget is None else asdict(budget)
+        if wait and self._on.state.settings.rate_limits:
+            raise SlackError("ratelimited", retry_after=wait)
         try:
             return method.work(self._on, Arguments(given))
         except SlackError as refusal:
@@ -151,18 +169,14 @@ class Api:
             status=status, text=text, headers=headers, content_type="application/json"
         )
 
-    def _tell(self, call: Call) -> None:
-        self._on.state.feed.publish(
-            "call",
-            {
-                "method": call.method,
-                "args": call.args,
-                "ok": call.ok,
-                "error": call.error,
-                "status": call.status,
-                "seconds": call.seconds,
-            },
-        )
+    @contextmanager
+    def _blaming(self, call: Call) -> Iterator[None]:
+        """What is blamed within, where nothing else can run, is of this call."""
+        before = len(self._on.state.violations)
+        try:
+            yield
+        finally:
+            call.breaches = self._on.state.violations[before:]
 
 
 async def arguments(request: web.Request) -> Json:

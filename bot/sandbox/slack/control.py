@@ -2,20 +2,23 @@
 
 import hmac
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias, get_args
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Middleware
 
+from bot.sandbox.slack.deeds import Deed, Deeds
 from bot.sandbox.slack.events import Events
-from bot.sandbox.slack.faults import FaultKind, Faults
-from bot.sandbox.slack.model import Channel, Envelope, Impossible, Json, SlackError, StoredFile
+from bot.sandbox.slack.faults import Faults
+from bot.sandbox.slack.feed import Entry
+from bot.sandbox.slack.gate import Gate
+from bot.sandbox.slack.inspection import Inspection, short
+from bot.sandbox.slack.model import Channel, Json, SlackError, StoredFile
 from bot.sandbox.slack.people import People
 from bot.sandbox.slack.socket import Hub
 from bot.sandbox.slack.state import State
-from bot.sandbox.slack.text import compose
+from bot.sandbox.slack.switches import Switches
 
 _RECENT = 200
 _TEXTS = {"user", "channel", "ts", "thread_ts", "view_id", "command", "callback_id", "name"}
@@ -25,8 +28,7 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-
-Deed: TypeAlias = Callable[[Json], Awaitable[Json]]
+_NO_STORE = {"Cache-Control": "no-store"}
 
 
 class Control:
@@ -36,87 +38,85 @@ class Control:
         self, state: State, people: People, hub: Hub, faults: Faults, events: Events
     ) -> None:
         self.beside: Json = {}
-        """What else the page shows, such as a cluster; whoever changes it tells the feed."""
+        """What else the page shows, such as a cluster; `show` changes it."""
         self._state = state
-        self._people = people
         self._hub = hub
-        self._faults = faults
-        self._events = events
+        self._gate = Gate(state)
+        self._inspection = Inspection(state.feed)
+        self._switches = Switches(state, hub, faults, events)
+        self._switched = self._switches.on()
+        self._live: dict[str, Callable[[], object]] = {}
         self._deeds: dict[str, Deed] = {
-            "post": self._post,
-            "click": self._click,
-            "submit": self._submit,
-            "close": self._close,
-            "slash": self._slash,
-            "shortcut": self._shortcut,
-            "open-home": self._open_home,
-            "react": self._react,
-            "edit": self._edit,
-            "delete": self._delete,
-            "fault": self._fault,
+            **Deeds(state, people).by_name(),
+            "fault": self._switches.act,
         }
+        state.feed.listeners.append(self._tell_switches)
 
     @property
     def token(self) -> str:
         """What lets a browser in."""
-        return self._state.page_token
+        return self._gate.token
+
+    @property
+    def check_host(self) -> Middleware:
+        """The middleware that refuses other names and origins, for the whole server."""
+        return self._gate.check_host
 
     def add_routes(self, app: web.Application) -> None:
         """Register everything; the page's files come last."""
-        app.router.add_get("/control/state", self._guarded(self._get_state))
-        app.router.add_get("/control/events", self._guarded(self._follow))
-        app.router.add_post("/control/{deed}", self._guarded(self._do))
-        app.router.add_get("/files/{file}/{name}", self._download)
-        app.router.add_get("/archives/{channel}/{message}", self._guarded(self._page))
-        app.router.add_get("/{path:.*}", self._guarded(self._page))
+        add_get, guarded = app.router.add_get, self._gate.guarded
+        add_get("/control/state", guarded(self._get_state))
+        add_get("/control/events", guarded(self._follow))
+        add_get("/control/call/{number}", guarded(self._get_call))
+        add_get("/control/envelope/{id}", guarded(self._get_envelope))
+        app.router.add_post("/control/{deed}", guarded(self._do))
+        add_get("/files/{file}/{name}", self._download)
+        add_get("/archives/{channel}/{message}", guarded(self._page))
+        add_get("/{path:.*}", guarded(self._page))
 
-    # --- who may ----------------------------------------------------------------------------
+    # --- what others add --------------------------------------------------------------------
 
-    @web.middleware
-    async def check_host(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse names other than this server's own, whoever resolves them to it."""
-        if request.headers.get("Host", "") not in self._hosts():
-            return web.Response(status=403, text="This server answers to its own address only.")
-        origin = request.headers.get("Origin")
-        if origin is not None and origin not in {f"http://{host}" for host in self._hosts()}:
-            return web.Response(status=403, text="Requests from other origins are refused.")
-        return await handler(request)
+    def show(self, key: str, value: object) -> None:
+        """Put something beside the workspace; every page hears of it at once."""
+        self.beside[key] = value
+        self._state.feed.publish("beside", {"key": key, "value": value})
 
-    def _hosts(self) -> set[str]:
-        port = self._state.base_url.rpartition(":")[2]
-        return {f"127.0.0.1:{port}", f"localhost:{port}"}
+    def show_live(self, key: str, make: Callable[[], object]) -> None:
+        """Like `show`, but made anew whenever a page reads the state and at each `refresh`."""
+        self._live[key] = make
 
-    def _cookie(self) -> str:
-        # Cookies do not know ports: two workspaces on one machine need two names.
-        return f"workspace_{self._state.base_url.rpartition(':')[2]}"
+    def refresh(self) -> None:
+        """Make what is live anew, and tell the pages what changed."""
+        for key, make in self._live.items():
+            value = make()
+            if key not in self.beside or _lasting(value) != _lasting(self.beside[key]):
+                self.show(key, value)
 
-    def _knows_token(self, request: web.Request) -> bool:
-        shown = (
-            request.query.get("token"),
-            request.headers.get("X-Workspace-Token"),
-            request.cookies.get(self._cookie()),
-        )
-        return any(
-            hmac.compare_digest((value or "").encode(), self.token.encode()) for value in shown
-        )
+    def add_deed(self, name: str, deed: Deed) -> None:
+        """Let the page do something else, by `POST /control/<name>`.
 
-    def _guarded(self, handler: Handler) -> Handler:
-        async def guard(request: web.Request) -> web.StreamResponse:
-            if not self._knows_token(request):
-                return web.Response(status=403, text="Open the address that was printed at start.")
-            return await handler(request)
-
-        return guard
+        Raises ValueError when there is such a deed.
+        """
+        if name in self._deeds:
+            raise ValueError(f"There is a deed {name!r} already.")
+        self._deeds[name] = deed
 
     # --- what there is ----------------------------------------------------------------------
 
     async def _get_state(self, request: web.Request) -> web.Response:
         del request
-        return web.json_response(self.snapshot(), headers={"Cache-Control": "no-store"})
+        return web.json_response(self.snapshot(), headers=_NO_STORE)
+
+    async def _get_call(self, request: web.Request) -> web.Response:
+        return _whole(self._inspection.call(request.match_info["number"]))
+
+    async def _get_envelope(self, request: web.Request) -> web.Response:
+        return _whole(self._inspection.envelope(request.match_info["id"]))
 
     def snapshot(self) -> Json:
         """Everything the page draws; `seq` is where the feed goes on from."""
         state = self._state
+        self.refresh()
         return {
             "seq": state.feed.seq,
             "now": state.clock.now(),
@@ -147,11 +147,10 @@ class Control:
                 {"where": breach.where, "code": breach.code, "detail": breach.detail}
                 for breach in state.violations[-_RECENT:]
             ],
-            "calls": [
-                {"method": call.method, "ok": call.ok, "error": call.error, "at": call.at}
-                for call in state.calls[-_RECENT:]
-            ],
-            "envelopes": [_shown_envelope(envelope) for envelope in state.envelopes[-_RECENT:]],
+            "calls": self._inspection.calls(),
+            "envelopes": self._inspection.envelopes(),
+            "budgets": self._inspection.budgets,
+            "switches": self._switches.shown(),
             "beside": self.beside,
         }
 
@@ -165,14 +164,12 @@ class Control:
         """Server-sent events: each has the feed's `seq` as id, its kind, and JSON data."""
         given = request.headers.get("Last-Event-ID") or request.query.get("since", "")
         since = int(given) if given.isdecimal() else self._state.feed.seq
-        response = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
-        )
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"} | _NO_STORE)
         await response.prepare(request)
         try:
             await response.write(b"retry: 1000\n\n")
             async for entry in self._state.feed.follow(since):
-                data = json.dumps(entry.data)
+                data = json.dumps(_for_page(entry))
                 text = f"id: {entry.seq}\nevent: {entry.kind}\ndata: {data}\n\n"
                 await response.write(text.encode())
         except ConnectionError:
@@ -198,111 +195,21 @@ class Control:
         if unfit:
             return _no(400, f"{', '.join(unfit)} must be text.")
         try:
-            return web.json_response({"ok": True} | await deed(wish))
+            answer = {"ok": True} | await deed(wish)
         except KeyError as missing:
             return _no(400, f"{missing.args[0]!r} is missing.")
         except (ValueError, TypeError, SlackError) as refusal:
             return _no(400, str(refusal))
+        self._tell_switches()
+        return web.json_response(answer)
 
-    async def _post(self, wish: Json) -> Json:
-        text = self._typed(wish)
-        files = [(str(file["name"]), str(file["text"]).encode()) for file in wish.get("files", ())]
-        ts = self._people.post(wish["user"], wish["channel"], text, wish.get("thread_ts"), files)
-        return {"ts": ts}
-
-    async def _click(self, wish: Json) -> Json:
-        wanted = {k: wish[k] for k in ("action_id", "text", "block_id", "value") if k in wish}
-        if "view_id" in wish:
-            envelope = await self._people.click_view(wish["user"], wish["view_id"], **wanted)
-        else:
-            place = wish["channel"], wish["ts"]
-            envelope = await self._people.click(wish["user"], *place, **wanted)
-        return _shown_envelope(envelope)
-
-    async def _submit(self, wish: Json) -> Json:
-        values = wish.get("values", {})
-        envelope = await self._people.submit(wish["user"], wish.get("view_id"), values)
-        return _shown_envelope(envelope)
-
-    async def _close(self, wish: Json) -> Json:
-        everything = bool(wish.get("all"))
-        envelope = await self._people.close_view(
-            wish["user"], wish.get("view_id"), everything=everything
-        )
-        return {} if envelope is None else _shown_envelope(envelope)
-
-    async def _slash(self, wish: Json) -> Json:
-        text = self._typed(wish) if wish.get("text") else ""
-        envelope = await self._people.slash(wish["user"], wish["channel"], wish["command"], text)
-        return _shown_envelope(envelope)
-
-    async def _shortcut(self, wish: Json) -> Json:
-        place = wish.get("channel"), wish.get("ts")
-        envelope = await self._people.shortcut(wish["user"], wish["callback_id"], *place)
-        return _shown_envelope(envelope)
-
-    async def _open_home(self, wish: Json) -> Json:
-        self._people.open_home(wish["user"], wish.get("tab", "home"))
-        return {}
-
-    async def _react(self, wish: Json) -> Json:
-        place = wish["channel"], wish["ts"], wish["name"]
-        self._people.react(wish["user"], *place, remove=bool(wish.get("remove")))
-        return {}
-
-    async def _edit(self, wish: Json) -> Json:
-        self._people.edit(wish["user"], wish["channel"], wish["ts"], self._typed(wish))
-        return {}
-
-    async def _delete(self, wish: Json) -> Json:
-        self._people.delete(wish["user"], wish["channel"], wish["ts"])
-        return {}
-
-    async def _fault(self, wish: Json) -> Json:
-        """One of `method`, `disconnect`, `close`, `abort`, `revoke`, `advance` or `set`."""
-        match wish["kind"]:
-            case "method":
-                wanted = {k: wish[k] for k in ("times", "seconds", "code") if k in wish}
-                if wish["fault"] not in get_args(FaultKind):
-                    raise Impossible(f"A method's fault is one of {get_args(FaultKind)}.")
-                self._faults.fail(str(wish["method"]), wish["fault"], **wanted)
-            case "disconnect":
-                await self._hub.disconnect(wish.get("reason", "warning"), wish.get("socket"))
-            case "close":
-                await self._hub.close(wish.get("socket"))
-            case "abort":
-                self._hub.abort(wish.get("socket"))
-            case "revoke":
-                self._faults.revoked.add(self._state.bot_token)
-                self._events.tokens_revoked()
-            case "advance":
-                self._state.clock.advance(float(wish["seconds"]))
-            case "set":
-                self._switch(str(wish["name"]), wish["value"])
-            case other:
-                raise Impossible(f"There is no fault {other!r}.")
-        return {}
-
-    def _switch(self, name: str, value: object) -> None:
-        current = getattr(self._faults, name, None)
-        if not isinstance(current, bool | int | float):
-            raise Impossible(f"There is no switch {name!r}.")
-        if not isinstance(value, bool | int | float):
-            raise Impossible(f"{name!r} takes a number or true and false.")
-        setattr(self._faults, name, type(current)(value))
-
-    def _typed(self, wish: Json) -> str:
-        """The text as sent: composed from what was typed, unless `raw` says it is ready."""
-        text = str(wish["text"])
-        if wish.get("raw"):
-            return text
-        state = self._state
-        names = {f"@{user.name}": f"<@{user.id}>" for user in state.users.values()}
-        names |= {f"@{g.handle}": f"<!subteam^{g.id}>" for g in state.groups.values()}
-        names |= {
-            f"#{c.name}": f"<#{c.id}|{c.name}>" for c in state.channels.values() if c.kind != "im"
-        }
-        return compose(text, names | {"@here": "<!here>", "@channel": "<!channel>"})
+    def _tell_switches(self, entry: Entry | None = None) -> None:
+        """Tell the pages when a fault was switched on or off, or is used up by a call."""
+        if entry is not None and entry.kind not in {"call", "envelope"}:
+            return
+        if self._switched != (now := self._switches.on()):
+            self._switched = now
+            self._state.feed.publish("switches", {"switches": self._switches.shown()})
 
     # --- files ------------------------------------------------------------------------------
 
@@ -314,7 +221,7 @@ class Control:
         if is_app and not self._app_may_read(file):
             # as Slack: its log-in page instead of an error
             return web.Response(status=302, headers={"Location": f"{self._state.base_url}/signin"})
-        if not (is_app or self._knows_token(request)) or file is None or file.content is None:
+        if not (is_app or self._gate.knows_token(request)) or file is None or file.content is None:
             return web.Response(status=404, text="no such file")
         headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
         return web.Response(
@@ -336,8 +243,7 @@ class Control:
             return web.Response(status=404, text="There is no such page.")
         response = web.FileResponse(file, headers=_HEADERS)
         if "token" in request.query:
-            cookie = self._cookie()
-            response.set_cookie(cookie, self.token, httponly=True, samesite="Strict", path="/")
+            self._gate.remember(response)
         return response
 
     def _page_file(self, path: str) -> Path | None:
@@ -349,20 +255,20 @@ class Control:
         return file if file.is_relative_to(root) and file.is_file() else None
 
 
-def _shown_envelope(envelope: Envelope) -> Json:
-    return {
-        "id": envelope.id,
-        "type": envelope.type,
-        "event": envelope.event.get("type") or envelope.payload.get("type"),
-        "attempt": envelope.attempt,
-        "socket": envelope.socket,
-        "acked": envelope.acked,
-        "outcome": envelope.outcome,
-        "ack_seconds": envelope.ack_seconds,
-        "response": envelope.response,
-        "at": envelope.at,
-    }
-
-
 def _no(status: int, reason: str) -> web.Response:
     return web.json_response({"ok": False, "error": reason}, status=status)
+
+
+def _whole(data: Json | None) -> web.Response:
+    if data is None:
+        return _no(404, "This one is no longer kept.")
+    return web.json_response(data, headers=_NO_STORE)
+
+
+def _for_page(entry: Entry) -> Json:
+    return short(entry.data) if entry.kind in {"call", "envelope"} else entry.data
+
+
+def _lasting(value: object) -> object:
+    """A picture without the time it was made: that alone is no news."""
+    return {**value, "time": None} if isinstance(value, dict) else value

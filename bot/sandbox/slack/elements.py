@@ -143,10 +143,14 @@ def _is_interactive(element: Json) -> bool:
     return element.get("type") in {"button", "icon_button", "workflow_button", *_FIELDS}
 
 
-def _option(element: Json, value: object) -> Json:
+def options_of(element: Json) -> list[Json]:
+    """Every option, in groups or not."""
     groups = element.get("option_groups", ())
-    options = [*element.get("options", ()), *(o for group in groups for o in group["options"])]
-    for option in options:
+    return [*element.get("options", ()), *(o for group in groups for o in group["options"])]
+
+
+def _option(element: Json, value: object) -> Json:
+    for option in options_of(element):
         if option.get("value") == value:
             found: Json = option
             return found

@@ -38,6 +38,50 @@ class Events:
             pair.reverse()
         for subscription, event in pair:
             self._emit(subscription, event, channel)
+        for file in message.get("files", ()):
+            self.file_shared(channel, message, str(file["id"]))
+
+    def file_shared(self, channel: Channel, message: Json, file_id: str) -> None:
+        """A file came into a channel."""
+        event: Json = {
+            "type": "file_shared",
+            "file_id": file_id,
+            "file": {"id": file_id},
+            "user_id": message.get("user"),
+            "channel_id": channel.id,
+            "event_ts": self._state.ids.ts(),
+        }
+        self._emit("file_shared", event, channel)
+
+    def session_stopped(
+        self, channel: Channel, user: User, thread_ts: str, streams: list[str]
+    ) -> None:
+        """A person pressed Stop."""
+        event: Json = {
+            "type": "agent_session_stopped",
+            "channel": channel.id,
+            "user": user.id,
+            "thread_ts": thread_ts,
+            "streaming_message_ts": streams,
+            "event_ts": self._state.ids.ts(),
+        }
+        self._emit("agent_session_stopped", event, channel)
+
+    def session_renamed(
+        self, channel: Channel, user: User, thread_ts: str, title: str, before: str
+    ) -> None:
+        """A person gave an agent's session another title."""
+        event: Json = {
+            "type": "agent_session_title_changed",
+            "channel": channel.id,
+            "user": user.id,
+            "team_id": self._state.team_id,
+            "thread_ts": thread_ts,
+            "title": title,
+            "previous_title": before,
+            "event_ts": self._state.ids.ts(),
+        }
+        self._emit("agent_session_title_changed", event, channel)
 
     def changed(self, channel: Channel, message: Json, previous: Json) -> None:
         """A message was edited."""

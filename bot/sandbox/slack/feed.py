@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from bot.sandbox.slack.model import Json
@@ -25,14 +25,26 @@ class Feed:
     def __init__(self) -> None:
         self.seq = 0
         self.closed = False
+        self.listeners: list[Callable[[Entry], None]] = []
+        """Called at once with each entry, before any follower sees it."""
         self._kept: deque[Entry] = deque(maxlen=_KEPT)
         self._changed = asyncio.Event()
+        self._followers = 0
+        self._followed = asyncio.Event()
 
     def publish(self, kind: str, data: Json) -> None:
         """Tell everyone; never blocks, because followers read from what is kept."""
         self.seq += 1
-        self._kept.append(Entry(self.seq, kind, data))
+        entry = Entry(self.seq, kind, data)
+        self._kept.append(entry)
+        for listener in self.listeners:
+            listener(entry)
         self._wake()
+
+    def go_on(self, seq: int) -> None:
+        """Continue behind `seq`, with nothing before it kept: who comes back reads all again."""
+        self._kept.clear()
+        self.seq = seq
 
     def close(self) -> None:
         """End all followers."""
@@ -42,6 +54,10 @@ class Feed:
     async def changed(self) -> None:
         """Return at the next entry."""
         await self._changed.wait()
+
+    async def followed(self) -> None:
+        """Return while somebody follows: what nobody sees need not be made."""
+        await self._followed.wait()
 
     def covers(self, since: int) -> bool:
         """Whether everything after `since` is still kept."""
@@ -54,6 +70,17 @@ class Feed:
         place, so that it can read the whole state again. After `idle` seconds without an entry
         it gets an `idle` one, with which a dead connection is noticed.
         """
+        self._followers += 1
+        self._followed.set()
+        try:
+            async for entry in self._entries(since, idle):
+                yield entry
+        finally:
+            self._followers -= 1
+            if not self._followers:
+                self._followed.clear()
+
+    async def _entries(self, since: int, idle: float) -> AsyncIterator[Entry]:
         while not self.closed:
             if not self.covers(since):
                 since = self.seq

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from bot.sandbox.slack import elements
 from bot.sandbox.slack.checks import check_payload, has_content
@@ -10,8 +11,17 @@ from bot.sandbox.slack.socket import EnvelopeType, Hub
 from bot.sandbox.slack.state import State
 from bot.sandbox.slack.tickets import ResponseUrls, Triggers
 from bot.sandbox.slack.views import Views
+from bot.sandbox.validate import validate_blocks
 
 _NO_ANSWER = "operation_timeout"
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message and where it stands."""
+
+    channel: Channel
+    json: Json
 
 
 class Interactions:
@@ -33,6 +43,8 @@ class Interactions:
         self._triggers = triggers
         self._response_urls = response_urls
         self._views = views
+        self._offered: dict[tuple[str, str], list[Json]] = {}
+        """The options that the app offered last, by person and action id."""
         self._message_state: dict[tuple[str, str, str], dict[tuple[str, str], Json]] = {}
 
     async def click(  # noqa: PLR0913 - who, where, on what, choosing what, forged how
@@ -52,6 +64,7 @@ class Interactions:
         For a button `choice` forges its value.
         """
         block, element = elements.find(message.get("blocks", ()), action_id, text, block_id)
+        element = self._with_offer(user.id, element)
         act = elements.action(block, element, choice, self._state.ids.ts())
         values = self._remember(user, channel, message, block, element, act)
         shown = {k: v for k, v in message.items() if k not in {"metadata", "shown_to"}}
@@ -88,6 +101,7 @@ class Interactions:
     ) -> Envelope:
         """Use an element of a modal or Home tab."""
         block, element = elements.find(view.payload["blocks"], action_id, text, block_id)
+        element = self._with_offer(user.id, element)
         act = elements.action(block, element, choice, self._state.ids.ts())
         self._set(view, block, element, choice)
         payload = self._common("block_actions", user) | {
@@ -200,6 +214,46 @@ class Interactions:
         }
         return await self._deliver("interactive", payload, user, overrides)
 
+    async def suggest(
+        self, user: User, where: Message | View, action_id: str, typed: str
+    ) -> list[Json]:
+        """Type into a select whose options the app knows; what it offers can then be chosen.
+
+        Raises `Impossible` for another kind of element.
+        """
+        blocks = where.payload["blocks"] if isinstance(where, View) else where.json["blocks"]
+        block, element = elements.find(blocks, action_id, None)
+        if element["type"] not in {"external_select", "multi_external_select"}:
+            raise Impossible(f"{action_id!r} does not ask the app for its options.")
+        if len(typed) < element.get("min_query_length", 3):
+            return []
+        payload = self._common("block_suggestion", user) | {
+            "action_id": element["action_id"],
+            "block_id": block["block_id"],
+            "value": typed,
+        }
+        if isinstance(where, View):
+            payload |= {
+                "container": {"type": "view", "view_id": where.id},
+                "view": self._state.show_view(where),
+            }
+        else:
+            channel = where.channel
+            payload |= {
+                "container": {
+                    "type": "message",
+                    "message_ts": where.json["ts"],
+                    "channel_id": channel.id,
+                    "is_ephemeral": bool(where.json.get("is_ephemeral")),
+                },
+                "channel": {"id": channel.id, "name": _shown_name(channel)},
+                "message": copy.deepcopy({k: v for k, v in where.json.items() if k != "metadata"}),
+            }
+        envelope = await self._deliver("interactive", payload, user, None)
+        offered = self._options(envelope.response) if envelope.acked else []
+        self._offered[user.id, element["action_id"]] = offered
+        return offered
+
     # --- details ----------------------------------------------------------------------------
 
     async def _deliver(
@@ -215,6 +269,25 @@ class Interactions:
         if not envelope.acked:
             self._state.notice(user.id, _NO_ANSWER)
         return envelope
+
+    def _options(self, answer: Json | None) -> list[Json]:
+        """The options of an answer, as a select of ours would have to hold them."""
+        given = answer or {}
+        kept = {key: given[key] for key in ("options", "option_groups") if given.get(key)}
+        if not kept:
+            return []
+        label = {"type": "plain_text", "text": "-"}
+        select = {"type": "static_select", "action_id": "-"} | kept
+        shown = {"type": "input", "label": label, "element": select}
+        for found in validate_blocks([shown], "modal"):
+            self._state.blame("block_suggestion", "invalid_options", found.message)
+            return []
+        return elements.options_of(kept)
+
+    def _with_offer(self, user_id: str, element: Json) -> Json:
+        """The element with the options that the app offered this person, if it asks for them."""
+        offered = self._offered.get((user_id, str(element.get("action_id"))))
+        return element if offered is None else element | {"options": offered}
 
     def _common(self, kind: str, user: User) -> Json:
         state = self._state
@@ -253,6 +326,7 @@ class Interactions:
 
     def _set(self, view: View, block: Json, element: Json, choice: object) -> None:
         held = view.state.get(block["block_id"], {})
+        element = self._with_offer(view.user, element)
         if element["action_id"] in held and choice is not None:
             held[element["action_id"]] = elements.chosen(element, choice)
             self._views.changed(view)

@@ -162,6 +162,18 @@ class Messages:
         self._publish(channel, message)
         self._events.changed(channel, message, previous)
 
+    def grow(self, channel: Channel, message: Json, content: Json) -> None:
+        """A streaming message got longer: seen on the page, but no event yet."""
+        stamp(content.get("blocks", ()), self._state.ids.short)
+        message |= content
+        self._publish(channel, message)
+
+    def finish(self, channel: Channel, message: Json, content: Json) -> None:
+        """A streaming message is as it stays; that is its one event."""
+        previous = copy.deepcopy(message)
+        self.grow(channel, message, content)
+        self._events.changed(channel, message, previous)
+
     def delete(self, channel: Channel, message: Json) -> None:
         """Delete a message; a thread's root leaves a tombstone, as in Slack."""
         if message.get("reply_count", 0) > 0:

@@ -2,8 +2,6 @@
 
 import asyncio
 import mimetypes
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -55,75 +53,14 @@ class Settings:
     control_token: str | None = None
     token_suffix: str = ""
     """What makes the app's tokens unguessable; tests need none."""
+    stream_seconds: float = 300.0
+    """How long a streaming message takes appends."""
+    kept: Path | None = None
+    """A file from which the workspace takes up what it was, and which follows what it becomes."""
 
     def __post_init__(self) -> None:
         if self.host not in {"127.0.0.1", "localhost", "::1"}:
             raise ValueError(f"The stand-in binds loopback only, not {self.host!r}.")
-
-
-class Clock:
-    """The stand-in's time: real, or fixed at a start; either way it can be moved forward."""
-
-    def __init__(self, start: float | None) -> None:
-        self._start = start
-        self._offset = 0.0
-
-    def now(self) -> float:
-        """Unix time in seconds."""
-        return (time.time() if self._start is None else self._start) + self._offset
-
-    def advance(self, seconds: float) -> None:
-        """Let `seconds` pass at once: trigger ids, response URLs and rate buckets notice."""
-        self._offset += seconds
-
-
-_EVENT_SCOPES: Mapping[str, str] = {
-    "app_mention": "app_mentions:read",
-    "message.channels": "channels:history",
-    "message.groups": "groups:history",
-    "message.im": "im:history",
-    "reaction_added": "reactions:read",
-    "reaction_removed": "reactions:read",
-    "member_joined_channel": "channels:read",
-    "member_left_channel": "channels:read",
-    "subteam_updated": "usergroups:read",
-    "subteam_members_changed": "usergroups:read",
-    "file_shared": "files:read",
-    "user_change": "users:read",
-}
-
-
-class Manifest:
-    """The parts of an app manifest that decide what the app may call and hear.
-
-    Raises `ValueError`, naming all mistakes, for what Slack would refuse to install.
-    """
-
-    def __init__(self, source: Mapping[str, Any]) -> None:
-        features = source.get("features", {})
-        configured = source.get("settings", {})
-        scopes = source.get("oauth_config", {}).get("scopes", {})
-        self.name = str(features.get("bot_user", {}).get("display_name", "app"))
-        self.scopes: tuple[str, ...] = (*scopes.get("bot", ()), *scopes.get("bot_optional", ()))
-        subscriptions = configured.get("event_subscriptions", {})
-        self.events: frozenset[str] = frozenset(subscriptions.get("bot_events", ()))
-        self.commands = tuple(str(entry["command"]) for entry in features.get("slash_commands", ()))
-        self.shortcuts: Mapping[str, str] = {
-            str(entry["callback_id"]): str(entry["type"]) for entry in features.get("shortcuts", ())
-        }
-        self.interactive = bool(configured.get("interactivity", {}).get("is_enabled", False))
-        self.home_enabled = bool(features.get("app_home", {}).get("home_tab_enabled", False))
-        mistakes = [
-            f"event {event} needs the scope {_EVENT_SCOPES[event]}"
-            for event in sorted(self.events)
-            if event in _EVENT_SCOPES and _EVENT_SCOPES[event] not in self.scopes
-        ]
-        if self.commands and "commands" not in self.scopes:
-            mistakes.append("slash commands need the scope commands")
-        if not configured.get("socket_mode_enabled", False):
-            mistakes.append("settings.socket_mode_enabled must be true")
-        if mistakes:
-            raise ValueError(f"The manifest cannot be installed: {'; '.join(mistakes)}.")
 
 
 @dataclass
@@ -141,8 +78,15 @@ class User:
     is_ultra_restricted: bool = False
     is_stranger: bool = False
     deleted: bool = False
+    enterprise_id: str | None = None
+    """The Grid organisation of somebody whose account is the organisation's (`W…`)."""
     bot_id: str | None = None
     app_id: str | None = None
+
+    @property
+    def email(self) -> str:
+        """Where mail would reach them; `.example` is nobody's."""
+        return f"{self.name}@{self.team_id.lower()}.example"
 
     def as_json(self) -> Json:
         """The user object as `users.info` gives it."""
@@ -176,6 +120,15 @@ class User:
         }
         if self.is_stranger:
             shown["is_stranger"] = True
+        if self.enterprise_id:
+            shown["enterprise_user"] = {
+                "id": self.id,
+                "enterprise_id": self.enterprise_id,
+                "enterprise_name": "Acme Group",
+                "is_admin": self.is_admin,
+                "is_owner": False,
+                "teams": [self.team_id],
+            }
         return shown
 
 
@@ -293,6 +246,40 @@ class StoredFile:
 
 
 @dataclass
+class Session:
+    """An agent's work in one thread, as the person sees it there."""
+
+    channel: str
+    thread_ts: str
+    status: str = "active"
+    since: float = 0.0
+    """When the status was set, in Unix time."""
+    title: str = ""
+    initiator: str = ""
+    loading: str = ""
+    """What `assistant.threads.setStatus` shows, for two minutes."""
+    loading_since: float = 0.0
+    prompts: list[Json] = field(default_factory=list)
+
+    def as_json(self, now: float) -> Json:
+        """The session for the page: an old `processing` is `active`, an old loading text gone."""
+        return {
+            "channel": self.channel,
+            "thread_ts": self.thread_ts,
+            "status": self.status_at(now),
+            "title": self.title,
+            "initiator": self.initiator,
+            "loading": self.loading if now - self.loading_since < 120 else "",
+            "prompts": list(self.prompts),
+        }
+
+    def status_at(self, now: float) -> str:
+        """The status; `processing` lasts for an hour."""
+        old = self.status == "processing" and now - self.since >= 3600
+        return "active" if old else self.status
+
+
+@dataclass
 class View:
     """A modal or a Home tab as one person has it before them."""
 
@@ -314,9 +301,15 @@ class Call:
     method: str
     args: Json
     at: float
+    n: int = 0
+    """Its number in this workspace, from 1."""
     status: int = 0
     response: Json = field(default_factory=dict)
     seconds: float = 0.0
+    breaches: "list[Breach]" = field(default_factory=list)
+    """What of it Slack would not stand for."""
+    budget: Json | None = None
+    """What it left of the method's rate: `left`, `per_minute`, `tier`."""
 
     @property
     def ok(self) -> bool:
@@ -328,6 +321,24 @@ class Call:
         """Slack's error code, if it refused."""
         code = self.response.get("error")
         return None if code is None else str(code)
+
+    def as_json(self) -> Json:
+        """All that is known of it, for the feed and the page."""
+        return {
+            "n": self.n,
+            "method": self.method,
+            "args": self.args,
+            "at": self.at,
+            "seconds": self.seconds,
+            "ok": self.ok,
+            "error": self.error,
+            "status": self.status,
+            "response": self.response,
+            "breaches": [
+                {"code": breach.code, "detail": breach.detail} for breach in self.breaches
+            ],
+            "budget": self.budget,
+        }
 
 
 @dataclass(frozen=True)
@@ -372,6 +383,22 @@ class Envelope:
         if self.outcome == "waiting":
             self.outcome = outcome
             self.done.set()
+
+    def as_json(self) -> Json:
+        """All that is known of it, for the feed and the page."""
+        return {
+            "id": self.id,
+            "type": self.type,
+            "event": self.event.get("type") or self.payload.get("type"),
+            "attempt": self.attempt,
+            "socket": self.socket,
+            "outcome": self.outcome,
+            "acked": self.acked,
+            "ack_seconds": self.ack_seconds,
+            "at": self.at,
+            "payload": self.payload,
+            "response": self.response,
+        }
 
     def frame(self) -> Json:
         """The text frame that carries it."""

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from bot.sandbox.slack.events import Events
-from bot.sandbox.slack.interactions import Interactions
+from bot.sandbox.slack.interactions import Interactions, Message
 from bot.sandbox.slack.messages import Messages
 from bot.sandbox.slack.model import Channel, Envelope, Impossible, Json, StoredFile, User
 from bot.sandbox.slack.state import State
+from bot.sandbox.slack.streams import Streams
 from bot.sandbox.slack.views import Views
 from bot.sandbox.validate import validate
 
@@ -22,12 +23,14 @@ class People:
         messages: Messages,
         views: Views,
         interactions: Interactions,
+        streams: Streams,
     ) -> None:
         self._state = state
         self._events = events
         self._messages = messages
         self._views = views
         self._interactions = interactions
+        self._streams = streams
 
     def post(
         self,
@@ -184,6 +187,42 @@ class People:
         channel = self.place(user, where)
         message = self._seen(user, channel, ts)
         return await self._interactions.shortcut(user, callback_id, channel, message, overrides)
+
+    async def suggest(
+        self, who: str, action_id: str, typed: str, *, where: str = "", ts: str = ""
+    ) -> list[Json]:
+        """Type into a select that asks the app; in a message, or else in the top modal."""
+        user = self._active(who)
+        if not ts:
+            view = self._views.before(user.id, None)
+            return await self._interactions.suggest(user, view, action_id, typed)
+        channel = self.place(user, where)
+        shown = Message(channel, self._seen(user, channel, ts))
+        return await self._interactions.suggest(user, shown, action_id, typed)
+
+    def stop_session(self, who: str, where: str, thread_ts: str) -> None:
+        """Press Stop beside an agent's work; its streams end here and now."""
+        user, channel = self._writer(who, where)
+        session = self._state.sessions.get((channel.id, thread_ts))
+        if session is None or session.status_at(self._state.clock.now()) != "processing":
+            raise Impossible(f"Nothing works in the thread {thread_ts}.")
+        running = self._streams.in_thread(channel, thread_ts)
+        for stream in running:
+            self._streams.end(stream, "stopped")
+        stopped = [str(stream.message["ts"]) for stream in running]
+        self._events.session_stopped(channel, user, thread_ts, stopped)
+
+    def rename_session(self, who: str, where: str, thread_ts: str, title: str) -> None:
+        """Give an agent's session another title."""
+        user, channel = self._writer(who, where)
+        session = self._state.sessions.get((channel.id, thread_ts))
+        if session is None:
+            raise Impossible(f"There is no session in the thread {thread_ts}.")
+        if not 1 <= len(title) <= 200:
+            raise Impossible("A title has 1 to 200 characters.")
+        before, session.title = session.title, title
+        self._state.feed.publish("session", session.as_json(self._state.clock.now()))
+        self._events.session_renamed(channel, user, thread_ts, title, before)
 
     def place(self, user: User, where: str) -> Channel:
         """A channel that this person is in; `app` or their own `@name` is the app's DM."""

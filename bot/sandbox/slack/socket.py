@@ -166,7 +166,7 @@ class Hub:
         if first.acked:
             return
         for attempt, delay in enumerate(settings.retry_delays, start=1):
-            await asyncio.sleep(delay * settings.time_scale)
+            await self._state.clock.sleep(delay, settings.time_scale)
             if settings.hold_while_disconnected:
                 await self._any_open.wait()
             if self._faults.same_envelope_retries:
@@ -184,16 +184,33 @@ class Hub:
         self._tell_envelope(envelope)
         if not self._faults.mute:
             await self._write(socket, json.dumps(envelope.frame()))
-        settings = self._state.settings
         try:
-            async with asyncio.timeout(settings.ack_seconds * settings.time_scale):
-                await envelope.done.wait()
-            envelope.ack_seconds = loop.time() - began
-        except TimeoutError:
-            envelope.settle("timeout")
+            if await self._acked_in_time(envelope):
+                envelope.ack_seconds = loop.time() - began
+            else:
+                envelope.settle("timeout")
         finally:
             if socket.waiting.get(envelope.id) is envelope:
                 del socket.waiting[envelope.id]
+
+    async def _acked_in_time(self, envelope: Envelope) -> bool:
+        """Wait for the acknowledgement; a fixed clock that is moved past the limit ends it too."""
+        settings, clock = self._state.settings, self._state.clock
+        if not clock.is_fixed:
+            try:
+                async with asyncio.timeout(settings.ack_seconds * settings.time_scale):
+                    await envelope.done.wait()
+            except TimeoutError:
+                return False
+            return True
+        late = asyncio.ensure_future(clock.sleep(settings.ack_seconds, settings.time_scale))
+        acked = asyncio.ensure_future(envelope.done.wait())
+        try:
+            await asyncio.wait({late, acked}, return_when=asyncio.FIRST_COMPLETED)
+            return envelope.done.is_set()
+        finally:
+            late.cancel()
+            acked.cancel()
 
     def _pick(self) -> Socket | None:
         usable = [socket for socket in self.sockets if not socket.ws.closed]
@@ -280,15 +297,4 @@ class Hub:
         self._state.feed.publish("sockets", {"open": [socket.number for socket in self.sockets]})
 
     def _tell_envelope(self, envelope: Envelope) -> None:
-        self._state.feed.publish(
-            "envelope",
-            {
-                "id": envelope.id,
-                "type": envelope.type,
-                "event": envelope.event.get("type") or envelope.payload.get("type"),
-                "attempt": envelope.attempt,
-                "socket": envelope.socket,
-                "outcome": envelope.outcome,
-                "ack_seconds": envelope.ack_seconds,
-            },
-        )
+        self._state.feed.publish("envelope", envelope.as_json())

@@ -6,18 +6,19 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import replace
 
+from bot.sandbox.slack.clock import Clock
 from bot.sandbox.slack.feed import Feed
+from bot.sandbox.slack.manifest import Manifest
 from bot.sandbox.slack.model import (
     Breach,
     Call,
     Channel,
     ChannelKind,
-    Clock,
     Envelope,
     Group,
     Impossible,
     Json,
-    Manifest,
+    Session,
     Settings,
     SlackError,
     StoredFile,
@@ -37,6 +38,16 @@ class Ids:
         self._random = random.Random(seed)  # noqa: S311 - repeatable on purpose, nothing is guarded
         self._count = 0
         self._last_ts = 0
+
+    def mark(self) -> tuple[int, int]:
+        """How far the ids and timestamps have come, for `go_on`."""
+        return self._count, self._last_ts
+
+    def go_on(self, count: int, last_ts: int) -> None:
+        """Continue behind a mark; a few that were given after it must not come again."""
+        self._count, self._last_ts = count + 1000, last_ts
+        again = f"{self._seed} {self._count}"
+        self._random = random.Random(again)  # noqa: S311 - as above
 
     def next(self, prefix: str) -> str:
         """The next id: `prefix` and ten digits."""
@@ -85,6 +96,8 @@ class State:
         self.views: dict[str, View] = {}
         self.modals: dict[str, list[str]] = {}
         self.homes: dict[str, View] = {}
+        self.sessions: dict[tuple[str, str], Session] = {}
+        """Agent sessions by channel and thread."""
         self.calls: list[Call] = []
         self.violations: list[Breach] = []
         self.envelopes: list[Envelope] = []
@@ -269,6 +282,7 @@ def populate(state: State) -> None:
             bot_id="B0BUILD00",
             app_id="A0BUILD00",
         ),
+        User("W0WANDA00", "wanda", "Wanda Wide", team, enterprise_id="E0ACME000"),
         User("U0EVE0000", "eve", "Eve Exit", team, deleted=True),
     ):
         state.add_user(user)
@@ -277,7 +291,7 @@ def populate(state: State) -> None:
     )
     staff = ["alice", "bob", "dave", "ada"]
     bot = state.bot_user_id
-    state.add_channel("general", [*staff, "gina", bot], id="C0GENERAL")
+    state.add_channel("general", [*staff, "gina", "wanda", bot], id="C0GENERAL")
     state.add_channel("ops", [*staff, "gina", "buildbot", bot], id="C0OPS0000")
     state.add_channel("shop-prod", [*staff, "gina", "sid", bot], id="C0SHOP000")
     state.add_channel(

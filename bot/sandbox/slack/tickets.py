@@ -71,6 +71,31 @@ class ResponseUrls:
         self._issued[key] = ResponseUrl(channel.id, user_id, self._state.clock.now(), original)
         return f"{self._state.base_url}/response/{self._state.team_id}/{key}"
 
+    def picture(self) -> list[Json]:
+        """Those that still work, for what is kept."""
+        oldest = self._state.clock.now() - self._state.settings.response_url_seconds
+        return [
+            {
+                "key": key,
+                "channel": url.channel,
+                "user": url.user,
+                "issued": url.issued,
+                "original": None if url.original is None else str(url.original["ts"]),
+                "uses": url.uses,
+            }
+            for key, url in self._issued.items()
+            if url.issued >= oldest
+        ]
+
+    def restore(self, kept: list[Json]) -> None:
+        """Take up what `picture` told."""
+        for one in kept:
+            channel = self._state.channels[one["channel"]]
+            original = None if one["original"] is None else _message(channel, one["original"])
+            self._issued[one["key"]] = ResponseUrl(
+                channel.id, one["user"], one["issued"], original, one["uses"]
+            )
+
     async def serve(self, request: web.Request) -> web.Response:
         """Handle `POST /response/<team>/<key>`."""
         url = self._issued.get(request.match_info["key"])
@@ -135,6 +160,12 @@ class ResponseUrls:
             # Unlike chat.update, a replacement leaves nothing of the old content.
             gone: Json = {key: [] for key in ("blocks", "attachments") if key in message}
             self._messages.change(channel, message, gone | content, self._state.bot_user_id)
+
+
+def _message(channel: Channel, ts: str) -> Json:
+    """The message with this `ts`; if it is gone, something that nobody finds there."""
+    hidden = (message for message in channel.ephemerals if message["ts"] == ts)
+    return channel.messages.get(ts) or next(hidden, {"ts": ts})
 
 
 def _refused(status: int, code: str) -> web.Response:

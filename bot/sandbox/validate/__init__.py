@@ -3,9 +3,10 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from bot.sandbox.validate.blocks import TopLevel, has_inputs
+from bot.sandbox.validate.blocks import TASK_SOURCES, TopLevel, has_inputs
 from bot.sandbox.validate.kinds import (
     Array,
+    Choice,
     Coded,
     Kind,
     OneOf,
@@ -16,7 +17,7 @@ from bot.sandbox.validate.kinds import (
     Whole,
 )
 from bot.sandbox.validate.limits import LIMITS, MESSAGES, VIEWS, Limit, Surface
-from bot.sandbox.validate.objects import FLAG, OBJECT, STRING, WORD, plain, typed
+from bot.sandbox.validate.objects import FLAG, OBJECT, STRING, WORD, by_type, plain, typed
 from bot.sandbox.validate.rules import any_of, mapping
 
 __all__ = ["LIMITS", "Limit", "Surface", "Violation", "validate", "validate_blocks"]
@@ -33,7 +34,8 @@ def validate(payload: Mapping[str, object], surface: Surface) -> list[Violation]
         OneOf("view", {surface: VIEW_OF[surface]}).check(payload, "", walk)
         _view(mapping(payload), walk)
     else:
-        _arguments(mapping(payload), walk)
+        if surface != "stream":
+            _arguments(mapping(payload), walk)
         with walk.answering("invalid_arguments"):
             CALLS[surface].check(payload, "", walk)
         with walk.answering("invalid_metadata_format"):
@@ -101,7 +103,46 @@ _CALL: dict[str, Kind] = {
     "as_user": FLAG,
 }
 _AUTHOR: dict[str, Kind] = dict.fromkeys(("username", "icon_emoji", "icon_url"), STRING)
+_STATUS = Choice(("active", "processing", "suspended", "closed"))
+
+
+def _adds_markdown(value: Mapping[str, object], _at: str, walk: Walk) -> None:
+    """What the chunks of one call say is counted together."""
+    said = value.get("text")
+    walk.markdown += len(said) if isinstance(said, str) else 0
+
+
+CHUNK = by_type(
+    "chunks",
+    typed("markdown_text", {"text": STRING}, rules=(_adds_markdown,)),
+    typed(
+        "task_update",
+        {
+            "id": WORD,
+            "title": WORD,
+            "status": Choice(("pending", "in_progress", "complete", "error")),
+        },
+        {"details": STRING, "output": STRING, "sources": TASK_SOURCES},
+    ),
+    typed("plan_update", {"title": WORD}),
+    typed("blocks", {"blocks": Coded("invalid_blocks", Array(TopLevel(), "stream.blocks"))}),
+)
 CALLS: Mapping[Surface, Shape] = {
+    "stream": Shape(
+        "stream",
+        {},
+        {
+            **_AUTHOR,
+            **dict.fromkeys(("channel", "ts", "thread_ts"), WORD),
+            **dict.fromkeys(("recipient_user_id", "recipient_team_id", "token"), STRING),
+            "task_display_mode": Choice(("timeline", "plan", "dense")),
+            "markdown_text": String("message.markdown_text"),
+            "chunks": Coded("invalid_chunks", Array(CHUNK)),
+            "blocks": MESSAGE_BLOCKS,
+            "metadata": Coded("invalid_metadata_format", METADATA),
+            "session_status": _STATUS,
+        },
+    ),
     "message": Shape(
         "message",
         {},

@@ -213,6 +213,7 @@ DATA_VISUALIZATION = block(
 
 # --- tasks, cards, containers ------------------------------------------------------------------
 
+TASK_SOURCES = Array(by_type("sources", typed("url", {"url": url(None, *WEB), "text": WORD})))
 TASK_CARD = block(
     "task_card",
     {
@@ -223,7 +224,7 @@ TASK_CARD = block(
     {
         "details": A_RICH_TEXT,
         "output": A_RICH_TEXT,
-        "sources": Array(by_type("sources", typed("url", {"url": url(None, *WEB), "text": WORD}))),
+        "sources": TASK_SOURCES,
     },
     surfaces=MESSAGES,
 )

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Surface = Literal["message", "update", "ephemeral", "modal", "home", "response_url"]
+Surface = Literal["message", "update", "ephemeral", "modal", "home", "response_url", "stream"]
 
-MESSAGES: frozenset[Surface] = frozenset({"message", "update", "ephemeral", "response_url"})
+MESSAGES: frozenset[Surface] = frozenset(
+    {"message", "update", "ephemeral", "response_url", "stream"}
+)
 VIEWS: frozenset[Surface] = frozenset({"modal", "home"})
 EVERYWHERE = MESSAGES | VIEWS
 
@@ -45,6 +47,7 @@ LIMITS: Mapping[str, Limit] = {
     "update.text": Limit(4_000, code="msg_too_long"),
     "message.markdown_text": Limit(12_000, code="msg_too_long"),
     "message.blocks": Limit(50, 0, "items", "msg_blocks_too_many"),
+    "stream.blocks": Limit(50, 0, "items", "msg_blocks_too_many"),
     "message.attachments": Limit(100, 0, "items", "too_many_attachments"),
     "message.markdown_total": Limit(12_000, code="msg_blocks_too_long"),
     # Not documented; measured by several projects between 13,170 and 13,300.

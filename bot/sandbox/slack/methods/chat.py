@@ -46,6 +46,8 @@ def update(on: Services, args: Arguments) -> Json:
     """Edit a message of the app; what is not given of blocks and metadata stays."""
     channel = require_visible(on.state, args.required("channel"))
     message = _own_message(on, channel, args, "cant_update_message")
+    if on.streams.is_live(channel, str(message["ts"])):
+        raise SlackError("streaming_state_conflict")
     _check(on, "chat.update", args, "update")
     content = content_of(args)
     on.messages.change(channel, message, content, on.state.bot_user_id)
@@ -93,6 +95,17 @@ def remove_reaction(on: Services, args: Arguments) -> Json:
     if not _react(on, args, remove=True):
         raise SlackError("no_reaction")
     return {}
+
+
+@method("reactions.get", "reactions:read", tier=3)
+def get_reactions(on: Services, args: Arguments) -> Json:
+    """A message with its reactions."""
+    channel = require_visible(on.state, args.required("channel"))
+    message = channel.messages.get(args.required("timestamp"))
+    if message is None:
+        raise SlackError("message_not_found")
+    shown = {k: v for k, v in message.items() if k != "metadata"}
+    return {"type": "message", "channel": channel.id, "message": shown}
 
 
 def _react(on: Services, args: Arguments, *, remove: bool) -> bool:

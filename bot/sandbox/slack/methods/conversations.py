@@ -22,21 +22,17 @@ def info(on: Services, args: Arguments) -> Json:
 @method("conversations.list", tier=2)
 def list_(on: Services, args: Arguments) -> Json:
     """List conversations of the wanted types."""
-    names = {"public_channel": "channel", "private_channel": "group", "im": "im", "mpim": "mpim"}
-    types = [name.strip() for name in args.text("types", "public_channel").split(",")]
-    if not set(types) <= set(names):
-        raise SlackError("invalid_types")
-    kinds = {names[name] for name in types}
-    for kind in kinds & set(_FAMILY):
-        need_scope(on, f"{_FAMILY[kind]}:read")
-    shown = [
-        channel.as_json(on.state.bot_user_id, on.state.team_id)
-        for channel in on.state.channels.values()
-        if channel.kind in kinds
-        and (channel.kind == "channel" or on.state.is_bot_in(channel))
-        and not (channel.archived and args.flag("exclude_archived"))
-    ]
-    return _page(args, "channels", shown, 100)
+    return _page(args, "channels", [_shown_place(on, one) for one in _places(on, args)], 100)
+
+
+@method("users.conversations", tier=2)
+def of_user(on: Services, args: Arguments) -> Json:
+    """List the conversations that a person, or the app itself, is in."""
+    user = args.text("user", on.state.bot_user_id)
+    if user not in on.state.users:
+        raise SlackError("user_not_found")
+    found = [one for one in _places(on, args) if user in one.members]
+    return _page(args, "channels", [_shown_place(on, one) for one in found], 100)
 
 
 @method("conversations.members", tier=4)
@@ -109,6 +105,28 @@ def replies(on: Services, args: Arguments) -> Json:
         if message["ts"] == root_ts or _within(args, message["ts"])
     ]
     return _page(args, "messages", _shown(args, found), 1000)
+
+
+def _places(on: Services, args: Arguments) -> list[Channel]:
+    """The conversations of the wanted types that the app may know of."""
+    names = {"public_channel": "channel", "private_channel": "group", "im": "im", "mpim": "mpim"}
+    types = [name.strip() for name in args.text("types", "public_channel").split(",")]
+    if not set(types) <= set(names):
+        raise SlackError("invalid_types")
+    kinds = {names[name] for name in types}
+    for kind in kinds & set(_FAMILY):
+        need_scope(on, f"{_FAMILY[kind]}:read")
+    return [
+        channel
+        for channel in on.state.channels.values()
+        if channel.kind in kinds
+        and (channel.kind == "channel" or on.state.is_bot_in(channel))
+        and not (channel.archived and args.flag("exclude_archived"))
+    ]
+
+
+def _shown_place(on: Services, channel: Channel) -> Json:
+    return channel.as_json(on.state.bot_user_id, on.state.team_id)
 
 
 def _readable(on: Services, args: Arguments, right: str) -> Channel:

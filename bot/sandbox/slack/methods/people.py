@@ -1,7 +1,7 @@
 """auth.test, users.*, usergroups.*, team.info and bots.info: who is who."""
 
 from bot.sandbox.slack.methods.registry import Arguments, Services, method
-from bot.sandbox.slack.model import Json, SlackError
+from bot.sandbox.slack.model import Json, SlackError, User
 
 
 @method("auth.test", tier=5)
@@ -25,15 +25,33 @@ def user_info(on: Services, args: Arguments) -> Json:
     user = on.state.users.get(args.required("user"))
     if user is None:
         raise SlackError("user_not_found")
-    return {"user": user.as_json()}
+    return {"user": _shown(on, user)}
+
+
+@method("users.lookupByEmail", "users:read.email", tier=3)
+def by_email(on: Services, args: Arguments) -> Json:
+    """Find a person of this workspace by address."""
+    wanted = args.required("email").lower()
+    for user in on.state.users.values():
+        if user.email == wanted and not (user.deleted or user.is_bot or user.is_stranger):
+            return {"user": _shown(on, user)}
+    raise SlackError("users_not_found")
 
 
 @method("users.list", "users:read", tier=2)
 def user_list(on: Services, args: Arguments) -> Json:  # noqa: ARG001 - every method takes them
     """List everyone of this workspace."""
-    members = [user.as_json() for user in on.state.users.values() if not user.is_stranger]
+    members = [_shown(on, user) for user in on.state.users.values() if not user.is_stranger]
     now = int(on.state.clock.now())
     return {"members": members, "cache_ts": now, "response_metadata": {"next_cursor": ""}}
+
+
+def _shown(on: Services, user: User) -> Json:
+    """A person as this app may know them: the address is a scope of its own."""
+    shown = user.as_json()
+    if "users:read.email" in on.state.manifest.scopes and not user.is_bot:
+        shown["profile"]["email"] = user.email
+    return shown
 
 
 @method("usergroups.list", "usergroups:read", tier=2)

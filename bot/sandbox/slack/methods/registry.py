@@ -9,8 +9,10 @@ from bot.sandbox.slack.faults import Faults
 from bot.sandbox.slack.limits import Limits
 from bot.sandbox.slack.messages import Messages
 from bot.sandbox.slack.model import Json, SlackError
+from bot.sandbox.slack.sessions import Sessions
 from bot.sandbox.slack.socket import Hub
 from bot.sandbox.slack.state import State
+from bot.sandbox.slack.streams import Streams
 from bot.sandbox.slack.tickets import Triggers
 from bot.sandbox.slack.views import Views
 
@@ -29,6 +31,8 @@ class Services:
     messages: Messages
     views: Views
     triggers: Triggers
+    sessions: Sessions
+    streams: Streams
 
 
 class Arguments(Mapping[str, object]):
