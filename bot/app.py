@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -104,22 +104,26 @@ class Parts:
             away.append(f"model/{self.thinking.trouble}")
         if self.bus.away:
             away.append(f"redis: {self.bus.away}")
-        notes = []
-        if self.model is None:
-            notes.append("no model: commands only")
-        approvers = self.settings.approvers
-        if not approvers:
-            notes.append("nobody may approve: COUNTERSIGN_APPROVERS is not set")
-        if "*" in approvers:
-            notes.append("every full member may approve: COUNTERSIGN_APPROVERS is *")
-        if self.dev:
-            notes.append("embedded PostgreSQL: for development only")
         return Readiness(
             tuple(problems),
             tuple(away),
-            tuple(notes),
+            tuple(self._notes()),
             {"sockets": self.sockets.connected, "tools": len(self.catalog.tools)},
         )
+
+    def _notes(self) -> Iterator[str]:
+        """What is no problem, and worth knowing."""
+        if self.model is None:
+            yield "no model: commands only"
+        approvers = self.settings.approvers
+        if self.settings.read_only:
+            yield "changes are switched off: COUNTERSIGN_READ_ONLY is set"
+        elif not approvers:
+            yield "nobody may approve: COUNTERSIGN_APPROVERS is not set"
+        if "*" in approvers:
+            yield "every full member may approve: COUNTERSIGN_APPROVERS is *"
+        if self.dev:
+            yield "embedded PostgreSQL: for development only"
 
     async def _behind(self) -> bool:
         async with self.database.statement() as tx:
@@ -320,6 +324,7 @@ def _house(ground: _Ground, directory: SlackDirectory) -> House:
     rules = Rules(
         Approvers.parse(settings.approvers),
         self_approval=settings.file.self_approval,
+        read_only=settings.read_only,
         card_seconds=settings.card_minutes * 60,
         start_seconds=settings.start_seconds,
         approvals_channel=settings.file.approvals.channel or "",
@@ -489,6 +494,7 @@ async def _facts(settings: Settings, catalog: Catalog, thinking: Thinking) -> Fa
         clusters={name: away.get(name, "") for name in catalog.clients},
         nobody_may_approve=not settings.approvers,
         everybody_may_approve="*" in settings.approvers,
+        read_only=settings.read_only,
     )
 
 

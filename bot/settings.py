@@ -197,6 +197,7 @@ class Settings(_Part):
     settle_seconds: Annotated[float, Field(ge=0, le=600)] = 20
     card_minutes: Annotated[float, Field(gt=0, le=1440)] = 30
     start_seconds: Annotated[float, Field(gt=0, le=3600)] = 120
+    read_only: bool = False
     sockets: Annotated[int, Field(ge=1, le=5)] = 2
     jobs: Annotated[int, Field(ge=1, le=200)] = 20
     kubeconfig: str = ""
@@ -240,6 +241,7 @@ _NAMES = {
     "COUNTERSIGN_SETTLE_SECONDS": "settle_seconds",
     "COUNTERSIGN_CARD_MINUTES": "card_minutes",
     "COUNTERSIGN_START_SECONDS": "start_seconds",
+    "COUNTERSIGN_READ_ONLY": "read_only",
     "COUNTERSIGN_SOCKETS": "sockets",
     "COUNTERSIGN_JOBS": "jobs",
     "KUBECONFIG": "kubeconfig",
@@ -375,6 +377,11 @@ def _given(name: str, given: Mapping[str, str], mistakes: list[str]) -> str:
     except (OSError, UnicodeDecodeError) as error:
         mistakes.append(f"{name}_FILE: the file cannot be read ({type(error).__name__}).")
         return ""
+
+
+def environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with `extra` on top."""
+    return {**os.environ, **extra}
 
 
 def migration_url(environment: Mapping[str, str] | None = None) -> str:

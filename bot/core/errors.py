@@ -4,6 +4,7 @@ Problem
   BadSettings      a setting is wrong; the operator must mend it (exit 78, EX_CONFIG)
   SlackAway        Slack did not answer while we started (exit 69, EX_UNAVAILABLE)
   DatabaseAway     Postgres did not answer in time; trying again may help
+  EmbeddedPostgresError  the demo's own PostgreSQL cannot be had (exit 69)
   LostClaim        another worker took this run over; this one must not write any more
 """
 
@@ -26,6 +27,10 @@ class SlackAway(Problem):
 
 class DatabaseAway(Problem):
     """Postgres did not answer in time."""
+
+
+class EmbeddedPostgresError(Problem):
+    """The embedded server cannot be had; the message is one sentence for the operator."""
 
 
 class LostClaim(Problem):

@@ -28,6 +28,7 @@ class Rules:
 
     approvers: Approvers = field(default_factory=Approvers)
     self_approval: bool = False
+    read_only: bool = False  # no change at all, whoever would approve it
     card_seconds: float = 1800
     start_seconds: float = 120
     approvals_channel: str = ""  # where cards of other channels are shown as well
@@ -76,6 +77,7 @@ class House:
             approver_groups=self.rules.approvers.groups,
             approver_everybody=self.rules.approvers.everybody,
             self_approval=self.rules.self_approval,
+            read_only=self.rules.read_only,
         )
 
     def tell(self, call: Call) -> None:

@@ -68,6 +68,7 @@ class PolicyInput:
     approver_groups: tuple[str, ...]
     approver_everybody: bool
     self_approval: bool
+    read_only: bool = False
 
     def stored(self) -> dict[str, JsonValue]:
         """As JSON."""
@@ -94,6 +95,9 @@ class Ruling:
         return asdict(self)
 
 
+READ_ONLY = Ruling(Effect.DENY, "read only", reason="changes are switched off here")
+
+
 def decide(asked: PolicyInput) -> Ruling:
     """The default policy: full members may read and propose where only ours read; people
     approve changes.
@@ -102,6 +106,8 @@ def decide(asked: PolicyInput) -> Ruling:
         return Ruling(
             Effect.DENY, "members only", reason="only full members may ask, in our own channels"
         )
+    if asked.read_only and asked.kind != "read":
+        return READ_ONLY
     match asked.kind, asked.risk:
         case "read", "read":
             return Ruling(Effect.ALLOW, "members may read")

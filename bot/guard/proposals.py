@@ -15,7 +15,7 @@ from bot.core.text import visible_json
 from bot.core.values import Event, Thread
 from bot.guard import audit, masking
 from bot.guard.house import ACTING, House, Wanted, lock_claimed
-from bot.guard.policy import Effect, PolicyInput, Ruling, decide
+from bot.guard.policy import READ_ONLY, Effect, PolicyInput, Ruling, decide
 from bot.guard.records import Call, Place, Run, digest
 from bot.guard.short_ids import short_id
 from bot.store.database import Transaction
@@ -243,6 +243,8 @@ class Proposals:
         return away
 
     async def _judge_wish(self, run: Run, wish: Wished) -> Judged | Turned:
+        if self._house.rules.read_only:  # not even a dry run is sent
+            return _denied(wish, READ_ONLY)
         try:
             change = self._house.catalog.change(wish.tool, wish.arguments)
             if hidden := masking.would_alter(dict(change.arguments)):
@@ -252,8 +254,7 @@ class Proposals:
         except ToolError as error:
             return Turned(masking.safe(str(error)))
         if judged.ruling.effect is not Effect.ASK:
-            why = judged.ruling.reason or judged.ruling.rule
-            return Turned(f"The policy does not allow {wish.tool} here: {why}.")
+            return _denied(wish, judged.ruling)
         if run.thread.channel.startswith("D") and not judged.ruling.contributors_may:
             return Turned(
                 "Its card could be seen by nobody else in a direct message, and it needs somebody "
@@ -352,6 +353,11 @@ class Proposals:
                 call_id=call.id,
             )
         )
+
+
+def _denied(wish: Wished, ruling: Ruling) -> Turned:
+    why = ruling.reason or ruling.rule
+    return Turned(f"The policy does not allow {wish.tool} here: {why}.")
 
 
 def asking_for(run: Run, call: Call) -> Run:

@@ -35,6 +35,8 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 
+from bot.core.errors import EmbeddedPostgresError
+
 _log = logging.getLogger(__name__)
 
 SUPERUSER = "postgres"
@@ -70,10 +72,6 @@ os.umask(0o077)
 os.chdir("/")
 os.execv(program[0], program)
 """
-
-
-class EmbeddedPostgresError(RuntimeError):
-    """The embedded server cannot be had; the message is one sentence for the operator."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +146,14 @@ async def fresh_database(dsn: str, template: str | None = None) -> str:
         statement += sql.SQL(" template {}").format(sql.Identifier(template))
     await _administer(dsn, statement)
     return with_database(dsn, name)
+
+
+async def database_there(dsn: str) -> bool:
+    """Whether the database that `dsn` names exists."""
+    name = urlsplit(dsn).path.lstrip("/")
+    async with await psycopg.AsyncConnection.connect(with_database(dsn, SUPERUSER)) as connection:
+        found = await connection.execute("select from pg_database where datname = %s", (name,))
+        return found.rowcount > 0
 
 
 async def drop_database(dsn: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot import auditing
+from bot.commands import audit as auditing
 from bot.core.errors import BadSettings
 from bot.core.ids import uuid7
 from bot.guard import audit
@@ -45,7 +45,7 @@ async def written(database: Database) -> Database:
 
 def asked(*words: str) -> argparse.Namespace:
     top = argparse.ArgumentParser()
-    auditing.add_commands(top.add_subparsers())
+    auditing.add(top.add_subparsers())
     return top.parse_args(["audit", *words])
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.__main__ import parser
+from bot.commands import parser
 from bot.app import _providers
 from bot.settings import read
 from bot.store.embedded import fresh_database

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bot.__main__ import parser
+from bot.commands import parser
 from bot.agent.grammar import parse, usage
 from bot.core.ids import uuid7
 from bot.core.metrics import METRICS

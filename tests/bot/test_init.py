@@ -16,8 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import yaml
 
-from bot.__main__ import init as start
-from bot.__main__ import parser
+from bot.commands import parser
+from bot.commands.init import init as start
 from bot.core.errors import BadSettings
 from bot.first_steps import QUESTIONS, app_link
 from bot.settings import read

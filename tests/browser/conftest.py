@@ -29,10 +29,13 @@ _ARGUMENTS = [
 ]
 
 
+_COMMAND = [sys.executable, "-m", "bot", "sandbox"]
+
+
 class Demo:
     """`python -m bot sandbox`, started; what it prints is in `output()`."""
 
-    def __init__(self, data: Path, port: int = 0, **environment: str) -> None:
+    def __init__(self, data: Path, port: int = 0, *words: str, **environment: str) -> None:
         self.data = data
         self._log = data.with_name(f"{data.name}.out")
         clean = {
@@ -42,7 +45,7 @@ class Demo:
         }
         with self._log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "bot", "sandbox", "--data", str(data), "--port", str(port)],
+                [*_COMMAND, "--data", str(data), "--port", str(port), *words],
                 cwd=_ROOT,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -121,9 +124,9 @@ def _stat(pid: int) -> tuple[int, tuple[int, str] | None]:
 
 
 @contextmanager
-def started(data: Path, port: int = 0, **environment: str) -> Iterator[Demo]:
+def started(data: Path, port: int = 0, *words: str, **environment: str) -> Iterator[Demo]:
     """A demo that is gone at the end of the block."""
-    demo = Demo(data, port, **environment)
+    demo = Demo(data, port, *words, **environment)
     try:
         yield demo
     finally:

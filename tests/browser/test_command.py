@@ -1,49 +1,81 @@
-"""`countersign sandbox` as a process: its address, its refusals, and what it leaves behind."""
+"""`countersign sandbox` as a process: its address, what it keeps, its refusals, what it leaves."""
 
 import os
+import pty
 import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.browser.conftest import gone, started
+from bot.sandbox.cluster import Cluster
+from tests.browser.conftest import Demo, gone, started
+
+COMMAND = [sys.executable, "-m", "bot", "sandbox"]
 
 
-@pytest.mark.timeout(120)
-def test_it_leaves_nothing_behind_when_killed_or_stopped_and_starts_again(data: Path) -> None:
+def ready(demo: Demo, timeout: float = 60.0) -> str:
+    """Wait until the bot has joined; what was said until then."""
+    until = time.monotonic() + timeout
+    while "Ctrl-C stops everything." not in demo.output():
+        assert time.monotonic() < until, demo.output()
+        time.sleep(0.05)
+    return demo.output()
+
+
+def read(address: str) -> bytes:
+    with urllib.request.urlopen(address, timeout=5) as response:  # noqa: S310 - loopback
+        assert response.status == 200
+        assert response.url == address
+        return bytes(response.read())
+
+
+@pytest.mark.timeout(150)
+def test_it_leaves_nothing_behind_and_goes_on_where_it_was(data: Path) -> None:
     with started(data) as demo, socket.socket() as other:
-        demo.address()
+        address = demo.address()
+        assert b"<h1" in read(address), "the page is there before the bot"
+        ready(demo)
         family = demo.family()
         assert len(family) >= 3, "the bot, PostgreSQL and its workers"
+        told = refused(data)
+        assert told.startswith(f"A demo already runs on {data} (process {demo.process.pid}): ")
         if sys.platform == "linux":  # elsewhere the next start ends what was left over
             assert demo.stop(signal.SIGKILL) == -signal.SIGKILL
             assert gone(family, timeout=10) == []
         demo.end()
+        token = address.partition("?")[2]
         other.bind(("127.0.0.1", 0))
         other.listen()
         taken = other.getsockname()[1]
         with started(data, taken, COUNTERSIGN_CONFIG="/elsewhere.yaml") as again:
             address = again.address()
             assert f":{taken}/" not in address
-            with urllib.request.urlopen(address, timeout=5) as response:  # noqa: S310 - loopback
-                assert response.status == 200
-                assert response.url == address
-                assert b"<h1" in response.read()
-            assert "Nothing leaves this machine" in again.output()
-            assert "COUNTERSIGN_CONFIG is not used here" in again.output()
+            assert address.endswith(token), "an open page comes back"
+            read(address)
+            said = ready(again)
+            assert "Nothing leaves this machine" in said
+            assert "COUNTERSIGN_CONFIG is not used here" in said
+            assert "It goes on where it was left" in said
             family = again.family()
             assert again.stop(signal.SIGINT) == 0
             assert gone(family) == []
             assert again.output().rstrip().endswith("nothing is left running.")
 
 
-def test_the_bots_death_ends_it_with_the_last_words(data: Path) -> None:
+@pytest.mark.timeout(150)
+def test_what_cannot_be_taken_up_begins_afresh_and_the_bots_death_ends_it(data: Path) -> None:
+    (data / "cluster.json").write_text("{")
     with started(data) as demo:
         demo.address()
+        said = ready(demo)
+        assert "cluster.json is no JSON. So it begins afresh." in said
+        assert "It goes on where it was left" not in said
         family = demo.family()
         os.kill(demo.bot(), signal.SIGKILL)
         assert demo.process.wait(15) == 1
@@ -52,18 +84,76 @@ def test_the_bots_death_ends_it_with_the_last_words(data: Path) -> None:
         assert gone(family) == []
 
 
-def test_it_refuses_to_start_beside_real_tokens(tmp_path: Path) -> None:
-    environment = os.environ | {"SLACK_BOT_TOKEN": "xoxb-real"}
+def refused(data: Path, *words: str, **environment: str) -> str:
+    """The one line that it says instead of starting."""
     told = subprocess.run(
-        [sys.executable, "-m", "bot", "sandbox", "--data", str(tmp_path / "data")],
-        env=environment,
+        [*COMMAND, "--data", str(data), *words],
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         timeout=90,
         check=False,
     )
     assert told.returncode == 78
-    assert told.stderr.startswith("SLACK_BOT_TOKEN set: ")
-    assert "xoxb-real" not in told.stderr
     assert len(told.stderr.splitlines()) == 1
+    return told.stderr
+
+
+def test_it_refuses_to_start_beside_real_tokens(tmp_path: Path) -> None:
+    said = refused(tmp_path / "data", SLACK_BOT_TOKEN="xoxb-real")
+    assert said.startswith("SLACK_BOT_TOKEN set: ")
+    assert "xoxb-real" not in said
     assert not (tmp_path / "data").exists()
+
+
+def test_a_kubeconfig_that_cannot_be_used_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    assert f"there is no kubeconfig: {file} does not exist" in refused(
+        tmp_path / "data", "--kube", KUBECONFIG=str(file)
+    )
+    file.write_text(yaml.safe_dump({"contexts": [], "current-context": "gone"}))
+    assert "the kubeconfig has no context 'gone'" in refused(
+        tmp_path / "data", "--kube", KUBECONFIG=str(file)
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "writable"), [("demo", True), ("demon", False), ("", False), (None, False)]
+)
+async def test_a_cluster_of_ones_own_is_only_looked_at_unless_its_name_is_typed(
+    tmp_path: Path, typed: str | None, writable: bool
+) -> None:
+    async with Cluster() as cluster:
+        file = cluster.write_kubeconfig(tmp_path / "config", "bot")
+        code = (
+            "from bot.demo import kubeconfig as k\n"
+            f"c = k.ask(k.current({{'KUBECONFIG': {str(file)!r}}}))\n"
+            "print(c.name, c.server, c.writable)"
+        )
+        ours, theirs = pty.openpty() if typed is not None else (0, 0)
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=theirs if typed is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        if typed is not None:
+            os.write(ours, f"{typed}\n".encode())
+        out, _ = process.communicate(timeout=20)
+        assert out.splitlines()[-1].endswith(f"demo {cluster.url} {writable}")
+        if typed is not None:
+            os.close(ours)
+            os.close(theirs)
+
+
+@pytest.mark.timeout(150)
+async def test_ones_own_cluster_is_read_and_not_changed(tmp_path: Path) -> None:
+    async with Cluster(seed=True) as cluster:
+        file = cluster.write_kubeconfig(tmp_path / "config")
+        with started(tmp_path / "data", 0, "--kube", KUBECONFIG=str(file)) as demo:
+            demo.address()
+            said = ready(demo)
+            assert f"Requests go to your cluster demo at {cluster.url}" in said
+            assert "Reads only: no change of demo is possible from here." in said
+            assert demo.stop(signal.SIGINT) == 0
+        assert cluster.mutations == []

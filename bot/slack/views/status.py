@@ -24,6 +24,7 @@ class Facts:
     clusters: Mapping[str, str] = field(default_factory=dict)
     nobody_may_approve: bool = False
     everybody_may_approve: bool = False
+    read_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,9 @@ def _self(facts: Facts) -> Iterator[str]:
         yield f"Model: {named}{trouble if facts.model_trouble else ', no trouble'}"
     shown = [_client(name, why) for name, why in sorted(facts.clusters.items())]
     yield f"Clusters: {words.either(shown, last='and', most=12) or 'none is configured'}"
-    if facts.nobody_may_approve:
+    if facts.read_only:
+        yield "Changes: switched off here (`COUNTERSIGN_READ_ONLY`), I only look"
+    elif facts.nobody_may_approve:
         yield "Approvers: nobody may approve yet, `COUNTERSIGN_APPROVERS` names no one"
     else:
         yield f"Approvers: {'every full member' if facts.everybody_may_approve else 'set'}"

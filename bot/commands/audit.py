@@ -1,6 +1,7 @@
 """`countersign audit`: verify the chain, and export what it says."""
 
 import argparse
+import asyncio
 import csv
 import json
 import sys
@@ -8,12 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from bot.core.errors import BadSettings
 from bot.guard import evidence
 from bot.guard.evidence import Choice, Head
+from bot.settings import database_url
 from bot.store.database import Database, Row
+
+if TYPE_CHECKING:
+    from bot.commands import Commands
 
 _COLUMNS: Final = (
     "org",
@@ -29,13 +34,14 @@ _COLUMNS: Final = (
 )
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """`audit verify` and `audit export` with their options."""
+def add(commands: "Commands") -> None:
+    """Describe `audit verify` and `audit export`."""
     top = commands.add_parser(
         "audit",
         help="check that the audit is whole, or export it",
         description="Read the audit by DATABASE_URL; needs no Slack, cluster or model.",
     )
+    top.set_defaults(work=lambda given: asyncio.run(run(given, database_url())))
     doing = top.add_subparsers(dest="doing", required=True, metavar="COMMAND")
     verify = doing.add_parser(
         "verify",

@@ -1,0 +1,51 @@
+"""`countersign run`."""
+
+import argparse
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot.app import run
+from bot.commands import until_signal
+from bot.core.logs import set_up
+from bot.guard.masking import mask_text
+from bot.settings import environment, read
+from bot.store.embedded import embedded_postgres
+
+if TYPE_CHECKING:
+    from bot.commands import Commands
+
+
+def add(commands: "Commands") -> None:
+    """Describe it."""
+    running = commands.add_parser(
+        "run",
+        help="run the bot: sockets, workers, health endpoints",
+        description="Run the bot until SIGTERM or Ctrl-C. Applies outstanding migrations first.",
+    )
+    running.add_argument(
+        "--no-migrate", action="store_true", help="refuse to start when migrations are outstanding"
+    )
+    running.add_argument(
+        "--dev",
+        action="store_true",
+        help="without DATABASE_URL: embed a PostgreSQL, for development only",
+    )
+    running.set_defaults(work=_work)
+
+
+def _work(given: argparse.Namespace) -> int:
+    asyncio.run(_run(no_migrate=given.no_migrate, dev=given.dev))
+    return 0
+
+
+async def _run(*, no_migrate: bool, dev: bool) -> None:
+    if dev:
+        async with embedded_postgres(Path(".dev")) as url:
+            settings = read(environment({"DATABASE_URL": url}))
+            set_up(settings.log, lambda text: mask_text(text).text)
+            await until_signal(lambda stop: run(settings, stop, migrating=not no_migrate, dev=True))
+        return
+    settings = read()
+    set_up(settings.log, lambda text: mask_text(text).text)
+    await until_signal(lambda stop: run(settings, stop, migrating=not no_migrate))
