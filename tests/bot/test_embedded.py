@@ -16,9 +16,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from bot.core.errors import EmbeddedPostgresError
 from bot.store import embedded
 from bot.store.embedded import (
-    EmbeddedPostgresError,
     drop_database,
     embedded_postgres,
     fresh_database,

@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from bot.store.embedded import EmbeddedPostgresError, embedded_postgres
+from bot.core.errors import EmbeddedPostgresError
+from bot.store.embedded import embedded_postgres
 
 _ANSWER = pytest.StashKey[Path]()
 _CHILD = pytest.StashKey["subprocess.Popen[bytes]"]()
