@@ -300,7 +300,7 @@ async def world(
             Workspace(MANIFEST, slack or SlackSettings(time_scale=0.2, delivery="round_robin"))
         )
         cluster = await stack.enter_async_context(
-            Cluster(seed=True, speed=speed, behaviours=(*behaviours, *IMAGES))
+            Cluster(seed="few", speed=speed, behaviours=(*behaviours, *IMAGES))
             if behaviours
             else SeededCluster(speed=speed)
         )

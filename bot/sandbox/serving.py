@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 from bot.sandbox.cluster import Cluster
 from bot.sandbox.cluster.status import ApiError
 from bot.sandbox.slack import Workspace
+from bot.sandbox.stories import STORIES, state
 
 PAGE_DIR: Final = Path(__file__).with_name("page")
 """The page's files, for the workspace's `Settings.page_dir`."""
@@ -38,9 +39,6 @@ class Story(Protocol):
     def begin(self) -> Callable[[Cluster], object]: ...
     @property
     def mend(self) -> Callable[[Cluster], object]: ...
-
-
-S = TypeVar("S", bound=Story)
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,10 @@ async def mirror(cluster: Cluster, workspace: Workspace) -> None:
 
 
 def offer_stories(
-    cluster: Cluster, workspace: Workspace, stories: Sequence[S], state: Callable[[S, Cluster], str]
+    cluster: Cluster,
+    workspace: Workspace,
+    stories: Sequence[Story] = STORIES,
+    state: Callable[[Any, Cluster], str] = state,
 ) -> None:
     """Let the page begin each incident and put it back; who notices it first says so in #ops.
 

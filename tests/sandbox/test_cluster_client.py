@@ -40,7 +40,7 @@ SMALL: list[dict[str, Any]] = [
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[Cluster]:
-    async with Cluster(seed=True, speed=20) as cluster:
+    async with Cluster(seed="few", speed=20) as cluster:
         yield cluster
 
 
@@ -316,7 +316,7 @@ HOSTILE: list[dict[str, Any]] = [
 
 
 async def test_speed_shortens_waits_begun_before_the_start() -> None:
-    async with Cluster(seed=True, speed=300) as cluster:
+    async with Cluster(seed="few", speed=300) as cluster:
         settings = cluster.get("ConfigMap", "shop", "checkout-config")
         assert settings is not None
         settings["data"]["PAYMENTS_URL"] = "http://api.payments"
@@ -433,7 +433,7 @@ async def answered_badly(
 async def test_a_page_can_follow(cluster: Cluster) -> None:
     shown = cluster.snapshot()
     assert json.loads(json.dumps(shown)) == shown
-    checkout = next(d for d in shown["deployments"] if d["name"] == "checkout")
+    checkout = next(d for d in shown["workloads"] if d["name"] == "checkout")
     assert (checkout["desired"], checkout["available"], checkout["settled"]) == (4, 3, False)
     assert {pod["status"] for pod in checkout["pods"]} >= {"Running"}
     changes = cluster.subscribe()

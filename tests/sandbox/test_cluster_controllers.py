@@ -404,7 +404,7 @@ async def test_an_autoscaler_pulls_replicas_back_within_bounds(cluster: Cluster)
 
 
 async def test_the_seed_is_stuck_and_an_undo_mends_it() -> None:
-    async with Cluster(seed=True, virtual=True) as cluster:
+    async with Cluster(seed="few", virtual=True) as cluster:
         stuck = cluster.get("Deployment", "shop", "checkout")
         assert stuck is not None
         assert stuck["metadata"]["annotations"][REVISION] == "7"
@@ -444,7 +444,7 @@ async def test_the_seed_is_stuck_and_an_undo_mends_it() -> None:
 
 
 async def test_the_seed_heals_by_its_configuration_too() -> None:
-    async with Cluster(seed=True, virtual=True) as cluster:
+    async with Cluster(seed="few", virtual=True) as cluster:
         settings = cluster.get("ConfigMap", "shop", "checkout-config")
         assert settings is not None
         settings["data"]["PAYMENTS_URL"] = "http://api.payments"

@@ -1,7 +1,7 @@
 """The demo's cluster as many tests need it, without living through its 41 days for each of them.
 
-A history takes a third of a second, more than all else at the start of a world. It is lived through
-once in a while and given, as it is, to every cluster that starts in the next seconds.
+A history takes a quarter of a second, more than all else at the start of a world. It is lived
+through once in a while and given, as it is, to every cluster that starts in the next seconds.
 """
 
 import copy
@@ -25,12 +25,12 @@ def _history() -> Cluster:
         for manifest in seed.base():
             _lived.apply(manifest)
         _lived._engine.run_due()
-        seed.live_through(_lived.apply, _lived._engine, _lived._journal, _lived.clock)
+        seed.live_through(_lived.apply, _lived._engine, _lived._journal, _lived.clock, "few")
     return _lived
 
 
 class SeededCluster(Cluster):
-    """As `Cluster(seed=True)`, whose controllers go on from where the history ended."""
+    """As `Cluster(seed="few")`, whose controllers go on from where the history ended."""
 
     _entered = False
 

@@ -16,7 +16,7 @@ Ask = Callable[..., Awaitable[Any]]
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[Cluster]:
-    async with Cluster(seed=True, virtual=True) as cluster:
+    async with Cluster(seed="few", virtual=True) as cluster:
         yield cluster
 
 

@@ -38,7 +38,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def catalog(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Catalog]:
-    async with Cluster(seed=True, virtual=True) as cluster:
+    async with Cluster(seed="few", virtual=True) as cluster:
         path = cluster.write_kubeconfig(tmp_path_factory.mktemp("demo") / "kubeconfig")
         async with open_providers({"kubernetes": {"kubeconfig": str(path)}}) as catalog:
             yield catalog
@@ -252,7 +252,7 @@ async def test_a_crash_before_the_window_is_told_all_the_same(ask: Ask) -> None:
 
 
 async def test_of_many_pods_the_crashing_ones_are_read(tmp_path: Path) -> None:
-    async with Cluster(seed=True, virtual=True) as cluster:
+    async with Cluster(seed="few", virtual=True) as cluster:
         checkout = cluster.get("Deployment", "shop", "checkout")
         assert checkout is not None
         checkout["spec"]["replicas"] = 16
@@ -292,7 +292,7 @@ async def test_a_pod_without_a_log_is_a_line(ask: Ask) -> None:
 
 
 async def test_a_pod_that_waits_for_its_image_is_a_line(tmp_path: Path) -> None:
-    async with Cluster(seed=True, virtual=True) as cluster:
+    async with Cluster(seed="few", virtual=True) as cluster:
         web = cluster.get("Deployment", "shop", "web")
         assert web is not None
         web["spec"]["template"]["spec"]["containers"][0]["image"] = "shop/web:9.9.9"

@@ -9,11 +9,12 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox.cluster import discovery, status
+from bot.sandbox.cluster import discovery, openapi, protobuf, reviews, status
 from bot.sandbox.cluster.calls import Call, Place, locate
 from bot.sandbox.cluster.clock import Clock
 from bot.sandbox.cluster.faults import Fault, Faults
-from bot.sandbox.cluster.rights import ANONYMOUS, Rights, forbidden
+from bot.sandbox.cluster.metrics import Metrics
+from bot.sandbox.cluster.rights import ANONYMOUS, Deed, Identity, Rights, forbidden
 from bot.sandbox.cluster.status import ApiError
 from bot.sandbox.cluster.store import Object, Store
 from bot.sandbox.cluster.subresources import Subresources
@@ -22,7 +23,6 @@ from bot.sandbox.cluster.verbs import Verbs
 from bot.sandbox.cluster.watches import Watches
 
 _WRITES = ("create", "update", "patch", "delete", "deletecollection")
-_REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 REQUESTS_KEPT = 20_000
 _HEALTH = ("/readyz", "/livez", "/healthz")
 
@@ -44,7 +44,7 @@ class Request:
     @property
     def mutates(self) -> bool:
         """Say whether this changed, or meant to change, an object."""
-        return self.verb in _WRITES and not self.dry_run and self.path != _REVIEW
+        return self.verb in _WRITES and not self.dry_run and reviews.kind_at(self.path) is None
 
 
 @dataclass
@@ -58,6 +58,7 @@ class Api:
     verbs: Verbs
     below: Subresources
     watches: Watches
+    metrics: Metrics
     requests: list[Request] = field(default_factory=list)
     listeners: list[Callable[[], None]] = field(default_factory=list)
 
@@ -102,8 +103,8 @@ class Api:
         query = dict(request.query)
         entry = Request(
             time=self.clock.now(),
-            user=self.rights.user(_token(request.headers)) or "",
-            verb="create" if request.path == _REVIEW else verb,
+            user=self.rights.user(request.headers.get("Authorization", "")) or "",
+            verb="create" if reviews.kind_at(request.path) else verb,
             path=request.path,
             query=query,
             body=_readable(body),
@@ -136,22 +137,40 @@ class Api:
         if request.path.rstrip("/") in _HEALTH:
             entry.status = 200
             return web.Response(text="ok", content_type="text/plain", charset="utf-8")
-        entry.user = user = self._user(request.headers)
-        if request.path == _REVIEW and request.method == "POST":
+        who = self._identity(request.headers)
+        entry.user = who.user
+        kind = reviews.kind_at(request.path)
+        if kind is not None and request.method == "POST":
             entry.status = 201
-            if request.content_type not in ("application/json", "application/octet-stream"):
-                raise status.unsupported(request.content_type, ("application/json",))
-            return _json(201, self._review(user, entry.body))
+            return _json(201, reviews.answer(self.rights, who, kind, await _review(request)))
         if call is None:
-            found = discovery.document(request.path)
+            found = self._document(request, who)
             entry.status = 200 if found else 404
             if found is None:
                 return web.Response(status=404, text="404 page not found\n")
             return _json(200, found)
-        return await self._serve(request, replace(call, user=user), entry)
+        return await self._serve(request, replace(call, user=who.user), who, entry)
 
-    async def _serve(self, request: web.Request, call: Call, entry: Request) -> web.StreamResponse:
-        self._authorise(call)
+    def _document(self, request: web.Request, who: Identity) -> Object | None:
+        """What the server says of itself, or what the metrics server says."""
+        path = request.path.rstrip("/")
+        if found := discovery.document(path) or openapi.document(path):
+            return found
+        labels = request.query.get("labelSelector", "")
+        found = self.metrics.answer(path, labels, self.clock.now())
+        if found is not None:
+            parts = path.split("/")
+            namespace = parts[5] if parts[4:5] == ["namespaces"] else ""
+            plural = "nodes" if "/nodes" in path else "pods"
+            deed = Deed("get", "metrics.k8s.io", plural, namespace)
+            if not self.rights.permits(who, deed):
+                raise forbidden(who.user, deed)
+        return found
+
+    async def _serve(
+        self, request: web.Request, call: Call, who: Identity, entry: Request
+    ) -> web.StreamResponse:
+        self._authorise(who, call)
         if call.verb == "watch":
             entry.status = 200
             return await self.watches.stream(request, call)
@@ -180,52 +199,61 @@ class Api:
             case _:
                 return self.verbs.answer(call)
 
-    def _user(self, headers: Mapping[str, str]) -> str:
+    def _identity(self, headers: Mapping[str, str]) -> Identity:
+        """Who calls, or whom he may and does act for. Raises ApiError 401 and 403."""
         given = headers.get("Authorization")
         if given is None:
-            return ANONYMOUS
-        user = self.rights.user(_token(headers))
+            return Identity(ANONYMOUS)
+        user = self.rights.user(given)
         if user is None:
             raise status.unauthorized()
+        own = Identity(user)
         wanted = headers.get("Impersonate-User")
+        groups = tuple(_all(headers, "Impersonate-Group"))
         if wanted is None:
-            return user
-        if not self.rights.permits(user, "impersonate", "users", ""):
-            message = f'users "{wanted}" is forbidden: User "{user}" cannot impersonate users'
-            raise ApiError(403, "Forbidden", message, {"name": wanted, "kind": "users"})
-        return wanted
+            if groups:
+                raise status.bad_request("requested groups without a user to impersonate")
+            return own
+        deeds = [_acting_as(wanted)]
+        deeds += [Deed("impersonate", "", "groups", name=group) for group in groups]
+        for deed in deeds:
+            if not self.rights.permits(own, deed):
+                raise forbidden(user, deed)
+        return Identity(wanted, groups)
 
-    def _authorise(self, call: Call) -> None:
+    def _authorise(self, who: Identity, call: Call) -> None:
         place: Place = call.place
         what = place.resource.plural
         if place.subresource:
             what += f"/{place.subresource}"
-        if not self.rights.permits(call.user, call.verb, what, call.namespace):
-            raise forbidden(
-                call.user, call.verb, place.resource, place.subresource, call.namespace, place.name
-            )
-
-    def _review(self, user: str, body: Any) -> Object:
-        spec = body.get("spec") if isinstance(body, dict) else None
-        wanted = (spec or {}).get("resourceAttributes")
-        if not isinstance(wanted, dict):
-            raise status.bad_request("spec.resourceAttributes is required")
-        what = str(wanted.get("resource", "*"))
-        if wanted.get("subresource"):
-            what += f"/{wanted['subresource']}"
-        namespace = str(wanted.get("namespace", ""))
-        allowed = self.rights.permits(user, str(wanted.get("verb", "*")), what, namespace)
-        return {
-            "kind": "SelfSubjectAccessReview",
-            "apiVersion": "authorization.k8s.io/v1",
-            "metadata": {},
-            "spec": spec,
-            "status": {"allowed": allowed},
-        }
+        deed = Deed(call.verb, place.resource.group, what, call.namespace, place.name)
+        if not self.rights.permits(who, deed):
+            raise forbidden(who.user, deed, place.resource)
 
 
-def _token(headers: Mapping[str, str]) -> str:
-    return headers.get("Authorization", "").removeprefix("Bearer ").strip()
+def _acting_as(user: str) -> Deed:
+    """A service account is impersonated as the object that it is."""
+    parts = user.split(":")
+    if user.startswith("system:serviceaccount:") and len(parts) == 4:
+        return Deed("impersonate", "", "serviceaccounts", parts[2], parts[3])
+    return Deed("impersonate", "", "users", name=user)
+
+
+def _all(headers: Mapping[str, str], name: str) -> list[str]:
+    """Every value of a header that may come several times."""
+    found: list[str] = getattr(headers, "getall", lambda _name, _none: [])(name, [])
+    return found
+
+
+async def _review(request: web.Request) -> Any:
+    body = await request.read()
+    match request.content_type:
+        case protobuf.TYPE:
+            return protobuf.read(body)
+        case "application/json" | "application/octet-stream":
+            return _readable(body)
+        case other:
+            raise status.unsupported(other, ("application/json",))
 
 
 def _readable(body: bytes) -> Any:

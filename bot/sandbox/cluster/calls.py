@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from bot.sandbox.cluster import protobuf
 from bot.sandbox.cluster.kinds import BY_PATH, NAMESPACES, Resource
 from bot.sandbox.cluster.status import ApiError, bad_request, unsupported
 
@@ -109,6 +110,8 @@ class Call:
         if self.method == "PATCH":
             if kind not in PATCHES:
                 raise unsupported(kind, PATCHES)
+        elif kind == protobuf.TYPE:
+            return protobuf.read(self.body)
         elif kind not in ("", "application/json", "application/yaml", "text/plain"):
             raise unsupported(kind, ("application/json", "application/yaml"))
         try:

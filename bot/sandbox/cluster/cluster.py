@@ -26,6 +26,7 @@ from bot.sandbox.cluster.journal import Journal
 from bot.sandbox.cluster.jsons import clone
 from bot.sandbox.cluster.kinds import DEPLOYMENTS, PODS, of_kind, of_manifest
 from bot.sandbox.cluster.kubelet import Kubelet
+from bot.sandbox.cluster.metrics import Metrics
 from bot.sandbox.cluster.removal import Removal
 from bot.sandbox.cluster.replicasets import ReplicaSets
 from bot.sandbox.cluster.revisioned import DaemonSets, StatefulSets
@@ -33,6 +34,7 @@ from bot.sandbox.cluster.rights import Rights, Rule
 from bot.sandbox.cluster.server import Server
 from bot.sandbox.cluster.store import Change, Object, Store
 from bot.sandbox.cluster.subresources import Subresources
+from bot.sandbox.cluster.traffic import Traffic
 from bot.sandbox.cluster.verbs import Verbs, full
 from bot.sandbox.cluster.watches import Watches
 from bot.sandbox.keeping import Unreadable
@@ -60,19 +62,28 @@ class Cluster:
     ) -> None:
         self.clock = Clock(speed=speed, virtual=virtual)
         self.store = Store(self.clock, Random(random))  # noqa: S311 - names and ids of a toy
-        self.rights = Rights()
+        self.rights = Rights(self.store)
         self.faults = Faults()
         self._journal = Journal(self.store, self.clock)
         self._engine = Engine(self.store, self.clock)
         self._kubelet = Kubelet(
             self.store, self.clock, self._journal, behaviours, timing or Timing()
         )
+        self.traffic = Traffic(self.store, self.clock, self._kubelet)
+        self._kubelet.load_of = self.traffic.per_pod
         removal = Removal(self.store, self.clock)
         self._verbs = Verbs(self.store, self.clock, removal)
         below = Subresources(self.store, self.clock, self._verbs, removal, self._kubelet)
         self._watches = Watches(self.store, self._verbs)
         self._api = Api(
-            self.store, self.clock, self.rights, self.faults, self._verbs, below, self._watches
+            self.store,
+            self.clock,
+            self.rights,
+            self.faults,
+            self._verbs,
+            below,
+            self._watches,
+            Metrics(self.store, self._kubelet),
         )
         self._server = Server(self._api.handle, port)
         self._stack = AsyncExitStack()
@@ -126,7 +137,7 @@ class Cluster:
             self.apply(manifest)
         self._engine.run_due()
         if self._seed:
-            demo.live_through(self.apply, self._engine, self._journal, self.clock)
+            demo.live_through(self.apply, self._engine, self._journal, self.clock, self._seed)
             self._kubelet.hasten()
             self._engine.hasten()
 
@@ -185,6 +196,15 @@ class Cluster:
         """Write a kubeconfig, readable by its owner only, and return its path."""
         path.touch(mode=0o600)
         path.write_text(yaml.safe_dump(self.kubeconfig(user)))
+        return path
+
+    def write_kubectl_config(self, path: Path, user: str = "admin") -> Path:
+        """The same for kubectl, which sends a token over TLS only, but an address's password."""
+        config = self.kubeconfig(user)
+        login = f"//{user}:{self.rights.token(user)}@"
+        config["clusters"][0]["cluster"]["server"] = self.url.replace("//", login, 1)
+        path.touch(mode=0o600)
+        path.write_text(yaml.safe_dump(config))
         return path
 
     def allow(self, user: str, *rules: Rule) -> None:
@@ -257,8 +277,8 @@ class Cluster:
         return self._kubelet.claim_usage(namespace, claim)
 
     def snapshot(self) -> Object:
-        """Return what a page shows: workloads with their pods, and the newest events."""
-        return page.snapshot(self.store, self.clock)
+        """Return what a page shows: nodes, workloads, claims and events, with their load."""
+        return page.snapshot(self.store, self.clock, self._kubelet, self.traffic)
 
     # Time and change.
 

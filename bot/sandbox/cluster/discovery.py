@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from bot.sandbox.cluster import reviews
 from bot.sandbox.cluster.kinds import RESOURCES, Resource
 
 Json = dict[str, Any]
@@ -21,7 +22,7 @@ VERSION: Json = {
     "compiler": "gc",
     "platform": "linux/amd64",
 }
-REVIEWS = ("authorization.k8s.io", "v1")
+_METRICS = ("metrics.k8s.io", "v1beta1")
 _VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 _ALONE = ["get", "patch", "update"]
 
@@ -49,7 +50,7 @@ def document(path: str) -> Json | None:
 
 def _groups() -> list[tuple[str, str]]:
     served = dict.fromkeys((r.group, r.version) for r in RESOURCES if r.group)
-    return [*served, REVIEWS]
+    return [*served, *reviews.KINDS, _METRICS]
 
 
 def _group(name: str, version: str) -> Json:
@@ -62,9 +63,13 @@ def _resources(group: str, version: str) -> Json:
     for resource in RESOURCES:
         if (resource.group, resource.version) == (group, version):
             listed += _entries(resource)
-    if (group, version) == REVIEWS:
-        kind = "SelfSubjectAccessReview"
-        listed = [_entry(f"{kind.lower()}s", kind, ["create"], namespaced=False)]
+    for kind in reviews.KINDS.get((group, version), ()):
+        local = kind.startswith("Local")
+        listed.append(_entry(f"{kind.lower()}s", kind, ["create"], namespaced=local))
+    if (group, version) == _METRICS:
+        looks = ["get", "list"]
+        listed.append(_entry("nodes", "NodeMetrics", looks, namespaced=False))
+        listed.append(_entry("pods", "PodMetrics", looks, namespaced=True))
     name = f"{group}/{version}" if group else version
     return {
         "kind": "APIResourceList",

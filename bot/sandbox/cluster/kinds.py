@@ -115,6 +115,40 @@ AUTOSCALERS = Resource(
 BUDGETS = Resource(
     "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", ("pdb",), generation=True
 )
+PERSISTENT_VOLUMES = Resource(
+    "", "v1", "persistentvolumes", "PersistentVolume", ("pv",), namespaced=False
+)
+LIMIT_RANGES = Resource("", "v1", "limitranges", "LimitRange", ("limits",), status=False)
+STORAGE_CLASSES = Resource(
+    "storage.k8s.io",
+    "v1",
+    "storageclasses",
+    "StorageClass",
+    ("sc",),
+    namespaced=False,
+    status=False,
+)
+INGRESSES = Resource("networking.k8s.io", "v1", "ingresses", "Ingress", ("ing",), generation=True)
+ENDPOINT_SLICES = Resource(
+    "discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", status=False
+)
+_RBAC = "rbac.authorization.k8s.io"
+ROLES = Resource(_RBAC, "v1", "roles", "Role", status=False)
+ROLE_BINDINGS = Resource(_RBAC, "v1", "rolebindings", "RoleBinding", status=False)
+CLUSTER_ROLES = Resource(_RBAC, "v1", "clusterroles", "ClusterRole", namespaced=False, status=False)
+CLUSTER_ROLE_BINDINGS = Resource(
+    _RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False, status=False
+)
+LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease", status=False)
+PRIORITY_CLASSES = Resource(
+    "scheduling.k8s.io",
+    "v1",
+    "priorityclasses",
+    "PriorityClass",
+    ("pc",),
+    namespaced=False,
+    status=False,
+)
 
 RESOURCES = (
     NAMESPACES,
@@ -138,6 +172,17 @@ RESOURCES = (
     CRON_JOBS,
     AUTOSCALERS,
     BUDGETS,
+    PERSISTENT_VOLUMES,
+    LIMIT_RANGES,
+    STORAGE_CLASSES,
+    INGRESSES,
+    ENDPOINT_SLICES,
+    ROLES,
+    ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    CLUSTER_ROLE_BINDINGS,
+    LEASES,
+    PRIORITY_CLASSES,
 )
 
 BY_PATH = {(r.group, r.version, r.plural): r for r in RESOURCES}

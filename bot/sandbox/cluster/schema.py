@@ -49,6 +49,28 @@ def model_of(resource: Resource) -> str:
     return f"V{resource.version[1:]}{resource.kind}"
 
 
+def description(model: str) -> str:
+    """Return what a model is for, in the API's own words."""
+    found = getattr(importlib.import_module(_PACKAGE), model)
+    return (found.__doc__ or "").strip().partition("\n")[0]
+
+
+@cache
+def properties(model: str) -> dict[str, tuple[str, str]]:
+    """Return each field of a model as its type and the API's own words about it."""
+    found = getattr(importlib.import_module(_PACKAGE), model)
+    words = {name: field.description or "" for name, field in found.model_fields.items()}
+    return {
+        found.attribute_map[name]: (kind, words.get(name, ""))
+        for name, kind in found.openapi_types.items()
+    }
+
+
+def required(model: str) -> tuple[str, ...]:
+    """Return the names of the fields that a model demands."""
+    return _required(model)
+
+
 def prune(thing: Any, model: str, path: str = "") -> Iterator[str]:
     """Remove what the model lacks and yield its path. Raises ApiError 400 for a wrong type."""
     if listed := _LIST.fullmatch(model):

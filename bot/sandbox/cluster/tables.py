@@ -2,15 +2,29 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
+from bot.sandbox.cluster import selectors
 from bot.sandbox.cluster.clock import parse
 from bot.sandbox.cluster.kinds import (
+    AUTOSCALERS,
+    BUDGETS,
+    CLAIMS,
+    CONFIG_MAPS,
+    CRON_JOBS,
+    DAEMON_SETS,
     DEPLOYMENTS,
+    ENDPOINTS,
     EVENTS,
+    JOBS,
+    NAMESPACES,
+    NODES,
     PODS,
     REPLICA_SETS,
     SECRETS,
+    SERVICES,
+    STATEFUL_SETS,
     Resource,
 )
 from bot.sandbox.cluster.store import Object
@@ -27,7 +41,10 @@ def as_table(resource: Resource, body: Object, now: datetime, *, metadata: bool 
     """Turn an object or a list into a table; anything else stays as it is."""
     if body.get("kind") not in (resource.kind, f"{resource.kind}List"):
         return body
-    things = body.get("items", [body])
+    if "name" not in body["metadata"] and "items" not in body:
+        things: list[Object] = []  # a bookmark
+    else:
+        things = body.get("items", [body])
     columns, cells = _SHAPES.get(resource, (["Age"], lambda thing, now: [_age(thing, now)]))
     rows = [
         {
@@ -54,9 +71,12 @@ def _partial(thing: Object) -> Object:
 
 
 def _column(name: str) -> Object:
+    """A column; one whose name begins with `+` is shown by `-o wide` only."""
     form = "name" if name == "Name" else ""
     kind = "integer" if name in ("Up-to-date", "Available", "Desired", "Current") else "string"
-    return {"name": name, "type": kind, "format": form, "description": name, "priority": 0}
+    wide, shown = name.startswith("+"), name.removeprefix("+")
+    described = {"description": shown, "priority": int(wide)}
+    return {"name": shown, "type": kind, "format": form, **described}
 
 
 def _age(thing: Object, now: datetime) -> str:
@@ -112,10 +132,185 @@ def _secret(thing: Object, now: datetime) -> Cells:
     return [thing.get("type", "Opaque"), len(thing.get("data") or {}), _age(thing, now)]
 
 
+def _wide_pod(pod: Object, now: datetime) -> Cells:
+    found = pod["status"]
+    node = pod["spec"].get("nodeName", "<none>")
+    return [*pod_row(pod, now), found.get("podIP", "<none>"), node, "<none>", "<none>"]
+
+
+def _made_of(thing: Object) -> Cells:
+    """Containers, images and selector of a workload."""
+    containers = thing["spec"]["template"]["spec"]["containers"]
+    names = ",".join(container["name"] for container in containers)
+    images = ",".join(container["image"] for container in containers)
+    return [names, images, selectors.write(thing["spec"].get("selector") or {})]
+
+
+def _wide_deployment(thing: Object, now: datetime) -> Cells:
+    return [*_deployment(thing, now), *_made_of(thing)]
+
+
+def _wide_replica_set(thing: Object, now: datetime) -> Cells:
+    return [*_replica_set(thing, now), *_made_of(thing)]
+
+
+def _stateful_set(thing: Object, now: datetime) -> Cells:
+    ready = f"{thing.get('status', {}).get('readyReplicas', 0)}/{thing['spec'].get('replicas', 1)}"
+    return [ready, _age(thing, now), *_made_of(thing)[:2]]
+
+
+def _daemon_set(thing: Object, now: datetime) -> Cells:
+    found = thing.get("status", {})
+    counted = ("desiredNumberScheduled", "currentNumberScheduled", "numberReady")
+    rest = ("updatedNumberScheduled", "numberAvailable")
+    chosen = thing["spec"]["template"]["spec"].get("nodeSelector") or {}
+    where = ",".join(f"{key}={value}" for key, value in chosen.items()) or "<none>"
+    numbers = [found.get(key, 0) for key in (*counted, *rest)]
+    numbers[2] = str(numbers[2])
+    return [*numbers, where, _age(thing, now), *_made_of(thing)]
+
+
+def _service(thing: Object, now: datetime) -> Cells:
+    spec = thing["spec"]
+    ports = ",".join(f"{p['port']}/{p.get('protocol', 'TCP')}" for p in spec.get("ports") or [])
+    chosen = ",".join(f"{key}={value}" for key, value in (spec.get("selector") or {}).items())
+    address = spec.get("clusterIP", "<none>")
+    kind = spec.get("type", "ClusterIP")
+    return [kind, address, "<none>", ports or "<none>", _age(thing, now), chosen or "<none>"]
+
+
+def _node(node: Object, now: datetime) -> Cells:
+    conditions = node["status"].get("conditions", [])
+    ready = next((c["status"] for c in conditions if c["type"] == "Ready"), "Unknown")
+    word = {"True": "Ready", "False": "NotReady"}.get(ready, "NotReady")
+    if node.get("spec", {}).get("unschedulable"):
+        word += ",SchedulingDisabled"
+    info = node["status"].get("nodeInfo", {})
+    addresses = node["status"].get("addresses", [])
+    inside = next((a["address"] for a in addresses if a["type"] == "InternalIP"), "<none>")
+    wide = [info.get(key, "") for key in ("osImage", "kernelVersion", "containerRuntimeVersion")]
+    version = info.get("kubeletVersion", "")
+    return [word, "<none>", _age(node, now), version, inside, "<none>", *wide]
+
+
+def _namespace(thing: Object, now: datetime) -> Cells:
+    return [thing.get("status", {}).get("phase", "Active"), _age(thing, now)]
+
+
+def _config_map(thing: Object, now: datetime) -> Cells:
+    return [str(len(thing.get("data") or {})), _age(thing, now)]
+
+
+def _claim(thing: Object, now: datetime) -> Cells:
+    spec, found = thing["spec"], thing.get("status", {})
+    modes = ",".join(
+        "".join(letter for letter in mode if letter.isupper())
+        for mode in spec.get("accessModes") or ()
+    )
+    size = (found.get("capacity") or {}).get("storage", "")
+    kind = spec.get("storageClassName", "")
+    phase = found.get("phase", "Pending")
+    return [phase, spec.get("volumeName", ""), size, modes, kind, _age(thing, now)]
+
+
+def _autoscaler(thing: Object, now: datetime) -> Cells:
+    spec, found = thing["spec"], thing.get("status", {})
+    target = f"{spec['scaleTargetRef']['kind']}/{spec['scaleTargetRef']['name']}"
+    uses = []
+    for metric, now_at in zip_longest(spec.get("metrics") or (), found.get("currentMetrics") or ()):
+        wanted = ((metric or {}).get("resource") or {}).get("target", {}).get("averageUtilization")
+        current = ((now_at or {}).get("resource") or {}).get("current", {})
+        seen = current.get("averageUtilization")
+        name = ((metric or {}).get("resource") or {}).get("name", "")
+        uses.append(f"{name}: {'<unknown>' if seen is None else f'{seen}%'}/{wanted}%")
+    low, high = str(spec.get("minReplicas", 1)), str(spec.get("maxReplicas", ""))
+    return [
+        target,
+        ", ".join(uses) or "<none>",
+        low,
+        high,
+        str(found.get("currentReplicas", 0)),
+        _age(thing, now),
+    ]
+
+
+def _budget(thing: Object, now: datetime) -> Cells:
+    spec, found = thing["spec"], thing.get("status", {})
+    low, high = str(spec.get("minAvailable", "N/A")), str(spec.get("maxUnavailable", "N/A"))
+    return [low, high, str(found.get("disruptionsAllowed", 0)), _age(thing, now)]
+
+
+def _job(thing: Object, now: datetime) -> Cells:
+    spec, found = thing["spec"], thing.get("status", {})
+    done = f"{found.get('succeeded', 0)}/{spec.get('completions') or 1}"
+    kinds = {c["type"] for c in found.get("conditions") or () if c["status"] == "True"}
+    word = "Complete" if "Complete" in kinds else "Failed" if "Failed" in kinds else "Running"
+    took = ""
+    if "startTime" in found:
+        end = parse(found["completionTime"]) if "completionTime" in found else now
+        took = span((end - parse(found["startTime"])).total_seconds())
+    return [word, done, took, _age(thing, now)]
+
+
+def _cron_job(thing: Object, now: datetime) -> Cells:
+    spec, found = thing["spec"], thing.get("status", {})
+    last = found.get("lastScheduleTime")
+    ago = span((now - parse(last)).total_seconds()) if last else "<none>"
+    active = str(len(found.get("active") or ()))
+    zone = spec.get("timeZone", "<none>")
+    held = str(bool(spec.get("suspend"))).lower()
+    return [spec["schedule"], zone, held.capitalize(), active, ago, _age(thing, now)]
+
+
+def _endpoints(thing: Object, now: datetime) -> Cells:
+    shown = [
+        f"{address['ip']}:{port['port']}"
+        for subset in thing.get("subsets") or ()
+        for address in subset.get("addresses") or ()
+        for port in subset.get("ports") or ()
+    ]
+    more = f" + {len(shown) - 3} more..." if len(shown) > 3 else ""
+    return [",".join(shown[:3]) + more or "<none>", _age(thing, now)]
+
+
+_MADE_OF = ("+Containers", "+Images", "+Selector")
 _SHAPES: dict[Resource, tuple[list[str], Callable[[Object, datetime], Cells]]] = {
-    PODS: (["Ready", "Status", "Restarts", "Age"], pod_row),
-    DEPLOYMENTS: (["Ready", "Up-to-date", "Available", "Age"], _deployment),
-    REPLICA_SETS: (["Desired", "Current", "Ready", "Age"], _replica_set),
+    PODS: (
+        [
+            *("Ready", "Status", "Restarts", "Age"),
+            *("+IP", "+Node", "+Nominated Node", "+Readiness Gates"),
+        ],
+        _wide_pod,
+    ),
+    DEPLOYMENTS: (["Ready", "Up-to-date", "Available", "Age", *_MADE_OF], _wide_deployment),
+    REPLICA_SETS: (["Desired", "Current", "Ready", "Age", *_MADE_OF], _wide_replica_set),
+    STATEFUL_SETS: (["Ready", "Age", *_MADE_OF[:2]], _stateful_set),
+    DAEMON_SETS: (
+        [
+            *("Desired", "Current", "Ready", "Up-to-date", "Available", "Node Selector", "Age"),
+            *_MADE_OF,
+        ],
+        _daemon_set,
+    ),
     SECRETS: (["Type", "Data", "Age"], _secret),
     EVENTS: (["Last Seen", "Type", "Reason", "Object", "Message"], _event),
+    SERVICES: (["Type", "Cluster-IP", "External-IP", "Port(s)", "Age", "+Selector"], _service),
+    NODES: (
+        [
+            *("Status", "Roles", "Age", "Version", "+Internal-IP", "+External-IP"),
+            *("+OS-Image", "+Kernel-Version", "+Container-Runtime"),
+        ],
+        _node,
+    ),
+    NAMESPACES: (["Status", "Age"], _namespace),
+    CONFIG_MAPS: (["Data", "Age"], _config_map),
+    CLAIMS: (["Status", "Volume", "Capacity", "Access Modes", "StorageClass", "Age"], _claim),
+    AUTOSCALERS: (
+        ["Reference", "Targets", "MinPods", "MaxPods", "Replicas", "Age"],
+        _autoscaler,
+    ),
+    BUDGETS: (["Min Available", "Max Unavailable", "Allowed Disruptions", "Age"], _budget),
+    JOBS: (["Status", "Completions", "Duration", "Age"], _job),
+    CRON_JOBS: (["Schedule", "Timezone", "Suspend", "Active", "Last Schedule", "Age"], _cron_job),
+    ENDPOINTS: (["Endpoints", "Age"], _endpoints),
 }

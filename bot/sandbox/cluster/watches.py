@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from aiohttp import web
 
@@ -11,7 +13,10 @@ from bot.sandbox.cluster.calls import TRUE, Call
 from bot.sandbox.cluster.kinds import Resource
 from bot.sandbox.cluster.status import ApiError
 from bot.sandbox.cluster.store import Change, Object, Store
+from bot.sandbox.cluster.tables import as_table, wants_table
 from bot.sandbox.cluster.verbs import Verbs, full
+
+Line: TypeAlias = Callable[[str, Object], bytes]
 
 BOOKMARK_SECONDS = 10.0
 DEFAULT_SECONDS = 1800
@@ -34,20 +39,21 @@ class Watches:
         """Send what happens to what the call names."""
         seconds = call.number("timeoutSeconds") or DEFAULT_SECONDS
         queue: asyncio.Queue[Change | None] = asyncio.Queue()
+        line = self._writer(request, call.place.resource)
         backlog, failure = self._backlog(call)
         ignore = self.store.listen(queue.put_nowait)
         self._open.add(queue)
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         try:
             await response.prepare(request)
-            for line in backlog:
-                await response.write(line)
+            for pair in backlog:
+                await response.write(line(*pair))
             if failure is None:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(seconds):
-                        await self._follow(request, response, call, queue)
+                        await self._follow(request, response, call, queue, line)
             else:
-                await response.write(_line("ERROR", failure.body()))
+                await response.write(_text("ERROR", failure.body()))
             await response.write_eof()
         except ConnectionError:
             return response  # the client went away, as watchers do
@@ -56,7 +62,17 @@ class Watches:
             ignore()
         return response
 
-    def _backlog(self, call: Call) -> tuple[list[bytes], ApiError | None]:
+    def _writer(self, request: web.Request, resource: Resource) -> Line:
+        """How a change is written: as the object, or as the row of a table that kubectl prints."""
+        if not wants_table(request.headers.get("Accept", "")):
+            return _text
+
+        def row(kind: str, thing: Object) -> bytes:
+            return _text(kind, as_table(resource, thing, self.store.clock.now()))
+
+        return row
+
+    def _backlog(self, call: Call) -> tuple[list[tuple[str, Object]], ApiError | None]:
         """Return what has happened since the version asked for, or what there is now."""
         version = call.number("resourceVersion") or 0
         resource = call.place.resource
@@ -66,14 +82,13 @@ class Watches:
                 changes = self.store.since(version)
             except ApiError as error:
                 return [], error
-            found = [pair for change in changes if (pair := seen(change))]
-            return [_line(*pair) for pair in found], None
+            return [pair for change in changes if (pair := seen(change))], None
         passes = self.verbs.filter(call)
         present = self.store.objects(resource, call.place.namespace)
-        lines = [_line("ADDED", full(resource, thing)) for thing in present if passes(thing)]
+        found = [("ADDED", full(resource, thing)) for thing in present if passes(thing)]
         if call.query.get("sendInitialEvents") in TRUE:
-            lines.append(self._bookmark(resource, {"k8s.io/initial-events-end": "true"}))
-        return lines, None
+            found.append(self._bookmark(resource, {"k8s.io/initial-events-end": "true"}))
+        return found, None
 
     async def _follow(
         self,
@@ -81,6 +96,7 @@ class Watches:
         response: web.StreamResponse,
         call: Call,
         queue: asyncio.Queue[Change | None],
+        line: Line,
     ) -> None:
         seen = self.verbs.watched(call)
         bookmarks = call.query.get("allowWatchBookmarks") in TRUE
@@ -92,21 +108,21 @@ class Watches:
                 if request.transport is None or request.transport.is_closing():
                     return
                 if bookmarks:
-                    await response.write(self._bookmark(call.place.resource, {}))
+                    await response.write(line(*self._bookmark(call.place.resource, {})))
                 continue
             if change is None:
                 return
             pair = seen(change)
             if pair is not None:
-                await response.write(_line(*pair))
+                await response.write(line(*pair))
 
-    def _bookmark(self, resource: Resource, notes: dict[str, str]) -> bytes:
+    def _bookmark(self, resource: Resource, notes: dict[str, str]) -> tuple[str, Object]:
         meta: Object = {"resourceVersion": str(self.store.version)}
         if notes:
             meta["annotations"] = notes
-        return _line("BOOKMARK", full(resource, {"metadata": meta}))
+        return "BOOKMARK", full(resource, {"metadata": meta})
 
 
-def _line(kind: str, thing: Object) -> bytes:
+def _text(kind: str, thing: Object) -> bytes:
     text = json.dumps({"type": kind, "object": thing}, separators=(",", ":"), ensure_ascii=False)
     return text.encode() + b"\n"

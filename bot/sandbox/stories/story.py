@@ -1,0 +1,126 @@
+"""What an incident is: a cause that somebody brings about, and what a right diagnosis says."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from bot.sandbox.cluster import Cluster
+from bot.sandbox.cluster.manifests import CHANGE_CAUSE
+from bot.sandbox.cluster.store import Object
+
+State: TypeAlias = Literal["quiet", "going on", "mended"]
+RESTARTED: Final = "kubectl.kubernetes.io/restartedAt"  # as `kubectl rollout restart` notes it
+
+_NEGATIONS: Final = re.compile(
+    r"\b(not|no|never|neither|nor|without|unrelated|healthy|fine|innocent|ruled? out|rather than"
+    r"|instead of|only a symptom|symptoms? of|because of|victims?)\b|n't\b|n’t\b",
+    re.IGNORECASE,
+)
+_SENTENCE: Final = re.compile(r"(?<=[.!?;])\s+|\n+")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What a right diagnosis says: of each group one of the words; and what it must not blame."""
+
+    says: tuple[tuple[str, ...], ...]
+    blames_not: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Story:
+    """One incident that can be begun and put back from any state of the cluster, any time.
+
+    `report` is what `reporter`, who does not know the cause, writes to #ops. `commands` are the
+    bot's: they show the evidence, the last one mends it where `mended_by_bot`. `broken` says
+    whether the cause is there now, `seen` whether the cluster remembers that it once was. `begin`
+    and `mend` raise ApiError when the cluster refuses, such as in a namespace that is going away.
+    """
+
+    key: str
+    title: str
+    symptom: str
+    reporter: str
+    report: str
+    namespace: str
+    workload: str  # kind/name
+    cause: Cause
+    commands: tuple[str, ...]
+    begin: Callable[[Cluster], None]
+    mend: Callable[[Cluster], None]
+    broken: Callable[[Cluster], bool]
+    seen: Callable[[Cluster], bool]
+    mended_by_bot: bool = False
+
+
+def state(story: Story, cluster: Cluster) -> State:
+    """Say whether an incident goes on, did so earlier, or never did as far as one can see."""
+    if story.broken(cluster):
+        return "going on"
+    return "mended" if story.seen(cluster) else "quiet"
+
+
+def judged(story: Story, text: str) -> list[str]:
+    """Return what a diagnosis lacks and what it wrongly blames; nothing for a right one.
+
+    A sentence that mentions something only to rule it out blames nothing.
+    """
+    lowered = text.lower()
+    lacks = [
+        f"does not say {' or '.join(repr(word) for word in group)}"
+        for group in story.cause.says
+        if not any(word.lower() in lowered for word in group)
+    ]
+    return [*lacks, *_blames(story.cause, text)]
+
+
+def _blames(cause: Cause, text: str) -> Iterator[str]:
+    sentences = [one for one in _SENTENCE.split(text) if not _NEGATIONS.search(one)]
+    for word in cause.blames_not:
+        wanted = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)
+        blaming = next((one for one in sentences if wanted.search(one)), None)
+        if blaming is not None:
+            yield f"blames {word!r}: {blaming.strip()}"
+
+
+# What the incidents have in common.
+
+
+def there(cluster: Cluster, manifest: Object) -> Object:
+    """Return the object that a manifest names as it is now; one that is missing is made first."""
+    meta = manifest["metadata"]
+    found = cluster.get(manifest["kind"], meta["namespace"], meta["name"])
+    if found is None:
+        if cluster.get("Namespace", "", meta["namespace"]) is None:
+            about = {"name": meta["namespace"]}
+            cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": about})
+        found = cluster.apply(manifest)
+        found = cluster.get(manifest["kind"], meta["namespace"], meta["name"]) or found
+    return found
+
+
+def container(workload: Object) -> Object:
+    """Return the first container of a workload's template."""
+    first: Object = workload["spec"]["template"]["spec"]["containers"][0]
+    return first
+
+
+def explain(thing: Object, why: str) -> None:
+    """Note why something was changed."""
+    thing["metadata"].setdefault("annotations", {})[CHANGE_CAUSE] = why
+
+
+def restart(workload: Object, moment: str) -> None:
+    """Replace every pod, as `kubectl rollout restart` does."""
+    meta = workload["spec"]["template"].setdefault("metadata", {})
+    meta.setdefault("annotations", {})[RESTARTED] = moment
+
+
+def templates(cluster: Cluster, namespace: str, app: str) -> list[Object]:
+    """Return the pod templates of the replica sets that an app has or had."""
+    return [
+        found["spec"]["template"]
+        for found in cluster.objects("ReplicaSet", namespace)
+        if found["metadata"].get("labels", {}).get("app") == app
+    ]

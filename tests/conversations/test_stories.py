@@ -1,0 +1,109 @@
+"""The incidents through Slack's wire: their commands show the evidence, the bot's mend heals."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.agent.grammar import parse
+from bot.sandbox.cluster import seed
+from bot.sandbox.stories import STORIES, Story, state
+from tests.world import World, world
+
+BY_KEY = {story.key: story for story in STORIES}
+# Of each story: what must be seen before anybody looks, and what each command then says.
+EVIDENCE = {
+    "bad-rollout": (
+        r"checkout-.*(CrashLoopBackOff|Error)",
+        r"FATAL missing PAYMENTS_URL",
+        r"1\.8\.0 → shop/checkout:1\.9\.0",
+        r"Roll back.*to revision",
+    ),
+    "oom": (
+        r"search-.*(OOMKilled|CrashLoopBackOff|Error)",
+        r"limits memory 128Mi.*OOMKilled, exit code 137",
+        r"limits\.memory 256Mi → 128Mi",
+        r"Roll back.*128Mi.*256Mi",
+    ),
+    "pool": (
+        r"orders-.*Running",
+        r"ERROR connection pool exhausted: 2 of 2 in use",
+        r"Readiness probe failed",
+        r"DB_POOL_SIZE: '2'",
+    ),
+    "full-volume": (
+        r"ledger-0 .*CrashLoopBackOff",
+        r"FATAL could not write /var/lib/ledger/data: No space left on device",
+        r"persistentvolumeclaim/data-ledger-0",
+        r"storage: 10Gi",
+    ),
+}
+SIGN = {
+    "bad-rollout": ("shop", "checkout", "CrashLoopBackOff"),
+    "oom": ("shop", "search", "OOMKilled"),
+    "pool": ("shop", "orders", "Readiness probe failed"),
+    "full-volume": ("payments", "ledger", "CrashLoopBackOff"),
+}
+
+
+async def begin(chat: World, story: Story) -> None:
+    """Begin a story in the small demo, to which what it is about is added, and wait for a sign."""
+    for manifest in seed.surroundings():
+        chat.cluster.apply(manifest)
+    await settled(chat)
+    story.begin(chat.cluster)
+    await chat.slack.post(story.reporter, "ops", story.report)
+    namespace, app, sign = SIGN[story.key]
+    await chat.cluster.until(lambda: shows(chat, namespace, app, sign), 20)
+
+
+def shows(chat: World, namespace: str, app: str, sign: str) -> bool:
+    """Whether a sign is to be seen in the status of an app's pods, or in an event about one."""
+    told = [str(pod.get("status")) for pod in chat.cluster.pods(namespace, app)]
+    told += [
+        event["message"]
+        for event in chat.cluster.objects("Event", namespace)
+        if event["involvedObject"]["name"].startswith(f"{app}-")
+    ]
+    return any(sign in text for text in told)
+
+
+async def settled(chat: World) -> None:
+    """Wait until all runs but checkout, which is broken from the start."""
+    names = ("search", "orders", "catalog", "image-resizer")
+    await chat.cluster.until(lambda: all(chat.cluster.ready("shop", name) for name in names))
+
+
+def test_each_command_is_one_that_the_bot_knows() -> None:
+    for story in STORIES:
+        assert [parse(command).__class__.__name__ for command in story.commands] == ["Command"] * 4
+        assert len(EVIDENCE[story.key]) == len(story.commands)
+
+
+@pytest.mark.parametrize("key", ["bad-rollout", "oom"])
+async def test_a_rollback_by_the_bot_mends_it(dsn: str, tmp_path: Path, key: str) -> None:
+    story = BY_KEY[key]
+    async with world(dsn, tmp_path) as chat:
+        await begin(chat, story)
+        *looks, mend = story.commands
+        for command, evidence in zip(looks, EVIDENCE[key], strict=False):
+            await chat.reads(await chat.ask(command), evidence)
+        thread = await chat.ask(mend)
+        card = await chat.card(thread)
+        await chat.reads(thread, EVIDENCE[key][-1])
+        await chat.press("Approve", card, by="alice")
+        await chat.reads(thread, "verified")
+        assert state(story, chat.cluster) == "mended"
+        assert chat.cluster.ready(story.namespace, story.workload.partition("/")[2])
+
+
+@pytest.mark.parametrize("key", ["pool", "full-volume"])
+async def test_its_commands_show_the_evidence(dsn: str, tmp_path: Path, key: str) -> None:
+    story = BY_KEY[key]
+    async with world(dsn, tmp_path) as chat:
+        await begin(chat, story)
+        for command, evidence in zip(story.commands, EVIDENCE[key], strict=True):
+            await chat.reads(await chat.ask(command), evidence)
+        assert chat.cluster.mutations == []
+        story.mend(chat.cluster)
+        assert state(story, chat.cluster) in ("mended", "going on")  # pods start anew first
+        await chat.cluster.until(lambda: state(story, chat.cluster) == "mended")
