@@ -228,6 +228,7 @@ class _Demo:
             connected = group.create_task(_connected(workspace), name="connected")
             ends: set[asyncio.Task[Any]] = {ended, stopped}
             if cluster is not None:
+                serving.offer_stories(cluster, workspace)
                 ends.add(group.create_task(serving.mirror(cluster, workspace), name="mirror"))
             try:
                 await asyncio.wait({connected, *ends}, return_when=asyncio.FIRST_COMPLETED)

@@ -156,7 +156,7 @@ async def test_a_phone_in_the_dark(demo: Demo, chromium: Browser, shots: Path) -
     assert sum(map(int, re.findall(r"\d+", shade)[:3])) < 200, "it is not dark"
     await page.get_by_role("button", name="Close the thread").tap()
     await expect(field).to_be_visible()
-    await page.get_by_role("button", name="Cluster", exact=True).tap()
+    await page.get_by_role("button", name="Cluster & inspector").tap()
     await expect(workload(page, "worker")).to_be_visible()
     await page.screenshot(path=shots / "phone-cluster.png")
     assert watched.complaints == []

@@ -1,6 +1,6 @@
 // The page: who one is, where one looks, and the workspace's feed that keeps it all true.
 import { Composer } from "./composer.js";
-import { drawCluster } from "./cluster.js";
+import { Beside, KINDS as BESIDE_KINDS } from "./beside/beside.js";
 import { ask, Modal, openFile } from "./dialogs.js";
 import { byId, el, toast } from "./dom.js";
 import { Log } from "./messages.js";
@@ -12,6 +12,8 @@ const seen = new Map(JSON.parse(sessionStorage.getItem("seen") ?? "[]"));
 const dismissed = new Set();
 /** The ts of what this person posted last here: its first reply opens the thread. */
 let awaited = "";
+/** Whether the app was here at all: before that it is starting, afterwards it is gone. */
+let joined = false;
 let source = null;
 
 // --- what the other modules ask -----------------------------------------------------------------
@@ -88,6 +90,7 @@ const logs = {
   thread: new Log(byId("thread-log"), world, deeds),
 };
 const modal = new Modal(world, deeds);
+const beside = new Beside(byId("beside"), { store, deed, world, go });
 const composers = {
   channel: new Composer(byId("channel-composer"), (text) => write(text)),
   thread: new Composer(byId("thread-composer"), (text) => write(text, here.thread)),
@@ -123,14 +126,16 @@ function people() {
 
 /** Go somewhere, or become somebody; the address remembers it. */
 function go(change) {
-  Object.assign(here, change);
+  const { fill, ...moved } = change;
+  Object.assign(here, moved);
   if ("channel" in change) showPanel("channel");
   if (change.thread) showPanel("thread");
   settle();
   const place = new URLSearchParams({ as: world.userName(here.me), in: here.channel, ...(here.thread ? { thread: here.thread } : {}) });
   history.replaceState(null, "", `/#${place}`);
   draw();
-  if (change.thread) beginWriting(composers.thread);
+  if (fill) composers.channel.fill(fill);
+  else if (change.thread) beginWriting(composers.thread);
   else if ("channel" in change) beginWriting(composers.channel);
 }
 
@@ -195,7 +200,7 @@ function draw() {
   drawChannel();
   drawThread();
   modal.show(store.topModal(here.me));
-  drawCluster(byId("cluster-body"), store.beside.cluster);
+  beside.draw();
 }
 
 function drawHeader() {
@@ -210,9 +215,11 @@ function drawHeader() {
     select.replaceChildren(...options.map(([value, label]) => el("option", { value }, label)));
   }
   select.value = here.me;
-  byId("show-cluster").hidden = !store.beside.cluster;
-  byId("cluster").hidden = !store.beside.cluster || document.body.classList.contains("no-cluster");
-  byId("show-cluster").setAttribute("aria-expanded", String(!byId("cluster").hidden));
+  const real = said?.context ?? "";
+  byId("context").hidden = !real;
+  byId("context").textContent = real && `${real}: ${said.writable ? "changes allowed" : "reads only"}`;
+  byId("beside").hidden = document.body.classList.contains("no-beside");
+  byId("show-beside").setAttribute("aria-expanded", String(!byId("beside").hidden));
 }
 
 let listed = "";
@@ -239,6 +246,7 @@ function drawList() {
   const focused = document.activeElement?.closest("#list li");
   const index = focused ? [...byId("list").querySelectorAll("li")].indexOf(focused) : -1;
   const connected = store.sockets.length > 0;
+  joined ||= connected;
   byId("list").replaceChildren(
     el("h2", {}, "Channels"),
     el("ul", {}, channels.map((channel) =>
@@ -246,7 +254,7 @@ function drawList() {
     el("h2", {}, "Direct messages"),
     el("ul", {}, item("app", "●", store.raw.app.name, direct)),
     el("p", { class: connected ? "link up" : "link down" },
-      connected ? `${store.raw.app.name} is connected` : `${store.raw.app.name} is not connected`));
+      `${store.raw.app.name} ${connected ? "is connected" : joined ? "is not connected" : "is starting …"}`));
   if (index >= 0) byId("list").querySelectorAll("li button")[index]?.focus();
 }
 
@@ -355,9 +363,10 @@ function follow() {
     if (source.readyState === EventSource.CLOSED) setTimeout(start, 1500);
   });
   source.addEventListener("reset", start);
-  for (const kind of KINDS) {
+  for (const kind of [...KINDS, ...BESIDE_KINDS]) {
     source.addEventListener(kind, (event) => {
       const data = JSON.parse(event.data);
+      if (BESIDE_KINDS.includes(kind)) beside.apply(kind, data);
       const notice = store.apply(kind, data, here.me);
       if (notice) toast(notice);
       if (kind === "message") openAwaited(data);
@@ -369,8 +378,10 @@ function follow() {
 /** The app's first reply to what one has just asked opens the thread, where there is room. */
 function openAwaited({ channel, message }) {
   if (!awaited || message.thread_ts !== awaited || !message.bot_id || channel !== currentChannel()?.id) return;
-  const busy = document.activeElement?.tagName === "TEXTAREA" && document.activeElement.value !== composers.channel.opening;
-  if (!here.thread && !busy && matchMedia("(min-width: 60rem)").matches) go({ thread: awaited });
+  // not under the hands of who is writing, here or in the thread that is open
+  const field = document.activeElement?.tagName === "TEXTAREA" ? document.activeElement.value : "";
+  const busy = field.trim() && field !== composers.channel.opening;
+  if (!busy && matchMedia("(min-width: 60rem)").matches) go({ thread: awaited });
   awaited = "";
 }
 
@@ -378,14 +389,14 @@ function openAwaited({ channel, message }) {
 
 const narrow = matchMedia("(max-width: 47.99rem)");
 
-function toggleCluster() {
+function toggleBeside() {
   if (narrow.matches) {
-    document.body.classList.remove("no-cluster");
-    showPanel(document.body.dataset.panel === "cluster" ? "channel" : "cluster");
+    document.body.classList.remove("no-beside");
+    showPanel(document.body.dataset.panel === "beside" ? "channel" : "beside");
   } else {
-    const hide = !document.body.classList.contains("no-cluster");
-    document.body.classList.toggle("no-cluster", hide);
-    localStorage.setItem("cluster", hide ? "hidden" : "shown");
+    const hide = !document.body.classList.contains("no-beside");
+    document.body.classList.toggle("no-beside", hide);
+    localStorage.setItem("beside", hide ? "hidden" : "shown");
   }
   draw();
 }
@@ -395,11 +406,7 @@ byId("persona").addEventListener("change", (event) => {
   go({ me: event.target.value });
 });
 byId("show-list").addEventListener("click", () => showPanel(document.body.dataset.panel === "list" ? "channel" : "list"));
-byId("show-cluster").addEventListener("click", toggleCluster);
-byId("close-cluster").addEventListener("click", () => {
-  toggleCluster();
-  byId("show-cluster").focus();
-});
+byId("show-beside").addEventListener("click", toggleBeside);
 byId("close-thread").addEventListener("click", () => {
   go({ thread: "" });
   composers.channel.focus();
@@ -408,6 +415,6 @@ byId("thread").addEventListener("keydown", (event) => {
   if (event.key === "Escape") byId("close-thread").click();
 });
 document.addEventListener("visibilitychange", drawSoon);
-document.body.classList.toggle("no-cluster", localStorage.getItem("cluster") === "hidden");
+document.body.classList.toggle("no-beside", localStorage.getItem("beside") === "hidden");
 
 start();

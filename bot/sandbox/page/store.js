@@ -60,8 +60,8 @@ export class Store {
       case "sockets":
         this.sockets = data.open;
         break;
-      case "cluster":
-        this.beside = { ...this.beside, cluster: data };
+      case "beside":
+        this.beside = { ...this.beside, [data.key]: data.value };
         break;
       case "notice":
         return data.user === me ? noticed(data.text, this.raw.app.name) : null;
@@ -100,7 +100,7 @@ export class Store {
 
 /** The kinds of entries that change what the page shows. */
 export const KINDS = [
-  "message", "deleted", "ephemeral", "channel", "user", "view", "modals", "sockets", "cluster", "notice",
+  "message", "deleted", "ephemeral", "channel", "user", "view", "modals", "sockets", "beside", "notice",
 ];
 
 /** Do something as a person. Raises `Error` with the reason when the workspace refuses. */

@@ -36,7 +36,7 @@ export class Beside {
       el("header", { class: "beside-head" }, this.strip,
         el("button", { type: "button", class: "quiet", "aria-label": "Hide this panel", on: { click: () => this.#hide() } }, "✕")),
       ...Object.values(this.panels));
-    this.#choose(localStorage.getItem(CHOICE) ?? "cluster");
+    this.#wish(localStorage.getItem(CHOICE) ?? "cluster");
     // whoever shows the panel, it is drawn when it can be seen
     new ResizeObserver(() => this.raw && this.draw()).observe(root);
   }
@@ -50,7 +50,8 @@ export class Beside {
     }
     const live = { cluster: Boolean(store.beside.cluster), inspector: true, tour: store.beside.introduction?.tour === true };
     for (const [key, tab] of Object.entries(this.tabs)) tab.hidden = !live[key];
-    if (!live[this.chosen]) this.#choose(Object.keys(live).find((key) => live[key]));
+    // what somebody wants to see is shown as soon as it is there
+    this.#choose(live[this.wished] ? this.wished : Object.keys(live).find((key) => live[key]));
     byId("show-beside").hidden = false;
     if (live.tour) this.views.tour.follow();
     this.views[this.chosen].draw(this.visible);
@@ -63,7 +64,7 @@ export class Beside {
 
   /** Show a tab, and the panel itself where it is hidden. */
   open(tab) {
-    this.#choose(tab);
+    this.#wish(tab);
     if (!this.visible) byId("show-beside").click();
     this.draw();
     this.tabs[tab].focus();
@@ -81,13 +82,19 @@ export class Beside {
   #tab(key, label) {
     return el("button", {
       type: "button", role: "tab", id: `tab-${key}`, "aria-controls": `beside-${key}`,
-      on: { click: () => { this.#choose(key); this.draw(); } },
+      on: { click: () => { this.#wish(key); this.draw(); } },
     }, label);
   }
 
+  #wish(key) {
+    this.wished = this.views[key] ? key : "cluster";
+    localStorage.setItem(CHOICE, this.wished);
+    this.#choose(this.wished);
+  }
+
   #choose(key) {
-    this.chosen = this.views[key] ? key : "cluster";
-    localStorage.setItem(CHOICE, this.chosen);
+    if (key === this.chosen) return;
+    this.chosen = key;
     for (const [one, tab] of Object.entries(this.tabs)) {
       const chosen = one === this.chosen;
       tab.setAttribute("aria-selected", String(chosen));
@@ -102,7 +109,7 @@ export class Beside {
     if (!step) return;
     event.preventDefault();
     const open = Object.keys(this.tabs).filter((key) => !this.tabs[key].hidden);
-    this.#choose(open[(open.indexOf(this.chosen) + step + open.length) % open.length]);
+    this.#wish(open[(open.indexOf(this.chosen) + step + open.length) % open.length]);
     this.draw();
     this.tabs[this.chosen].focus();
   }
