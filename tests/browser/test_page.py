@@ -104,12 +104,13 @@ async def test_text_is_formatted_as_slack_does_and_never_becomes_markup(
 async def test_what_it_cannot_draw_is_an_error_and_the_rest_is_there(
     slack: Workspace, page: Page
 ) -> None:
-    picker = {"type": "actions", "elements": [{"type": "datepicker", "action_id": "day"}]}
-    blocks = [section("before"), picker, section("behind")]
+    pie = {"type": "pie", "segments": [{"label": "a", "value": 1}]}
+    chart = {"type": "data_visualization", "title": "shares", "chart": pie}
+    blocks = [section("before"), chart, section("behind")]
     await api(slack, "chat.postMessage", channel="C0OPS0000", text="x", blocks=blocks)
     message = page.locator("article")
     await expect(message.get_by_role("alert")).to_have_text(
-        "This page cannot draw this: an element of type “datepicker”."
+        "This page cannot draw this: a block of type “data_visualization”."
     )
     await expect(message).to_contain_text("before")
     await expect(message).to_contain_text("behind")

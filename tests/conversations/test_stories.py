@@ -13,27 +13,27 @@ BY_KEY = {story.key: story for story in STORIES}
 # Of each story: what must be seen before anybody looks, and what each command then says.
 EVIDENCE = {
     "bad-rollout": (
-        r"checkout-.*(CrashLoopBackOff|Error)",
+        r"checkout-\S+ .* [1-9]\d* \(\w+ ago\)",
         r"FATAL missing PAYMENTS_URL",
         r"1\.8\.0 → shop/checkout:1\.9\.0",
         r"Roll back.*to revision",
     ),
     "oom": (
-        r"search-.*(OOMKilled|CrashLoopBackOff|Error)",
+        r"search-\S+ .* [1-9]\d* \(\w+ ago\)",
         r"limits memory 128Mi.*OOMKilled, exit code 137",
         r"limits\.memory 256Mi → 128Mi",
         r"Roll back.*128Mi.*256Mi",
     ),
     "pool": (
+        r"ERROR http://orders\.shop: (no answer within 5000 ms|connection refused)",
         r"orders-.*Running",
         r"ERROR connection pool exhausted: 2 of 2 in use",
-        r"Readiness probe failed",
         r"DB_POOL_SIZE: '2'",
     ),
     "full-volume": (
-        r"ledger-0 .*CrashLoopBackOff",
+        r"ERROR http://ledger\.payments: connection refused",
+        r"ledger-0 .*(CrashLoopBackOff|Error)",
         r"FATAL could not write /var/lib/ledger/data: No space left on device",
-        r"persistentvolumeclaim/data-ledger-0",
         r"storage: 10Gi",
     ),
 }
@@ -54,6 +54,7 @@ async def begin(chat: World, story: Story) -> None:
     await chat.slack.post(story.reporter, "ops", story.report)
     namespace, app, sign = SIGN[story.key]
     await chat.cluster.until(lambda: shows(chat, namespace, app, sign), 20)
+    await chat.cluster.advance(10)  # until those that need it wrote of it
 
 
 def shows(chat: World, namespace: str, app: str, sign: str) -> bool:
@@ -79,7 +80,7 @@ def test_each_command_is_one_that_the_bot_knows() -> None:
         assert len(EVIDENCE[story.key]) == len(story.commands)
 
 
-@pytest.mark.parametrize("key", ["bad-rollout", "oom"])
+@pytest.mark.parametrize("key", [s.key for s in STORIES if s.mended_by_bot])
 async def test_a_rollback_by_the_bot_mends_it(dsn: str, tmp_path: Path, key: str) -> None:
     story = BY_KEY[key]
     async with world(dsn, tmp_path) as chat:
@@ -96,7 +97,7 @@ async def test_a_rollback_by_the_bot_mends_it(dsn: str, tmp_path: Path, key: str
         assert chat.cluster.ready(story.namespace, story.workload.partition("/")[2])
 
 
-@pytest.mark.parametrize("key", ["pool", "full-volume"])
+@pytest.mark.parametrize("key", [s.key for s in STORIES if not s.mended_by_bot])
 async def test_its_commands_show_the_evidence(dsn: str, tmp_path: Path, key: str) -> None:
     story = BY_KEY[key]
     async with world(dsn, tmp_path) as chat:

@@ -44,6 +44,14 @@ def warnings(cluster: Cluster, app: str) -> str:
     )
 
 
+def told(cluster: Cluster, app: str, namespace: str = "shop") -> str:
+    """Return what the first pod of an app that is ready wrote."""
+    running = [
+        p for p in cluster.pods(namespace, app) if p["status"]["conditions"][-1]["status"] == "True"
+    ]
+    return cluster.log(namespace, running[0]["metadata"]["name"])
+
+
 async def begun(cluster: Cluster, key: str, seconds: float) -> Story:
     """Begin an incident twice, as somebody impatient would, and let time pass."""
     story = BY_KEY[key]
@@ -116,6 +124,7 @@ async def test_a_small_pool_lets_orders_wait(cluster: Cluster) -> None:
     assert 0.03 < errors(cluster, "shop", "web") < 0.15
     logs = [cluster.log("shop", p["metadata"]["name"]) for p in cluster.pods("shop", "orders")]
     assert any("ERROR connection pool exhausted: 2 of 2 in use" in log for log in logs)
+    assert "ERROR http://orders.shop: no answer within 5000 ms" in told(cluster, "checkout")
     assert "Readiness probe failed" in warnings(cluster, "orders")
     settings = cluster.get("ConfigMap", "shop", "orders-config")
     assert settings is not None
@@ -138,7 +147,15 @@ async def test_a_full_volume_stops_payments(cluster: Cluster) -> None:
     assert errors(cluster, "payments", "api") == 1.0
     assert words(cluster, "payments", "api") == {"Running"}
     assert errors(cluster, "shop", "checkout") == 1.0
+    # who needs it tells so, and still does when all is well again
+    before = told(cluster, "api", "payments").splitlines()[-8:]
+    assert set(before) == {"ERROR http://ledger.payments: connection refused"}
+    assert "ERROR http://api.payments: 503 Service Unavailable" in told(cluster, "checkout")
+    assert "ERROR" not in told(cluster, "search")
     await healed(cluster, story)
+    after = told(cluster, "api", "payments").splitlines()
+    assert after.count(before[0]) >= len(before)
+    assert "ERROR" not in after[-1]
     # a claim that may grow is another way
     await begun(cluster, "full-volume", 30)
     grown = cluster.get("PersistentVolumeClaim", "payments", "data-ledger-0")
@@ -199,3 +216,8 @@ def test_a_diagnosis_is_judged(story: Story) -> None:
 def test_a_report_does_not_give_the_cause_away(story: Story) -> None:
     assert judged(story, story.report) != []
     assert story.namespace in story.report or story.workload.partition("/")[2] in story.report
+
+
+async def test_a_faster_clock_begins_with_the_same_state() -> None:
+    async with Cluster(seed=True, speed=300) as cluster:
+        assert [state(story, cluster) for story in STORIES[1:]] == ["quiet", "quiet", "quiet"]

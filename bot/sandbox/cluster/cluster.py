@@ -74,6 +74,7 @@ class Cluster:
         removal = Removal(self.store, self.clock)
         self._verbs = Verbs(self.store, self.clock, removal)
         below = Subresources(self.store, self.clock, self._verbs, removal, self._kubelet)
+        below.retell = self.traffic.retell
         self._watches = Watches(self.store, self._verbs)
         self._api = Api(
             self.store,

@@ -134,7 +134,7 @@ IMAGES: Final = (
         ready_seconds=3.0,
         memory="180Mi",
         data="/var/lib/ledger",
-        data_rate="150",
+        data_rate="2",
         work_lines=("INFO entry={n} written in {ms}ms", "INFO segment={n} synced in {ms}ms"),
         latency_ms=8.0,
         cpu_per_request=5.0,

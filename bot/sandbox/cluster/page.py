@@ -1,6 +1,5 @@
 """The cluster in few words, for a page that shows it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -103,7 +102,7 @@ class _Look:
         meta, spec = thing["metadata"], thing["spec"]
         own = spec["jobTemplate"]["spec"] if resource is CRON_JOBS else spec
         pods = self.below.get(meta["uid"], [])
-        counted = _COUNTED[resource](thing, pods)
+        counted = _COUNTED[resource](thing)
         template = own["template"]
         app = (template.get("metadata", {}).get("labels") or {}).get("app", "")
         flow = self.traffic.of(meta["namespace"], app) if resource in _KINDS[:3] else None
@@ -149,14 +148,14 @@ class _Look:
         return span((self.now - parse(moment)).total_seconds())
 
     def _pod(self, pod: Object) -> Object:
-        ready, word, restarts, age = pod_row(pod, self.now)
+        ready, word, restarts, age = pod_row(pod, self.now)[:4]
         used = self.used[pod["metadata"]["uid"]]
         return {
             "name": pod["metadata"]["name"],
             "image": pod["spec"]["containers"][0]["image"],
             "ready": ready,
             "status": word,
-            "restarts": _restarts(restarts),
+            "restarts": _restarts(str(restarts)),
             "age": age,
             "node": pod["spec"].get("nodeName", ""),
             "cpu": used[0] if used else None,
@@ -223,14 +222,14 @@ def _counts(desired: int, ready: int, updated: int, available: int, well: bool) 
     }
 
 
-def _deployment(thing: Object, _: Sequence[Object]) -> Object:
+def _deployment(thing: Object) -> Object:
     found = thing.get("status", {})
     ready, updated = found.get("readyReplicas", 0), found.get("updatedReplicas", 0)
     available = found.get("availableReplicas", 0)
     return _counts(thing["spec"]["replicas"], ready, updated, available, settled(thing))
 
 
-def _stateful_set(thing: Object, _: Sequence[Object]) -> Object:
+def _stateful_set(thing: Object) -> Object:
     found, wanted = thing.get("status", {}), thing["spec"]["replicas"]
     ready, updated = found.get("readyReplicas", 0), found.get("updatedReplicas", 0)
     available = found.get("availableReplicas", ready)
@@ -238,7 +237,7 @@ def _stateful_set(thing: Object, _: Sequence[Object]) -> Object:
     return _counts(wanted, ready, updated, available, well)
 
 
-def _daemon_set(thing: Object, _: Sequence[Object]) -> Object:
+def _daemon_set(thing: Object) -> Object:
     found = thing.get("status", {})
     wanted, ready = found.get("desiredNumberScheduled", 0), found.get("numberReady", 0)
     updated = found.get("updatedNumberScheduled", 0)
@@ -246,19 +245,16 @@ def _daemon_set(thing: Object, _: Sequence[Object]) -> Object:
     return _counts(wanted, ready, updated, found.get("numberAvailable", 0), well)
 
 
-def _cron_job(thing: Object, _: Sequence[Object]) -> Object:
+def _cron_job(thing: Object) -> Object:
     active = len(thing.get("status", {}).get("active", []))
     return _counts(0, active, active, active, True)
 
 
-def _job(thing: Object, pods: Sequence[Object]) -> Object:
+def _job(thing: Object) -> Object:
     found = thing.get("status", {})
-    done, failed = found.get("succeeded", 0), found.get("failed", 0)
+    done: int = found.get("succeeded", 0)
     bad = any(c["type"] == "Failed" for c in found.get("conditions", []))
-    wanted = thing["spec"].get("completions", 1)
-    return _counts(
-        wanted, done, done, done, not bad and (done >= wanted or bool(pods or not failed))
-    )
+    return _counts(thing["spec"].get("completions") or 1, done, done, done, not bad)
 
 
 _COUNTED = {

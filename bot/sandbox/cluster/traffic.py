@@ -8,21 +8,20 @@ when only that part of the requests needs it.
 
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final
 
 from bot.sandbox.cluster import fate
 from bot.sandbox.cluster.clock import Clock
 from bot.sandbox.cluster.fate import Behaviour
 from bot.sandbox.cluster.kinds import DAEMON_SETS, DEPLOYMENTS, PODS, SERVICES, STATEFUL_SETS
 from bot.sandbox.cluster.kubelet import Kubelet
+from bot.sandbox.cluster.outages import Line, Outages, Place
 from bot.sandbox.cluster.podstatus import Slot
 from bot.sandbox.cluster.quantities import quantity
 from bot.sandbox.cluster.store import Object, Store
-
-Place: TypeAlias = tuple[str, str]  # namespace and the label `app`
 
 _TAIL: Final = 3.0  # how much longer than usual one request in twenty takes
 _WAITED_MS: Final = 5000.0  # for a connection of an exhausted pool, or behind too many others
@@ -63,6 +62,8 @@ class Traffic:
         self._kubelet = kubelet
         self._counted: tuple[int, int] = (-1, 0)
         self._asked: dict[Place, _Asked] = {}
+        self._outages = Outages(store, clock, kubelet, self._calls)
+        store.listen(self._outages.note)
 
     def of(self, namespace: str, app: str) -> Flow | None:
         """Return what an app answers now, or None when nobody asks it anything."""
@@ -73,6 +74,15 @@ class Traffic:
         """Return the requests a second that each ready pod of an app gets."""
         found = self._count().get((namespace, app))
         return found.rps / len(found.ready) if found and found.ready else 0.0
+
+    def retell(self, pod: Object, lines: Iterable[Line]) -> list[Line]:
+        """Return what a pod wrote, told with those of its calls that failed at the time."""
+        app = (pod["metadata"].get("labels") or {}).get("app", "")
+        return self._outages.retold((pod["metadata"]["namespace"], app), lines)
+
+    def _calls(self, place: Place) -> list[tuple[Place, float]]:
+        found = self._count().get(place)
+        return found.calls if found else []
 
     def _count(self) -> dict[Place, _Asked]:
         now = self._clock.now()

@@ -1,13 +1,19 @@
 // The page: who one is, where one looks, and the workspace's feed that keeps it all true.
 import { Composer } from "./composer.js";
 import { Beside, KINDS as BESIDE_KINDS } from "./beside/beside.js";
-import { ask, Modal, openFile } from "./dialogs.js";
+import { ask, askText, askWhich, Modal, openFile } from "./dialogs.js";
 import { byId, el, toast } from "./dom.js";
+import { Home } from "./home.js";
+import * as keys from "./keys.js";
+import { openMenu } from "./menu.js";
+import { emoji } from "./mrkdwn.js";
 import { Log } from "./messages.js";
 import { deed, KINDS, Store } from "./store.js";
 
 const store = new Store();
-const here = { me: "", channel: "", thread: "" };
+const here = { me: "", channel: "", thread: "", tab: "messages" };
+/** Up to where the place shown was read when one came to it: below that it says New. */
+const since = { channel: "", thread: "", place: "", threadPlace: "" };
 const seen = new Map(JSON.parse(sessionStorage.getItem("seen") ?? "[]"));
 const dismissed = new Set();
 /** The ts of what this person posted last here: its first reply opens the thread. */
@@ -24,6 +30,8 @@ const world = {
   groupName: (id) => store.groups.get(id)?.handle ?? id,
   inGroup: (id) => store.groups.get(id)?.users?.includes(here.me) ?? false,
   channelName: (id) => store.channels.get(id)?.label,
+  people: () => [...store.users.values()].filter((user) => !user.deleted),
+  places: () => store.channelsOf(here.me),
   openChannel: (id) => go({ channel: id, thread: "" }),
   insideLink(url) {
     const found = /\/archives\/(\w+)\/p(\d+)(\d{6})$/.exec(new URL(url).pathname);
@@ -72,6 +80,8 @@ const deeds = {
     const answer = await deed("submit", { user: here.me, view_id: view.id, values });
     if (!answer.acked) throw new Error("We had some trouble connecting. Try again?");
   },
+  suggest: async () => [],
+  menu,
   close: (view) => deed("close", { user: here.me, view_id: view.id }),
   react: (channel, message, name, remove) => perform("react", { channel: channel.id, ts: message.ts, name, remove }),
   confirm: ask,
@@ -91,12 +101,84 @@ const logs = {
 };
 const modal = new Modal(world, deeds);
 const beside = new Beside(byId("beside"), { store, deed, world, go });
+const home = new Home(byId("home"), world, deeds);
 const composers = {
-  channel: new Composer(byId("channel-composer"), (text) => write(text)),
-  thread: new Composer(byId("thread-composer"), (text) => write(text, here.thread)),
+  channel: new Composer(byId("channel-composer"), (text, files) => write(text, files), offers(true), () => editLast("")),
+  thread: new Composer(byId("thread-composer"), (text, files) => write(text, files, here.thread), offers(false), () => editLast(here.thread)),
 };
 
-async function write(text, thread) {
+/** What completes a word: commands only where they work. */
+function offers(commands) {
+  const fitting = (entries, sign, typed) => entries
+    .filter(([name]) => name.toLowerCase().startsWith(typed))
+    .map(([name, hint]) => [`${sign}${name} `, hint]);
+  return (sign, typed) => {
+    if (!store.raw) return [];
+    if (sign === "/") return commands ? fitting(store.raw.app.commands.map((name) => [name.slice(1), `${store.raw.app.name}’s command`]), "/", typed) : [];
+    if (sign === "#") return fitting(store.channelsOf(here.me).map((channel) => [channel.label, ""]), "#", typed);
+    const groups = [...store.groups.values()].map((group) => [group.handle, group.name]);
+    const people = world.people().map((user) => [user.name, user.id === store.raw.app.bot_user_id ? "app" : user.real_name]);
+    return fitting([...people, ...groups, ["here", "everybody who is here"], ["channel", "everybody"]], "@", typed);
+  };
+}
+
+const REACTIONS = ["eyes", "white_check_mark", "+1", "heart", "tada", "thinking_face", "warning", "x"];
+
+/** What one may do with a message. */
+function menu(opener, channel, message) {
+  const mine = message.user === here.me;
+  const admin = store.users.get(here.me)?.is_admin;
+  const place = { channel: channel.id, ts: message.ts };
+  const reacted = (name) => message.reactions?.some((one) => one.name === name && one.users.includes(here.me)) ?? false;
+  const shortcuts = Object.entries(store.raw.app.shortcuts ?? {}).filter(([, kind]) => kind === "message");
+  openMenu(opener, [
+    ...REACTIONS.map((name) => ({ label: `${emoji(name)} ${name.replaceAll("_", " ")}`, checked: reacted(name), act: () => perform("react", { ...place, name, remove: reacted(name) }) })),
+    { label: "Reply in thread", act: () => go({ thread: message.thread_ts ?? message.ts }) },
+    { label: "Copy link", act: () => copyLink(channel, message) },
+    mine && { label: "Edit message", act: () => edit(channel, message) },
+    (mine || admin) && { label: "Delete message", danger: true, act: () => remove(channel, message) },
+    ...shortcuts.map(([callback_id]) => ({ label: callback_id, act: () => perform("shortcut", { ...place, callback_id }) })),
+  ], "Message actions");
+}
+
+async function copyLink(channel, message) {
+  const url = `${location.origin}/archives/${channel.id}/p${message.ts.replace(".", "")}`;
+  try {
+    await navigator.clipboard.writeText(url);
+    toast("The link is copied.");
+  } catch {
+    toast(url); // a browser that allows no copying
+  }
+}
+
+async function edit(channel, message) {
+  const text = await askText("Edit message", "Message", typedText(message));
+  if (text?.trim()) await perform("edit", { channel: channel.id, ts: message.ts, text: text.trim() });
+}
+
+async function remove(channel, message) {
+  const sure = await ask({ title: { text: "Delete message" }, text: { text: "It cannot be brought back." }, confirm: { text: "Delete" }, style: "danger" });
+  if (sure) await perform("delete", { channel: channel.id, ts: message.ts });
+}
+
+/** A message as it was typed: mentions by name. */
+const typedText = (message) => message.text
+  .replace(/<@(\w+)>/g, (_, id) => `@${world.userName(id)}`)
+  .replace(/<!subteam\^(\w+)[^>]*>/g, (_, id) => `@${world.groupName(id)}`)
+  .replace(/<#(\w+)[^>]*>/g, (_, id) => `#${world.channelName(id) ?? id}`)
+  .replace(/<(https?:[^|>]+)[^>]*>/g, "$1")
+  .replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
+
+function editLast(thread) {
+  const channel = currentChannel();
+  const mine = [...(channel?.messages.values() ?? [])].filter((message) => message.user === here.me &&
+    (thread ? message.thread_ts === thread || message.ts === thread : isRoot(message)));
+  const last = mine.sort((a, b) => (a.ts < b.ts ? -1 : 1)).at(-1);
+  if (last) edit(channel, last);
+  return Boolean(last);
+}
+
+async function write(text, files, thread) {
   const channel = currentChannel()?.id ?? "app";
   const [, command, rest = ""] = /^(\/\S+)\s*([^]*)$/.exec(text) ?? [];
   if (command) {
@@ -105,7 +187,7 @@ async function write(text, thread) {
     await deed("slash", { user: here.me, channel, command, text: rest });
     return;
   }
-  const posted = await deed("post", { user: here.me, channel, text, ...(thread ? { thread_ts: thread } : {}) });
+  const posted = await deed("post", { user: here.me, channel, text, files, ...(thread ? { thread_ts: thread } : {}) });
   if (thread) return;
   awaited = posted.ts;
   // an answer may have been faster than the word that the message was posted
@@ -194,6 +276,7 @@ function drawSoon() {
 
 function draw() {
   settle();
+  noteArrival();
   markSeen();
   drawHeader();
   drawList();
@@ -227,13 +310,14 @@ let listed = "";
 function drawList() {
   const direct = store.directOf(here.me);
   const channels = store.channelsOf(here.me);
-  const unreadOnes = [...channels, direct].map((channel) => channel && isUnread(channel));
+  const unreadOnes = [...channels, direct].map((channel) => channel && isUnread(channel) && callsIn(channel) + 1);
   const known = JSON.stringify([here.me, here.channel, channels.map((channel) => [channel.label, channel.is_ext_shared]), unreadOnes, store.sockets.length]);
   // What did not change stays, or a click that has begun on it would be lost.
   if (known === listed) return;
   listed = known;
   const item = (id, sign, label, channel) => {
     const unread = channel && id !== here.channel && isUnread(channel);
+    const calls = unread ? callsIn(channel) : 0;
     return el("li", {}, el("button", {
       type: "button",
       class: unread ? "unread" : "",
@@ -241,7 +325,8 @@ function drawList() {
       on: { click: () => go({ channel: id, thread: "" }) },
     }, el("span", { "aria-hidden": "true" }, sign), ` ${label}`,
       channel?.is_ext_shared && el("span", { class: "badge" }, "shared"),
-      unread && el("span", { class: "dot" }, el("span", { class: "hidden" }, "unread"))));
+      calls > 0 && el("span", { class: "calls", "aria-label": `${calls} for you` }, String(calls)),
+      unread && !calls && el("span", { class: "dot" }, el("span", { class: "hidden" }, "unread"))));
   };
   const focused = document.activeElement?.closest("#list li");
   const index = focused ? [...byId("list").querySelectorAll("li")].indexOf(focused) : -1;
@@ -275,8 +360,14 @@ function drawChannel() {
   byId("channel-title").textContent = name;
   byId("channel-note").textContent = direct ? "Direct message with the app"
     : `${channel.members.length} members${channel.is_ext_shared ? ", shared with another organisation" : ""}${channel.is_member ? "" : `, without ${app}`}`;
+  const atHome = direct && here.tab === "home";
+  byId("app-tabs").hidden = !direct;
+  for (const tab of ["home", "messages"]) byId(`tab-${tab}`).setAttribute("aria-selected", String(direct && here.tab === tab));
+  byId("home").hidden = !atHome;
+  byId("channel-log").hidden = byId("channel-composer").hidden = atHome;
+  if (atHome) home.show(store.homeOf(here.me), store.raw.app.home, app);
   const messages = channel ? inOrder([...roots(channel), ...shownTo(channel, "")]) : [];
-  logs.channel.show(`${here.me} ${here.channel}`, channel, messages, channel ? store.threads(channel) : new Map(), "Nothing has been said here yet.");
+  logs.channel.show(`${here.me} ${here.channel}`, channel, messages, channel ? store.threads(channel) : new Map(), "Nothing has been said here yet.", since.channel);
   const mention = !direct && channel.is_member ? `@${app} ` : "";
   composers.channel.at(`${here.me} ${here.channel}`, `Message ${direct ? app : `#${channel.label}`}`, mention);
   drawSuggestions(mention !== "" && !channel.is_ext_shared);
@@ -305,11 +396,29 @@ function drawThread() {
   const channel = currentChannel();
   const messages = [...channel.messages.values()].filter((message) => message.ts === here.thread || message.thread_ts === here.thread);
   byId("thread-note").textContent = here.channel === "app" ? store.raw.app.name : `# ${channel.label}`;
-  logs.thread.show(`${here.me} ${here.thread}`, channel, inOrder([...messages, ...shownTo(channel, here.thread)]), null, "");
+  logs.thread.show(`${here.me} ${here.thread}`, channel, inOrder([...messages, ...shownTo(channel, here.thread)]), null, "", since.thread);
   composers.thread.at(`${here.me} ${here.thread}`, "Reply in the thread");
 }
 
 // --- read and unread ----------------------------------------------------------------------------
+
+/** How many unread messages of a channel call this person, by name, by group, or directly. */
+function callsIn(channel) {
+  const from = seen.get(`${here.me} ${channel.id}`) ?? "";
+  const groups = [...store.groups.values()].filter((group) => group.users?.includes(here.me));
+  const names = [`<@${here.me}>`, ...groups.map((group) => `<!subteam^${group.id}`), "<!here>", "<!channel>"];
+  return roots(channel).filter((message) => message.ts > from && message.user !== here.me &&
+    (channel.is_im || names.some((name) => JSON.stringify(message).includes(name)))).length;
+}
+
+/** Remember what was read already when one comes to a place. */
+function noteArrival() {
+  const channel = currentChannel();
+  const place = channel ? `${here.me} ${channel.id}` : "";
+  if (since.place !== place) Object.assign(since, { place, channel: seen.get(place) ?? "" });
+  const threadPlace = here.thread ? `${place} ${here.thread}` : "";
+  if (since.threadPlace !== threadPlace) Object.assign(since, { threadPlace, thread: seen.get(threadPlace) ?? "" });
+}
 
 const newest = (messages) => messages.reduce((last, message) => (message.ts > last ? message.ts : last), "");
 
@@ -407,6 +516,23 @@ byId("persona").addEventListener("change", (event) => {
 });
 byId("show-list").addEventListener("click", () => showPanel(document.body.dataset.panel === "list" ? "channel" : "list"));
 byId("show-beside").addEventListener("click", toggleBeside);
+byId("show-keys").addEventListener("click", () => keys.explain());
+for (const tab of ["home", "messages"]) {
+  byId(`tab-${tab}`).addEventListener("click", () => {
+    here.tab = tab;
+    perform("open-home", { tab });
+    draw();
+  });
+}
+keys.listen({
+  async jump() {
+    const channels = store.channelsOf(here.me).map((channel) => [channel.id, `#${channel.label}`]);
+    const chosen = await askWhich("Jump to", [...channels, ["app", store.raw.app.name]]);
+    if (chosen) go({ channel: chosen, thread: "" });
+  },
+  openThread: (ts) => go({ thread: ts }),
+  menu: (node) => node.querySelector(".message-menu")?.click(),
+});
 byId("close-thread").addEventListener("click", () => {
   go({ thread: "" });
   composers.channel.focus();

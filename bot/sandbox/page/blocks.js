@@ -1,5 +1,6 @@
 // Block Kit as nodes. What this page cannot draw is shown as an error, never dropped.
 import { el } from "./dom.js";
+import { element, image, unknown } from "./elements.js";
 import { broadcast, channelMention, emoji, groupMention, link, mrkdwn, pictured, plain, userMention } from "./mrkdwn.js";
 
 /**
@@ -12,8 +13,6 @@ export function drawBlocks(blocks, world, surface) {
     return draw ? draw(block, world, surface) : unknown(`a block of type “${block.type}”`);
   });
 }
-
-const unknown = (what) => el("p", { class: "unknown", role: "alert" }, `This page cannot draw this: ${what}.`);
 
 const BLOCKS = {
   section(block, world, surface) {
@@ -50,101 +49,60 @@ const BLOCKS = {
       complaint && el("p", { id: `${id}-error`, class: "complaint", role: "alert" }, complaint),
       block.hint && el("p", { id: `${id}-hint`, class: "faint" }, plain(block.hint.text)));
   },
+  markdown: (block, world) => el("div", { class: "text" }, mrkdwn(asMrkdwn(block.text), world)),
+  table(block, world) {
+    const [head, ...rows] = block.rows;
+    return el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "table" }, el("table", {},
+      el("thead", {}, el("tr", {}, head.map((cell) => el("th", { scope: "col" }, tableCell(cell, world))))),
+      el("tbody", {}, rows.map((row) => el("tr", {}, row.map((cell) => el("td", {}, tableCell(cell, world))))))));
+  },
+  context_actions: (block, world, surface) => el("div", { class: "actions" }, block.elements.map((part) => element(block, part, world, surface))),
+  alert: (block, world) => el("p", { class: `alert ${block.level ?? "default"}`, role: "note" }, text(block.text, world)),
+  card(block, world, surface) {
+    const line = (part, kind) => part && el("div", { class: kind }, text(part, world));
+    return el("div", { class: "card" },
+      line(block.title, "card-title"), line(block.subtitle, "faint"), line(block.body, "text"), line(block.subtext, "faint"),
+      block.actions && el("div", { class: "actions" }, block.actions.map((part) => element(block, part, world, surface))));
+  },
+  task_card: (block, world) => task(block, world),
+  plan: (block, world) => el("div", { class: "plan" },
+    el("p", { class: "card-title" }, typeof block.title === "string" ? block.title : text(block.title, world)),
+    (block.tasks ?? []).map((one) => task(one, world))),
+  file: (block) => el("p", { class: "faint" }, `[file: ${block.external_id ?? block.file_id ?? "remote"}]`),
+  video: (block, world) => el("p", {}, link(block.title_url ?? block.video_url, block.title?.text ?? block.alt_text, world)),
   rich_text: (block, world) => el("div", { class: "text" }, block.elements.map((part) => richBlock(part, world))),
 };
 
+const MARKS = { pending: "○", in_progress: "⏳", complete: "✓", error: "✕" };
+
+function task(one, world) {
+  const rich = (part) => part && (part.type === "rich_text" ? drawBlocks([part], world, {})[0] : el("div", {}, String(part)));
+  return el("div", { class: "task" },
+    el("p", {}, el("span", { "aria-hidden": "true" }, `${MARKS[one.status] ?? "○"} `), one.title, " ", el("span", { class: "faint" }, (one.status ?? "").replace("_", " "))),
+    rich(one.details), rich(one.output),
+    (one.sources ?? []).map((source) => el("p", {}, link(source.url, source.text, world))));
+}
+
+function tableCell(cell, world) {
+  switch (cell.type) {
+    case "raw_text": return plain(cell.text);
+    case "raw_number": return String(cell.value ?? cell.number ?? "");
+    case "rich_text": return drawBlocks([cell], world, {});
+    default: return unknown(`a cell of type “${cell.type}”`);
+  }
+}
+
+/** Markdown's own marks as Slack's: what a model writes most. */
+function asMrkdwn(source) {
+  return source
+    .replace(/^#{1,6} +(.+)$/gm, "*$1*")
+    .replace(/\*\*(.+?)\*\*/g, "*$1*")
+    .replace(/^[-*] +/gm, "• ")
+    .replace(/\[([^\]]+)\]\((https?:[^)\s]+)\)/g, "<$2|$1>");
+}
+
 function text(object, world) {
   return object.type === "mrkdwn" ? mrkdwn(object.text, world) : plain(object.text, object.emoji !== false);
-}
-
-// Pictures lie on other hosts, and this page asks none: their words stand for them.
-const image = (part) => el("span", { class: "image" }, `[image: ${part.alt_text || "no description"}]`);
-
-// --- elements -----------------------------------------------------------------------------------
-
-function element(block, part, world, surface) {
-  const draw = ELEMENTS[part.type];
-  return draw ? draw(block, part, world, surface) : unknown(`an element of type “${part.type}”`);
-}
-
-const ELEMENTS = {
-  button(block, part, _world, surface) {
-    const button = el("button", {
-      type: "button",
-      class: part.style ?? "",
-      "data-action": part.action_id,
-      "aria-label": part.accessibility_label,
-      on: { click: () => act(button, surface, block, part) },
-    }, plain(part.text.text, part.text.emoji !== false));
-    return button;
-  },
-  static_select: (block, part, world, surface) => select(block, part, surface, part.placeholder?.text),
-  overflow: (block, part, world, surface) => select(block, part, surface, "⋯", "More actions"),
-  radio_buttons: (block, part, world, surface) => choices(block, part, surface, "radio"),
-  checkboxes: (block, part, world, surface) => choices(block, part, surface, "checkbox"),
-  plain_text_input: (block, part) => field(part, part.multiline ? "textarea" : "input", "text"),
-  number_input: (block, part) => field(part, "input", "number"),
-  email_text_input: (block, part) => field(part, "input", "email"),
-  url_text_input: (block, part) => field(part, "input", "url"),
-  image: (block, part) => image(part),
-};
-
-/** Use an element: asks first where the app wants that, and cannot be used twice meanwhile. */
-async function act(control, surface, block, part, value) {
-  // Not `disabled`, which would take the focus away from who works with the keyboard.
-  if (control.hasAttribute("aria-busy")) return;
-  if (part.confirm && !(await surface.confirm(part.confirm))) return;
-  control.setAttribute("aria-busy", "true");
-  try {
-    await surface.act(block, part, value);
-  } finally {
-    control.removeAttribute("aria-busy");
-  }
-}
-
-const options = (part) => [...(part.options ?? []), ...(part.option_groups ?? []).flatMap((group) => group.options)];
-
-function select(block, part, surface, placeholder, label) {
-  const chosen = part.initial_option?.value;
-  const control = el("select", { "data-action": part.action_id, "aria-label": label ?? placeholder ?? "Choose" },
-    el("option", { value: "" }, placeholder ?? "Choose…"),
-    options(part).map((option) =>
-      el("option", { value: option.value, selected: option.value === chosen }, option.text.text)));
-  control.read = () => control.value || null;
-  if (block.type !== "input") {
-    control.addEventListener("change", () => control.value && act(control, surface, block, part, control.value));
-  }
-  return control;
-}
-
-function choices(block, part, surface, kind) {
-  const initial = new Set([part.initial_option, ...(part.initial_options ?? [])].map((option) => option?.value));
-  const group = el("div", { class: "choices", role: kind === "radio" ? "radiogroup" : "group", "data-action": part.action_id });
-  const chosen = () => [...group.querySelectorAll("input:checked")].map((input) => input.value);
-  group.read = () => (kind === "radio" ? chosen()[0] ?? null : chosen());
-  group.append(...options(part).map((option) =>
-    el("label", {}, el("input", {
-      type: kind,
-      name: `${block.block_id}-${part.action_id}`,
-      value: option.value,
-      checked: initial.has(option.value),
-      on: { change: () => block.type !== "input" && act(group, surface, block, part, group.read()) },
-    }), " ", plain(option.text.text))));
-  return group;
-}
-
-function field(part, tag, type) {
-  const control = el(tag, {
-    type: tag === "input" ? type : null,
-    rows: tag === "textarea" ? "4" : null,
-    "data-action": part.action_id,
-    placeholder: part.placeholder?.text,
-    maxlength: part.max_length,
-    minlength: part.min_length,
-  });
-  control.value = part.initial_value ?? "";
-  control.read = () => control.value || null;
-  return control;
 }
 
 // --- rich text: what people write ---------------------------------------------------------------
@@ -169,6 +127,9 @@ function richInline(part, world) {
     case "usergroup": return groupMention(part.usergroup_id, world);
     case "broadcast": return broadcast(part.range);
     case "emoji": return el("span", {}, pictured(emoji(part.name)));
+    case "date": return el("span", {}, part.fallback ?? new Date(part.timestamp * 1000).toLocaleString());
+    case "color": return el("code", {}, part.value);
+    case "team": return el("span", {}, part.team_id);
     case "link": return link(part.url, part.text, world);
     default: return unknown(`rich text of type “${part.type}”`);
   }

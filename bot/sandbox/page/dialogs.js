@@ -118,6 +118,32 @@ export function ask(confirm) {
   return present(plain(confirm.title?.text ?? "Sure?"), el("div", { class: "text" }, words), [no, yes]);
 }
 
+/** Ask for a text; resolves with it, or with null. */
+export async function askText(title, label, value) {
+  const field = el("textarea", { rows: "4", "aria-label": label });
+  field.value = value;
+  const buttons = [el("button", { type: "submit", value: "no" }, "Cancel"), el("button", { type: "submit", value: "yes", class: "primary" }, "Save")];
+  const answer = present(title, field, buttons);
+  field.focus();
+  return (await answer) ? field.value : null;
+}
+
+/** Ask which of these; resolves with its key, or with null. `entries` are `[key, label]`. */
+export async function askWhich(title, entries) {
+  const field = el("input", { type: "text", role: "combobox", "aria-label": title, "aria-expanded": "true", autocomplete: "off", "aria-controls": "which" });
+  const list = el("ul", { id: "which", role: "listbox", class: "which" });
+  let found = entries;
+  const draw = () => {
+    found = entries.filter(([, label]) => label.toLowerCase().includes(field.value.trim().toLowerCase()));
+    list.replaceChildren(...found.map(([, label], place) => el("li", { role: "option", "aria-selected": String(place === 0) }, label)));
+  };
+  field.addEventListener("input", draw);
+  draw();
+  const answer = present(title, el("div", {}, field, list), [el("button", { type: "submit", value: "yes", class: "primary" }, "Go")]);
+  field.focus();
+  return (await answer) && found.length ? found[0][0] : null;
+}
+
 /** Show a file's text. */
 export async function openFile(file) {
   const path = new URL(file.url_private, location.href).pathname;
@@ -133,7 +159,7 @@ export async function openFile(file) {
   await present(file.title || file.name, body, [save, el("button", { type: "submit", value: "no", class: "primary" }, "Close")]);
 }
 
-function present(title, body, buttons) {
+export function present(title, body, buttons) {
   const dialog = byId("question");
   dialog.replaceChildren(
     el("header", { class: "panel-head" }, el("h2", { id: "question-title" }, title)),

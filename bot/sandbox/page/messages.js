@@ -15,19 +15,23 @@ export class Log {
 
   /**
    * Show `messages` of `channel`. `place` names what is shown: another one begins at its end.
-   * `threads` are the replies by root, drawn as a line; without them it is a thread itself.
+   * `threads` are the replies by root, drawn as a line; without them it is a thread itself. Above
+   * the first message after `since` that somebody else wrote stands that it is new.
    */
-  show(place, channel, messages, threads, empty) {
+  show(place, channel, messages, threads, empty, since = "") {
     const fresh = place !== this.place;
     const atEnd = fresh || this.root.scrollHeight - this.root.scrollTop - this.root.clientHeight < 80;
     if (fresh) this.drawn.clear();
     this.place = place;
     const wanted = [];
     let lastDay = "";
+    const me = this.world.me();
+    const first = since && messages.find((message) => message.ts > since && message.user !== me);
     for (const message of messages) {
       const today = day(message.ts);
       if (threads && today !== lastDay) wanted.push(this.#once(`day ${today}`, today, () => el("p", { class: "day" }, today)));
       lastDay = today;
+      if (message === first) wanted.push(this.#once("new", since, () => el("p", { class: "new-line", role: "separator" }, "New")));
       const replies = threads?.get(message.ts);
       const known = replies ? `${replies.length} ${replies.at(-1).ts} ${this.deeds.isNew(channel, message.ts, replies)}` : "";
       wanted.push(this.#message(channel, message, replies, known, Boolean(threads)));
@@ -73,6 +77,7 @@ export class Log {
       class: `message${message.is_ephemeral ? " ephemeral" : ""}${gone ? " gone" : ""}`,
       tabindex: "-1",
       "data-ts": message.ts,
+      "data-root": message.thread_ts ?? message.ts,
       "aria-label": `${author.name}, ${clock(message.ts)}`,
     },
       el("span", { class: `avatar hue-${author.hue}${author.app ? " app" : ""}`, "aria-hidden": "true" }, author.initial),
@@ -84,10 +89,36 @@ export class Log {
           author.word && el("span", { class: "faint" }, author.word),
           el("time", { class: "faint", title: moment(message.ts) }, clock(message.ts))),
         body,
+        (message.attachments ?? []).map((one) => this.#attachment(one, surface)),
         (message.files ?? []).map((file) => this.#file(file)),
         message.edited && !message.bot_id && el("p", { class: "faint" }, "(edited)"),
         message.reactions && this.#reactions(channel, message),
-        inChannel && !message.is_ephemeral && this.#replies(channel, message, replies)));
+        inChannel && !message.is_ephemeral && this.#replies(channel, message, replies)),
+      !gone && !message.is_ephemeral && this.#more(channel, message));
+  }
+
+  /** What can be done with a message; it shows when one points at it or stands on it. */
+  #more(channel, message) {
+    const opener = el("button", {
+      type: "button", class: "quiet message-menu", "aria-label": "Message actions", "aria-haspopup": "menu", "aria-expanded": "false",
+      on: { click: () => this.deeds.menu(opener, channel, message) },
+    }, "⋯");
+    return opener;
+  }
+
+  /** What other apps hang below their words: a coloured bar, a title, fields, blocks. */
+  #attachment(one, surface) {
+    const words = (text) => text && el("div", { class: "text" }, mrkdwn(text, this.world));
+    const empty = !one.blocks?.length && !one.text && !one.title && !one.pretext && !one.fields?.length;
+    const hue = { good: "good", warning: "warning", danger: "danger" }[one.color] ?? "";
+    return el("div", { class: `attachment ${hue}` },
+      words(one.pretext),
+      one.title && el("p", { class: "card-title" }, one.title_link ? mrkdwn(`<${one.title_link}|${one.title}>`, this.world) : mrkdwn(one.title, this.world)),
+      words(one.text),
+      one.fields?.length && el("div", { class: "fields" }, one.fields.map((field) => el("div", {}, el("strong", {}, field.title ?? ""), words(field.value)))),
+      one.blocks?.length && drawBlocks(one.blocks, this.world, surface),
+      one.footer && el("p", { class: "faint" }, one.footer),
+      empty && el("p", {}, one.fallback ?? ""));
   }
 
   #dismiss(channel, message) {

@@ -75,6 +75,11 @@ export class Store {
     return this.views.get(open.at(-1)) ?? null;
   }
 
+  /** A person's Home tab, once the app has published one. */
+  homeOf(user) {
+    return [...this.views.values()].find((entry) => entry.user === user && entry.view.type === "home") ?? null;
+  }
+
   /** The channels a person is in, without direct conversations. */
   channelsOf(user) {
     return [...this.channels.values()].filter((channel) => !channel.is_im && channel.members.includes(user));

@@ -30,6 +30,7 @@ _FIELDS = {
 """Element type: the field of its state, the field of its first value."""
 
 _STATELESS = {"overflow"}
+_PRESSED = {"button", "icon_button", "workflow_button", "feedback_buttons"}
 
 
 def walk(blocks: Sequence[Json]) -> Iterator[tuple[Json, Json]]:
@@ -140,7 +141,7 @@ def check_submission(block: Json, state: Json) -> None:
 
 
 def _is_interactive(element: Json) -> bool:
-    return element.get("type") in {"button", "icon_button", "workflow_button", *_FIELDS}
+    return element.get("type") in {*_PRESSED, *_FIELDS}
 
 
 def options_of(element: Json) -> list[Json]:

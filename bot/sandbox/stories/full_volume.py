@@ -70,8 +70,8 @@ STORY: Final = Story(
     symptom="ledger crashes as soon as it writes; no payment goes through.",
     reporter="bob",
     report=(
-        "No payment goes through since a few minutes ago: `checkout` says that `api` in "
-        "`payments` fails, but the pods of `api` look healthy to me. Who can help?"
+        "No payment goes through for some minutes now: every charge at `api` in `payments` ends "
+        "in an error, but the pods of `api` look healthy to me. Who can help?"
     ),
     namespace=_NAMESPACE,
     workload="statefulset/ledger",
@@ -84,9 +84,9 @@ STORY: Final = Story(
         blames_not=("out of memory", "OOM", "PAYMENTS_URL", "fraud", "connection pool", "1.9.0"),
     ),
     commands=(
+        "logs deployment/api -n payments --grep ERROR --tail 20",
         "get pods -n payments",
         "logs statefulset/ledger -n payments --previous --grep FATAL",
-        "describe statefulset/ledger -n payments",
         "describe pvc/data-ledger-0 -n payments",
     ),
     begin=_begin,

@@ -86,9 +86,9 @@ STORY: Final = Story(
         ),
     ),
     commands=(
+        "logs deployment/checkout -n shop --grep ERROR --tail 20",
         "get pods -n shop -l app=orders",
         "logs deployment/orders -n shop --grep ERROR --tail 20",
-        "events -n shop --warnings",
         "get configmap orders-config -n shop",
     ),
     begin=_begin,
