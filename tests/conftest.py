@@ -5,6 +5,7 @@ import gc
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import settings
 
 from bot.agent.checkpoints import Checkpoints
 from bot.store.database import Database
@@ -14,6 +15,11 @@ from tests.plugins.postgres import server_dsn
 from tests.plugins.redis import RedisServer
 
 pytest_plugins = ("tests.plugins.validated",)
+
+
+# No example is timed: the machine may be busy, and speed is for the benchmarks.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_collection_finish() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands import parser
 from bot.app import _providers
+from bot.commands import parser
 from bot.settings import read
 from bot.store.embedded import fresh_database
 from bot.store.migrate import migrations

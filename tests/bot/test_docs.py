@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bot.commands import parser
 from bot.agent.grammar import parse, usage
+from bot.commands import parser
 from bot.core.ids import uuid7
 from bot.core.metrics import METRICS
 from bot.guard import audit
