@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import structlog
 
-from tests.benchmarks import beside, breakdown, full_runs, latency, starts, wal
+from tests.benchmarks import beside, breakdown, full_runs, latency, page, starts, wal
 from tests.benchmarks.figures import HEADS, Figure, calibrate, table
 from tests.benchmarks.harness import Bench, bench
 
@@ -34,6 +34,7 @@ PARTS: Mapping[str, Part] = {
     "start": starts.start,
     "memory": starts.weight,
     "kill": starts.kill,
+    "page": page.measure,
     "breakdown": breakdown.profile,
     "breakdown-litellm": breakdown.profile_litellm,
 }

@@ -162,6 +162,80 @@ async def test_a_phone_in_the_dark(demo: Demo, chromium: Browser, shots: Path) -
     assert watched.complaints == []
 
 
+async def tab_to(page: Page, name: str, most: int = 80) -> None:
+    """Press Tab until what has the focus is called `name`."""
+    called = """() => {
+        const at = document.activeElement;
+        const words = at.tagName === 'SELECT' ? '' : at.innerText;
+        return at.getAttribute('aria-label') || words || at.id;
+    }"""
+    for _ in range(most):
+        if (await page.evaluate(called)).strip() == name:
+            return
+        await page.keyboard.press("Tab")
+    pytest.fail(f"Tab does not lead to {name!r}")
+
+
+async def type_as(page: Page, name: str) -> None:
+    """Become somebody by the keyboard alone: a select takes the first letter."""
+    await tab_to(page, "persona")
+    await page.keyboard.type(name)
+    await expect(page.locator("#persona option:checked")).to_contain_text(name)
+
+
+async def open_newest_thread(page: Page) -> None:
+    log = page.get_by_role("log", name="Messages")
+    for _ in range(8):
+        if await log.evaluate("log => log.contains(document.activeElement)"):
+            break
+        await page.keyboard.press("F6")
+    await page.keyboard.press("k")
+    await page.keyboard.press("Enter")
+
+
+async def test_the_whole_story_on_a_phone_without_mouse_or_touch(
+    demo: Demo, chromium: Browser, shots: Path
+) -> None:
+    page, watched = await opened(chromium, demo, viewport={"width": 390, "height": 844})
+    await become(page, "alice")
+    thread = page.get_by_role("region", name="Thread")
+    field = page.get_by_label("Message #ops")
+    replies = page.get_by_role("log", name="Messages").get_by_text("repl", exact=False).last
+
+    await field.focus()
+    await page.keyboard.press("End")
+    await page.keyboard.type("get pods -n shop")
+    await page.keyboard.press("Enter")
+    await expect(replies).to_be_visible(timeout=_ANSWERS)
+    await open_newest_thread(page)
+    await expect(thread).to_contain_text("CrashLoopBackOff", timeout=_ANSWERS)
+    await page.keyboard.press("Escape")
+    await expect(field).to_be_focused()
+    await page.keyboard.type("rollout undo deployment/checkout -n shop")
+    await page.keyboard.press("Enter")
+    await open_newest_thread(page)
+    approve = thread.get_by_role("button", name="Approve")
+    await expect(approve).to_be_visible(timeout=_ANSWERS)
+    await page.screenshot(path=shots / "phone-card.png")
+
+    await type_as(page, "bob")
+    await tab_to(page, "Approve")
+    await page.keyboard.press("Enter")
+    undo = thread.get_by_role("button", name="Undo")
+    await expect(undo).to_be_visible(timeout=_SETTLES)
+    await expect(thread).to_contain_text("verified")
+    await tab_to(page, "Undo")
+    await page.keyboard.press("Enter")
+    await expect(approve).to_be_visible(timeout=_ANSWERS)
+    await type_as(page, "alice")
+    await tab_to(page, "Approve")
+    await page.keyboard.press("Enter")
+    await expect(thread).to_contain_text("approved by @alice", timeout=_ANSWERS)
+    wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    assert not await page.evaluate(wide), "the page scrolls sideways"
+    assert watched.complaints == []
+
+
 async def test_a_guest_and_a_stranger_see_what_is_theirs(demo: Demo, chromium: Browser) -> None:
     page, watched = await opened(chromium, demo)
     channels = page.get_by_role("navigation", name="Channels and direct messages")

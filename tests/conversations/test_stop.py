@@ -138,7 +138,7 @@ async def test_a_guest_cannot_stop_and_a_forged_place_stops_nothing(
         await chat.slack.click("gina", "ops", message["ts"], text="Stop")
         await chat.told("gina", "guest|Guest")
         assert chat.model is not None
-        while not chat.model.requests:  # the first answer is the first one's
+        while not chat.model.requests:  # noqa: ASYNC110 - the first answer is for the first one
             await asyncio.sleep(0.02)
         other = await chat.ask("something else")
         await chat.reads(other, "Other")

@@ -15,6 +15,7 @@ from bot.sandbox.cluster import kept as keeping
 from bot.sandbox.cluster import page, schema
 from bot.sandbox.cluster import seed as demo
 from bot.sandbox.cluster.api import Api, Request
+from bot.sandbox.cluster.binding import Binding
 from bot.sandbox.cluster.calls import Call, Place
 from bot.sandbox.cluster.clock import Clock, stamp
 from bot.sandbox.cluster.deployments import Deployments
@@ -22,6 +23,7 @@ from bot.sandbox.cluster.engine import Engine
 from bot.sandbox.cluster.fate import Behaviour, Timing
 from bot.sandbox.cluster.faults import Fault, Faults
 from bot.sandbox.cluster.housekeeping import Autoscalers, Budgets, Endpoints
+from bot.sandbox.cluster.jobs import CronJobs, Jobs
 from bot.sandbox.cluster.journal import Journal
 from bot.sandbox.cluster.jsons import clone
 from bot.sandbox.cluster.kinds import DEPLOYMENTS, PODS, of_kind, of_manifest
@@ -109,6 +111,11 @@ class Cluster:
         daemons = DaemonSets(store, clock, journal)
         add("statefulset", stateful.reconcile, stateful.concerns)
         add("daemonset", daemons.reconcile, daemons.concerns)
+        jobs, crons = Jobs(store, clock, journal), CronJobs(store, clock, journal)
+        binding = Binding(store, journal)
+        add("job", jobs.reconcile, jobs.concerns)
+        add("cronjob", crons.reconcile, crons.concerns)
+        add("volume", binding.reconcile, binding.concerns)
         add("endpoints", endpoints.reconcile, endpoints.concerns)
         add("budget", budgets.reconcile, budgets.concerns)
         add("autoscaler", scalers.reconcile, scalers.concerns)

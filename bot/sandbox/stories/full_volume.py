@@ -4,6 +4,7 @@ from typing import Final
 
 from bot.sandbox.cluster import Cluster, seed
 from bot.sandbox.cluster.clock import stamp
+from bot.sandbox.cluster.manifests import storage_class
 from bot.sandbox.cluster.quantities import quantity
 from bot.sandbox.cluster.store import Object
 from bot.sandbox.stories.story import Cause, Story, there
@@ -14,6 +15,7 @@ _COMPACTED: Final = "ledger.example/compacted-at"
 
 
 def _begin(cluster: Cluster) -> None:
+    there(cluster, storage_class())
     claim = there(cluster, seed.claim_of_ledger())
     ledger = there(cluster, seed.ledger())
     if _broken(cluster):
@@ -28,6 +30,7 @@ def _begin(cluster: Cluster) -> None:
 
 
 def _mend(cluster: Cluster) -> None:
+    there(cluster, storage_class())
     claim = there(cluster, seed.claim_of_ledger())
     there(cluster, seed.ledger())
     if not _broken(cluster):

@@ -90,13 +90,14 @@ def _blames(cause: Cause, text: str) -> Iterator[str]:
 def there(cluster: Cluster, manifest: Object) -> Object:
     """Return the object that a manifest names as it is now; one that is missing is made first."""
     meta = manifest["metadata"]
-    found = cluster.get(manifest["kind"], meta["namespace"], meta["name"])
+    namespace = meta.get("namespace", "")
+    found = cluster.get(manifest["kind"], namespace, meta["name"])
     if found is None:
-        if cluster.get("Namespace", "", meta["namespace"]) is None:
-            about = {"name": meta["namespace"]}
+        if namespace and cluster.get("Namespace", "", namespace) is None:
+            about = {"name": namespace}
             cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": about})
         found = cluster.apply(manifest)
-        found = cluster.get(manifest["kind"], meta["namespace"], meta["name"]) or found
+        found = cluster.get(manifest["kind"], namespace, meta["name"]) or found
     return found
 
 
