@@ -17,7 +17,7 @@ export class Composer {
     this.field = el("textarea", { rows: "1", autocomplete: "off" });
     this.button = el("button", { type: "submit", class: "primary", "aria-label": "Send" }, "Send");
     this.picker = el("input", { type: "file", multiple: true, hidden: true, tabindex: "-1", on: { change: () => this.#attach(this.picker.files) } });
-    this.attach = el("button", { type: "button", class: "quiet attach", "aria-label": "Attach a text file", title: "Attach a text file", on: { click: () => this.picker.click() } }, "📎");
+    this.attach = el("button", { type: "button", class: "quiet attach", "aria-label": "Attach a text file", title: "Attach a text file", on: { click: () => this.picker.click() } }, "+");
     this.attached = el("p", { class: "attached", role: "status" });
     this.form = el("form", { class: "composer" }, this.attach, this.picker, el("div", { class: "writing" }, this.field, this.attached), this.button);
     root.append(this.form);

@@ -19,7 +19,7 @@ const ELEMENTS = {
   workflow_button: (block, part, _world, surface) => button(block, part, surface, plain(part.text.text, part.text.emoji !== false)),
   icon_button: (block, part, _world, surface) => button(block, part, surface, `${part.icon === "trash" ? "🗑" : "◌"} ${part.text?.text ?? ""}`),
   feedback_buttons: (block, part, _world, surface) => el("span", { class: "actions", role: "group", "aria-label": "Feedback" },
-    [["👍", part.positive_button], ["👎", part.negative_button]].map(([sign, one]) =>
+    [["+1", part.positive_button], ["−1", part.negative_button]].map(([sign, one]) =>
       button(block, { ...part, ...one, confirm: null }, surface, `${sign} ${one?.text?.text ?? ""}`))),
   overflow(block, part, _world, surface) {
     const opener = el("button", { type: "button", class: "quiet", "data-action": part.action_id, "aria-label": "More actions", "aria-haspopup": "menu", "aria-expanded": "false" }, "⋯");

@@ -23,13 +23,14 @@ export class ClusterView {
     const wanted = [];
     if (stories?.length) wanted.push(this.#once("stories", stories, () => this.#stories(stories), false));
     let namespace = null;
-    for (const workload of [...(cluster.workloads ?? [])].sort(byName)) {
-      if (workload.namespace !== namespace) {
-        namespace = workload.namespace;
+    for (const workload of [...(cluster.workloads ?? [])].sort(unwellFirst)) {
+      const group = workload.settled ? workload.namespace : "Not well";
+      if (group !== namespace) {
+        namespace = group;
         const name = namespace;
         wanted.push(this.#once(`ns ${name}`, name, () => el("h3", { class: "namespace" }, name)));
       }
-      const key = `w ${namespace}/${workload.kind}/${workload.name}`;
+      const key = `w ${workload.namespace}/${workload.kind}/${workload.name}`;
       wanted.push(this.#workload(key, workload));
     }
     const rest = [
@@ -103,6 +104,8 @@ export class ClusterView {
   }
 }
 
+// What is broken is what one came to see.
+const unwellFirst = (a, b) => a.settled - b.settled || byName(a, b);
 const byName = (a, b) => `${a.namespace}/${a.name}/${a.kind}`.localeCompare(`${b.namespace}/${b.name}/${b.kind}`);
 
 function drawWorkload(workload) {
@@ -110,7 +113,7 @@ function drawWorkload(workload) {
   const repeats = kind === "cronjob" || kind === "job";
   return el("section", { class: `workload ${settled ? "well" : "unwell"}`, "aria-label": `${kind} ${name}` },
     el("h4", {},
-      el("span", {}, name, SHORT[kind] && el("span", { class: "badge" }, SHORT[kind])),
+      el("span", {}, !settled && el("span", { class: "faint" }, `${workload.namespace}/`), name, SHORT[kind] && el("span", { class: "badge" }, SHORT[kind])),
       el("span", { class: "ready" }, repeats ? workload.word || "" : `${ready}/${desired} ready`)),
     el("p", { class: "faint" }, `${workload.images.join(", ")}${workload.revision ? ` · revision ${workload.revision}` : ""}`),
     paused && el("p", { class: "state" }, "paused"),
