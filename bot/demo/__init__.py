@@ -200,6 +200,7 @@ class _Demo:
         }
         if cluster is not None:
             kubeconfig_file = cluster.write_kubeconfig(self._folder.path / "kubeconfig", "bot")
+            cluster.write_kubectl_config(self._folder.path / "kubectl")  # for whoever wants to look
             demo |= {"KUBECONFIG": str(kubeconfig_file)}
             return {"COUNTERSIGN_SETTLE_SECONDS": "5"} | own | demo
         return own | demo | self._rights()

@@ -80,7 +80,7 @@ const deeds = {
     const answer = await deed("submit", { user: here.me, view_id: view.id, values });
     if (!answer.acked) throw new Error("We had some trouble connecting. Try again?");
   },
-  suggest: async () => [],
+  suggest: async (place, part, typed) => (await perform("suggest", { ...place, action_id: part.action_id, typed }))?.options ?? [],
   menu,
   close: (view) => deed("close", { user: here.me, view_id: view.id }),
   react: (channel, message, name, remove) => perform("react", { channel: channel.id, ts: message.ts, name, remove }),

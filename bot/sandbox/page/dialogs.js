@@ -47,6 +47,7 @@ export class Modal {
     const surface = {
       act: (block, part, value) => this.deeds.clickView(view, block, part, value),
       confirm: ask,
+      suggest: (part, typed) => this.deeds.suggest({}, part, typed),
       errors,
     };
     return [

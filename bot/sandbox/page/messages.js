@@ -68,6 +68,7 @@ export class Log {
     const surface = {
       act: (block, part, value) => this.deeds.click(channel, message, block, part, value),
       confirm: this.deeds.confirm,
+      suggest: (part, typed) => this.deeds.suggest({ channel: channel.id, ts: message.ts }, part, typed),
     };
     const gone = message.subtype === "tombstone";
     const body = message.blocks?.length

@@ -24,6 +24,7 @@ class Deeds:
         return {
             "post": self._post,
             "click": self._click,
+            "suggest": self._suggest,
             "submit": self._submit,
             "close": self._close,
             "slash": self._slash,
@@ -48,6 +49,14 @@ class Deeds:
             place = wish["channel"], wish["ts"]
             envelope = await self._people.click(wish["user"], *place, **wanted)
         return _shown(envelope)
+
+    async def _suggest(self, wish: Json) -> Json:
+        """What a select that asks the app offers for what was typed."""
+        place = {"where": str(wish.get("channel", "")), "ts": str(wish.get("ts", ""))}
+        found = await self._people.suggest(
+            wish["user"], str(wish["action_id"]), str(wish["typed"]), **place
+        )
+        return {"options": found}
 
     async def _submit(self, wish: Json) -> Json:
         values = wish.get("values", {})
