@@ -191,3 +191,19 @@ class Watched:
                 else self.complaints.append(f"asked {request.url}")
             ),
         )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """`make test-browser` ends with a table of what was seen."""
+    if terminalreporter.config.option.markexpr != "browser":
+        return
+    reports = [
+        (report, outcome)
+        for outcome in ("passed", "failed", "skipped")
+        for report in terminalreporter.stats.get(outcome, [])
+        if "tests/browser/" in report.nodeid
+    ]
+    terminalreporter.write_sep("=", "the page in Chromium")
+    for report, outcome in sorted(reports, key=lambda row: row[0].nodeid):
+        name = report.nodeid.rpartition("::")[2].removeprefix("test_").replace("_", " ")
+        terminalreporter.write_line(f"{outcome:8}{report.duration:6.1f} s  {name}")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bot.sandbox.cluster import Behaviour, Cluster
+from bot.sandbox.cluster.manifests import storage_class
 
 Json = dict[str, Any]
 MEBI = 2**20
@@ -58,6 +59,7 @@ def messages(cluster: Cluster, reason: str) -> list[tuple[str, int]]:
 
 
 async def test_a_full_volume_ends_it_and_room_mends_it(cluster: Cluster) -> None:
+    cluster.apply(storage_class())
     cluster.apply(claim("64Mi"))
     cluster.apply(pod("store:1"))
     await cluster.advance(31)

@@ -185,3 +185,76 @@ async def test_the_demo_has_a_bound_volume_and_last_nights_report() -> None:
         assert [kinds(job["status"])[-1] for job in jobs] == ["Complete"] * 3
         pod = cluster.pods("shop", "stock-report")[-1]["metadata"]["name"]
         assert "counted" in cluster.log("shop", pod)
+
+
+async def test_a_job_past_its_deadline_ends_and_is_gone_after_a_while(cluster: Cluster) -> None:
+    cluster.apply(job("count:3", activeDeadlineSeconds=60, ttlSecondsAfterFinished=100))
+    await cluster.advance(30)
+    assert status(cluster, "Job", "count")["active"] == 1
+    await cluster.advance(35)
+    found = status(cluster, "Job", "count")
+    assert ("active" in found, kinds(found)) == (False, ["FailureTarget", "Failed"])
+    assert found["conditions"][-1]["reason"] == "DeadlineExceeded"
+    assert cluster.pods("shop", "count") == []
+    await cluster.advance(100)
+    assert cluster.get("Job", "shop", "count") is None
+
+
+async def test_a_suspended_job_lets_its_pods_go_and_goes_on_later(cluster: Cluster) -> None:
+    made = job("count:1", completions=2, suspend=True)
+    cluster.apply(made)
+    await cluster.advance(5)
+    assert kinds(status(cluster, "Job", "count")) == ["Suspended"]
+    assert cluster.pods("shop", "count") == []
+    for suspended, seconds, pods in ((False, 10, 1), (True, 10, 0), (False, 90, 2)):
+        changed = cluster.get("Job", "shop", "count")
+        assert changed is not None
+        changed["spec"]["suspend"] = suspended
+        cluster.apply(changed)
+        await cluster.advance(seconds)
+        assert len(cluster.pods("shop", "count")) == pods
+    assert kinds(status(cluster, "Job", "count")) == ["SuccessCriteriaMet", "Complete"]
+    assert {"Suspended", "Resumed"} <= set(events(cluster, "count"))
+
+
+async def test_containers_that_restart_count_against_a_jobs_limit(cluster: Cluster) -> None:
+    broken = job("count:2", backoffLimit=2)
+    broken["spec"]["template"]["spec"]["restartPolicy"] = "OnFailure"
+    cluster.apply(broken)
+    await cluster.advance(120)
+    found = status(cluster, "Job", "count")
+    assert found["conditions"][-1]["reason"] == "BackoffLimitExceeded"
+    assert cluster.pods("shop", "count") == []
+
+
+async def test_a_claim_without_a_class_waits_and_one_that_may_not_grow_stays(
+    cluster: Cluster,
+) -> None:
+    wanted = claim("shop", "data", "1Gi", 0)
+    del wanted["spec"]["storageClassName"]
+    cluster.apply(wanted)
+    await cluster.advance(1)
+    assert events(cluster, "data") == ["FailedBinding"]
+    fixed = {**storage_class(), "allowVolumeExpansion": False, "volumeBindingMode": "Immediate"}
+    cluster.apply(fixed)  # the default class: a claim that names none is given it
+    await cluster.advance(1)
+    bound = cluster.get("PersistentVolumeClaim", "shop", "data")
+    assert bound is not None
+    assert bound["spec"]["storageClassName"] == "standard"
+    bound["spec"]["resources"]["requests"]["storage"] = "2Gi"
+    cluster.apply(bound)
+    await cluster.advance(1)
+    assert status(cluster, "PersistentVolumeClaim", "data")["capacity"]["storage"] == "1Gi"
+    assert cluster.claim_usage("shop", "data") == (0, 1 << 30)
+
+
+async def test_the_same_seed_and_time_give_the_same_cluster() -> None:
+    async def lived() -> tuple[Any, ...]:
+        async with Cluster(seed=True, virtual=True) as cluster:
+            await cluster.advance(3600)
+            pods = cluster.objects("Pod")
+            names = [(pod["metadata"]["namespace"], pod["metadata"]["name"]) for pod in pods]
+            logs = [cluster.log(*name) for name in names]
+            return pods, cluster.objects("Job"), cluster.objects("Event"), logs
+
+    assert await lived() == await lived()
