@@ -1,5 +1,6 @@
 """`countersign sandbox` as a process: its address, what it keeps, its refusals, what it leaves."""
 
+import json
 import os
 import pty
 import signal
@@ -8,7 +9,9 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 import yaml
@@ -16,6 +19,7 @@ import yaml
 from bot.sandbox.cluster import Cluster
 from tests.browser.conftest import Demo, gone, started
 
+T = TypeVar("T")
 COMMAND = [sys.executable, "-m", "bot", "sandbox"]
 
 
@@ -35,6 +39,45 @@ def read(address: str) -> bytes:
         return bytes(response.read())
 
 
+class Hand:
+    """Acts through the page's control API, as its buttons do."""
+
+    def __init__(self, address: str) -> None:
+        self._root, _, token = address.partition("/?token=")
+        self._headers = {"X-Workspace-Token": token, "Content-Type": "application/json"}
+
+    def _ask(self, path: str, wish: object = None) -> Any:
+        body = None if wish is None else json.dumps(wish).encode()
+        request = urllib.request.Request(self._root + path, body, self._headers)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - loopback
+            return json.load(response)
+
+    def does(self, deed: str, **wish: object) -> Any:
+        answer = self._ask(f"/control/{deed}", wish)
+        assert answer["ok"], answer
+        return answer
+
+    def sees(self, timeout: float, look: Callable[[Any], T]) -> T:
+        """What `look` finds in the workspace's state, as soon as it is true."""
+        until = time.monotonic() + timeout
+        while not (found := look(self._ask("/control/state"))):
+            assert time.monotonic() < until, "it did not come"
+            time.sleep(0.1)
+        return found
+
+
+def card(state: Any) -> str:
+    """The ts of the message with an Approve button, or nothing."""
+    ops = next(one for one in state["channels"] if one.get("label") == "ops")
+    shown = [m["ts"] for m in ops["messages"] if '"approve"' in json.dumps(m.get("blocks", []))]
+    return str(shown[-1]) if shown else ""
+
+
+def is_verified(state: Any) -> bool:
+    ops = next(one for one in state["channels"] if one.get("label") == "ops")
+    return "verified" in json.dumps(ops["messages"])
+
+
 @pytest.mark.timeout(150)
 def test_it_leaves_nothing_behind_and_goes_on_where_it_was(data: Path) -> None:
     with started(data) as demo, socket.socket() as other:
@@ -43,6 +86,10 @@ def test_it_leaves_nothing_behind_and_goes_on_where_it_was(data: Path) -> None:
         ready(demo)
         family = demo.family()
         assert len(family) >= 3, "the bot, PostgreSQL and its workers"
+        hand = Hand(address)
+        wish = "@countersign rollout undo deployment/checkout -n shop"
+        hand.does("post", user="U0ALICE00", channel="C0OPS0000", text=wish)
+        ts = hand.sees(20, card)
         told = refused(data)
         assert told.startswith(f"A demo already runs on {data} (process {demo.process.pid}): ")
         if sys.platform == "linux":  # elsewhere the next start ends what was left over
@@ -62,6 +109,10 @@ def test_it_leaves_nothing_behind_and_goes_on_where_it_was(data: Path) -> None:
             assert "Nothing leaves this machine" in said
             assert "COUNTERSIGN_CONFIG is not used here" in said
             assert "It goes on where it was left" in said
+            # the card that was open when all was killed is approved now, and runs
+            hand = Hand(address)
+            hand.does("click", user="U0BOB0000", channel="C0OPS0000", ts=ts, text="Approve")
+            assert hand.sees(45, is_verified)
             family = again.family()
             assert again.stop(signal.SIGINT) == 0
             assert gone(family) == []

@@ -9,9 +9,11 @@ from bot.sandbox.cluster.engine import Name
 from bot.sandbox.cluster.journal import Journal
 from bot.sandbox.cluster.jsons import clone
 from bot.sandbox.cluster.kinds import CLAIMS, PERSISTENT_VOLUMES, PODS, STORAGE_CLASSES
+from bot.sandbox.cluster.quantities import quantity
 from bot.sandbox.cluster.store import Change, Object, Store
 
 _BY: Final = "persistentvolume-controller"
+_IS_DEFAULT: Final = "storageclass.kubernetes.io/is-default-class"
 
 
 @dataclass
@@ -45,8 +47,16 @@ class Binding:
         return None
 
     def _bind(self, claim: Object) -> None:
+        if "storageClassName" not in claim["spec"] and (usual := self._default()):
+            changed = clone(claim)
+            changed["spec"]["storageClassName"] = usual
+            claim = self.store.update(CLAIMS, changed)
         meta, spec = claim["metadata"], claim["spec"]
         wanted = spec.get("storageClassName", "")
+        if not wanted:
+            why = "no persistent volumes available for this claim and no storage class is set"
+            self._wait(claim, "FailedBinding", why)
+            return
         kind = self.store.get(STORAGE_CLASSES, "", wanted)
         if kind is None:
             message = f'storageclass.storage.k8s.io "{wanted}" not found'
@@ -80,14 +90,25 @@ class Binding:
             claim = self.store.update(CLAIMS, changed)
             self.journal.write(CLAIMS, claim, reason, why, component=_BY, warning=warning)
 
+    def _default(self) -> str:
+        """Return the class of claims that name none, or ""."""
+        for kind in self.store.objects(STORAGE_CLASSES):
+            if kind["metadata"].get("annotations", {}).get(_IS_DEFAULT) == "true":
+                return str(kind["metadata"]["name"])
+        return ""
+
     def _placed(self, meta: Object) -> bool:
         pods = self.store.objects(PODS, meta["namespace"])
         return any("nodeName" in p["spec"] and meta["name"] in _used(p) for p in pods)
 
     def _grow(self, claim: Object) -> None:
-        """A volume becomes as large as its claim asks for, never smaller."""
+        """A volume becomes as large as its claim asks for where its class allows it."""
         asked = claim["spec"]["resources"]["requests"]["storage"]
-        if claim["status"].get("capacity", {}).get("storage") == asked:
+        has = claim["status"].get("capacity", {}).get("storage", "0")
+        if quantity(asked) <= quantity(has):
+            return
+        kind = self.store.get(STORAGE_CLASSES, "", claim["spec"].get("storageClassName", ""))
+        if kind is None or not kind.get("allowVolumeExpansion"):
             return
         changed = clone(claim)
         changed["status"]["capacity"] = {"storage": asked}
@@ -134,7 +155,7 @@ def _volume(claim: Object, kind: Object) -> Object:
             "capacity": dict(spec["resources"]["requests"]),
             "accessModes": list(spec.get("accessModes") or []),
             "persistentVolumeReclaimPolicy": kind.get("reclaimPolicy", "Delete"),
-            "storageClassName": spec.get("storageClassName", ""),
+            "storageClassName": kind["metadata"]["name"],
             "volumeMode": "Filesystem",
             "claimRef": {"kind": "PersistentVolumeClaim", "apiVersion": "v1", **reference},
             "csi": {"driver": by, "volumeHandle": name},

@@ -12,7 +12,7 @@ from bot.sandbox.cluster.engine import Name
 from bot.sandbox.cluster.journal import Journal
 from bot.sandbox.cluster.jsons import clone
 from bot.sandbox.cluster.kinds import CRON_JOBS, JOBS, PODS, Resource
-from bot.sandbox.cluster.replicasets import NAME_LETTERS, is_active
+from bot.sandbox.cluster.replicasets import NAME_LETTERS, is_active, mark_deleted
 from bot.sandbox.cluster.schedule import Schedule
 from bot.sandbox.cluster.store import Change, Object, Store, owner_of, owner_reference
 
@@ -61,25 +61,111 @@ class Jobs:
     def reconcile(self, namespace: str, name: str) -> datetime | None:
         """Make the pods that are missing, then write the status."""
         job = self.store.get(JOBS, namespace, name)
-        if job is None or "deletionTimestamp" in job["metadata"] or ended(job):
+        if job is None or "deletionTimestamp" in job["metadata"]:
             return None
+        if ended(job):
+            return self._expire(job)
         if "selector" not in job["spec"]:
             job = self._selected(job)
+        if job["spec"].get("suspend"):
+            self._suspend(job)
+            return None
+        job = self._begun(job)
         pods = _made_by(self.store, job, PODS)
         done = [pod for pod in pods if pod.get("status", {}).get("phase") == "Succeeded"]
         failed = [pod for pod in pods if pod.get("status", {}).get("phase") == "Failed"]
         active = [pod for pod in pods if is_active(pod)]
-        spec, again = job["spec"], None
-        if not spec.get("suspend") and len(failed) <= spec["backoffLimit"]:
-            missing = min(
-                (spec.get("completions") or 1) - len(done) - len(active),
-                spec["parallelism"] - len(active),
-            )
-            again = self._retry(failed) if missing > 0 else None
-            if missing > 0 and again is None:
-                active += [self._create(job) for _ in range(missing)]
-        self._tell(job, len(active), len(done), len(failed))
+        deadline = self._deadline(job)
+        why = self._given_up(job, len(failed), active, deadline)
+        if why is not None:
+            self._remove(job, active)
+            self._tell(job, 0, len(done), len(failed), why)
+            return self._expire(job)
+        again = self._fill(job, active, len(done), failed)
+        self._tell(job, len(active), len(done), len(failed), None)
+        return min((moment for moment in (again, deadline) if moment), default=None)
+
+    def _fill(
+        self, job: Object, active: list[Object], done: int, failed: list[Object]
+    ) -> datetime | None:
+        """Bring `active` to the number that should run now; return when to look again."""
+        spec = job["spec"]
+        wanted = min((spec.get("completions") or 1) - done, spec["parallelism"])
+        missing = wanted - len(active)
+        if missing < 0:
+            self._remove(job, active[wanted:])
+            del active[wanted:]
+        if missing <= 0:
+            return None
+        again = self._retry(failed)
+        if again is None:
+            active += [self._create(job) for _ in range(missing)]
         return again
+
+    def _begun(self, job: Object) -> Object:
+        """Note when a job began, or went on after it had been suspended."""
+        if job.get("status", {}).get("startTime"):
+            return job
+        changed = clone(job)
+        status = changed.setdefault("status", {})
+        status["startTime"] = stamp(self.clock.now())
+        if _is_suspended(job):
+            why = ("JobResumed", "Job resumed")
+            status["conditions"] = [self._condition("Suspended", *why, holds=False)]
+            self._event(job, "Resumed", "Job resumed")
+        return self.store.update(JOBS, changed)
+
+    def _suspend(self, job: Object) -> None:
+        """Let the pods of a suspended job go; what succeeded still counts."""
+        self._remove(job, [pod for pod in _made_by(self.store, job, PODS) if is_active(pod)])
+        if _is_suspended(job):
+            return
+        changed = clone(job)
+        status = {k: v for k, v in job.get("status", {}).items() if k not in _OF_RUNNING}
+        status["conditions"] = [self._condition("Suspended", "JobSuspended", "Job suspended")]
+        changed["status"] = status
+        self.store.update(JOBS, changed)
+        self._event(job, "Suspended", "Job suspended")
+
+    def _deadline(self, job: Object) -> datetime | None:
+        seconds = job["spec"].get("activeDeadlineSeconds")
+        began = parse(job["status"]["startTime"])
+        return self.clock.due(began, float(seconds)) if seconds is not None else None
+
+    def _given_up(
+        self, job: Object, failed: int, active: list[Object], deadline: datetime | None
+    ) -> tuple[str, str] | None:
+        """Return why no more is tried, as reason and message, or None."""
+        limit = job["spec"]["backoffLimit"]
+        again = 0
+        if job["spec"]["template"]["spec"].get("restartPolicy") == "OnFailure":
+            again = sum(_restarts(pod) for pod in active)
+        if failed > limit or (again and again >= limit):
+            return "BackoffLimitExceeded", "Job has reached the specified backoff limit"
+        if deadline is not None and deadline <= self.clock.now():
+            return "DeadlineExceeded", "Job was active longer than specified deadline"
+        return None
+
+    def _expire(self, job: Object) -> datetime | None:
+        """Remove a finished job when it was kept as long as it wants to be."""
+        meta = job["metadata"]
+        found = self.store.get(JOBS, meta["namespace"], meta["name"])
+        seconds = job["spec"].get("ttlSecondsAfterFinished")
+        if seconds is None or found is None:
+            return None
+        ends = [c["lastTransitionTime"] for c in found["status"]["conditions"]]
+        due = self.clock.due(parse(max(ends)), float(seconds))
+        if due > self.clock.now():
+            return due
+        self.store.delete(JOBS, meta["namespace"], meta["name"])
+        return None
+
+    def _remove(self, job: Object, pods: list[Object]) -> None:
+        for pod in pods:
+            doomed = clone(pod)
+            mark_deleted(doomed, self.clock, _GRACE)
+            self.store.update(PODS, doomed)
+            self._event(job, "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}")
 
     def _selected(self, job: Object) -> Object:
         changed = clone(job)
@@ -111,34 +197,38 @@ class Jobs:
         self._event(job, "SuccessfulCreate", f"Created pod: {made['metadata']['name']}")
         return made
 
-    def _tell(self, job: Object, active: int, done: int, failed: int) -> None:
+    def _tell(
+        self, job: Object, active: int, done: int, failed: int, why: tuple[str, str] | None
+    ) -> None:
         changed = clone(job)
-        found = {key: value for key, value in job.get("status", {}).items() if key not in _COUNTS}
-        found.setdefault("startTime", stamp(self.clock.now()))
+        found = {key: value for key, value in job["status"].items() if key not in _COUNTS}
         counts = zip(_COUNTS, (active, done, failed), strict=True)
         found |= {key: count for key, count in counts if count}
-        if done >= (job["spec"].get("completions") or 1):
+        before = found.get("conditions") or []
+        if why is not None:
+            found["conditions"] = [*before, *(self._condition(kind, *why) for kind in _AT_FAILURE)]
+            self._event(job, *why, warning=True)
+        elif done >= (job["spec"].get("completions") or 1):
             found["completionTime"] = stamp(self.clock.now())
             why = ("CompletionsReached", "Reached expected number of succeeded pods")
-            found["conditions"] = [self._condition(kind, *why) for kind in _AT_SUCCESS]
+            found["conditions"] = [*before, *(self._condition(kind, *why) for kind in _AT_SUCCESS)]
             self._event(job, "Completed", "Job completed")
-        elif failed > job["spec"]["backoffLimit"]:
-            why = ("BackoffLimitExceeded", "Job has reached the specified backoff limit")
-            found["conditions"] = [self._condition(kind, *why) for kind in _AT_FAILURE]
-            self._event(job, *why, warning=True)
         changed["status"] = found
         self.store.update(JOBS, changed)
 
-    def _condition(self, kind: str, reason: str, message: str) -> Object:
+    def _condition(self, kind: str, reason: str, message: str, *, holds: bool = True) -> Object:
         now = stamp(self.clock.now())
         times = {"lastProbeTime": now, "lastTransitionTime": now}
-        return {"type": kind, "status": "True", **times, "reason": reason, "message": message}
+        state = {"type": kind, "status": str(holds)}
+        return {**state, **times, "reason": reason, "message": message}
 
     def _event(self, job: Object, reason: str, message: str, *, warning: bool = False) -> None:
         by = "job-controller"
         self.journal.write(JOBS, job, reason, message, component=by, warning=warning)
 
 
+_GRACE: Final = 30  # seconds
+_OF_RUNNING: Final = ("active", "startTime", "conditions")
 _COUNTS: Final = ("active", "succeeded", "failed")
 _AT_SUCCESS: Final = ("SuccessCriteriaMet", "Complete")
 _AT_FAILURE: Final = ("FailureTarget", "Failed")
@@ -152,6 +242,15 @@ def select(job: Object) -> None:
     template = job["spec"]["template"].setdefault("metadata", {})
     template["labels"] = {**(template.get("labels") or {}), **labels}
     job["spec"]["selector"] = {"matchLabels": {_UID: meta["uid"]}}
+
+
+def _is_suspended(job: Object) -> bool:
+    conditions = job.get("status", {}).get("conditions") or []
+    return any(c["type"] == "Suspended" and c["status"] == "True" for c in conditions)
+
+
+def _restarts(pod: Object) -> int:
+    return sum(one["restartCount"] for one in pod["status"].get("containerStatuses") or [])
 
 
 def _finished(pod: Object) -> datetime:
@@ -190,12 +289,21 @@ class CronJobs:
             return None
         since = parse(last or cron["metadata"]["creationTimestamp"])
         due = None if spec.get("suspend") else schedule.latest(since, now)
-        if due is not None and self._may_start(cron):
+        if due is not None and self._in_time(cron, due) and self._may_start(cron):
             last = stamp(due)
             self._start(cron, due)
         self._forget(cron)
         self._tell(cron, last)
         return None if spec.get("suspend") else schedule.after(now)
+
+    def _in_time(self, cron: Object, due: datetime) -> bool:
+        patience = cron["spec"].get("startingDeadlineSeconds")
+        if patience is None or self.clock.now() <= self.clock.due(due, float(patience)):
+            return True
+        missed = due.strftime("%a, %d %b %Y %H:%M:%S UTC")
+        message = f"Missed scheduled time to start a job: {missed}"
+        self._event(cron, "MissSchedule", message, warning=True)
+        return False
 
     def _may_start(self, cron: Object) -> bool:
         running = [job for job in _made_by(self.store, cron, JOBS) if not ended(job)]

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from bot.sandbox.cluster.clock import Clock, micro_stamp, parse, stamp
-from bot.sandbox.cluster.jsons import clone
 from bot.sandbox.cluster.kinds import EVENTS, PODS, Resource
 from bot.sandbox.cluster.store import Object, Store
 
@@ -95,10 +94,8 @@ class Journal:
         stored = self._store.get(EVENTS, *place)
         if stored is None:
             return False
-        event = clone(stored)
-        event["count"] += 1
-        event["lastTimestamp"] = stamp(self._clock.now())
-        self._store.update(EVENTS, event)
+        seen = {"count": stored["count"] + 1, "lastTimestamp": stamp(self._clock.now())}
+        self._store.update(EVENTS, {**stored, **seen})
         return True
 
     def sweep(self) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from bot.sandbox.cluster import fate, podstatus, usage, volumes
+from bot.sandbox.cluster import fate, podstatus, scheduler, usage, volumes
 from bot.sandbox.cluster.clock import Clock, parse, stamp
 from bot.sandbox.cluster.engine import Name
 from bot.sandbox.cluster.fate import Behaviour, ConfigurationMissing, Course, Timing
@@ -13,8 +13,6 @@ from bot.sandbox.cluster.journal import Journal
 from bot.sandbox.cluster.jsons import clone
 from bot.sandbox.cluster.kinds import CLAIMS, NODES, PODS, Resource
 from bot.sandbox.cluster.podstatus import Run, Slot
-from bot.sandbox.cluster.quantities import quantity
-from bot.sandbox.cluster.revisioned import bound_to
 from bot.sandbox.cluster.store import Change, Object, Store
 
 
@@ -45,7 +43,7 @@ def _no_load(*_: str) -> float:
 
 @dataclass
 class Kubelet:
-    """All nodes and the scheduler in one."""
+    """All nodes in one."""
 
     store: Store
     clock: Clock
@@ -113,7 +111,7 @@ class Kubelet:
         now = self.clock.now()
         if sandbox.due and sandbox.due > now:
             return sandbox.due
-        node, why = self._place(pod)
+        node, why = scheduler.place(self.store, pod)
         changed = clone(pod)
         if node is None:
             sandbox.due = self.clock.due(now, self.timing.schedule_retry)
@@ -139,34 +137,6 @@ class Kubelet:
         made = self.store.update(PODS, changed)
         self.journal.scheduled(made, node_name)
         return min(slot.due for slot in sandbox.slots if slot.due)
-
-    def _place(self, pod: Object) -> tuple[Object | None, str]:
-        nodes, only = self.store.objects(NODES), bound_to(pod)
-        placed = [p for p in self.store.objects(PODS) if "nodeName" in p["spec"]]
-        short: dict[str, int] = {}
-        fitting: list[tuple[int, str, Object]] = []
-        for node in nodes:
-            name = node["metadata"]["name"]
-            here = [p for p in placed if p["spec"]["nodeName"] == name]
-            if only not in ("", name):
-                lacking = ["node(s) didn't match Pod's node affinity/selector"]
-            elif node.get("spec", {}).get("unschedulable"):
-                lacking = ["node(s) were unschedulable"]
-            else:
-                lacking = [
-                    f"Insufficient {what}"
-                    for what in ("cpu", "memory")
-                    if sum(_requests(p, what) for p in (*here, pod))
-                    > quantity(node["status"]["allocatable"][what])
-                ]
-            if not lacking:
-                fitting.append((len(here), name, node))
-            for what in lacking:
-                short[what] = short.get(what, 0) + 1
-        if fitting:
-            return min(fitting, key=lambda found: found[:2])[2], ""
-        reasons = ", ".join(f"{count} {what}" for what, count in sorted(short.items()))
-        return None, f"0/{len(nodes)} nodes are available: {reasons or 'no nodes'}."
 
     # The life of a container.
 
@@ -411,7 +381,7 @@ class Kubelet:
         current = self.store.get(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"])
         if current is None:
             return
-        changed = clone(current)
+        changed = {**current}  # the status is replaced whole, and the store copies the rest
         self._fill_status(changed, sandbox)
         self.store.update(PODS, changed)
 
@@ -452,13 +422,6 @@ class Kubelet:
         """Return where the containers of a pod stand, for reading logs."""
         sandbox = self._sandboxes.get(pod["metadata"]["uid"])
         return sandbox.slots if sandbox else [Slot(c) for c in pod["spec"]["containers"]]
-
-
-def _requests(pod: Object, what: str) -> float:
-    return sum(
-        quantity(container.get("resources", {}).get("requests", {}).get(what, 0))
-        for container in pod["spec"]["containers"]
-    )
 
 
 def _duration(seconds: float) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.sandbox.cluster import fields
+from bot.sandbox.cluster import fields, scheduler
 from bot.sandbox.cluster.clock import Clock
 from bot.sandbox.cluster.defaults import complete
 from bot.sandbox.cluster.deployments import template_hash
@@ -27,6 +27,18 @@ from bot.sandbox.cluster.store import Change, Object, Store, owner_of, owner_ref
 
 HASH = "controller-revision-hash"
 _GRACE = 30
+# What a daemon set's pods bear, as its controller adds it: they run on cordoned and ill nodes.
+_TOLERATED = [
+    {"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": effect}
+    for key, effect in (
+        ("not-ready", "NoExecute"),
+        ("unreachable", "NoExecute"),
+        ("disk-pressure", "NoSchedule"),
+        ("memory-pressure", "NoSchedule"),
+        ("pid-pressure", "NoSchedule"),
+        ("unschedulable", "NoSchedule"),
+    )
+]
 
 
 @dataclass
@@ -211,7 +223,13 @@ class DaemonSets(_Revisioned):
         if found is None:
             return None
         short = self.revision(found)["metadata"]["labels"][HASH]
-        nodes = [node["metadata"]["name"] for node in self.store.objects(NODES)]
+        wanted = {**found["spec"]["template"]["spec"]}
+        wanted["tolerations"] = [*(wanted.get("tolerations") or []), *_TOLERATED]
+        nodes = [
+            node["metadata"]["name"]
+            for node in self.store.objects(NODES)
+            if not scheduler.unsuited(wanted, node)
+        ]
         self._step(found, nodes, short)
         active = [pod for pod in self.owned(PODS, found) if is_active(pod)]
         ready = sum(is_ready(pod) is not None for pod in active)
@@ -238,7 +256,9 @@ class DaemonSets(_Revisioned):
             if node not in there:
                 letters = (self.store.random.choice(NAME_LETTERS) for _ in range(5))
                 name = f"{found['metadata']['name']}-{''.join(letters)}"
-                self.make(found, name, short, {"affinity": _only_on(node)})
+                own = found["spec"]["template"]["spec"].get("tolerations") or []
+                bound = {"affinity": _only_on(node), "tolerations": [*own, *_TOLERATED]}
+                self.make(found, name, short, bound)
         strategy = found["spec"].get("updateStrategy", {})
         if strategy.get("type") == "OnDelete":
             return
@@ -246,6 +266,9 @@ class DaemonSets(_Revisioned):
         away = len(nodes) - sum(is_active(pod) and is_ready(pod) is not None for pod in pods)
         room = share(most, len(nodes), up=True) - away
         for pod in pods:
+            if bound_to(pod) not in nodes and is_active(pod):  # its node no longer suits
+                self.remove(found, pod)
+                continue
             if pod["metadata"]["labels"].get(HASH) == short or not is_active(pod):
                 continue
             if is_ready(pod) is None:  # it is away already

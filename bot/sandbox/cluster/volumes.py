@@ -43,6 +43,7 @@ def at_creation(claim: Object) -> float:
 
 
 def capacity(claim: Object) -> int:
-    """Return how much a claim may hold, in bytes."""
+    """Return how much a claim may hold, in bytes: what its volume has, not what it asks for."""
     asked = claim["spec"].get("resources", {}).get("requests", {}).get("storage", "0")
-    return int(quantity(asked))
+    has = claim.get("status", {}).get("capacity", {}).get("storage", asked)
+    return int(quantity(has))
