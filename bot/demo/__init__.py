@@ -17,7 +17,7 @@ from bot.demo.folder import Folder
 from bot.demo.kubeconfig import Context
 from bot.demo.words import say
 from bot.sandbox import serving
-from bot.sandbox.cluster import Cluster
+from bot.sandbox.cluster import Cluster, kept
 from bot.sandbox.keeping import Unreadable
 from bot.sandbox.slack import Settings, Workspace
 from bot.sandbox.slack.model import User
@@ -102,11 +102,10 @@ class _Demo:
             self._introduce(workspace)
             cluster = self._cluster()
             if cluster is not None and workspace.restored:
-                # at once; and whether it can be read is known before anything is said
-                await stack.enter_async_context(cluster)
+                kept.check(self._folder.cluster)  # known before anything is said
             say(f"Open this page; the bot joins it in a few seconds:\n\n{workspace.page_url}\n")
             say(words.leaves(self._model, self._given, self._context))
-            if cluster is not None and not workspace.restored:
+            if cluster is not None:
                 say("Starting a demo cluster …")
                 await stack.enter_async_context(cluster)
             database = await self._database(stack)

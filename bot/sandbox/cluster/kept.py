@@ -44,6 +44,11 @@ class Misshapen(Exception):
     """The document is not what `picture` makes."""
 
 
+def check(path: Path) -> None:
+    """Whether it can be read at all; the shape shows when it is taken up. Raises `Unreadable`."""
+    keeping.Kept(path, KIND, VERSION).read()
+
+
 def picture(store: Store, clock: Clock, journal: Journal, kubelet: Kubelet) -> Object:
     """Return all that the cluster knows, as JSON; what is stored is shared, not copied."""
     version, state, gauss = store.random.getstate()
