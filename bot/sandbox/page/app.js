@@ -325,7 +325,7 @@ function drawList() {
       on: { click: () => go({ channel: id, thread: "" }) },
     }, el("span", { "aria-hidden": "true" }, sign), ` ${label}`,
       channel?.is_ext_shared && el("span", { class: "badge" }, "shared"),
-      calls > 0 && el("span", { class: "calls", "aria-label": `${calls} for you` }, String(calls)),
+      calls > 0 && el("span", { class: "for-you", "aria-label": `${calls} for you` }, String(calls)),
       unread && !calls && el("span", { class: "dot" }, el("span", { class: "hidden" }, "unread"))));
   };
   const focused = document.activeElement?.closest("#list li");
