@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 Document: TypeAlias = dict[str, Any]  # each keeper knows its own document's shape
 
-_PAUSE: Final = 0.3  # seconds between two writings: what a SIGKILL may cost
+_PAUSE: Final = 0.5  # seconds between two writings: what a SIGKILL may cost
 
 
 class Unreadable(Exception):

@@ -1,5 +1,6 @@
 """Who may do what in the demo cluster: roles, impersonation, reviews; and what it measures."""
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -221,3 +222,42 @@ async def test_the_schema_says_what_every_kind_holds(cluster: Cluster) -> None:
     replicas = apps["components"]["schemas"]["V1DeploymentSpec"]["properties"]["replicas"]
     assert replicas["type"] == "integer"
     assert "Number of desired pods" in replicas["description"]
+
+
+async def test_what_is_only_tried_removes_nothing_and_a_budget_is_counted_at_once(
+    cluster: Cluster,
+) -> None:
+    path = f"{cluster.url}/api/v1/namespaces/shop/pods"
+    headers = {"Authorization": "Bearer admin-token"}
+    pods = [pod["metadata"]["name"] for pod in cluster.pods("shop", "checkout")]
+    async with aiohttp.ClientSession(headers=headers) as session:
+        async with session.delete(path, json={"dryRun": ["All"]}) as answer:
+            assert answer.status == 200
+        assert not any(
+            "deletionTimestamp" in p["metadata"] for p in cluster.pods("shop", "checkout")
+        )
+        ready = [name for name in pods if _is_ready(cluster, name)]
+
+        async def evict(name: str) -> int:
+            async with session.post(f"{path}/{name}/eviction", json={}) as answer:
+                return answer.status
+
+        # three are ready and two must stay
+        found = await asyncio.gather(*(evict(name) for name in ready))
+        assert sorted(found) == [201, 429, 429]
+
+
+def _is_ready(cluster: Cluster, name: str) -> bool:
+    pod = cluster.get("Pod", "shop", name) or {}
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"]["conditions"])
+
+
+def test_a_secret_is_kept_coded_whatever_it_was_given_as() -> None:
+    cluster = Cluster(virtual=True)
+    meta = {"name": "s", "namespace": "shop"}
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+    made = cluster.apply(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"a": "b"}}
+    )
+    assert made["data"] == {"a": "Yg=="}
+    assert "stringData" not in made

@@ -221,3 +221,20 @@ def test_a_report_does_not_give_the_cause_away(story: Story) -> None:
 async def test_a_faster_clock_begins_with_the_same_state() -> None:
     async with Cluster(seed=True, speed=300) as cluster:
         assert [state(story, cluster) for story in STORIES[1:]] == ["quiet", "quiet", "quiet"]
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        (
+            "bad-rollout",
+            "checkout 1.9.0 lacks PAYMENTS_URL. The pods crash because of an out of memory kill.",
+        ),
+        ("pool", "DB_POOL_SIZE in orders-config. The real culprit is the node, not the database."),
+        ("oom", "search has a memory limit of 128Mi. No doubt: the liveness probe kills it."),
+        ("oom", "There is no limit to how long search has been slow; memory is fine."),
+    ],
+)
+def test_a_wrong_diagnosis_in_right_words_is_seen(key: str, text: str) -> None:
+    story = next(one for one in STORIES if one.key == key)
+    assert judged(story, text) != []

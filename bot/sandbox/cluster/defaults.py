@@ -1,5 +1,6 @@
 """What the server fills in, and the rules by which it refuses an object."""
 
+import base64
 import re
 from collections.abc import Callable, Iterator
 from random import Random
@@ -17,6 +18,7 @@ from bot.sandbox.cluster.kinds import (
     NAMESPACES,
     PODS,
     REPLICA_SETS,
+    SECRETS,
     SERVICES,
     STATEFUL_SETS,
     Resource,
@@ -195,9 +197,16 @@ def _bare_status(thing: Object) -> None:
     thing.setdefault("status", {})
 
 
+def _secret(made: Object) -> None:
+    """What is given as text is kept coded, as all the rest."""
+    for key, value in (made.pop("stringData", None) or {}).items():
+        made.setdefault("data", {})[key] = base64.b64encode(str(value).encode()).decode()
+
+
 _FILL: dict[Resource, Callable[[Object], None]] = {
     NAMESPACES: _namespace,
     PODS: _pod,
+    SECRETS: _secret,
     SERVICES: _service,
     DEPLOYMENTS: _deployment,
     REPLICA_SETS: _workload,

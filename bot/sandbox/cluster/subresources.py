@@ -16,7 +16,7 @@ from bot.sandbox.cluster.removal import Removal
 from bot.sandbox.cluster.replicasets import is_active, is_ready
 from bot.sandbox.cluster.status import ApiError
 from bot.sandbox.cluster.store import Object, Store
-from bot.sandbox.cluster.verbs import Answer, Verbs, patched
+from bot.sandbox.cluster.verbs import Answer, Verbs, is_dry, patched
 
 _SCALE = Resource("autoscaling", "v1", "scales", "Scale", status=False)
 
@@ -69,12 +69,23 @@ class Subresources:
             raise status.not_allowed()
         pod = self.verbs.current(call)
         body = call.json()
-        for budget in self.store.objects(BUDGETS, call.place.namespace):
-            selector = selectors.of_object(budget["spec"].get("selector"))
-            if selectors.matches(selector, pod["metadata"].get("labels")):
-                self._ask(budget, pod)
         options: Any = body.get("deleteOptions") if isinstance(body, dict) else None
-        dry = call.dry_run or (options or {}).get("dryRun") == ["All"]
+        dry = is_dry(call, options or {})
+        budgets = [
+            budget
+            for budget in self.store.objects(BUDGETS, call.place.namespace)
+            if selectors.matches(
+                selectors.of_object(budget["spec"].get("selector")), pod["metadata"].get("labels")
+            )
+        ]
+        for budget in budgets:
+            self._ask(budget, pod)
+        for budget in budgets if not dry and is_ready(pod) is not None and is_active(pod) else ():
+            # counted at once, or the next eviction would be allowed by the same number
+            changed = clone(budget)
+            counted = changed.setdefault("status", {})
+            counted["disruptionsAllowed"] = max(0, counted.get("disruptionsAllowed", 0) - 1)
+            self.store.update(BUDGETS, changed)
         self.removal.begin(PODS, pod, options or {}, dry_run=dry)
         success = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
         return 201, {**success, "code": 201}

@@ -41,6 +41,11 @@ def without_nulls(thing: Any) -> Any:
     return thing
 
 
+def is_dry(call: Call, options: Object) -> bool:
+    """Say whether a removal is only to be tried; the query or the options may say so."""
+    return call.dry_run or options.get("dryRun") == ["All"]
+
+
 @dataclass
 class Verbs:
     """The verbs of the API on ordinary resources and their status."""
@@ -305,7 +310,7 @@ class Verbs:
                     f"Precondition failed: {key} in precondition: {wanted}, {key} in object meta: "
                 )
                 raise status.conflict(resource, call.place.name, why + meta[key])
-        dry = call.dry_run or options.get("dryRun") == ["All"]
+        dry = is_dry(call, options)
         left = self.removal.begin(resource, current, options, dry_run=dry)
         if left is not None:
             return 200, full(resource, left)
@@ -319,8 +324,9 @@ class Verbs:
         options = self._options(call)
         passes = self.filter(call)
         chosen = [t for t in self.store.objects(resource, call.place.namespace) if passes(t)]
+        dry = is_dry(call, options)
         for thing in chosen:
-            self.removal.begin(resource, thing, options, dry_run=call.dry_run)
+            self.removal.begin(resource, thing, options, dry_run=dry)
         listed = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version}
         meta = {"resourceVersion": str(self.store.version)}
         return 200, {**listed, "metadata": meta, "items": chosen}

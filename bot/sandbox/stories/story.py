@@ -14,10 +14,19 @@ RESTARTED: Final = "kubectl.kubernetes.io/restartedAt"  # as `kubectl rollout re
 
 _NEGATIONS: Final = re.compile(
     r"\b(not|no|never|neither|nor|without|unrelated|healthy|fine|innocent|ruled? out|rather than"
-    r"|instead of|only a symptom|symptoms? of|because of|victims?)\b|n't\b|n’t\b",
+    r"|instead of|only a symptom|symptoms? of|victims?)\b|n't\b|n’t\b",
     re.IGNORECASE,
 )
-_SENTENCE: Final = re.compile(r"(?<=[.!?;])\s+|\n+")
+# What is said to be well is no cause, whatever else its clause names.
+_CLEARED: Final = re.compile(
+    r"\b(no (limit|doubt|problem|lack)|fine|healthy|innocent|unrelated|ruled? out)\b", re.IGNORECASE
+)
+_CLAUSE: Final = re.compile(r"(?<=[.!?;:,])\s+|\n+|\s+(?=but\b)", re.IGNORECASE)
+_VERB: Final = re.compile(
+    r"\b(is|are|was|were|be|has|have|had|does|do|did|can|could|will|would|must|may"
+    r"|\w{3,}(s|ed))\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -64,9 +73,9 @@ def state(story: Story, cluster: Cluster) -> State:
 def judged(story: Story, text: str) -> list[str]:
     """Return what a diagnosis lacks and what it wrongly blames; nothing for a right one.
 
-    A sentence that mentions something only to rule it out blames nothing.
+    A clause that mentions something only to rule it out blames nothing, and says nothing.
     """
-    lowered = text.lower()
+    lowered = " ".join(one for one in _CLAUSE.split(text) if not _CLEARED.search(one)).lower()
     lacks = [
         f"does not say {' or '.join(repr(word) for word in group)}"
         for group in story.cause.says
@@ -76,12 +85,23 @@ def judged(story: Story, text: str) -> list[str]:
 
 
 def _blames(cause: Cause, text: str) -> Iterator[str]:
-    sentences = [one for one in _SENTENCE.split(text) if not _NEGATIONS.search(one)]
+    clauses = list(_blaming(_CLAUSE.split(text)))
     for word in cause.blames_not:
         wanted = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)
-        blaming = next((one for one in sentences if wanted.search(one)), None)
+        blaming = next((one for one in clauses if wanted.search(one)), None)
         if blaming is not None:
             yield f"blames {word!r}: {blaming.strip()}"
+
+
+def _blaming(clauses: list[str]) -> Iterator[str]:
+    """Yield those that deny nothing; what follows a denial without a verb of its own goes with it:
+    "it is not the node, the image or the network".
+    """
+    denied = False
+    for clause in clauses:
+        denied = bool(_NEGATIONS.search(clause)) or (denied and not _VERB.search(clause))
+        if not denied:
+            yield clause
 
 
 # What the incidents have in common.
