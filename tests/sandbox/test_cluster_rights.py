@@ -261,3 +261,17 @@ def test_a_secret_is_kept_coded_whatever_it_was_given_as() -> None:
     )
     assert made["data"] == {"a": "Yg=="}
     assert "stringData" not in made
+
+
+async def test_a_log_is_followed_until_its_container_ends() -> None:
+    async with Cluster(seed="few", speed=50) as cluster:
+        (pod, *_) = cluster.pods("shop", "cart")
+        name = pod["metadata"]["name"]
+        url = f"{cluster.url}/api/v1/namespaces/shop/pods/{name}/log?follow=true&tailLines=1"
+        headers = {"Authorization": "Bearer admin-token"}
+        async with aiohttp.ClientSession(headers=headers) as session, session.get(url) as answer:
+            async with asyncio.timeout(10):
+                lines = [await answer.content.readline() for _ in range(4)]
+                assert len(set(lines)) == 4, "each line once"
+                cluster.delete("Deployment", "shop", "cart")
+                await answer.content.read()  # it ends

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from bot.sandbox.cluster import discovery, openapi, protobuf, reviews, status
-from bot.sandbox.cluster.calls import Call, Place, locate
+from bot.sandbox.cluster.calls import TRUE, Call, Place, locate
 from bot.sandbox.cluster.clock import Clock
 from bot.sandbox.cluster.faults import Fault, Faults
 from bot.sandbox.cluster.metrics import Metrics
@@ -24,6 +24,7 @@ from bot.sandbox.cluster.watches import Watches
 
 _WRITES = ("create", "update", "patch", "delete", "deletecollection")
 REQUESTS_KEPT = 20_000
+_LOG_SECONDS = 0.3  # between two looks at a log that somebody follows
 _HEALTH = ("/readyz", "/livez", "/healthz")
 
 
@@ -174,6 +175,9 @@ class Api:
         if call.verb == "watch":
             entry.status = 200
             return await self.watches.stream(request, call)
+        if call.place.subresource == "log" and call.query.get("follow") in TRUE:
+            entry.status = 200
+            return await self._follow_log(request, call)
         if call.place.subresource == "log":
             text = self.below.log(call)
             entry.status = 200
@@ -189,6 +193,33 @@ class Api:
             escaped = warning.replace("\\", "\\\\").replace('"', '\\"')
             answer.headers.add("Warning", f'299 - "{escaped}"')
         return answer
+
+    async def _follow_log(self, request: web.Request, call: Call) -> web.StreamResponse:
+        """Write what a container wrote and then what it writes, until its run ends."""
+        stamped = call.query.get("timestamps") in TRUE
+        query = {key: value for key, value in call.query.items() if key != "limitBytes"}
+        asked = replace(call, query=query | {"timestamps": "true"})
+        lines = self.below.log(asked).splitlines()
+        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        await response.prepare(request)
+        last = ""
+        later = {k: v for k, v in asked.query.items() if k not in ("tailLines", "sinceSeconds")}
+        try:
+            while True:
+                for line in lines:
+                    last, _, text = line.partition(" ")
+                    await response.write(f"{line if stamped else text}\n".encode())
+                if not self.below.is_writing(call) or request.transport is None:
+                    break
+                await asyncio.sleep(_LOG_SECONDS)
+                again = replace(asked, query=later | ({"sinceTime": last} if last else {}))
+                lines = [
+                    one for one in self.below.log(again).splitlines() if one[: len(last)] > last
+                ]
+        except (ApiError, ConnectionError):
+            return response  # the pod is gone, or who followed
+        await response.write_eof()
+        return response
 
     def _do(self, call: Call) -> tuple[int, Object]:
         match call.place.subresource:

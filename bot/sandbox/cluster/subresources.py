@@ -104,6 +104,12 @@ class Subresources:
         why = "Cannot evict pod as it would violate the pod's disruption budget."
         raise ApiError(429, "TooManyRequests", why, {"causes": [cause]})
 
+    def is_writing(self, call: Call) -> bool:
+        """Say whether the container whose log is read still runs. Raises ApiError."""
+        slot = self._slot(self.verbs.current(call), call.query.get("container", ""))
+        asked_for_last = call.query.get("previous") in TRUE
+        return slot.run is not None and slot.run.ended is None and not asked_for_last
+
     def log(self, call: Call) -> str:
         """Return what a container wrote."""
         if call.verb != "get":
