@@ -57,7 +57,10 @@ class Kubelet:
     _filled: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def concerns(self, change: Change) -> Iterable[Name]:
-        """Look at a pod whenever it changes."""
+        """Look at a pod whenever it changes; a claim that is gone takes what was written along."""
+        if change.resource is CLAIMS and change.type == "DELETED":
+            meta = change.object["metadata"]
+            self._filled.pop((meta["namespace"], meta["name"]), None)
         if change.resource is PODS:
             meta = change.object["metadata"]
             if change.type == "DELETED":
