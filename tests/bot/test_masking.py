@@ -4,7 +4,7 @@ import time
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
@@ -651,6 +651,7 @@ json_values = st.recursive(
 
 
 @settings(deadline=None)  # the machine may be busy
+@example({"value": -1, "name": "AKIAQ3EGRZ5XN7LUKD4B"})
 @given(json_values)
 def test_masking_json_twice_changes_nothing_more(value: JsonValue) -> None:
     once, _ = mask_json(value)

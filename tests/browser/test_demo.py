@@ -25,7 +25,7 @@ async def opened(chromium: Browser, demo: Demo, **context: object) -> tuple[Page
     assert response is not None
     assert response.status == 200
     assert response.request.redirected_from is None
-    await expect(page.get_by_text("countersign is connected")).to_be_attached()
+    await expect(page.get_by_text("countersign is connected")).to_be_attached(timeout=60_000)
     return page, watched
 
 
