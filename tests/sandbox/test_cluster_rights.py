@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 import yaml
 
-from bot.sandbox.cluster import Cluster, protobuf
+from bot.sandbox.cluster import Cluster, Rule, protobuf
 from bot.sandbox.cluster.status import ApiError
 
 RBAC = Path(__file__).parents[2] / "deploy" / "rbac"
@@ -142,6 +142,27 @@ async def test_acting_as_somebody_needs_the_right_to(cluster: Cluster) -> None:
             "system:authenticated",
         ],
     }
+
+
+async def test_a_uid_and_extras_of_somebody_need_the_right_too(cluster: Cluster) -> None:
+    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    cluster.allow("actor", Rule(("impersonate",), ("users",)))
+    extra = {"Impersonate_Extra_scopes": "x"}
+    wishes = (({"Impersonate_Uid": "7"}, "uids"), (extra, "userextras/scopes"))
+    for wish, what in wishes:
+        status, refusal = await ask(cluster, path, "actor", {}, Impersonate_User="eve", **wish)
+        assert status == 403
+        assert (
+            f'cannot impersonate resource "{what}" in API group "authentication.k8s.io"'
+            in refusal["message"]
+        )
+        assert (await ask(cluster, path, body={}, **wish))[0] == 400, f"{what} of nobody"
+    status, whoami = await ask(
+        cluster, path, body={}, Impersonate_User="eve", Impersonate_Uid="7", **extra
+    )
+    assert status == 201
+    told = whoami["status"]["userInfo"]
+    assert (told["uid"], told["extra"]) == ("7", {"scopes": ["x"]})
 
 
 async def test_reviews_of_others_and_of_all_rules(cluster: Cluster) -> None:
@@ -275,3 +296,17 @@ async def test_a_log_is_followed_until_its_container_ends() -> None:
                 assert len(set(lines)) == 4, "each line once"
                 cluster.delete("Deployment", "shop", "cart")
                 await answer.content.read()  # it ends
+
+
+async def test_who_follows_a_log_may_hang_up(caplog: pytest.LogCaptureFixture) -> None:
+    async with Cluster(seed="few", virtual=True) as cluster:
+        (pod, *_) = cluster.pods("shop", "cart")
+        name = pod["metadata"]["name"]
+        url = f"{cluster.url}/api/v1/namespaces/shop/pods/{name}/log?follow=true&tailLines=1"
+        headers = {"Authorization": "Bearer admin-token"}
+        async with aiohttp.ClientSession(headers=headers) as session:
+            async with asyncio.timeout(10), session.get(url) as answer:
+                await answer.content.readline()
+                answer.close()
+            await asyncio.sleep(1)  # longer than between two looks; nothing is written meanwhile
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []

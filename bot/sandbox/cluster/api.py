@@ -2,10 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -25,6 +26,7 @@ from bot.sandbox.cluster.watches import Watches
 _WRITES = ("create", "update", "patch", "delete", "deletecollection")
 REQUESTS_KEPT = 20_000
 _LOG_SECONDS = 0.3  # between two looks at a log that somebody follows
+_EXTRA = "impersonate-extra-"
 _HEALTH = ("/readyz", "/livez", "/healthz")
 
 
@@ -216,9 +218,9 @@ class Api:
                 lines = [
                     one for one in self.below.log(again).splitlines() if one[: len(last)] > last
                 ]
+            await response.write_eof()
         except (ApiError, ConnectionError):
             return response  # the pod is gone, or who followed
-        await response.write_eof()
         return response
 
     def _do(self, call: Call) -> tuple[int, Object]:
@@ -240,17 +242,22 @@ class Api:
             raise status.unauthorized()
         own = Identity(user)
         wanted = headers.get("Impersonate-User")
-        groups = tuple(_all(headers, "Impersonate-Group"))
+        meant = Identity(
+            wanted or "",
+            tuple(_all(headers, "Impersonate-Group")),
+            headers.get("Impersonate-Uid", ""),
+            _extra(headers),
+        )
         if wanted is None:
-            if groups:
-                raise status.bad_request("requested groups without a user to impersonate")
+            if meant != Identity(""):
+                raise status.bad_request(
+                    "requested groups, a uid or extras without a user to impersonate"
+                )
             return own
-        deeds = [_acting_as(wanted)]
-        deeds += [Deed("impersonate", "", "groups", name=group) for group in groups]
-        for deed in deeds:
+        for deed in _impersonations(meant):
             if not self.rights.permits(own, deed):
                 raise forbidden(user, deed)
-        return Identity(wanted, groups)
+        return meant
 
     def _authorise(self, who: Identity, call: Call) -> None:
         place: Place = call.place
@@ -268,6 +275,26 @@ def _acting_as(user: str) -> Deed:
     if user.startswith("system:serviceaccount:") and len(parts) == 4:
         return Deed("impersonate", "", "serviceaccounts", parts[2], parts[3])
     return Deed("impersonate", "", "users", name=user)
+
+
+def _impersonations(meant: Identity) -> Iterator[Deed]:
+    """Every right that is needed to act as `meant`."""
+    yield _acting_as(meant.user)
+    for group in meant.groups:
+        yield Deed("impersonate", "", "groups", name=group)
+    if meant.uid:
+        yield Deed("impersonate", reviews.AUTHENTICATION[0], "uids", name=meant.uid)
+    for key, value in meant.extra:
+        yield Deed("impersonate", reviews.AUTHENTICATION[0], f"userextras/{key}", name=value)
+
+
+def _extra(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The extras of who is acted for; their keys are the ends of header names."""
+    return tuple(
+        (unquote(name[len(_EXTRA) :].lower()), value)
+        for name, value in headers.items()
+        if name.lower().startswith(_EXTRA)
+    )
 
 
 def _all(headers: Mapping[str, str], name: str) -> list[str]:

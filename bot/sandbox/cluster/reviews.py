@@ -42,8 +42,7 @@ def answer(rights: Rights, who: Identity, kind: str, body: Any) -> Object:
     made: Object = {"kind": kind, "apiVersion": f"{group}/{version}", "metadata": {}}
     match kind:
         case "SelfSubjectReview":
-            info = {"username": who.user, "groups": list(who.all_groups)}
-            return made | {"status": {"userInfo": info}}
+            return made | {"status": {"userInfo": _info(who)}}
         case "SelfSubjectRulesReview":
             rules = list(rights.of(who, str(spec.get("namespace", ""))))
             found = {"resourceRules": rules, "nonResourceRules": [], "incomplete": False}
@@ -58,6 +57,15 @@ def answer(rights: Rights, who: Identity, kind: str, body: Any) -> Object:
             if not about.user and not about.groups:
                 raise _invalid(kind, "spec.user: at least one of user or group must be specified")
             return made | {"spec": spec, "status": _status(rights, about, spec)}
+
+
+def _info(who: Identity) -> Object:
+    info: Object = {"username": who.user, "groups": list(who.all_groups)}
+    if who.uid:
+        info["uid"] = who.uid
+    for key, value in who.extra:
+        info.setdefault("extra", {}).setdefault(key, []).append(value)
+    return info
 
 
 def _status(rights: Rights, who: Identity, spec: Object) -> Object:

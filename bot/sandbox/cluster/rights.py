@@ -78,6 +78,8 @@ class Identity:
 
     user: str
     groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: tuple[tuple[str, str], ...] = ()  # a key may come several times
 
     @property
     def all_groups(self) -> tuple[str, ...]:
