@@ -1,7 +1,7 @@
 // Block Kit as nodes. What this page cannot draw is shown as an error, never dropped.
 import { el } from "./dom.js";
 import { element, image, unknown } from "./elements.js";
-import { broadcast, channelMention, emoji, groupMention, link, mrkdwn, pictured, plain, userMention } from "./mrkdwn.js";
+import { broadcast, channelMention, emoji, groupMention, link, mrkdwn, pictured, plain, preformatted, userMention } from "./mrkdwn.js";
 
 /**
  * Draw blocks. `surface.act(block, element, value)` does what an element does and resolves when it
@@ -37,14 +37,17 @@ const BLOCKS = {
     const control = element(block, block.element, world, surface);
     const complaint = surface.errors?.[block.block_id];
     const id = `in-${block.block_id}`;
+    const field = control.field ?? control; // where one types, in a control of several parts
     const described = [block.hint && `${id}-hint`, complaint && `${id}-error`].filter(Boolean).join(" ");
-    control.id = id;
+    field.id = id;
     control.dataset.block = block.block_id;
-    if (described) control.setAttribute("aria-describedby", described);
-    if (complaint) control.setAttribute("aria-invalid", "true");
-    if (!block.optional) control.setAttribute("aria-required", "true");
+    field.removeAttribute("aria-label"); // the block's own label names it
+    if (field.matches("[role]")) field.setAttribute("aria-labelledby", `${id}-label`);
+    if (described) field.setAttribute("aria-describedby", described);
+    if (complaint) field.setAttribute("aria-invalid", "true");
+    if (!block.optional && !field.matches("[role=group]")) field.setAttribute("aria-required", "true");
     return el("div", { class: "input" },
-      el("label", { for: id }, plain(block.label.text), block.optional && el("span", { class: "faint" }, " (optional)")),
+      el("label", { id: `${id}-label`, for: id }, plain(block.label.text), block.optional && el("span", { class: "faint" }, " (optional)")),
       control,
       complaint && el("p", { id: `${id}-error`, class: "complaint", role: "alert" }, complaint),
       block.hint && el("p", { id: `${id}-hint`, class: "faint" }, plain(block.hint.text)));
@@ -111,7 +114,7 @@ function richBlock(part, world) {
   const children = () => (part.elements ?? []).map((inner) => richInline(inner, world));
   switch (part.type) {
     case "rich_text_section": return el("span", {}, children());
-    case "rich_text_preformatted": return el("pre", { tabindex: "0", "aria-label": "code" }, el("code", {}, children()));
+    case "rich_text_preformatted": return preformatted(el("code", {}, children()));
     case "rich_text_quote": return el("blockquote", {}, children());
     case "rich_text_list":
       return el(part.style === "ordered" ? "ol" : "ul", {}, part.elements.map((item) => el("li", {}, richBlock(item, world))));

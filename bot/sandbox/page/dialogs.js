@@ -35,11 +35,13 @@ export class Modal {
     this.dialog.replaceChildren(...this.#draw(entry));
     for (const [key, value] of typed) {
       const control = this.#controls().find((one) => keyOf(one) === key);
-      if (control && "value" in control && typeof value === "string") control.value = value;
+      if (!control || value === null || value === undefined) continue;
+      if (control.hold) control.hold(value);
+      else control.value = value;
     }
     if (!this.dialog.open) this.dialog.showModal();
     const wanted = focused && this.dialog.querySelector(`[data-block="${CSS.escape(focused)}"]`);
-    (wanted || this.dialog.querySelector("input, textarea, select") || this.dialog.querySelector("[type=submit]") ||
+    (wanted?.matches("div, span") ? wanted.querySelector("input") : wanted || this.dialog.querySelector("input, textarea, select") || this.dialog.querySelector("[type=submit]") ||
       this.dialog.querySelector("button"))?.focus();
   }
 
@@ -68,7 +70,7 @@ export class Modal {
   }
 
   #typed() {
-    return new Map(this.#controls().map((control) => [keyOf(control), control.read?.()]));
+    return new Map(this.#controls().map((control) => [keyOf(control), (control.held ?? control.read)()]));
   }
 
   async #submit(event) {
@@ -109,7 +111,7 @@ export class Modal {
   }
 }
 
-const keyOf = (control) => `${control.dataset.block} ${control.dataset.action}`;
+const keyOf = (control) => `${control.dataset.block} ${(control.field ?? control).dataset.action}`;
 
 /** Ask what a confirm object asks; resolves with whether the person wants it. */
 export function ask(confirm) {
@@ -131,18 +133,42 @@ export async function askText(title, label, value) {
 
 /** Ask which of these; resolves with its key, or with null. `entries` are `[key, label]`. */
 export async function askWhich(title, entries) {
-  const field = el("input", { type: "text", role: "combobox", "aria-label": title, "aria-expanded": "true", autocomplete: "off", "aria-controls": "which" });
-  const list = el("ul", { id: "which", role: "listbox", class: "which" });
+  const field = el("input", { type: "text", role: "combobox", "aria-label": title, "aria-expanded": "true", "aria-autocomplete": "list", autocomplete: "off", "aria-controls": "which" });
+  const list = el("ul", { id: "which", role: "listbox", "aria-label": title, class: "which" });
+  const go = el("button", { type: "submit", value: "yes", class: "primary" }, "Go");
   let found = entries;
+  let chosen = 0;
+  const choose = (place) => {
+    chosen = found.length ? (place + found.length) % found.length : 0;
+    [...list.children].forEach((item, at) => item.setAttribute("aria-selected", String(at === chosen)));
+    list.children[chosen]?.scrollIntoView({ block: "nearest" });
+    field.setAttribute("aria-activedescendant", found.length ? `which-${chosen}` : "");
+  };
   const draw = () => {
     found = entries.filter(([, label]) => label.toLowerCase().includes(field.value.trim().toLowerCase()));
-    list.replaceChildren(...found.map(([, label], place) => el("li", { role: "option", "aria-selected": String(place === 0) }, label)));
+    list.replaceChildren(...found.map(([, label], place) => el("li", {
+      role: "option",
+      id: `which-${place}`,
+      on: {
+        click: () => {
+          choose(place);
+          go.click();
+        },
+      },
+    }, label)));
+    choose(0);
   };
   field.addEventListener("input", draw);
+  field.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    choose(chosen + step);
+  });
   draw();
-  const answer = present(title, el("div", {}, field, list), [el("button", { type: "submit", value: "yes", class: "primary" }, "Go")]);
+  const answer = present(title, el("div", {}, field, list), [go]);
   field.focus();
-  return (await answer) && found.length ? found[0][0] : null;
+  return (await answer) && found.length ? found[chosen][0] : null;
 }
 
 /** Show a file's text. */

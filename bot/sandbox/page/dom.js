@@ -26,9 +26,11 @@ export const byId = (id) => document.getElementById(id);
 export function arrange(parent, wanted) {
   const keep = new Set(wanted);
   for (const child of [...parent.childNodes]) if (!keep.has(child)) child.remove();
-  wanted.forEach((node, place) => {
-    if (parent.childNodes[place] !== node) parent.insertBefore(node, parent.childNodes[place] ?? null);
-  });
+  let next = parent.firstChild;
+  for (const node of wanted) {
+    if (node === next) next = next.nextSibling;
+    else parent.insertBefore(node, next);
+  }
 }
 
 /** Say something for a few seconds; a screen reader says it too. */
@@ -46,8 +48,14 @@ const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: 
 export const clock = (ts) => CLOCK.format(new Date(Number(ts) * 1000));
 /** A message's `ts` in full. */
 export const moment = (ts) => FULL.format(new Date(Number(ts) * 1000));
-/** A message's day. */
-export const day = (ts) => DAY.format(new Date(Number(ts) * 1000));
+const days = new Map();
+
+/** A message's day. Formatted once per quarter of an hour: no time zone changes its day within one. */
+export function day(ts) {
+  const quarter = Math.floor(Number(ts) / 900);
+  if (!days.has(quarter)) days.set(quarter, DAY.format(new Date(quarter * 900_000)));
+  return days.get(quarter);
+}
 
 /** "1 reply", "3 replies". */
 export const count = (number, one, many) => `${number} ${number === 1 ? one : many}`;

@@ -1,7 +1,7 @@
 // Block Kit's interactive elements. What this page cannot draw is shown as an error, never dropped.
 import { el } from "./dom.js";
 import { openMenu } from "./menu.js";
-import { plain } from "./mrkdwn.js";
+import { isSafe, plain } from "./mrkdwn.js";
 
 export const unknown = (what) => el("p", { class: "unknown", role: "alert" }, `This page cannot draw this: ${what}.`);
 
@@ -35,7 +35,7 @@ const ELEMENTS = {
   conversations_select: (block, part, world, surface) => select(block, part, surface, places(world), part.initial_conversation),
   channels_select: (block, part, world, surface) => select(block, part, surface, places(world), part.initial_channel),
   multi_static_select: (block, part, _world, surface) => several(block, part, surface, groupsOf(part), valuesOf(part.initial_options)),
-  multi_external_select: (block, part, _world, surface) => several(block, part, surface, groupsOf({ options: part.initial_options ?? [] }), valuesOf(part.initial_options)),
+  multi_external_select: (block, part, _world, surface) => suggestingSeveral(block, part, surface),
   multi_users_select: (block, part, world, surface) => several(block, part, surface, people(world), part.initial_users),
   multi_conversations_select: (block, part, world, surface) => several(block, part, surface, places(world), part.initial_conversations),
   multi_channels_select: (block, part, world, surface) => several(block, part, surface, places(world), part.initial_channels),
@@ -52,6 +52,7 @@ const ELEMENTS = {
     const local = initial && new Date(initial * 1000 - new Date().getTimezoneOffset() * 60000).toISOString().slice(0, 16);
     const control = when(block, part, surface, "datetime-local", local);
     control.read = () => (control.value ? Math.floor(new Date(control.value).getTime() / 1000) : null);
+    control.held = () => control.value;
     return control;
   },
   image: (_block, part) => image(part),
@@ -63,7 +64,12 @@ function button(block, part, surface, label) {
     class: part.style ?? "",
     "data-action": part.action_id,
     "aria-label": part.accessibility_label,
-    on: { click: () => act(made, surface, block, part, part.type === "feedback_buttons" ? part.value : undefined) },
+    on: {
+      click: () => {
+        if (isSafe(part.url)) open(part.url, "_blank", "noopener");
+        act(made, surface, block, part, part.type === "feedback_buttons" ? part.value : undefined);
+      },
+    },
   }, label);
   return made;
 }
@@ -112,36 +118,87 @@ function several(block, part, surface, groups, chosen) {
   const control = el("select", { multiple: true, size: "4", "data-action": part.action_id, "aria-label": part.placeholder?.text ?? "Choose some" },
     optionNodes(groups, chosen ?? []));
   control.read = () => [...control.selectedOptions].map((option) => option.value);
+  control.hold = (values) => {
+    for (const option of control.options) option.selected = values.includes(option.value);
+  };
   if (isHeard(block)) control.addEventListener("change", () => act(control, surface, block, part, control.read()));
   return control;
 }
 
-/** A select whose options the app gives as one types. */
-function suggesting(block, part, surface) {
-  const known = new Map((part.initial_option ? [part.initial_option] : []).map((option) => [option.text.text, option.value]));
-  const id = `suggested-${part.action_id}`;
-  const list = el("datalist", { id });
-  const control = el("input", { type: "text", list: id, "data-action": part.action_id, placeholder: part.placeholder?.text, "aria-label": part.placeholder?.text ?? "Type to search" });
-  control.value = part.initial_option?.text.text ?? "";
-  control.read = () => known.get(control.value) ?? null;
+/** A field that offers what the app knows as one types; `taken(value, text)` hears what is chosen. */
+function searching(part, surface, known, taken) {
+  const list = el("datalist", { id: `suggested-${part.action_id}` });
+  const field = el("input", { type: "text", list: list.id, "data-action": part.action_id, placeholder: part.placeholder?.text, "aria-label": part.placeholder?.text ?? "Type to search" });
   let asked = 0;
-  control.addEventListener("input", async () => {
-    if (known.has(control.value) && isHeard(block)) await act(control, surface, block, part, known.get(control.value));
-    if (control.value.length < (part.min_query_length ?? 3) || !surface.suggest) return;
+  field.addEventListener("input", async () => {
+    if (known.has(field.value)) await taken(known.get(field.value), field.value);
+    if (field.value.length < (part.min_query_length ?? 3) || !surface.suggest) return;
     const mine = ++asked;
-    const found = await surface.suggest(part, control.value);
+    const found = await surface.suggest(part, field.value);
     if (mine !== asked) return;
     for (const option of found) known.set(option.text.text, option.value);
     list.replaceChildren(...found.map((option) => el("option", { value: option.text.text })));
   });
-  const whole = el("span", { class: "suggesting" }, control, list);
-  whole.read = control.read;
+  const whole = el("span", { class: "suggesting" }, field, list);
+  return Object.assign(whole, { field });
+}
+
+const textsOf = (options) => new Map(options.map((option) => [option.text.text, option.value]));
+
+/** A select whose options the app gives as one types. */
+function suggesting(block, part, surface) {
+  const known = textsOf(part.initial_option ? [part.initial_option] : []);
+  const whole = searching(part, surface, known, (value) => isHeard(block) && act(whole, surface, block, part, value));
+  whole.field.value = part.initial_option?.text.text ?? "";
+  whole.read = () => known.get(whole.field.value) ?? null;
+  whole.held = () => [whole.field.value, ...known];
+  whole.hold = ([text, ...entries]) => {
+    for (const [one, value] of entries) known.set(one, value);
+    whole.field.value = text;
+  };
+  return whole;
+}
+
+/** Several of what the app offers: each one chosen is a button that takes it out again. */
+function suggestingSeveral(block, part, surface) {
+  const chosen = textsOf(part.initial_options ?? []);
+  const shown = el("span", { class: "chosen", role: "group", "aria-label": "Chosen" });
+  const heard = () => isHeard(block) && act(whole, surface, block, part, whole.read());
+  const draw = () => shown.replaceChildren(...[...chosen.keys()].map((text) => el("button", {
+    type: "button",
+    "aria-label": `Remove ${text}`,
+    on: {
+      click: () => {
+        chosen.delete(text);
+        draw();
+        whole.field.focus();
+        heard();
+      },
+    },
+  }, `${text} ✕`)));
+  const whole = searching(part, surface, new Map(), (value, text) => {
+    chosen.set(text, value);
+    whole.field.value = "";
+    draw();
+    return heard();
+  });
+  whole.append(shown);
+  whole.read = () => [...chosen.values()];
+  whole.held = () => [...chosen];
+  whole.hold = (entries) => {
+    for (const [text, value] of entries) chosen.set(text, value);
+    draw();
+  };
+  draw();
   return whole;
 }
 
 function choices(block, part, surface, kind) {
   const initial = new Set([part.initial_option, ...(part.initial_options ?? [])].map((option) => option?.value));
   const group = el("div", { class: "choices", role: kind === "radio" ? "radiogroup" : "group", "data-action": part.action_id });
+  group.hold = (values) => {
+    for (const input of group.querySelectorAll("input")) input.checked = [values].flat().includes(input.value);
+  };
   const chosen = () => [...group.querySelectorAll("input:checked")].map((input) => input.value);
   group.read = () => (kind === "radio" ? chosen()[0] ?? null : chosen());
   group.append(...options(part).map((option) =>

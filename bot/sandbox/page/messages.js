@@ -3,6 +3,9 @@ import { arrange, clock, count, day, el, moment } from "./dom.js";
 import { drawBlocks } from "./blocks.js";
 import { emoji, mrkdwn, pictured } from "./mrkdwn.js";
 
+/** As many of the newest are always laid out, so that the end is where it seems to be. */
+const NEAR = 40;
+
 /** A list of messages that redraws only what changed and stays at its end when it is there. */
 export class Log {
   constructor(root, world, deeds) {
@@ -38,6 +41,8 @@ export class Log {
     }
     if (!wanted.length) wanted.push(this.#once("empty", empty, () => el("p", { class: "empty" }, empty)));
     arrange(this.root, wanted);
+    // until the first that is marked: what lies above it was marked before
+    for (let at = wanted.length - NEAR; at >= 0 && !wanted[at].classList.contains("far"); at -= 1) wanted[at].classList.add("far");
     if (atEnd) this.root.scrollTop = this.root.scrollHeight;
   }
 
@@ -56,6 +61,7 @@ export class Log {
     const node = this.#draw(channel, message, replies, inChannel);
     this.drawn.set(message.ts, { message, known, node });
     if (had) {
+      node.classList.toggle("far", had.node.classList.contains("far"));
       had.node.replaceWith(node);
       // Whoever stood on a button that is gone stays with the message.
       if (focused !== null) (focused && node.querySelector(`[data-action="${CSS.escape(focused)}"]`) || node).focus();

@@ -61,7 +61,15 @@ function fence(text, world) {
     if (part.startsWith("<") && part.endsWith(">")) inside.append(entity(part.slice(1, -1), world));
     else inside.append(unescape(part));
   }
-  return el("pre", { tabindex: "0", "aria-label": "code" }, inside);
+  return preformatted(inside);
+}
+
+/** Code as a block; what is set in columns keeps them. */
+export function preformatted(...children) {
+  const made = el("pre", { tabindex: "0", role: "group", "aria-label": "code" }, ...children);
+  const lines = made.textContent.split("\n").filter((line) => /\S {2,}\S/.test(line));
+  made.classList.toggle("columns", lines.length > 1);
+  return made;
 }
 
 function paragraphs(made, text, world) {
@@ -180,6 +188,9 @@ export function channelMention(id, label, world) {
   const open = () => world.openChannel(id);
   return el("button", { type: "button", class: "mention", on: { click: open } }, name);
 }
+
+/** Whether an address may be opened. */
+export const isSafe = (url) => SAFE_LINK.test(url ?? "");
 
 /** A link that leads out in a new tab, or within this page; text where it is no address. */
 export function link(url, label, world) {

@@ -31,10 +31,10 @@ export class Store {
   apply(kind, data, me) {
     switch (kind) {
       case "message":
-        this.channels.get(data.channel)?.messages.set(data.message.ts, data.message);
+        keep(this.channels.get(data.channel), data.message);
         break;
       case "deleted":
-        this.channels.get(data.channel)?.messages.delete(data.ts);
+        forget(this.channels.get(data.channel), data.ts);
         break;
       case "ephemeral": {
         const shown = this.channels.get(data.channel)?.ephemerals;
@@ -44,8 +44,7 @@ export class Store {
       }
       case "channel": {
         const known = this.channels.get(data.id);
-        const none = { messages: new Map(), ephemerals: new Map() };
-        this.channels.set(data.id, { ...(known ?? none), ...data });
+        this.channels.set(data.id, { ...(known ?? empty()), ...data });
         break;
       }
       case "user":
@@ -89,18 +88,6 @@ export class Store {
   directOf(user) {
     return [...this.channels.values()].find((channel) => channel.is_im && channel.user === user);
   }
-
-  /** A channel's replies by the root's ts. */
-  threads(channel) {
-    const found = new Map();
-    for (const message of channel.messages.values()) {
-      const root = message.thread_ts;
-      if (!root || root === message.ts) continue;
-      if (!found.has(root)) found.set(root, []);
-      found.get(root).push(message);
-    }
-    return found;
-  }
 }
 
 /** The kinds of entries that change what the page shows. */
@@ -125,12 +112,52 @@ export async function deed(name, wish) {
   return answer;
 }
 
+// What a channel holds: `roots` and each thread in `replies` (by the root's ts) are always in
+// order, so that one more message costs the same among ten and among thousands.
+const empty = () => ({ messages: new Map(), ephemerals: new Map(), roots: [], replies: new Map() });
+
 function withMessages(channel) {
-  return {
-    ...channel,
-    messages: new Map(channel.messages.map((message) => [message.ts, message])),
-    ephemerals: new Map(channel.ephemerals.map((message) => [message.ts, message])),
-  };
+  const held = { ...channel, ...empty() };
+  for (const message of channel.messages) keep(held, message);
+  for (const message of channel.ephemerals) held.ephemerals.set(message.ts, message);
+  return held;
+}
+
+/** Whether a message stands in the channel itself. */
+export const isRoot = (message) =>
+  !message.thread_ts || message.thread_ts === message.ts || message.subtype === "thread_broadcast";
+
+function keep(channel, message) {
+  if (!channel) return;
+  channel.messages.set(message.ts, message);
+  if (isRoot(message)) put(channel.roots, message);
+  if (!message.thread_ts || message.thread_ts === message.ts) return;
+  if (!channel.replies.has(message.thread_ts)) channel.replies.set(message.thread_ts, []);
+  put(channel.replies.get(message.thread_ts), message);
+}
+
+/** Almost everything comes last, so the place is looked for from the end. */
+function put(list, message) {
+  let at = list.length;
+  while (at > 0 && list[at - 1].ts > message.ts) at -= 1;
+  if (list[at - 1]?.ts === message.ts) list[at - 1] = message;
+  else list.splice(at, 0, message);
+}
+
+function forget(channel, ts) {
+  const message = channel?.messages.get(ts);
+  if (!message) return;
+  channel.messages.delete(ts);
+  drop(channel.roots, ts);
+  const thread = channel.replies.get(message.thread_ts);
+  if (!thread) return;
+  drop(thread, ts);
+  if (!thread.length) channel.replies.delete(message.thread_ts);
+}
+
+function drop(list, ts) {
+  const at = list.findLastIndex((message) => message.ts === ts);
+  if (at >= 0) list.splice(at, 1);
 }
 
 function noticed(text, app) {
