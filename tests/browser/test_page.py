@@ -134,6 +134,18 @@ async def test_a_button_asks_first_where_the_app_wants_it(slack: Workspace, page
             await expect(page.locator("#toasts")).to_contain_text("did not answer in time")
         assert len(clicks(slack)) == many
     assert clicks(slack)[0].payload["message"]["ts"] == card["ts"]
+    # a key of the page's own must not put another question in its place, whose Enter means yes
+    await page.get_by_role("button", name="Go", exact=True).click()
+    for key in ("Control+k", "?", "F6"):
+        await page.keyboard.press(key)
+    await expect(page.get_by_role("dialog")).to_contain_text("It cannot be taken back.")
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await page.keyboard.press("Control+k")
+    await expect(page.get_by_role("dialog")).to_contain_text("Jump to")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    assert len(clicks(slack)) == 1
 
 
 async def test_a_modal_keeps_what_was_typed_shows_errors_and_closes_on_escape(

@@ -61,6 +61,13 @@ RICH = [
             {"type": "link", "url": "https://example.com/", "text": "out"},
         ),
         {"type": "rich_text_list", "style": "ordered", "elements": [line(said("item one"))]},
+        {
+            "type": "rich_text_list",
+            "style": "ordered",
+            "indent": 1,
+            "offset": 4,
+            "elements": [line(said("item below"))],
+        },
         {"type": "rich_text_quote", "elements": [said("quoted words")]},
         {"type": "rich_text_preformatted", "elements": [said("NAME   READY\nweb-1  1/1")]},
     ),
@@ -195,7 +202,11 @@ async def test_rich_text_plans_and_feedback(slack: Workspace, page: Page) -> Non
     await expect(message.locator("strong", has_text="heavy")).to_be_visible()
     await expect(message.locator("s")).to_have_text("struck")
     await expect(message.get_by_role("link", name="out")).to_be_visible()
-    await expect(message.get_by_role("listitem")).to_have_text("item one")
+    await expect(message.get_by_role("listitem")).to_have_text(["item one", "item below"])
+    lists = message.locator("ol")
+    await expect(lists.last).to_have_attribute("start", "5")
+    places = await lists.evaluate_all("found => found.map(one => one.getBoundingClientRect().x)")
+    assert places[0] < places[1]
     await expect(message.locator("blockquote")).to_have_text("quoted words")
     for words in ("@bob", "#ops", "@sre", "@here", "🎉", "The plan", "Look at logs", "found it"):
         await expect(message).to_contain_text(words)
@@ -378,10 +389,26 @@ async def test_files_home_and_other_apps_attachments(slack: Workspace, page: Pag
         slack,
         "views.publish",
         user_id=slack.user_id("alice"),
-        view={"type": "home", "blocks": [section("Welcome home"), {"type": "divider"}]},
+        view={
+            "type": "home",
+            "blocks": [
+                section("Welcome home"),
+                {
+                    "type": "actions",
+                    "elements": [{"type": "external_select", "action_id": "pods"}],
+                },
+            ],
+        },
     )
     await page.get_by_role("button", name="examplebot").click()
     await page.get_by_role("tab", name="Home").click()
     await expect(page.get_by_text("Welcome home")).to_be_visible()
+    # nobody can ask the app there: said, rather than a field that offers nothing
+    await expect(page.locator("#home [role=alert]")).to_contain_text("cannot draw this")
+    for _ in range(2):
+        await page.keyboard.press("F6")
+        if await page.locator("#home:focus").count():
+            break
+    await expect(page.locator("#home")).to_be_focused()
     await page.get_by_role("tab", name="Messages").click()
     await expect(page.get_by_text("Welcome home")).to_be_hidden()

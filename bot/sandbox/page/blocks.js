@@ -117,7 +117,7 @@ function richBlock(part, world) {
     case "rich_text_preformatted": return preformatted(el("code", {}, children()));
     case "rich_text_quote": return el("blockquote", {}, children());
     case "rich_text_list":
-      return el(part.style === "ordered" ? "ol" : "ul", {}, part.elements.map((item) => el("li", {}, richBlock(item, world))));
+      return el(part.style === "ordered" ? "ol" : "ul", { "data-indent": part.indent || null, start: part.offset ? part.offset + 1 : null }, part.elements.map((item) => el("li", {}, richBlock(item, world))));
     default: return unknown(`rich text of type “${part.type}”`);
   }
 }

@@ -186,17 +186,23 @@ export async function openFile(file) {
   await present(file.title || file.name, body, [save, el("button", { type: "submit", value: "no", class: "primary" }, "Close")]);
 }
 
+/** Lets go of the question that is open: its answer is no. */
+let withdraw = () => {};
+
+/** Ask with these buttons; resolves with whether one of value "yes" was pressed. One question at a time. */
 export function present(title, body, buttons) {
   const dialog = byId("question");
+  withdraw(); // or the answer to this one would be taken for an answer to that one
   dialog.replaceChildren(
     el("header", { class: "panel-head" }, el("h2", { id: "question-title" }, title)),
     el("form", { method: "dialog", class: "dialog-form" },
       el("div", { class: "dialog-body" }, body), el("footer", { class: "dialog-foot" }, buttons)));
   dialog.returnValue = "";
-  dialog.showModal();
+  if (!dialog.open) dialog.showModal();
   buttons.at(-1).focus();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+    withdraw = () => resolve(false);
+    dialog.onclose = () => resolve(dialog.returnValue === "yes");
   });
 }
 

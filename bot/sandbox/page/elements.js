@@ -5,6 +5,9 @@ import { isSafe, plain } from "./mrkdwn.js";
 
 export const unknown = (what) => el("p", { class: "unknown", role: "alert" }, `This page cannot draw this: ${what}.`);
 
+/** Where the workspace cannot ask the app what it offers. */
+const unasked = () => unknown("a select whose options the app gives, outside of messages and modals");
+
 /** Draw one element of a block; see `drawBlocks` for `surface`. */
 export function element(block, part, world, surface) {
   const draw = ELEMENTS[part.type];
@@ -30,12 +33,12 @@ const ELEMENTS = {
     return opener;
   },
   static_select: (block, part, _world, surface) => select(block, part, surface, groupsOf(part), part.initial_option?.value),
-  external_select: (block, part, _world, surface) => suggesting(block, part, surface),
+  external_select: (block, part, _world, surface) => (surface.suggest ? suggesting(block, part, surface) : unasked()),
   users_select: (block, part, world, surface) => select(block, part, surface, people(world), part.initial_user),
   conversations_select: (block, part, world, surface) => select(block, part, surface, places(world), part.initial_conversation),
   channels_select: (block, part, world, surface) => select(block, part, surface, places(world), part.initial_channel),
   multi_static_select: (block, part, _world, surface) => several(block, part, surface, groupsOf(part), valuesOf(part.initial_options)),
-  multi_external_select: (block, part, _world, surface) => suggestingSeveral(block, part, surface),
+  multi_external_select: (block, part, _world, surface) => (surface.suggest ? suggestingSeveral(block, part, surface) : unasked()),
   multi_users_select: (block, part, world, surface) => several(block, part, surface, people(world), part.initial_users),
   multi_conversations_select: (block, part, world, surface) => several(block, part, surface, places(world), part.initial_conversations),
   multi_channels_select: (block, part, world, surface) => several(block, part, surface, places(world), part.initial_channels),
@@ -132,7 +135,7 @@ function searching(part, surface, known, taken) {
   let asked = 0;
   field.addEventListener("input", async () => {
     if (known.has(field.value)) await taken(known.get(field.value), field.value);
-    if (field.value.length < (part.min_query_length ?? 3) || !surface.suggest) return;
+    if (field.value.length < (part.min_query_length ?? 3)) return;
     const mine = ++asked;
     const found = await surface.suggest(part, field.value);
     if (mine !== asked) return;

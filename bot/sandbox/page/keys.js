@@ -13,7 +13,7 @@ const KEYS = [
   ["Enter, Shift+Enter", "send, new line"],
   ["?", "this list"],
 ];
-const PANELS = ["list", "channel-log", "channel-composer", "thread-log", "thread-composer", "beside"];
+const PANELS = ["list", "home", "channel-log", "channel-composer", "thread-log", "thread-composer", "beside"];
 
 const isTyping = (target) => target.closest?.("textarea, input, select, [contenteditable]");
 
@@ -21,6 +21,7 @@ const isTyping = (target) => target.closest?.("textarea, input, select, [content
 export function listen({ jump, openThread, menu }) {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing) return;
+    if (document.querySelector("dialog[open]")) return; // what it asks is answered first
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
       event.preventDefault();
       jump();
