@@ -206,11 +206,16 @@ class _Demo:
 
     def _rights(self) -> dict[str, str]:
         """In somebody's own cluster: nothing changes, or only what they themselves approve."""
-        if self._context is None or not self._context.writable:
-            return {"COUNTERSIGN_READ_ONLY": "true"}
+        if self._context is None:
+            return {}
+        # By name: the kubeconfig's current context may be another one by the time it is opened.
+        chosen: dict[str, object] = {"tools": {"kubernetes": {"context": self._context.name}}}
+        if self._context.writable:
+            chosen["self_approval"] = True  # whoever started this is alone
         config = self._folder.path / "countersign.yaml"
-        config.write_text("self_approval: true  # whoever started this is alone\n")
-        return {"COUNTERSIGN_CONFIG": str(config)}
+        config.write_text(yaml.safe_dump(chosen))
+        only_reads = {} if self._context.writable else {"COUNTERSIGN_READ_ONLY": "true"}
+        return {"COUNTERSIGN_CONFIG": str(config)} | only_reads
 
     # --- its time -------------------------------------------------------------------------------
 

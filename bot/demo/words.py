@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bot.demo.kubeconfig import Context
 
@@ -72,7 +73,7 @@ class Model:
 def leaves(model: Model, given: Mapping[str, str], context: Context | None) -> str:
     """What leaves this machine, in a sentence or two."""
     if model.usable:
-        base = given.get("OPENAI_API_BASE", "").strip()
+        base = _host(given, model.ids[0])
         through = f" through {base}" if base else ""
         prompts = f"Prompts go to the model {', then '.join(model.ids)}{through}"
     else:
@@ -88,6 +89,16 @@ def leaves(model: Model, given: Mapping[str, str], context: Context | None) -> s
     if prompts:
         return f"{prompts}; nothing else leaves this machine."
     return f"Nothing leaves this machine. {_commands(model)}"
+
+
+def _host(given: Mapping[str, str], model: str) -> str:
+    """Where a model's provider is asked, if it is said; without a user and password in it."""
+    provider = (model.partition("/")[0] if "/" in model else "openai").upper()
+    for name in (f"{provider}_API_BASE", f"{provider}_BASE_URL"):
+        if found := given.get(name, "").strip():
+            parts = urlsplit(found)
+            return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else name
+    return ""
 
 
 def _commands(model: Model) -> str:

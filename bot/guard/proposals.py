@@ -20,7 +20,7 @@ from bot.guard.records import Call, Place, Run, digest
 from bot.guard.short_ids import short_id
 from bot.store.database import Transaction
 from bot.store.outbox import say
-from tools import ChangeCall, JsonObject, Preview, Risk, ToolError, Unavailable
+from tools import ChangeCall, JsonObject, Preview, Refused, Risk, ToolError, Unavailable
 
 log = structlog.get_logger()
 
@@ -140,6 +140,8 @@ class Proposals:
 
     async def judge(self, run: Run, change: ChangeCall, *, fresh: bool = False) -> Judged:
         """Preview against the live state and ask the policy of now. Raises `ToolError`."""
+        if self._house.rules.read_only:  # a card of before must not even be tried
+            raise Refused(f"{READ_ONLY.reason.capitalize()}.")
         try:
             async with asyncio.timeout(_PREVIEW_SECONDS):
                 seen = await change.preview()

@@ -37,6 +37,7 @@ Code = Literal[
     "nobody_may_approve",
     "not_an_approver",
     "own_request",
+    "read_only",  # changes were switched off since
     "open_the_card",  # not all of it was in sight: typing is no approval of that
 ]
 Vote = Literal["approve", "deny"]
@@ -158,6 +159,8 @@ class Votes:
 
         `known` are those who were looked up for the same click already.
         """
+        if vote == "approve" and self._house.rules.read_only:
+            return "read_only"
         known = {} if known is None else known
         key = (person_id, call.risk == "danger")  # a danger is worth a fresh look
         if key not in known:

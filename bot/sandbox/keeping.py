@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -9,6 +10,9 @@ from typing import Any, Final, TypeAlias
 Document: TypeAlias = dict[str, Any]  # each keeper knows its own document's shape
 
 _PAUSE: Final = 0.5  # seconds between two writings: what a SIGKILL may cost
+
+
+_log = logging.getLogger(__name__)
 
 
 class Unreadable(Exception):
@@ -24,6 +28,7 @@ class Kept:
 
     def __init__(self, path: Path, kind: str, version: int) -> None:
         self.path = path
+        self._failing = False
         self._mark = {"kind": kind, "version": version}
 
     def read(self) -> Document | None:
@@ -50,6 +55,18 @@ class Kept:
         fresh.write_text(json.dumps({"_": self._mark} | document), encoding="utf-8")
         fresh.replace(self.path)
 
+    def write_last(self, document: Document) -> None:
+        """Write at the end, when nothing else can be done about what goes wrong than say it."""
+        try:
+            self.write(document)
+        except OSError as error:
+            _log.warning("%s could not be written: %s", self.path, error.strerror)
+
+    def _complain(self, error: OSError) -> None:
+        if not self._failing:
+            _log.warning("%s cannot be written, trying again: %s", self.path, error.strerror)
+        self._failing = True
+
     async def follow(self, picture: Callable[[], Document], changed: asyncio.Event) -> None:
         """Write `picture()` soon after each time `changed` is set, until cancelled.
 
@@ -61,6 +78,10 @@ class Kept:
             writing = asyncio.ensure_future(asyncio.to_thread(self.write, picture()))
             try:
                 await asyncio.shield(writing)
+                self._failing = False
+            except OSError as error:
+                changed.set()  # it is tried again
+                self._complain(error)
             except asyncio.CancelledError:
                 # The thread cannot be stopped, and must not write over the last picture.
                 await writing

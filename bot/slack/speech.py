@@ -60,6 +60,7 @@ _WHY: dict[Code, str] = {
     "nobody_may_approve": (
         "Nobody may approve yet: whoever runs me has to name approvers in `COUNTERSIGN_APPROVERS`."
     ),
+    "read_only": "Changes are switched off here since this card was shown; nothing is approved.",
     "open_the_card": (
         "Not all of this change was in sight, so it cannot be approved by typing: press Approve on "
         "its card, which opens all of it."

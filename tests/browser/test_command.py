@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import pytest
 import yaml
 
+from bot.demo import words
 from bot.sandbox.cluster import Cluster
 from tests.browser.conftest import Demo, gone, started
 
@@ -208,3 +209,19 @@ async def test_ones_own_cluster_is_read_and_not_changed(tmp_path: Path) -> None:
             assert "Reads only: no change of demo is possible from here." in said
             assert demo.stop(signal.SIGINT) == 0
         assert cluster.mutations == []
+        # by its name, whatever the kubeconfig's current context is by then
+        config = yaml.safe_load((tmp_path / "data" / "kube" / "countersign.yaml").read_text())
+        assert config == {"tools": {"kubernetes": {"context": "demo"}}}
+
+
+def test_what_leaves_is_said_of_the_right_host_and_without_its_password() -> None:
+    given = {
+        "COUNTERSIGN_MODEL": "anthropic/claude",
+        "ANTHROPIC_API_KEY": "k",
+        "ANTHROPIC_BASE_URL": "https://user:hunter2@proxy.example/v1",
+        "OPENAI_API_BASE": "https://other.example",
+    }
+    said = words.leaves(words.Model.of(given), given, None)
+    assert "through https://proxy.example;" in said
+    assert "hunter2" not in said
+    assert "other.example" not in said

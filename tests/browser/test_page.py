@@ -101,6 +101,19 @@ async def test_text_is_formatted_as_slack_does_and_never_becomes_markup(
     assert await page.title() == "Title"
 
 
+async def test_no_message_keeps_the_next_ones_from_being_drawn(
+    slack: Workspace, page: Page
+) -> None:
+    for text in ("<https://a:99999/|bad>", "<https://|none>", ":constructor: :toString:"):
+        blocks = [section(text), {"type": "header", "text": plain(":valueOf:")}]
+        await api(slack, "chat.postMessage", channel="C0OPS0000", text=text, blocks=blocks)
+    await slack.react("bob", "ops", slack.messages("ops")[-1]["ts"], "constructor")
+    await slack.post("bob", "ops", "still here")
+    await expect(page.get_by_text("still here")).to_be_visible()
+    await expect(page.get_by_role("article")).to_have_count(4)
+    await expect(page.get_by_text(":constructor: :toString:")).to_be_visible()
+
+
 async def test_what_it_cannot_draw_is_an_error_and_the_rest_is_there(
     slack: Workspace, page: Page
 ) -> None:

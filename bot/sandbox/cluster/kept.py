@@ -35,8 +35,8 @@ class Kept(keeping.Kept):
                 super().write(document)
 
     def close(self, document: Object) -> None:
-        """Write for the last time. Raises OSError."""
-        self.write(document)
+        """Write for the last time."""
+        self.write_last(document)
         self._closed = True
 
 

@@ -15,6 +15,7 @@ export function drawBlocks(blocks, world, surface) {
 }
 
 const BLOCKS = {
+  __proto__: null,
   section(block, world, surface) {
     return el("div", { class: "section" },
       el("div", { class: "section-text" },
@@ -76,7 +77,7 @@ const BLOCKS = {
   rich_text: (block, world) => el("div", { class: "text" }, block.elements.map((part) => richBlock(part, world))),
 };
 
-const MARKS = { pending: "○", in_progress: "⏳", complete: "✓", error: "✕" };
+const MARKS = { __proto__: null, pending: "○", in_progress: "⏳", complete: "✓", error: "✕" };
 
 function task(one, world) {
   const rich = (part) => part && (part.type === "rich_text" ? drawBlocks([part], world, {})[0] : el("div", {}, String(part)));

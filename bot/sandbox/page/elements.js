@@ -18,6 +18,7 @@ export function element(block, part, world, surface) {
 export const image = (part) => el("span", { class: "image" }, `[image: ${part.alt_text || "no description"}]`);
 
 const ELEMENTS = {
+  __proto__: null,
   button: (block, part, _world, surface) => button(block, part, surface, plain(part.text.text, part.text.emoji !== false)),
   workflow_button: (block, part, _world, surface) => button(block, part, surface, plain(part.text.text, part.text.emoji !== false)),
   icon_button: (block, part, _world, surface) => button(block, part, surface, `${part.icon === "trash" ? "🗑" : "◌"} ${part.text?.text ?? ""}`),

@@ -58,7 +58,7 @@ export class Log {
     const had = this.drawn.get(message.ts);
     if (had && had.message === message && had.known === known) return had.node;
     const focused = had?.node.contains(document.activeElement) ? document.activeElement.dataset.action ?? "" : null;
-    const node = this.#draw(channel, message, replies, inChannel);
+    const node = this.#drawn(channel, message, replies, inChannel);
     this.drawn.set(message.ts, { message, known, node });
     if (had) {
       node.classList.toggle("far", had.node.classList.contains("far"));
@@ -67,6 +67,17 @@ export class Log {
       if (focused !== null) (focused && node.querySelector(`[data-action="${CSS.escape(focused)}"]`) || node).focus();
     }
     return node;
+  }
+
+  /** One message that cannot be drawn must not hide those that follow. */
+  #drawn(channel, message, replies, inChannel) {
+    try {
+      return this.#draw(channel, message, replies, inChannel);
+    } catch (fault) {
+      console.error(fault);
+      return el("article", { class: "message", tabindex: "-1", "data-ts": message.ts, "data-root": message.thread_ts ?? message.ts },
+        el("p", { class: "unknown", role: "alert" }, `This page cannot draw this message: ${fault.message}`));
+    }
   }
 
   #draw(channel, message, replies, inChannel) {

@@ -1,7 +1,9 @@
 // Slack's text formatting as nodes: what is in the text can become bold or a link, never markup.
 import { el } from "./dom.js";
 
+// No prototype: a name such as `constructor` must find nothing.
 const EMOJI = {
+  __proto__: null,
   white_check_mark: "✅", heavy_check_mark: "✔️", warning: "⚠️", no_entry: "⛔", no_entry_sign: "🚫",
   hourglass: "⌛", hourglass_flowing_sand: "⏳", leftwards_arrow_with_hook: "↩️", eyes: "👀",
   "+1": "👍", thumbsup: "👍", "-1": "👎", thumbsdown: "👎", x: "❌", wave: "👋", tada: "🎉",
@@ -190,11 +192,11 @@ export function channelMention(id, label, world) {
 }
 
 /** Whether an address may be opened. */
-export const isSafe = (url) => SAFE_LINK.test(url ?? "");
+export const isSafe = (url) => SAFE_LINK.test(url ?? "") && URL.canParse(url);
 
 /** A link that leads out in a new tab, or within this page; text where it is no address. */
 export function link(url, label, world) {
-  if (!SAFE_LINK.test(url)) return document.createTextNode(label ? `${label} (${url})` : `<${url}>`);
+  if (!isSafe(url)) return document.createTextNode(label ? `${label} (${url})` : `<${url}>`);
   const inside = world.insideLink(url);
   if (inside) return el("a", { href: inside.href, on: { click: inside.open } }, label || url);
   return el("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, label || url);

@@ -23,7 +23,8 @@ from bot.sandbox.slack.switches import Switches
 _RECENT = 200
 _TEXTS = {"user", "channel", "ts", "thread_ts", "view_id", "command", "callback_id", "name"}
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; style-src 'self'",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; style-src 'self'; "
+    "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -249,6 +250,8 @@ class Control:
     def _page_file(self, path: str) -> Path | None:
         folder = self._state.settings.page_dir
         if folder is None:
+            return None
+        if "\0" in path:
             return None
         root = folder.resolve()
         file = (root / path).resolve()

@@ -143,9 +143,9 @@ class Workspace(Acts, Arranging):
         self.state.feed.close()
         try:
             await self._tasks.close()
-            if self._kept is not None:
-                self._kept.write(self._picture())
         finally:
+            if self._kept is not None:
+                self._kept.write_last(self._picture())
             await self.hub.close()
             if self._runner is not None:
                 await self._runner.cleanup()

@@ -1,7 +1,7 @@
 // The demo cluster as it changes, and what one can break in it.
 import { arrange, clock, count, el, toast } from "../dom.js";
 
-const SHORT = { deployment: "", statefulset: "stateful set", daemonset: "daemon set", cronjob: "cron job", job: "job" };
+const SHORT = { __proto__: null, deployment: "", statefulset: "stateful set", daemonset: "daemon set", cronjob: "cron job", job: "job" };
 const STATES = { "going on": "going on", mended: "put back", quiet: "" };
 
 /** The Cluster tab. */
