@@ -2,7 +2,7 @@
 
 import sys
 
-from bot.commands import NAMES, parser
+from bot.commands import parser
 from bot.core.errors import BadSettings, DatabaseAway, EmbeddedPostgresError, SlackAway
 
 _CONFIG, _UNAVAILABLE = 78, 69  # sysexits.h
@@ -11,8 +11,7 @@ _CONFIG, _UNAVAILABLE = 78, 69  # sysexits.h
 def main() -> None:
     """Run one command; every failure is one sentence."""
     # Only what was asked for is loaded: the demo's page should not wait for the bot's libraries.
-    asked = tuple(name for name in sys.argv[1:2] if name in NAMES)
-    given = parser(asked or NAMES).parse_args()
+    given = parser(sys.argv[1:2]).parse_args()
     try:
         sys.exit(given.work(given))
     except BadSettings as error:

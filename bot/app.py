@@ -336,6 +336,7 @@ def _bolt(api: SlackApi, listening: Listening) -> AsyncApp:
     # the token that Bolt finds in the environment is the client's own: no warning about it
     logging.getLogger("slack_bolt.AsyncApp").setLevel(logging.ERROR)
     app = AsyncApp(
+        name="countersign",  # without one Bolt reads the source of every caller to find some
         client=api.client,
         request_verification_enabled=False,
         ssl_check_enabled=False,

@@ -1,7 +1,6 @@
 """What every test stands on: a fresh, migrated database on a real PostgreSQL."""
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -11,6 +10,7 @@ from bot.agent.checkpoints import Checkpoints
 from bot.store.database import Database
 from bot.store.embedded import fresh_database
 from bot.store.migrate import migrate
+from tests.plugins.databases import Databases
 from tests.plugins.postgres import server_dsn
 from tests.plugins.redis import RedisServer
 
@@ -20,12 +20,6 @@ pytest_plugins = ("tests.plugins.validated",)
 # No example is timed: the machine may be busy, and speed is for the benchmarks.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
-
-
-def pytest_collection_finish() -> None:
-    """Spare the garbage collector what stays to the end: modules, and the tests themselves."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -51,10 +45,18 @@ def template(server: str) -> str:
     return asyncio.run(make())
 
 
+@pytest.fixture(scope="session")
+def databases(server: str, template: str) -> Databases:
+    """What `dsn` takes from."""
+    return Databases(server, template)
+
+
 @pytest.fixture
-async def dsn(server: str, template: str) -> str:
+async def dsn(databases: Databases) -> AsyncIterator[str]:
     """A database of this test's own, migrated and empty."""
-    return await fresh_database(server, template)
+    taken = await databases.take()
+    yield taken
+    await databases.give_back(taken)
 
 
 @pytest.fixture

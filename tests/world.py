@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import aiohttp
+import psycopg
 import yaml
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import dict_row
 
 from bot import app
 from bot.sandbox.cluster import Behaviour, Cluster
@@ -24,7 +26,7 @@ from bot.sandbox.cluster.seed import IMAGES
 from bot.sandbox.slack import Settings as SlackSettings
 from bot.sandbox.slack import Workspace, shown_text
 from bot.settings import read
-from bot.store.database import Database, Row
+from bot.store.database import Row
 from tests.standins.cluster import SeededCluster
 from tests.standins.model import ModelServer
 
@@ -51,6 +53,7 @@ class World:
     process: asyncio.subprocess.Process | None = None
     parts: app.Parts | None = None
     starts: int = 0
+    _looking: psycopg.AsyncConnection[Row] | None = None  # one for all looks: a new one is dear
 
     def environment(self) -> dict[str, str]:
         """What the bot is told."""
@@ -232,8 +235,14 @@ class World:
 
     async def rows(self, query: str, *values: object) -> list[Row]:
         """Look into the database."""
-        async with Database(self.dsn).open() as database, database.relaxed() as tx:
-            return await (await tx.connection.execute(query.encode(), values)).fetchall()
+        if self._looking is not None:
+            with suppress(psycopg.OperationalError):  # cut since the last look
+                return await (await self._looking.execute(query.encode(), values)).fetchall()
+            await self._looking.close()
+        self._looking = await psycopg.AsyncConnection.connect(
+            self.dsn, autocommit=True, row_factory=dict_row, connect_timeout=5
+        )
+        return await (await self._looking.execute(query.encode(), values)).fetchall()
 
     async def quiet(self, thread: str, where: str = "ops", timeout: float = PATIENCE) -> None:
         """Wait until every run of a thread has ended and everything was said."""
@@ -323,6 +332,8 @@ async def world(
             await made.stop()
             if made.process is not None:
                 await made.kill()
+            if made._looking is not None:
+                await made._looking.close()
         assert not workspace.violations, workspace.violations
         if model is not None:
             assert not model.violations, model.violations

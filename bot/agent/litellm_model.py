@@ -1,7 +1,6 @@
 """Every model that is not OpenAI-compatible, through LiteLLM. Loaded late: that takes seconds."""
 
 import asyncio
-import gc
 import logging
 import os
 import threading
@@ -15,6 +14,7 @@ from bot.agent.model_reply import CallPart, Delta, Tokens
 from bot.agent.model_values import Message, ModelSettings, ToolSpec
 from bot.agent.model_warmup import throwaway
 from bot.agent.streaming_model import Fault
+from bot.core.loading import uncollected
 
 # LiteLLM reads these from the environment and nowhere else. Without them it fetches two files from
 # the internet when it loads, and takes over a `.env` that happens to lie in the working directory.
@@ -129,21 +129,11 @@ def _import() -> Any:
 def _contained() -> Iterator[None]:
     """Keep the loading's warnings to itself, and the garbage collector out of its way.
 
-    Without collections the import takes a quarter less. The filters belong to the process, so
-    other threads' warnings of these seconds are lost too.
+    The filters belong to the process, so other threads' warnings of these seconds are lost too.
     """
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        if collecting:
-            # What was loaded stays for ever; without this the next collection walks through all
-            # of it on the loop, for a tenth of a second.
-            gc.freeze()
-            gc.enable()
+    with uncollected(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _hush() -> None:

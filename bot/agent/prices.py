@@ -1,5 +1,6 @@
 """What a model costs and how much it can read, from the table that LiteLLM ships."""
 
+import functools
 import importlib.util
 import json
 import re
@@ -71,6 +72,7 @@ class PriceTable:
         return _facts(entry) if entry else ModelFacts()
 
 
+@functools.cache
 def read_prices() -> PriceTable:
     """Read LiteLLM's table without importing LiteLLM, which takes seconds; empty if it is gone."""
     spec = importlib.util.find_spec("litellm")

@@ -1,26 +1,35 @@
 """What one types behind `countersign`: a module for each command, loaded when it is needed.
 
-Each has `add(commands)`, which describes it and names the function that does it.
+Each has `add(commands, summary)`, which describes it and names the function that does it.
 """
 
 import argparse
 import asyncio
 import importlib
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from bot import VERSION
+from bot.core.loading import uncollected
 
 if TYPE_CHECKING:
     # argparse names the type of what `add_subparsers` returns nowhere else
     Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
 
-NAMES: Final = ("run", "migrate", "init", "doctor", "audit", "sandbox")
+# Here, so that the list of all needs none of them.
+SUMMARIES: Final[Mapping[str, str]] = {
+    "run": "run the bot: sockets, workers, health endpoints",
+    "migrate": "bring the database up to date",
+    "init": "five questions; writes countersign.yaml and .env",
+    "doctor": "look at everything the bot stands on, and say what to mend",
+    "audit": "check that the audit is whole, or export it",
+    "sandbox": "a local Slack-like workspace with a demo cluster, in the browser",
+}
 
 
-def parser(names: Sequence[str] = NAMES) -> argparse.ArgumentParser:
-    """The commands and their options; `names` are those that are loaded."""
+def parser(names: Collection[str] = SUMMARIES.keys()) -> argparse.ArgumentParser:
+    """All commands; those of `names` are loaded and have their options."""
     top = argparse.ArgumentParser(
         prog="countersign",
         description=(
@@ -31,8 +40,12 @@ def parser(names: Sequence[str] = NAMES) -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"countersign {VERSION}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in names:
-        importlib.import_module(f"bot.commands.{name}").add(commands)
+    with uncollected():
+        for name, summary in SUMMARIES.items():
+            if name in names:
+                importlib.import_module(f"bot.commands.{name}").add(commands, summary)
+            else:
+                commands.add_parser(name, help=summary)
     return top
 
 

@@ -34,11 +34,11 @@ _COLUMNS: Final = (
 )
 
 
-def add(commands: "Commands") -> None:
+def add(commands: "Commands", summary: str) -> None:
     """Describe `audit verify` and `audit export`."""
     top = commands.add_parser(
         "audit",
-        help="check that the audit is whole, or export it",
+        help=summary,
         description="Read the audit by DATABASE_URL; needs no Slack, cluster or model.",
     )
     top.set_defaults(work=lambda given: asyncio.run(run(given, database_url())))

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from bot.commands import Commands
 
 
-def add(commands: "Commands") -> None:
+def add(commands: "Commands", summary: str) -> None:
     """Describe it."""
     doctor = commands.add_parser(
         "doctor",
-        help="look at everything the bot stands on, and say what to mend",
+        help=summary,
         description=(
             "Check settings, Slack, database, Redis, models, clusters and approvers; one line for "
             "each. Exit code 1 when something failed. It asks each model one word."

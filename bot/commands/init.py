@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from bot.commands import Commands
 
 
-def add(commands: "Commands") -> None:
+def add(commands: "Commands", summary: str) -> None:
     """Describe it."""
     first = commands.add_parser(
         "init",
-        help="five questions; writes countersign.yaml and .env",
+        help=summary,
         description=(
             "Ask where the database is, which clusters, which model, who approves and in which "
             "channel; write countersign.yaml and .env, and say what comes next. An option answers "

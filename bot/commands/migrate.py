@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from bot.commands import Commands
 
 
-def add(commands: "Commands") -> None:
+def add(commands: "Commands", summary: str) -> None:
     """Describe it."""
     commands.add_parser(
         "migrate",
-        help="bring the database up to date",
+        help=summary,
         description="Apply outstanding migrations by DATABASE_MIGRATE_URL or DATABASE_URL.",
     ).set_defaults(work=_work)
 

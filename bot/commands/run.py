@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from bot.commands import Commands
 
 
-def add(commands: "Commands") -> None:
+def add(commands: "Commands", summary: str) -> None:
     """Describe it."""
     running = commands.add_parser(
         "run",
-        help="run the bot: sockets, workers, health endpoints",
+        help=summary,
         description="Run the bot until SIGTERM or Ctrl-C. Applies outstanding migrations first.",
     )
     running.add_argument(

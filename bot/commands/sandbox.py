@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from bot.commands import Commands
 
 
-def add(commands: "Commands") -> None:
+def add(commands: "Commands", summary: str) -> None:
     """Describe it."""
     local = commands.add_parser(
         "sandbox",
-        help="a local Slack-like workspace with a demo cluster, in the browser",
+        help=summary,
         description=(
             "Start a local workspace, a demo cluster, a PostgreSQL and the bot, all on this "
             "machine, and print the page's address. Nothing leaves the machine, except prompts "

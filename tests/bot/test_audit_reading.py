@@ -45,7 +45,7 @@ async def written(database: Database) -> Database:
 
 def asked(*words: str) -> argparse.Namespace:
     top = argparse.ArgumentParser()
-    auditing.add(top.add_subparsers())
+    auditing.add(top.add_subparsers(), "")
     return top.parse_args(["audit", *words])
 
 

@@ -52,6 +52,24 @@ async def test_a_saying_waits_for_the_older_one_of_its_thread(database: Database
     assert taken == [1, 3]
 
 
+async def test_one_saying_is_taken_at_a_time_whatever_the_plan(database: Database) -> None:
+    """A table that was vacuumed while it was empty is scanned row by row, and a subquery beside it
+    as often: each time it would take another saying, and tell of one.
+    """
+    for number in range(4):
+        async with database.transaction() as tx:
+            await say(tx, Thread("T1", "C1", f"{number}.0"), "notice", {"n": number})
+    async with database.transaction() as tx:
+        await tx.connection.execute(
+            b"UPDATE pg_class SET relpages = 1, reltuples = 0 WHERE relname = 'outbox'"
+        )
+    taken = []
+    async with database.relaxed() as tx:
+        while row := await tx.one("take_saying", sender=1):
+            taken.append(row["data"]["n"])
+    assert taken == [0, 1, 2, 3]
+
+
 async def test_a_key_is_said_once(database: Database) -> None:
     for _ in range(3):
         async with database.transaction() as tx:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
 from bot.store.embedded import kept_in
@@ -28,6 +29,14 @@ _ARGUMENTS = [
     "--disable-sync",
 ]
 
+
+# The browser lives in one event loop, and so do the tests that drive it, and what they look at.
+in_session = pytest_asyncio.fixture(loop_scope="session")
+DRIVES = [
+    pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome is installed here"),
+]
 
 _COMMAND = [sys.executable, "-m", "bot", "sandbox"]
 
@@ -151,13 +160,21 @@ def demo(data: Path) -> Iterator[Demo]:
         assert not gone(family)
 
 
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    """A real browser."""
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _chromium() -> AsyncIterator[Browser]:
+    """A real browser, one for all: it takes longer to start than most tests need."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
         yield browser
         await browser.close()
+
+
+@in_session
+async def chromium(_chromium: Browser) -> AsyncIterator[Browser]:
+    """The browser, without what another test left open in it."""
+    yield _chromium
+    for context in _chromium.contexts:
+        await context.close()
 
 
 @pytest.fixture(scope="session")

@@ -10,12 +10,9 @@ from playwright.async_api import Browser, Locator, Page, expect
 
 from bot.sandbox import serving
 from bot.sandbox.slack import EXAMPLE_MANIFEST, Settings, Workspace
-from tests.browser.conftest import CHROMIUM, Watched
+from tests.browser.conftest import DRIVES, Watched, in_session
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome is installed here"),
-]
+pytestmark = DRIVES
 OPS = "C0OPS0000"
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 _PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -74,7 +71,7 @@ def picture(*workloads: dict[str, object]) -> dict[str, object]:
     }
 
 
-@pytest.fixture
+@in_session
 async def slack() -> AsyncIterator[Workspace]:
     settings = Settings(page_dir=serving.PAGE_DIR, ack_seconds=0.05)
     async with Workspace(EXAMPLE_MANIFEST, settings) as workspace:
@@ -84,7 +81,7 @@ async def slack() -> AsyncIterator[Workspace]:
         yield workspace
 
 
-@pytest.fixture
+@in_session
 async def page(slack: Workspace, chromium: Browser) -> AsyncIterator[Page]:
     """Alice in #ops; the page may not complain."""
     page = await chromium.new_page(viewport={"width": 1360, "height": 850})

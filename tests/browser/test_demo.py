@@ -6,13 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.browser.conftest import CHROMIUM, Demo, Watched
+from tests.browser.conftest import DRIVES, Demo, Watched
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.timeout(150),
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome is installed here"),
-]
+pytestmark = [*DRIVES, pytest.mark.timeout(150)]
 _SETTLES = 45_000  # a rollout and its verification, on a busy machine
 _ANSWERS = 15_000
 

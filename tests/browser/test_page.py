@@ -4,17 +4,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
-import pytest
 from playwright.async_api import Browser, Page, expect
 
 from bot.sandbox import serving
 from bot.sandbox.slack import EXAMPLE_MANIFEST, Envelope, Settings, Workspace
-from tests.browser.conftest import CHROMIUM, Watched
+from tests.browser.conftest import DRIVES, Watched, in_session
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome is installed here"),
-]
+pytestmark = DRIVES
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 
 
@@ -35,7 +31,7 @@ REASON = {
 }
 
 
-@pytest.fixture
+@in_session
 async def slack() -> AsyncIterator[Workspace]:
     settings = Settings(page_dir=serving.PAGE_DIR, ack_seconds=0.2)
     async with Workspace(EXAMPLE_MANIFEST, settings) as workspace:
@@ -48,7 +44,7 @@ async def slack() -> AsyncIterator[Workspace]:
         yield workspace
 
 
-@pytest.fixture
+@in_session
 async def page(slack: Workspace, chromium: Browser) -> AsyncIterator[Page]:
     """Alice in #ops; the page may not complain."""
     page = await chromium.new_page()

@@ -2,17 +2,13 @@
 
 from collections.abc import Mapping
 
-import pytest
 from playwright.async_api import FilePayload, Locator, Page, expect
 
 from bot.sandbox.slack import Workspace
-from tests.browser.conftest import CHROMIUM
+from tests.browser.conftest import DRIVES
 from tests.browser.test_page import api, clicks, page, plain, section, slack
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome is installed here"),
-]
+pytestmark = DRIVES
 __all__ = ["page", "slack"]  # the fixtures
 OPS = "C0OPS0000"
 

@@ -2,18 +2,14 @@
 
 from pathlib import Path
 
-import pytest
 from playwright.async_api import Browser, expect
 
 from bot.sandbox import serving
 from bot.sandbox.slack import Settings
-from tests.browser.conftest import CHROMIUM, Watched
+from tests.browser.conftest import DRIVES, Watched
 from tests.world import world
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome is installed here"),
-]
+pytestmark = DRIVES
 
 
 async def test_what_is_typed_behind_the_slash_reaches_the_bot_over_its_socket(

@@ -12,15 +12,17 @@ _ON_ONE_WORKER = frozenset(
         "tests/bot/test_cli.py",  # two processes at once; several of them would take the machine
         "tests/bot/test_model_litellm.py",  # imports litellm
         "tests/browser/test_command.py",  # one database
-        "tests/browser/test_demo.py",  # one demo
     }
 )
+_BROWSER = "tests/browser/"  # the others share one Chromium
 
 
 def scope(nodeid: str) -> str:
-    """What a test must not be parted from: its file, or nothing but itself."""
+    """What a test must not be parted from: its file, its folder, or nothing but itself."""
     path = nodeid.partition("::")[0]
-    return path if path in _ON_ONE_WORKER else nodeid
+    if path in _ON_ONE_WORKER:
+        return path
+    return _BROWSER if path.startswith(_BROWSER) else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -12,7 +12,7 @@ from typing import Self
 from bot.sandbox.cluster import Cluster, schema, seed
 from bot.sandbox.cluster.store import Object
 
-_KEPT = timedelta(seconds=20)  # no age that anybody reads differs by more
+_KEPT = timedelta(seconds=90)  # no age that anybody reads differs by more
 _lived: Cluster | None = None
 
 

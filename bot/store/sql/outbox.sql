@@ -26,16 +26,19 @@ SELECT pg_notify('countersign_outbox', '') FROM waits WHERE not_before <= now();
 
 -- take_saying --
 -- The next one whose thread has nothing older to say, and its run. Only another redraw waits for one.
+-- Materialized, or a plan may look for the next one once for each row it updates, and take several to tell of one.
+WITH next AS MATERIALIZED (
+    SELECT o.id, o.run_id FROM outbox o
+     WHERE o.is_open AND o.state = 'pending' AND o.not_before <= now()
+       AND NOT EXISTS (
+           SELECT FROM outbox p
+            WHERE p.org = o.org AND p.channel = o.channel AND p.thread_ts = o.thread_ts
+              AND p.id < o.id AND p.is_open AND (p.kind <> 'redraw' OR o.kind = 'redraw'))
+     ORDER BY o.lane, o.id
+     LIMIT 1 FOR UPDATE OF o SKIP LOCKED)
 UPDATE outbox n SET state = 'sending', claimed_at = now(), claimed_by = %(sender)s, tries = tries + 1
-  FROM (SELECT o.id, o.run_id FROM outbox o
-         WHERE o.is_open AND o.state = 'pending' AND o.not_before <= now()
-           AND NOT EXISTS (
-               SELECT FROM outbox p
-                WHERE p.org = o.org AND p.channel = o.channel AND p.thread_ts = o.thread_ts
-                  AND p.id < o.id AND p.is_open AND (p.kind <> 'redraw' OR o.kind = 'redraw'))
-         ORDER BY o.lane, o.id
-         LIMIT 1 FOR UPDATE OF o SKIP LOCKED) f LEFT JOIN runs r ON r.id = f.run_id
- WHERE n.id = f.id
+  FROM next LEFT JOIN runs r ON r.id = next.run_id
+ WHERE n.id = next.id
 RETURNING n.*, r.org AS run_org, r.channel AS run_channel, r.kind AS run_kind, r.state AS run_state, r.attempt AS run_attempt,
        r.progress_ts AS run_progress_ts, r.progress_at AS run_progress_at, r.created_at AS run_created_at,
        r.started_at AS run_started_at, r.ended_at AS run_ended_at;
@@ -54,18 +57,19 @@ fold AS (
       FROM said WHERE %(fold)s <> ''
     ON CONFLICT (org, key) WHERE key IS NOT NULL DO NOTHING
     RETURNING *),
+next AS MATERIALIZED (
+    SELECT o.id FROM outbox o
+     WHERE o.is_open AND o.state = 'pending' AND o.not_before <= now() AND %(more)s AND %(fold)s = ''
+       AND NOT EXISTS (
+           SELECT FROM outbox p
+            WHERE p.org = o.org AND p.channel = o.channel AND p.thread_ts = o.thread_ts
+              AND p.id < o.id AND p.is_open AND (p.kind <> 'redraw' OR o.kind = 'redraw') AND p.id NOT IN (SELECT id FROM said))
+     ORDER BY o.lane, o.id
+     LIMIT 1 FOR UPDATE OF o SKIP LOCKED),
 following AS (
-    UPDATE outbox SET state = 'sending', claimed_at = now(), claimed_by = %(sender)s, tries = tries + 1
-     WHERE id = (
-        SELECT o.id FROM outbox o
-         WHERE o.is_open AND o.state = 'pending' AND o.not_before <= now() AND %(more)s AND %(fold)s = ''
-           AND NOT EXISTS (
-               SELECT FROM outbox p
-                WHERE p.org = o.org AND p.channel = o.channel AND p.thread_ts = o.thread_ts
-                  AND p.id < o.id AND p.is_open AND (p.kind <> 'redraw' OR o.kind = 'redraw') AND p.id NOT IN (SELECT id FROM said))
-         ORDER BY o.lane, o.id
-         LIMIT 1 FOR UPDATE OF o SKIP LOCKED)
-    RETURNING *)
+    UPDATE outbox n SET state = 'sending', claimed_at = now(), claimed_by = %(sender)s, tries = tries + 1
+      FROM next WHERE n.id = next.id
+    RETURNING n.*)
 SELECT n.*, r.org AS run_org, r.channel AS run_channel, r.kind AS run_kind, r.state AS run_state, r.attempt AS run_attempt,
        r.progress_ts AS run_progress_ts, r.progress_at AS run_progress_at, r.created_at AS run_created_at,
        r.started_at AS run_started_at, r.ended_at AS run_ended_at

@@ -1,0 +1,92 @@
+"""Databases that tests take and give back: to empty one costs a tenth of copying a template.
+
+One is given back only if the test left its schema as it was and nobody is connected any more;
+otherwise the next test gets a new copy.
+"""
+
+import psycopg
+
+from bot.store.embedded import fresh_database
+
+# A catalog row that was changed carries a new xmin; emptying and statistics change none of these.
+_SCHEMA = """
+SELECT md5(string_agg(line, ',' ORDER BY line)) FROM (
+    SELECT 'c' || oid || ':' || xmin AS line FROM pg_class WHERE oid >= 16384
+    UNION ALL SELECT 'a' || attrelid || '.' || attnum || ':' || xmin FROM pg_attribute
+        WHERE attrelid >= 16384
+    UNION ALL SELECT 'p' || oid || ':' || xmin FROM pg_proc WHERE oid >= 16384
+    UNION ALL SELECT 't' || oid || ':' || xmin FROM pg_trigger WHERE oid >= 16384
+    UNION ALL SELECT 'k' || oid || ':' || xmin FROM pg_constraint WHERE oid >= 16384
+    UNION ALL SELECT 'n' || oid || ':' || xmin FROM pg_namespace WHERE oid >= 16384
+    UNION ALL SELECT 's' || setdatabase || '.' || setrole || ':' || xmin FROM pg_db_role_setting
+) AS lines
+"""
+_TABLES = """
+SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
+WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
+"""
+_ROWS = "SELECT coalesce(md5(string_agg(r::text, ',' ORDER BY r::text)), '') FROM {} AS r"
+_EMPTY = "DELETE FROM {}"
+_NOTHING = ""
+_SEQUENCES = """
+SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false)
+FROM pg_sequences WHERE last_value IS NOT NULL
+"""
+_OTHERS = """
+SELECT count(pg_terminate_backend(pid, 2000)) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+
+
+class Databases:
+    """Those of one worker. `template` names the migrated database that they are copies of."""
+
+    def __init__(self, server: str, template: str) -> None:
+        self._server = server
+        self._template = template
+        self._free: list[str] = []
+        self._schema: dict[str, str] = {}  # by DSN, as it was when it was new
+        self._filled: dict[str, dict[str, str]] = {}  # what migrations put in: it stays
+
+    async def take(self) -> str:
+        """The DSN of a database that holds what the migrations put into it and nothing else."""
+        if self._free:
+            return self._free.pop()
+        dsn = await fresh_database(self._server, self._template)
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+            self._schema[dsn] = await _one(connection, _SCHEMA)
+            rows = {
+                table: await _one(connection, _ROWS.format(table))
+                for table in await _column(connection, _TABLES)
+            }
+        self._filled[dsn] = {table: its for table, its in rows.items() if its != _NOTHING}
+        return dsn
+
+    async def give_back(self, dsn: str) -> None:
+        """Empty it for the next test, or leave it as it is."""
+        try:
+            connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True)
+        except psycopg.OperationalError:
+            return  # a test closed it
+        async with connection:
+            await connection.execute(_OTHERS)
+            if await _one(connection, _SCHEMA) != self._schema[dsn]:
+                return
+            await connection.execute("SET session_replication_role = replica")
+            for table in await _column(connection, _TABLES):
+                if (filled := self._filled[dsn].get(table)) is None:
+                    await connection.execute(_EMPTY.format(table).encode())
+                elif await _one(connection, _ROWS.format(table)) != filled:
+                    return
+            await connection.execute(_SEQUENCES)
+        self._free.append(dsn)
+
+
+async def _one(connection: psycopg.AsyncConnection, statement: str) -> str:
+    row = await (await connection.execute(statement.encode())).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+async def _column(connection: psycopg.AsyncConnection, statement: str) -> list[str]:
+    return [row[0] for row in await (await connection.execute(statement.encode())).fetchall()]
