@@ -103,6 +103,11 @@ async def _configure(connection: psycopg.AsyncConnection[Row]) -> None:
     await connection.set_autocommit(True)
 
 
+# Seconds a pool goes on connecting by itself. It pauses longer after each failure, and who wants a
+# connection meanwhile waits for the pause; once it has given up, the next one who does is its try.
+RECONNECT = 1.0
+
+
 def _pool(dsn: str, name: str, size: int, **options: str) -> AsyncConnectionPool[Any]:
     settings = {
         "statement_timeout": "10000",
@@ -114,6 +119,7 @@ def _pool(dsn: str, name: str, size: int, **options: str) -> AsyncConnectionPool
         min_size=1,
         max_size=size,
         timeout=1.5,
+        reconnect_timeout=RECONNECT,
         max_idle=300,
         max_lifetime=3600,
         check=_check,

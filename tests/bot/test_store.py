@@ -1,14 +1,17 @@
 """The database: migrations, named statements, the outbox's order, the audit chain."""
 
 import asyncio
+import time
 
 import psycopg
 import pytest
+from psycopg import AsyncConnection
 
 from bot.core.errors import DatabaseAway
 from bot.core.values import Thread
 from bot.guard import audit
 from bot.store.database import STATEMENTS, Database
+from bot.store.embedded import fresh_database
 from bot.store.migrate import migrate, migrations, outstanding
 from bot.store.outbox import say
 
@@ -101,6 +104,38 @@ async def test_the_audit_chain_holds_under_concurrency(database: Database) -> No
         rows = await tx.all("audit_rows", org="T1")
     assert len(rows) == 30
     assert audit.broken_at(rows) is None
+
+
+async def test_after_an_outage_every_pool_works_at_once(server: str, template: str) -> None:
+    """However long it was: a pool that pauses longer after each failure would sleep through."""
+    dsn = await fresh_database(server, template)
+    name = dsn.rsplit("/", 1)[1].partition("?")[0]
+    door = "ALTER DATABASE {} ALLOW_CONNECTIONS {}"
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'"
+    async with (
+        Database(dsn).open() as database,
+        await AsyncConnection.connect(server, autocommit=True) as outside,
+    ):
+        await outside.execute(door.format(name, "false").encode())
+        await outside.execute(cut.format(name).encode())
+        ways = (database.transaction, database.relaxed)
+        until = time.monotonic() + 3.5
+        while time.monotonic() < until:
+            for way in ways:
+                with pytest.raises(DatabaseAway):
+                    async with way() as tx:
+                        await tx.one("ping")
+            await asyncio.sleep(0.1)
+        await outside.execute(door.format(name, "true").encode())
+        until = time.monotonic() + 2.5
+        for way in ways:
+            while True:
+                try:
+                    async with way() as tx:
+                        await tx.one("ping")
+                    break
+                except DatabaseAway:
+                    assert time.monotonic() < until, "it is back, and nobody looks"
 
 
 async def test_a_database_that_is_away_is_said_in_one_sentence() -> None:
