@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from uuid import UUID, uuid4
@@ -24,15 +25,18 @@ from bot.core.bus import Bus
 from bot.core.errors import BadSettings, DatabaseAway, LostClaim, SlackAway, reply_for
 from bot.core.tasks import Tasks
 from bot.core.values import Thread
-from bot.guard import evidence
+from bot.guard import chronicle, evidence
 from bot.guard.allowance import Allowance, Daily, DailyLimits
 from bot.guard.budget import RunLimits
+from bot.guard.forgetting import Keeping, Retention
 from bot.guard.house import House, Rules
+from bot.guard.people import Roles
 from bot.guard.policy import Approvers
 from bot.guard.reminders import Reminders
+from bot.guard.rulebook import Rulebook
 from bot.guard.votes import Votes
 from bot.settings import DailyLimit, Settings
-from bot.slack.api import Identity, Limited, SlackApi, Uncertain
+from bot.slack.api import Identity, Limited, Refused, SlackApi, SlackProblem, Uncertain
 from bot.slack.budget import Budget
 from bot.slack.cards import Cards
 from bot.slack.clicks import Clicks
@@ -83,6 +87,7 @@ class Parts:
     runs: Runs
     votes: Votes
     reminders: Reminders
+    retention: Retention
     sockets: Sockets
     sender: MeasuredSender
     bus: Bus
@@ -115,12 +120,12 @@ class Parts:
         """What is no problem, and worth knowing."""
         if self.model is None:
             yield "no model: commands only"
-        approvers = self.settings.approvers
+        approvers = _approvers(self.settings)
         if self.settings.read_only:
             yield "changes are switched off: COUNTERSIGN_READ_ONLY is set"
-        elif not approvers:
+        elif approvers.nobody:
             yield "nobody may approve: COUNTERSIGN_APPROVERS is not set"
-        if "*" in approvers:
+        if approvers.everybody:
             yield "every full member may approve: COUNTERSIGN_APPROVERS is *"
         if self.dev:
             yield "embedded PostgreSQL: for development only"
@@ -141,8 +146,8 @@ class Parts:
     async def forget(self) -> None:
         """Drop what only guarded against repetition, and is too old to be repeated."""
         async with self.database.relaxed() as tx:
-            await tx.run("forget_events")
             await tx.run("forget_sayings")
+        await self.retention.sweep()
 
 
 async def bring_up_to_date(url: str) -> list[str]:
@@ -243,6 +248,7 @@ async def _opened(settings: Settings, stack: AsyncExitStack) -> _Ground:
     app_token = settings.slack_app_token.get_secret_value()
     identity = await _identity(api, app_token)
     identity = replace(identity, app_id=identity.app_id or _app_of(app_token))
+    await _known_groups(settings, api)
     dsn = settings.database_url.get_secret_value()
     database = await stack.enter_async_context(Database(dsn).open())
     await _only_ours(database, identity.org)
@@ -263,9 +269,7 @@ async def _opened(settings: Settings, stack: AsyncExitStack) -> _Ground:
 
 def _assembled(ground: _Ground, *, dev: bool) -> Parts:
     settings, api, bus, budget = ground.settings, ground.api, ground.bus, ground.budget
-    directory = SlackDirectory(
-        api, ground.identity.team_id, Approvers.parse(settings.approvers).groups
-    )
+    directory = SlackDirectory(api, ground.identity.team_id, _named_groups(settings))
     house = _house(ground, directory)
     checkpoints = Checkpoints(ground.database)
     votes = Votes(house)
@@ -311,6 +315,7 @@ def _assembled(ground: _Ground, *, dev: bool) -> Parts:
         runs=runs,
         votes=votes,
         reminders=Reminders(house),
+        retention=Retention(database, ground.identity.org, _keeping(settings)),
         sockets=sockets,
         sender=sender,
         bus=bus,
@@ -319,10 +324,18 @@ def _assembled(ground: _Ground, *, dev: bool) -> Parts:
     )
 
 
+def _keeping(settings: Settings) -> Keeping:
+    kept = settings.file.retention
+    return Keeping(kept.messages_days, kept.artifacts_days, kept.events_days)
+
+
 def _house(ground: _Ground, directory: SlackDirectory) -> House:
     settings = ground.settings
+    people = {role: names for role, names in settings.file.people if names is not None}
     rules = Rules(
-        Approvers.parse(settings.approvers),
+        _approvers(settings),
+        roles=Roles(people),
+        book=Rulebook(settings.file.policy),
         self_approval=settings.file.self_approval,
         read_only=settings.read_only,
         card_seconds=settings.card_minutes * 60,
@@ -330,6 +343,31 @@ def _house(ground: _Ground, directory: SlackDirectory) -> House:
         approvals_channel=settings.file.approvals.channel or "",
     )
     return House(ground.database, ground.jobs, ground.catalog, directory, ground.bus, rules)
+
+
+def _approvers(settings: Settings) -> Approvers:
+    """Those of the environment, and those of the file."""
+    return Approvers.parse((*settings.approvers, *(settings.file.people.approver or ())))
+
+
+async def _known_groups(settings: Settings, api: SlackApi) -> None:
+    """A rule for a group that does not exist would match nobody, unseen. Raises `BadSettings`."""
+    unknown: list[str] = []
+    for group, where in settings.file.named_groups():
+        try:
+            await api.group_members(group)
+        except Refused as refused:
+            unknown.append(f"{where}: Slack knows no user group {group} ({refused.code}).")
+        except SlackProblem as problem:
+            raise SlackAway(f"Slack did not say who is in {group} ({problem}).") from problem
+    if unknown:
+        raise BadSettings(unknown)
+
+
+def _named_groups(settings: Settings) -> tuple[str, ...]:
+    """The user groups whose members the guard has to know."""
+    named = (*settings.file.policy.named_groups(), *settings.file.people.named_groups())
+    return tuple(sorted({*_approvers(settings).groups, *(group for group, _ in named)}))
 
 
 def _bolt(api: SlackApi, listening: Listening) -> AsyncApp:
@@ -360,6 +398,10 @@ async def _work(parts: Parts, stop: asyncio.Event) -> None:
             group.create_task(
                 _repeat(stop, _EXPIRY_SECONDS, parts.reminders.remind), name="reminders"
             )
+        if any(rule.ask and rule.ask.escalate for rule in parts.settings.file.policy.rules):
+            group.create_task(
+                _repeat(stop, _EXPIRY_SECONDS, parts.reminders.escalate), name="escalations"
+            )
         group.create_task(
             _repeat(stop, _SWEEP_SECONDS, lambda: parts.checkpoints.sweep(_SWEEP_SECONDS)),
             name="sweep",
@@ -367,7 +409,7 @@ async def _work(parts: Parts, stop: asyncio.Event) -> None:
         group.create_task(_repeat(stop, _LOST_SECONDS, parts.recover), name="lost runs")
         group.create_task(_repeat(stop, _FORGET_SECONDS, parts.forget), name="forget")
         group.create_task(
-            _repeat(stop, _HEAD_SECONDS, lambda: _note_heads(parts.database)), name="audit head"
+            _repeat(stop, _HEAD_SECONDS, lambda: _note_heads(parts)), name="audit head"
         )
         if parts.model is not None:
             group.create_task(_warm(parts.model), name="warm the model")
@@ -378,10 +420,14 @@ async def _work(parts: Parts, stop: asyncio.Event) -> None:
             quiet.set()
 
 
-async def _note_heads(database: Database) -> None:
+async def _note_heads(parts: Parts) -> None:
     """Where the audit ends, in the log: whoever cuts the chain in the database cannot unsay it."""
-    for head in await evidence.heads(database):
+    for head in await evidence.heads(parts.database):
         log.info("audit_head", org=head.org, seq=head.seq, hash=head.hash)
+    told = parts.settings.file.approvals
+    if told.post_audit_head and told.channel is not None:
+        now = datetime.now(UTC)
+        await chronicle.post_head(parts.database, parts.identity.org, told.channel, now)
 
 
 async def _drain(runs: Runs, stop: asyncio.Event) -> None:
@@ -493,8 +539,8 @@ async def _facts(settings: Settings, catalog: Catalog, thinking: Thinking) -> Fa
         models=settings.model,
         model_trouble=thinking.trouble or "",
         clusters={name: away.get(name, "") for name in catalog.clients},
-        nobody_may_approve=not settings.approvers,
-        everybody_may_approve="*" in settings.approvers,
+        nobody_may_approve=_approvers(settings).nobody,
+        everybody_may_approve=_approvers(settings).everybody,
         read_only=settings.read_only,
     )
 

@@ -19,12 +19,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationError,
     model_validator,
 )
 
 from bot.core.errors import BadSettings
+from bot.policy_file import People, Policy
 
 
 class _Part(BaseModel):
@@ -75,6 +77,46 @@ class Approvals(_Part):
 
     channel: Annotated[str, AfterValidator(_channel)] | None = None
     reminders: bool = True
+    post_audit_head: bool = False  # once a day, into that channel
+
+    @model_validator(mode="after")
+    def _has_where_to_post(self) -> "Approvals":
+        if self.post_audit_head and self.channel is None:
+            raise ValueError("post_audit_head needs a channel")
+        return self
+
+
+def _days(value: object) -> object:
+    """A number of days, or `forever`."""
+    if value == "forever":
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 36_500:
+        raise ValueError("a number of days or `forever` is expected")
+    return value
+
+
+def _two_days(value: int | None) -> int | None:
+    if value == 1:
+        raise ValueError("at least 2 are expected: what Slack may still repeat must be known")
+    return value
+
+
+def _for_ever(value: object) -> object:
+    if value != "forever":
+        raise ValueError("only `forever` is possible: its chain holds from its first row on")
+    return value
+
+
+_Days = Annotated[int | None, BeforeValidator(_days)]
+
+
+class Retention(_Part):
+    """For how many days words are kept. What was done, and by whom, is in the audit."""
+
+    messages_days: _Days = 365
+    artifacts_days: _Days = 30
+    events_days: Annotated[_Days, AfterValidator(_two_days)] = 2
+    audit_days: Annotated[Literal["forever"], BeforeValidator(_for_ever)] = "forever"
 
 
 def _by_name(value: object) -> object:
@@ -131,8 +173,17 @@ class File(_Part):
     approvals: Approvals = Approvals()
     limits: Limits = Limits()
     tools: Tools = Tools()
+    retention: Retention = Retention()
     self_approval: bool = False
+    people: People = People()
+    policy: Policy = Policy()
     model_windows: dict[str, Annotated[int, Field(ge=1000)]] = {}
+    # user groups that rules and roles name, and where in the file
+    _groups: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def named_groups(self) -> list[tuple[str, str]]:
+        """Each of them with the first place that names it, as mistakes name places."""
+        return sorted(self._groups.items())
 
 
 def _approver(value: str) -> str:
@@ -339,13 +390,13 @@ def mistakes_in(name: str, text: str) -> list[str]:
 def mistakes_in_file(value: Mapping[str, object]) -> list[str]:
     """What is wrong with the contents of a `countersign.yaml`, by the same rules as `read`."""
     try:
-        File.model_validate(value)
+        file = File.model_validate(value)
     except ValidationError as error:
         return [
             f"{'.'.join(map(str, detail['loc']))}: {_said(detail['msg'])}."
             for detail in error.errors(include_url=False, include_input=False)
         ]
-    return []
+    return [f"{_dotted(place)}: {said}." for place, said in file.policy.mistakes()]
 
 
 def _misshapen(field: str, text: str) -> list[str]:
@@ -446,13 +497,22 @@ def _file(path: str, mistakes: list[str]) -> File:
         mistakes.append(f"{name}:1: settings by name are expected.")
         return File()
     try:
-        return File.model_validate(value)
+        file = File.model_validate(value)
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False):
-            where = ".".join(str(part) for part in detail["loc"] if part != "[key]")
+            where = _dotted(detail["loc"])
             line = _line(node, detail["loc"])
             mistakes.append(f"{name}:{line}: {where}: {_said(detail['msg'])}.{_near(detail)}")
         return File()
+    for place, said in file.policy.mistakes():
+        mistakes.append(f"{name}:{_line(node, place)}: {_dotted(place)}: {said}.")
+    for group, place in (*file.policy.named_groups(), *file.people.named_groups()):
+        file._groups.setdefault(group, f"{name}:{_line(node, place)}: {_dotted(place)}")  # noqa: SLF001 - ours
+    return file
+
+
+def _dotted(place: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in place if part != "[key]")
 
 
 def _place(text: str, error: yaml.YAMLError) -> str:

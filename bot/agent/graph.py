@@ -42,7 +42,8 @@ class State(TypedDict):
 
     messages: Annotated[list[Message], operator.add]
     replies: int
-    open: bool  # calls of the last reply wait for people
+    open: bool  # calls of the last reply are neither done nor given up
+    asked: bool  # some of them wait for people
     heard: int  # the last message of a person that the model has read
     over: Literal["", "limit", "answered", "withdrawn"]
 
@@ -196,7 +197,7 @@ class Nodes:
             undoes=UUID(undoes) if undoes else None,
         )
         answers = {wish["id"]: made for wish, made in zip(changes, proposed, strict=True)}
-        messages, is_open = [], False
+        messages, is_open, asked = [], False, False
         for wish in wishes:
             made = answers.get(wish["id"])
             if made is None:
@@ -205,7 +206,8 @@ class Nodes:
                 messages.append(_result(wish["id"], f"refused: {made.sentence} Nothing was done."))
             else:
                 is_open = True
-        return {"messages": messages, "open": is_open}
+                asked = asked or made.state == "proposed"
+        return {"messages": messages, "open": is_open, "asked": asked}
 
     async def _steer(self, run: Run, wish: Wish) -> str:
         short_id, arguments = wish["arguments"].get("id"), wish["arguments"].get("arguments")
@@ -217,15 +219,17 @@ class Nodes:
             return "arguments: an object with those that change is expected. Nothing was done."
         return await self.steering.revise(run, short_id, arguments)
 
-    def after_propose(self, state: State) -> Literal["ask", "think"]:
-        """People are asked when there is something to decide."""
-        return "ask" if state["open"] else "think"
+    def after_propose(self, state: State) -> Literal["ask", "act", "think"]:
+        """People are asked when there is something to decide; what rules allow is done."""
+        if not state["open"]:
+            return "think"
+        return "ask" if state.get("asked", True) else "act"
 
     def after_act(self, state: State) -> Literal["ask", "think", "leave"]:
         """Nothing is said twice about what was withdrawn."""
         if state.get("over") == "withdrawn":
             return "leave"
-        return self.after_propose(state)
+        return "ask" if state["open"] else "think"
 
     def after_answer(self, state: State) -> str:
         """What was said since the last model call is thought about before the run ends."""
@@ -324,7 +328,7 @@ def build(nodes: Nodes, checkpoints: Checkpoints) -> Graph:
     graph.add_edge(START, "think")
     graph.add_conditional_edges("think", nodes.after_think, ["look", "propose", "answer"])
     graph.add_conditional_edges("look", nodes.after_look, ["propose", "think"])
-    graph.add_conditional_edges("propose", nodes.after_propose, ["ask", "think"])
+    graph.add_conditional_edges("propose", nodes.after_propose, ["ask", "act", "think"])
     graph.add_edge("ask", "act")
     graph.add_conditional_edges("act", nodes.after_act, ["ask", "think", "leave"])
     graph.add_conditional_edges("answer", nodes.after_answer, ["think", END])

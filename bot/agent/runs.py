@@ -139,6 +139,7 @@ class Runs:
             "messages": [],
             "replies": 0,
             "open": False,
+            "asked": False,
             "heard": 0,
             "over": "",
         }

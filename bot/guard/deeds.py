@@ -78,7 +78,10 @@ class Deeds:
         try:
             change = self._bind(call)
             judged = await self._proposals.judge(
-                asking_for(run, call), change, fresh=call.risk == "danger"
+                asking_for(run, call),
+                change,
+                fresh=call.risk == "danger",
+                undoes=call.undoes is not None,
             )
         except ToolError as error:
             reason = masking.safe(f"I looked again before starting: {error}")
@@ -103,9 +106,11 @@ class Deeds:
         if judged.digest != call.digest:
             return difference(call.preview, judged.preview)
         now = judged.ruling
-        if now.effect is not Effect.ASK:
+        if now.effect not in {Effect.ASK, Effect.ALLOW}:
             return f"the policy does not allow it any more: {now.reason or now.rule}"
-        if now.quorum > call.quorum or now.contributors_may != call.ruling.contributors_may:
+        if now.effect is not call.ruling.effect or now.quorum > call.quorum:
+            return "the policy has changed since"
+        if now.contributors_may != call.ruling.contributors_may:
             return "the policy has changed since"
         if now.rule != call.ruling.rule or judged.risk != call.risk:
             return "the policy has changed since"
@@ -193,7 +198,9 @@ class Deeds:
     async def _look_anew(self, run: Run, call: Call, reason: str) -> _Held:
         reason = masking.safe(reason)
         try:
-            judged = await self._proposals.judge(asking_for(run, call), self._bind(call))
+            judged = await self._proposals.judge(
+                asking_for(run, call), self._bind(call), undoes=call.undoes is not None
+            )
         except ToolError:
             return _Held(call, None, reason)
         return _Held(call, judged if judged.ruling.effect is Effect.ASK else None, reason)

@@ -2,7 +2,9 @@
 force.
 """
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
@@ -11,13 +13,14 @@ from pydantic import JsonValue
 from bot.core.bus import Bus
 from bot.core.errors import LostClaim
 from bot.core.values import Event, Sharing, Standing
-from bot.guard.people import Directory
+from bot.guard.people import Directory, Roles
 from bot.guard.policy import Approvers, PolicyInput
 from bot.guard.records import Call, Run
+from bot.guard.rulebook import Rulebook
 from bot.store.database import Database, Transaction
 from bot.store.jobs import Jobs
 from bot.store.outbox import say
-from tools import Catalog
+from tools import Catalog, Preview
 
 ACTING = "bot"  # the identity that changes run as, until people are mapped to their own
 
@@ -32,6 +35,8 @@ class Rules:
     card_seconds: float = 1800
     start_seconds: float = 120
     approvals_channel: str = ""  # where cards of other channels are shown as well
+    roles: Roles = field(default_factory=Roles)
+    book: Rulebook = field(default_factory=Rulebook)
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,9 @@ class Wanted:
     risk: str
     target: str
     arguments: dict[str, JsonValue]
-    warnings: tuple[str, ...] = ()
+    cluster: str = ""  # or another provider's client
+    preview: Preview | None = None  # of a change
+    undoes: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,7 @@ class House:
         """Gather what the policy looks at, now."""
         person = await self.directory.person(run.thread.org, run.requester, fresh=fresh)
         sharing = await self.directory.sharing(run.thread.org, run.thread.channel)
+        rules, preview = self.rules, wanted.preview
         return PolicyInput(
             tool=wanted.tool,
             kind=wanted.kind,
@@ -72,17 +80,59 @@ class House:
             contributors=run.contributors,
             channel=run.thread.channel,
             sharing=Sharing(sharing).value,
-            warnings=wanted.warnings,
-            approver_users=self.rules.approvers.users,
-            approver_groups=self.rules.approvers.groups,
-            approver_everybody=self.rules.approvers.everybody,
-            self_approval=self.rules.self_approval,
-            read_only=self.rules.read_only,
+            warnings=preview.warnings if preview else (),
+            approver_users=rules.approvers.users,
+            approver_groups=rules.approvers.groups,
+            approver_everybody=rules.approvers.everybody,
+            self_approval=rules.self_approval,
+            read_only=rules.read_only,
+            requester_groups=tuple(sorted(person.groups)),
+            requester_roles=rules.roles.of(person),
+            cluster=wanted.cluster,
+            namespace=_word(wanted.arguments, "namespace"),
+            object_kind=_word(wanted.arguments, "kind"),
+            name=_word(wanted.arguments, "name"),
+            labels=preview.labels if preview else {},
+            changed_paths=tuple(one.path for one in preview.changes) if preview else (),
+            images=tuple(str(one) for one in _set(preview, "image")),
+            replicas=_most(_set(preview, "replicas")),
+            undoes=wanted.undoes,
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
     def tell(self, call: Call) -> None:
         """Say live that a call's row changed, so that its card is drawn anew."""
         self.bus.publish(Event(call.thread, call.run_id, "call", key=str(call.id), call_id=call.id))
+
+
+def _word(arguments: Mapping[str, JsonValue], name: str) -> str:
+    value = arguments.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _set(preview: Preview | None, name: str) -> Iterator[JsonValue]:
+    """Every value that the change writes into a field of this name, however deep it lies."""
+    for change in preview.changes if preview else ():
+        if change.path.rpartition(".")[2] == name and change.after is not None:
+            yield change.after
+        else:
+            yield from _within(change.after, name)
+
+
+def _most(values: Iterable[JsonValue]) -> int | None:
+    return max((one for one in values if isinstance(one, int)), default=None)
+
+
+def _within(value: JsonValue, name: str) -> Iterator[JsonValue]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key == name and not isinstance(inner, dict | list):
+                yield inner
+            else:
+                yield from _within(inner, name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _within(inner, name)
 
 
 async def lock_claimed(tx: Transaction, run: Run) -> None:

@@ -2,6 +2,8 @@
 us.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from bot.core.values import Person, Sharing, Standing
@@ -18,6 +20,40 @@ class Directory(Protocol):
 
     async def sharing(self, org: str, channel: str) -> Sharing:
         """Whether only our organisation reads a channel."""
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Who is what by the settings: role → user ids, user-group ids or `*`.
+
+    A role of which the settings say nothing: every full member looks and proposes, nobody else is
+    anything. An approver is what the guard's `Approvers` say.
+    """
+
+    named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def of(self, person: Person) -> tuple[str, ...]:
+        """All roles of somebody, sorted; none for who is no full member of ours."""
+        if person.standing is not Standing.MEMBER:
+            return ()
+        own = {role for role, names in self.named.items() if _names(names, person)}
+        own |= {role for role in _EVERYBODY if role not in self.named}
+        for role in tuple(own):
+            own |= _IMPLIED.get(role, frozenset())
+        return tuple(sorted(own))
+
+
+_EVERYBODY = ("viewer", "operator")
+_IMPLIED = {
+    "operator": frozenset({"viewer"}),
+    "approver": frozenset({"viewer"}),
+    "auditor": frozenset({"viewer"}),
+    "admin": frozenset({"viewer", "operator", "auditor"}),
+}
+
+
+def _names(names: tuple[str, ...], person: Person) -> bool:
+    return "*" in names or person.id in names or not person.groups.isdisjoint(names)
 
 
 def why_not_ask(person: Person, sharing: Sharing) -> str | None:

@@ -2,9 +2,10 @@
 allowed.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import JsonValue
 
@@ -19,6 +20,7 @@ class Effect(StrEnum):
     ALLOW = "allow"
     ASK = "ask"
     DENY = "deny"
+    PREVIEW = "preview"  # what it would do may be seen; it is not done
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,15 @@ class Approvers:
     def nobody(self) -> bool:
         return not (self.users or self.groups or self.everybody)
 
+    def asked(self, ruling: "Ruling") -> "Approvers":
+        """Those whom the rule names; where it names nobody, these."""
+        return Approvers(groups=ruling.groups) if ruling.groups else self
+
+    def of(self, ruling: "Ruling") -> "Approvers":
+        """Who may approve: those who are asked, and whom the rule lets call later."""
+        asked = self.asked(ruling)
+        return replace(asked, groups=(*asked.groups, *ruling.escalate_to))
+
 
 @dataclass(frozen=True)
 class PolicyInput:
@@ -69,6 +80,30 @@ class PolicyInput:
     approver_everybody: bool
     self_approval: bool
     read_only: bool = False
+    requester_groups: tuple[str, ...] = ()  # of those that the settings name
+    requester_roles: tuple[str, ...] = ("operator", "viewer")  # before there were roles
+    cluster: str = ""
+    namespace: str = ""
+    object_kind: str = ""
+    name: str = ""
+    labels: dict[str, str] = field(default_factory=dict)  # of the object as it is now
+    changed_paths: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()  # that it would set
+    replicas: int | None = None  # the most that it would set
+    provenance: dict[str, str] = field(default_factory=dict)  # argument → where its value is from
+    undoes: bool = False
+    at: str = ""  # when it was asked, UTC, ISO 8601
+
+    @classmethod
+    def of(cls, stored: Mapping[str, JsonValue]) -> Self:
+        """One that was stored, also by another version: what that did not know is left out."""
+        known = {one.name: one for one in fields(cls)}
+        given = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in stored.items()
+            if name in known
+        }
+        return cls(**given)  # type: ignore[arg-type]
 
     def stored(self) -> dict[str, JsonValue]:
         """As JSON."""
@@ -89,25 +124,56 @@ class Ruling:
     quorum: int = 0
     contributors_may: bool = False
     reason: str = ""
+    groups: tuple[str, ...] = ()  # who may approve; none: whoever approves in general
+    expires: float = 0  # seconds; 0: as the settings say
+    reminder: float = 0  # seconds after the card; 0: at half-time; below 0: none
+    escalate_after: float = 0  # seconds; 0: never
+    escalate_to: tuple[str, ...] = ()
+    glass: tuple[str, ...] = ()  # groups whose members may break it
+
+    @property
+    def is_default(self) -> bool:
+        """Whether no rule of the operator's made it."""
+        return self.rule in _DEFAULT_RULES
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Self:
+        """One that was stored with a call."""
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in stored.items()
+        }
+        return cls(**{**given, "effect": Effect(given["effect"])})
 
     def stored(self) -> dict[str, JsonValue]:
         """As JSON."""
-        return asdict(self)
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(self).items()
+        }
 
 
+_DEFAULT_RULES = frozenset({"members may read", "a change needs one", "danger needs two"})
 READ_ONLY = Ruling(Effect.DENY, "read only", reason="changes are switched off here")
 
 
-def decide(asked: PolicyInput) -> Ruling:
-    """The default policy: full members may read and propose where only ours read; people
-    approve changes.
-    """
+def floor(asked: PolicyInput) -> Ruling | None:
+    """What no rule lifts: who may ask at all, and where; None where rules decide."""
     if asked.sharing != Sharing.OURS or asked.requester_standing != Standing.MEMBER:
         return Ruling(
             Effect.DENY, "members only", reason="only full members may ask, in our own channels"
         )
     if asked.read_only and asked.kind != "read":
         return READ_ONLY
+    return None
+
+
+def decide(asked: PolicyInput) -> Ruling:
+    """The default rules: full members may read and propose where only ours read; people approve
+    changes.
+    """
+    if (ruling := floor(asked)) is not None:
+        return ruling
     match asked.kind, asked.risk:
         case "read", "read":
             return Ruling(Effect.ALLOW, "members may read")
@@ -127,20 +193,22 @@ def why_not_approve(
         return "unknown_person"
     if person.standing is not Standing.MEMBER:
         return "outsider" if person.standing is not Standing.GUEST else "guest"
-    if approvers.nobody:
+    named = approvers.of(ruling)
+    if named.nobody:
         return "nobody_may_approve"
-    if not approvers.include(person):
+    if not named.include(person):
         return "not_an_approver"
     if person.id in contributors and not ruling.contributors_may:
         return "own_request"
     return None
 
 
-def why_not_deny(person: Person, approvers: Approvers, contributors: tuple[str, ...]) -> str | None:
+def why_not_deny(
+    person: Person, approvers: Approvers, ruling: Ruling, contributors: tuple[str, ...]
+) -> str | None:
     """Whoever may approve may deny; whoever asked may take his wish back by denying it."""
-    if person.standing is Standing.MEMBER and (
-        approvers.include(person) or person.id in contributors
-    ):
+    may = approvers.include(person) or approvers.of(ruling).include(person)
+    if person.standing is Standing.MEMBER and (may or person.id in contributors):
         return None
     if person.standing is Standing.UNKNOWN:
         return "unknown_person"

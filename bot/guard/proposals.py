@@ -15,7 +15,7 @@ from bot.core.text import visible_json
 from bot.core.values import Event, Thread
 from bot.guard import audit, masking
 from bot.guard.house import ACTING, House, Wanted, lock_claimed
-from bot.guard.policy import READ_ONLY, Effect, PolicyInput, Ruling, decide
+from bot.guard.policy import READ_ONLY, Effect, PolicyInput, Ruling
 from bot.guard.records import Call, Place, Run, digest
 from bot.guard.short_ids import short_id
 from bot.store.database import Transaction
@@ -116,7 +116,10 @@ class Proposals:
         made: dict[Place, Call | Turned] = await self._stored(run, wishes)
         new = [wish for wish in wishes if wish.place not in made]
         asking = await self._asking(run)
-        answers = await asyncio.gather(*(self._judge_wish(asking, wish) for wish in new[:MOST]))
+        back = undoes is not None
+        answers = await asyncio.gather(
+            *(self._judge_wish(asking, wish, undoes=back) for wish in new[:MOST])
+        )
         judged = dict(zip((wish.place for wish in new), answers, strict=False))
         made |= await self._turn_away(run, new, judged)
         drafts = _drafts(
@@ -131,14 +134,16 @@ class Proposals:
             await lock_claimed(tx, run)
             if undoes is not None and (reason := await self._why_not_undo(tx, undoes)):
                 return [Turned(reason) for _ in wishes]
-            calls = [await self._insert(tx, draft) for draft in drafts]
+            calls = [await self._allow(tx, await self._insert(tx, draft)) for draft in drafts]
             await self._show(tx, run, calls)
         for call in calls:
             self._announce(call)
         made |= {call.place: call for call in calls}
         return [made[wish.place] for wish in wishes]
 
-    async def judge(self, run: Run, change: ChangeCall, *, fresh: bool = False) -> Judged:
+    async def judge(
+        self, run: Run, change: ChangeCall, *, fresh: bool = False, undoes: bool = False
+    ) -> Judged:
         """Preview against the live state and ask the policy of now. Raises `ToolError`."""
         if self._house.rules.read_only:  # a card of before must not even be tried
             raise Refused(f"{READ_ONLY.reason.capitalize()}.")
@@ -157,10 +162,12 @@ class Proposals:
             risk=risk.value,
             target=change.target,
             arguments=dict(change.arguments),
-            warnings=preview.warnings,
+            cluster=change.client,
+            preview=preview,
+            undoes=undoes,
         )
         asked = await self._house.policy_input(run, wanted, fresh=fresh)
-        return Judged(change, preview, asked, decide(asked), risk.value)
+        return Judged(change, preview, asked, self._house.rules.book.decide(asked), risk.value)
 
     async def again(
         self, tx: Transaction, run: Run, old: Call, judged: Judged, reason: str
@@ -244,7 +251,7 @@ class Proposals:
                     )
         return away
 
-    async def _judge_wish(self, run: Run, wish: Wished) -> Judged | Turned:
+    async def _judge_wish(self, run: Run, wish: Wished, *, undoes: bool) -> Judged | Turned:
         if self._house.rules.read_only:  # not even a dry run is sent
             return _denied(wish, READ_ONLY)
         try:
@@ -252,12 +259,15 @@ class Proposals:
             if hidden := masking.would_alter(dict(change.arguments)):
                 names = ", ".join(hidden)
                 return Turned(f"{names} looks like a credential; none may stand on a card.")
-            judged = await self.judge(run, change)
+            judged = await self.judge(run, change, undoes=undoes)
         except ToolError as error:
             return Turned(masking.safe(str(error)))
-        if judged.ruling.effect is not Effect.ASK:
+        if judged.ruling.effect is Effect.PREVIEW:
+            return _previewed(judged)
+        if judged.ruling.effect not in {Effect.ASK, Effect.ALLOW}:
             return _denied(wish, judged.ruling)
-        if run.thread.channel.startswith("D") and not judged.ruling.contributors_may:
+        in_private = run.thread.channel.startswith("D")
+        if in_private and judged.ruling.quorum > 0 and not judged.ruling.contributors_may:
             return Turned(
                 "Its card could be seen by nobody else in a direct message, and it needs somebody "
                 "else's approval: ask in a channel that an approver reads."
@@ -301,7 +311,7 @@ class Proposals:
                 policy=judged.ruling.stored(),
                 quorum=judged.ruling.quorum,
                 model_says=draft.model_says,
-                lifetime=self._house.rules.card_seconds,
+                lifetime=judged.ruling.expires or self._house.rules.card_seconds,
                 undoes=draft.undoes,
                 error=draft.reason or None,
                 short_id=short_id(),
@@ -329,6 +339,25 @@ class Proposals:
             call_id=draft.id,
         )
         return Call.of(row)
+
+    async def _allow(self, tx: Transaction, call: Call) -> Call:
+        """What a rule allows needs nobody: its decision is the rule's, on exactly this digest."""
+        if call.ruling.effect is not Effect.ALLOW:
+            return call
+        within = self._house.rules.start_seconds
+        given = {"id": call.id, "digest": call.digest, "voters": [], "start_within": within}
+        if await tx.one("approve_call", **given) is None:
+            return call
+        await audit.append(
+            tx,
+            call.thread.org,
+            "allowed",
+            "",
+            {"digest": call.digest, "rule": call.ruling.rule},
+            run_id=call.run_id,
+            call_id=call.id,
+        )
+        return replace(call, state="approved")
 
     async def _show(
         self, tx: Transaction, run: Run, calls: Sequence[Call], reason: str = ""
@@ -360,6 +389,17 @@ class Proposals:
 def _denied(wish: Wished, ruling: Ruling) -> Turned:
     why = ruling.reason or ruling.rule
     return Turned(f"The policy does not allow {wish.tool} here: {why}.")
+
+
+def _previewed(judged: Judged) -> Turned:
+    """What it would do, of what may only be looked at."""
+    preview, ruling = judged.preview, judged.ruling
+    paths = "\n".join(f"- {one.path}: {one.before} → {one.after}" for one in preview.changes)
+    warnings = "".join(f"\nWarning: {one}" for one in preview.warnings)
+    return Turned(
+        f"Only a preview: {ruling.reason} (rule “{ruling.rule}”). It was not proposed.\n"
+        f"{preview.summary}\n{paths}{warnings}\n{preview.diff}"
+    )
 
 
 def asking_for(run: Run, call: Call) -> Run:

@@ -14,7 +14,7 @@ from bot.core.text import one_line, visible
 from bot.core.values import Event
 from bot.guard import audit, budget, masking, search
 from bot.guard.house import ACTING, House, Wanted
-from bot.guard.policy import Effect, decide
+from bot.guard.policy import Effect
 from bot.guard.records import Place, Run
 from bot.guard.rendering import render
 from bot.store.database import Transaction
@@ -163,9 +163,10 @@ class Reads:
             risk=call.tool.risk.value,
             target=call.target,
             arguments=dict(call.arguments),
+            cluster=call.client,
         )
         asked = await self._house.policy_input(run, wanted)
-        ruling = decide(asked)
+        ruling = self._house.rules.book.decide(asked)
         if ruling.effect is not Effect.ALLOW:
             return f"The policy does not allow this read: {ruling.reason or ruling.rule}."
         async with self._house.database.statement() as tx:

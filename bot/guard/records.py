@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import JsonValue
 
 from bot.core.values import Thread
-from bot.guard.policy import Effect, Ruling
+from bot.guard.policy import Ruling
 from bot.store.database import Row
 from tools import Preview, Receipt, sha256_of
 
@@ -123,7 +123,6 @@ class Call:
     @classmethod
     def of(cls, row: Row) -> Self:
         """From a row of `tool_calls`."""
-        ruling = row["policy"]
         return cls(
             id=row["id"],
             thread=Thread(row["org"], row["channel"], row["thread_ts"]),
@@ -141,7 +140,7 @@ class Call:
             digest=row["digest"],
             schema_hash=row["schema_hash"],
             preview=Preview.model_validate(row["preview"]),
-            ruling=Ruling(**{**ruling, "effect": Effect(ruling["effect"])}),
+            ruling=Ruling.of(row["policy"]),
             policy_input=row["policy_input"],
             quorum=row["quorum"],
             model_says=row["model_says"],

@@ -1,4 +1,6 @@
-"""At half-time, those who may decide are told once more that a card waits for them."""
+"""Those who may decide are told once more that a card waits for them; later, those whom its rule
+names for that.
+"""
 
 from itertools import groupby
 from operator import itemgetter
@@ -17,21 +19,32 @@ class Reminders:
         self._house = house
 
     async def remind(self) -> int:
-        """Store a reminder for every card whose half-time is over; how many calls they name."""
+        """Store a reminder for every card whose half-time is over, or when its rule says; how many
+        calls they name.
+        """
+        return await self._call("due_reminders", "reminder")
+
+    async def escalate(self) -> int:
+        """The same for those who are called when nobody has decided for as long as a rule says."""
+        return await self._call("due_escalations", "escalation")
+
+    async def _call(self, due: str, what: str) -> int:
         async with self._house.database.transaction() as tx:
-            rows = await tx.all("due_reminders")
+            rows = await tx.all(due)
             rows.sort(key=itemgetter("run_id", "reply", "ordinal"))
             for _, group in groupby(rows, key=itemgetter("run_id", "reply")):
                 of_reply = list(group)
                 first = of_reply[0]
                 ids: list[JsonValue] = [str(row["id"]) for row in of_reply]
+                named = {group for row in of_reply for group in row.get("whom") or ()}
+                whom: list[JsonValue] = [*sorted(named)]
                 # no run is named: a reference to its row would wait for whoever is voting now
                 await say(
                     tx,
                     Thread(first["org"], first["channel"], first["thread_ts"]),
                     "reminder",
-                    {"call": ids[0], "calls": ids},
-                    key=f"reminder:{first['id']}",
+                    {"call": ids[0], "calls": ids, "whom": whom},
+                    key=f"{what}:{first['id']}",
                     call_id=first["id"],
                 )
         return len(rows)

@@ -122,6 +122,8 @@ class Steering:
             names = ", ".join(hidden)
             return f"refused: {names} looks like a credential; none may stand on a card."
         judged = await self._proposals.judge(asking, change)
+        if judged.ruling.effect is Effect.ALLOW:
+            return f"refused: the other needs no approval; withdraw this and propose it. {stands}"
         if judged.ruling.effect is not Effect.ASK:
             why = judged.ruling.reason or judged.ruling.rule
             return f"refused: the policy does not allow it here: {why}. {stands}"

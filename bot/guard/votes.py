@@ -19,6 +19,7 @@ from bot.guard.house import House, redraw
 from bot.guard.policy import Effect, why_not_approve, why_not_deny
 from bot.guard.records import Call
 from bot.store.database import Row, Transaction
+from tools import sha256_of
 
 log = structlog.get_logger()
 
@@ -169,7 +170,7 @@ class Votes:
             )
         person, approvers = known[key], self._house.rules.approvers
         if vote == "deny":
-            return _code(why_not_deny(person, approvers, call.contributors))
+            return _code(why_not_deny(person, approvers, call.ruling, call.contributors))
         return _code(why_not_approve(person, approvers, call.ruling, call.contributors))
 
     async def vote(self, click: Click, vote: Vote) -> Answer:
@@ -361,7 +362,7 @@ class Votes:
                 "digest": call.digest,
                 "completes": moved,
                 "rule": call.ruling.rule,
-                "reason": click.reason,
+                "reason_sha256": sha256_of({"reason": click.reason}) if click.reason else "",
             },
             run_id=call.run_id,
             call_id=call.id,

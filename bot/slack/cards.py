@@ -20,6 +20,7 @@ from bot.core.tasks import Tasks
 from bot.core.values import Event, Sharing, Thread
 from bot.guard.again import can_be_asked_again, was_asked_again
 from bot.guard.house import House
+from bot.guard.policy import Effect
 from bot.guard.records import Call
 from bot.guard.requests import Requests
 from bot.slack import limits
@@ -130,15 +131,20 @@ class Cards:
         cut = tuple(call.id for call, data in loaded if data.public_id in message.cut)
         return Drawn(_calling(message, datas) if first else message, drawing(message), cut)
 
-    async def reminder(self, call_ids: Sequence[UUID]) -> Message | None:
-        """What is said at half-time; None when nothing waits for people any more."""
+    async def reminder(
+        self, call_ids: Sequence[UUID], groups: Sequence[str] = ()
+    ) -> Message | None:
+        """What is said at half-time, or to `groups` that are called later; None when nothing waits
+        for people any more.
+        """
         loaded = await self._datas(await self._these(call_ids))
         waiting = [data for call, data in loaded if call.state == "proposed"]
         if not waiting:
             return None
         until = min(data.expires_at for data in waiting)
         ids = [data.short_id for data in waiting if data.short_id]
-        return notices.reminder([data.summary for data in waiting], until, who.called(waiting), ids)
+        whom = " ".join(map(words.group, groups)) or who.called(waiting)
+        return notices.reminder([data.summary for data in waiting], until, whom, ids)
 
     async def may_show_in(self, channel: str) -> bool:
         """Whether only our organisation reads this channel."""
@@ -328,7 +334,7 @@ class Cards:
         return f"{base.rstrip('/')}/archives/{thread.channel}/p{message}"
 
     def _data(self, call: Call, row: Row) -> CardData:
-        approvers = self._house.rules.approvers
+        approvers = self._house.rules.approvers.asked(call.ruling)
         votes: list[dict[str, str]] = row["votes"]
         denial = next((vote for vote in votes if vote["vote"] == "deny"), None)
         back = self._requests.way_back(call)
@@ -353,6 +359,8 @@ class Cards:
             way_back=call.preview.way_back,
             no_way_back=back if isinstance(back, str) else "",
             needs=call.quorum,
+            is_allowed=call.ruling.effect is Effect.ALLOW,
+            rule="" if call.ruling.is_default else call.ruling.rule,
             approver_users=approvers.users,
             approver_groups=approvers.groups,
             anyone=approvers.everybody,

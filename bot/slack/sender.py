@@ -22,7 +22,7 @@ from bot.slack.api import Limited, Method, Posted, Refused, SlackApi, Uncertain
 from bot.slack.budget import Budget, Lane
 from bot.slack.cards import Drawn
 from bot.slack.live import EDIT_SECONDS, Live, progress_key, was_taken_over
-from bot.slack.views import notices
+from bot.slack.views import chronicle, notices
 from bot.slack.views.answer import answer, footer
 from bot.slack.views.data import AnswerData, CardData, Message, Plan
 from bot.store.database import Database, Row, Transaction
@@ -63,7 +63,9 @@ class CardsOf(Protocol):
         self, call_ids: Sequence[UUID], channel: str, ts: str, drawn: Drawn | None
     ) -> None: ...
     async def redraw(self, call_id: UUID) -> None: ...
-    async def reminder(self, call_ids: Sequence[UUID]) -> Message | None: ...
+    async def reminder(
+        self, call_ids: Sequence[UUID], groups: Sequence[str] = ()
+    ) -> Message | None: ...
     async def may_show_in(self, channel: str) -> bool: ...
 
 
@@ -388,6 +390,8 @@ class Sender:
         does not depend on it; where it is not certain that it was posted, it is not posted again.
         """
         channel = saying.thread.channel
+        if saying.data.get("code") == "audit_head":
+            return await self._head(saying, channel)
         if saying.tries > 1 and saying.waited not in {_LIMITED, _WAITS}:
             log.warning("announcement_uncertain", channel=channel)
             return ""
@@ -400,8 +404,18 @@ class Sender:
         await self._cards.posted(saying.calls, channel, ts, drawn)
         return ts
 
+    async def _head(self, saying: Saying, channel: str) -> str:
+        """Where the audit ends. Rather twice than not at all."""
+        if not await self._cards.may_show_in(channel):
+            log.warning("announcement_in_shared_channel", channel=channel)
+            return ""
+        data = saying.data
+        message = chronicle.head(str(data["day"]), int(data["seq"]), str(data["hash"]))
+        await self._budget.take(Method.POST, saying.lane, channel)
+        return await self._api.post(channel, message, key=saying.key(0))
+
     async def _remind(self, saying: Saying, *, look: bool) -> str:
-        message = await self._cards.reminder(saying.calls)
+        message = await self._cards.reminder(saying.calls, saying.data.get("whom") or ())
         if message is None:
             return ""
         ours = await self._ours(saying) if look else []

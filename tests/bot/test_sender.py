@@ -74,7 +74,7 @@ class FakeCards:
     ) -> None:
         self.posts.append((list(call_ids), channel, ts, drawn.hash if drawn else ""))
 
-    async def reminder(self, _: Sequence[UUID]) -> Message | None:
+    async def reminder(self, _: Sequence[UUID], __: Sequence[str] = ()) -> Message | None:
         return None if self.decided else Message("remember", [section("remember")])
 
     async def may_show_in(self, _: str) -> bool:

@@ -264,7 +264,8 @@ self_aproval: true
         ),
         (
             "countersign.yaml:11: self_aproval: there is no such setting. "
-            "Known: approvals, instructions, limits, model_windows, self_approval, tools. "
+            "Known: approvals, instructions, limits, model_windows, people, policy, "
+            "self_approval, tools. "
             "Did you mean self_approval?"
         ),
     ]

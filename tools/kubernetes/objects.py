@@ -22,6 +22,11 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _NOISE = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
 
 
+def labels_of(thing: Object) -> dict[str, str]:
+    """An object's labels."""
+    return {str(key): str(value) for key, value in (meta(thing).get("labels") or {}).items()}
+
+
 def meta(thing: Object) -> Object:
     """The object's metadata."""
     found: Object = thing.get("metadata") or {}

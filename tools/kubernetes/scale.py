@@ -24,7 +24,7 @@ from tools._kit import (
 from tools.kubernetes import missing
 from tools.kubernetes.cluster import MERGE_PATCH, Cluster
 from tools.kubernetes.kinds import RESOURCES, Object, ScalableKind
-from tools.kubernetes.objects import difference, meta, name_of
+from tools.kubernetes.objects import difference, labels_of, meta, name_of
 from tools.kubernetes.verification import Goal, follow
 from tools.kubernetes.workloads import (
     Facts,
@@ -119,6 +119,7 @@ class Scale(Change):
             effect=f"replicas {now} → {self.replicas}",
             changes=(ChangedPath(path="spec.replicas", before=now, after=self.replicas),),
             diff=difference(found.live, after),
+            labels=labels_of(found.live),
             warnings=found.warnings,
             notes=(f"{ready} of {now} pods ready",),
             fingerprint=fingerprint(_CHANGE, found.facts),

@@ -11,6 +11,8 @@ _CALLED = 5  # named in the notification; more would only be noise
 def needed(call: CardData) -> str:
     """How many approvals it needs, and whose."""
     many = words.count(call.needs, "approval")
+    if call.rule:
+        many += f" (rule “{words.line(call.rule, 80)}”)"
     if call.nobody_may_approve:
         return f"needs {many}, but nobody may approve yet: `COUNTERSIGN_APPROVERS` names no one"
     return f"needs {many}: {_approvers(call)}"
@@ -58,7 +60,7 @@ def asked_by(call: CardData) -> str:
 def approved(call: CardData) -> str:
     """Who approved and when; empty if nobody did."""
     if not call.approvals:
-        return ""
+        return f"allowed by the rule “{words.line(call.rule, 80)}”" if call.is_allowed else ""
     votes = [f"{words.mention(user)} {words.clock(at, exact=True)}" for user, at in call.approvals]
     return f"approved by {words.either(votes, last='and', most=5)}"
 

@@ -84,14 +84,27 @@ UPDATE tool_calls SET state = 'superseded', ended_at = now(), error = %(error)s
 RETURNING *;
 
 -- due_reminders --
--- At half-time, once, whoever looks first; one that somebody decides on at this moment is left to the next look.
+-- At half-time or when its rule says, once, whoever looks first; one that somebody decides on at this moment is left to the
+-- next look.
 UPDATE tool_calls SET reminded_at = now()
  WHERE id IN (
     SELECT id FROM tool_calls
      WHERE state = 'proposed' AND reminded_at IS NULL AND expires_at > now()
-       AND now() >= created_at + (expires_at - created_at) / 2
+       AND coalesce((policy->>'reminder')::float, 0) >= 0
+       AND now() >= created_at + coalesce(
+           make_interval(secs => nullif((policy->>'reminder')::float, 0)), (expires_at - created_at) / 2)
      ORDER BY run_id, reply, ordinal LIMIT 100 FOR UPDATE SKIP LOCKED)
 RETURNING id, org, channel, thread_ts, run_id, reply, ordinal;
+
+-- due_escalations --
+UPDATE tool_calls SET escalated_at = now()
+ WHERE id IN (
+    SELECT id FROM tool_calls
+     WHERE state = 'proposed' AND escalated_at IS NULL AND expires_at > now()
+       AND (policy->>'escalate_after')::float > 0
+       AND now() >= created_at + make_interval(secs => (policy->>'escalate_after')::float)
+     ORDER BY run_id, reply, ordinal LIMIT 100 FOR UPDATE SKIP LOCKED)
+RETURNING id, org, channel, thread_ts, run_id, reply, ordinal, policy->'escalate_to' AS whom;
 
 -- vacate_call --
 -- Points at itself until its successor is inserted: a place holds one current call.

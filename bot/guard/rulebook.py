@@ -1,0 +1,310 @@
+"""The operator's policy, compiled: the first rule that matches decides, after what no rule lifts
+and before the default rules.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+from bot.guard.policy import Effect, PolicyInput, Ruling, decide, floor
+from bot.policy_file import NAMES, Ask, Limits, Match, Policy, Rule, Window
+
+_ROLES = {"read": "viewer", "change": "operator"}
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_Check = Callable[[PolicyInput], bool]
+
+
+class _Program(Protocol):
+    def execute(self, context: dict[str, object]) -> object: ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rule on the way to a decision: whether it decides, and if not, what did not fit."""
+
+    rule: str
+    decides: bool
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    rule: Rule
+    checks: tuple[tuple[str, _Check], ...]
+    program: _Program | None
+
+    def misfit(self, asked: PolicyInput, context: "_Context") -> str:
+        """What does not fit; empty when all does. Raises what an expression that fails raises."""
+        for what, fits in self.checks:
+            if not fits(asked):
+                return what
+        if self.program is not None and self.program.execute(context.values) is not True:
+            return "when"
+        return ""
+
+
+class _Context:
+    """What an expression sees: made when the first one is reached."""
+
+    def __init__(self, asked: PolicyInput) -> None:
+        self._asked = asked
+        self._values: dict[str, object] | None = None
+
+    @property
+    def values(self) -> dict[str, object]:
+        if self._values is None:
+            asked = self._asked.stored()
+            at = _moment(self._asked)
+            asked["object"] = {
+                "cluster": asked["cluster"],
+                "namespace": asked["namespace"],
+                "kind": asked["object_kind"],
+                "name": asked["name"],
+                "labels": asked["labels"],
+            }
+            asked |= {"hour": at.hour, "weekday": _WEEKDAYS[at.weekday()]}
+            self._values = {name: asked[name] for name in NAMES}
+        return self._values
+
+
+class Rulebook:
+    """Decides by the operator's policy. Pure: everything it looks at is in the input."""
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        self._policy = policy or Policy()
+        self._compiled = [_compiled(rule) for rule in self._policy.rules]
+        self._of_tool: dict[str, tuple[_Compiled, ...]] = {}
+
+    @property
+    def policy(self) -> Policy:
+        """As it was written."""
+        return self._policy
+
+    def decide(self, asked: PolicyInput) -> Ruling:
+        """What may become of one call. Raises nothing: what cannot be judged is denied."""
+        if (ruling := self._before(asked)) is not None:
+            return ruling
+        context = _Context(asked)
+        for compiled in self._candidates(asked.tool):
+            ruling = _tried(compiled, asked, context)
+            if ruling is not None:
+                return ruling
+        return self._after(asked)
+
+    def explain(self, asked: PolicyInput) -> list[Step]:
+        """The same, rule by rule, up to the one that decides."""
+        if (ruling := self._before(asked)) is not None:
+            return [Step(ruling.rule, decides=True, why=ruling.reason)]
+        steps: list[Step] = []
+        context = _Context(asked)
+        for compiled in self._compiled:
+            ruling = _tried(compiled, asked, context)
+            if ruling is not None:
+                steps.append(Step(ruling.rule, decides=True, why=ruling.reason))
+                return steps
+            steps.append(Step(compiled.rule.name, decides=False, why=_misfit(compiled, asked)))
+        ruling = self._after(asked)
+        return [*steps, Step(ruling.rule, decides=True, why=ruling.reason)]
+
+    def _before(self, asked: PolicyInput) -> Ruling | None:
+        """What no rule lifts: the floor, roles, limits and windows."""
+        return (
+            floor(asked)
+            or self._without_role(asked)
+            or _beyond(self._policy.limits, asked)
+            or _at_rest(self._policy.windows, asked)
+        )
+
+    def _after(self, asked: PolicyInput) -> Ruling:
+        if self._policy.defaults:
+            return decide(asked)
+        return Ruling(Effect.DENY, "no rule", reason="no rule allows it")
+
+    @staticmethod
+    def _without_role(asked: PolicyInput) -> Ruling | None:
+        role = _ROLES.get(asked.kind, "operator")
+        if role in asked.requester_roles:
+            return None
+        what = "look" if role == "viewer" else "propose changes"
+        return Ruling(Effect.DENY, "roles", reason=f"only {role}s may {what}")
+
+    def _candidates(self, tool: str) -> tuple[_Compiled, ...]:
+        found = self._of_tool.get(tool)
+        if found is None:
+            found = tuple(one for one in self._compiled if _is_about(one.rule, tool))
+            if len(self._of_tool) < 1000:  # names come from models too
+                self._of_tool[tool] = found
+        return found
+
+
+def _is_about(rule: Rule, tool: str) -> bool:
+    return rule.match.tool is None or _any(rule.match.tool, tool)
+
+
+def _tried(compiled: _Compiled, asked: PolicyInput, context: _Context) -> Ruling | None:
+    """What the rule says, or None when it is not about this."""
+    try:
+        if not _is_about(compiled.rule, asked.tool) or compiled.misfit(asked, context):
+            return None
+    except (ValueError, TypeError, KeyError, RuntimeError, ArithmeticError, IndexError) as error:
+        why = f"its condition cannot be computed here ({type(error).__name__})"
+        return Ruling(Effect.DENY, compiled.rule.name, reason=why)
+    if compiled.rule.allow and asked.kind != "read" and "untrusted" in asked.provenance.values():
+        return None  # what nobody of ours said is looked at by people
+    return _ruling(compiled.rule, asked)
+
+
+def _ruling(rule: Rule, asked: PolicyInput) -> Ruling:
+    if rule.ask is not None:
+        return _asking(rule, rule.ask, asked)
+    if rule.allow:
+        return Ruling(Effect.ALLOW, rule.name)
+    if rule.preview_only is not None:
+        return Ruling(Effect.PREVIEW, rule.name, reason=rule.preview_only)
+    return Ruling(Effect.DENY, rule.name, reason=rule.deny or "")
+
+
+def _asking(rule: Rule, ask: Ask, asked: PolicyInput) -> Ruling:
+    if asked.kind != "change":
+        return Ruling(Effect.DENY, rule.name, reason="only changes can be approved")
+    return Ruling(
+        Effect.ASK,
+        rule.name,
+        quorum=ask.approvers,
+        # a danger is never approved by who asked for it
+        contributors_may=ask.requester_may and asked.risk != "danger",
+        groups=ask.groups or (),
+        expires=ask.expires or 0,
+        reminder=-1 if ask.reminder is False else ask.reminder or 0,
+        escalate_after=ask.escalate.after if ask.escalate else 0,
+        escalate_to=ask.escalate.to if ask.escalate else (),
+        glass=rule.break_glass.groups if rule.break_glass else (),
+    )
+
+
+def _misfit(compiled: _Compiled, asked: PolicyInput) -> str:
+    """In words, for who asks why a rule was passed over."""
+    if not _is_about(compiled.rule, asked.tool):
+        return f"not about {asked.tool}"
+    for what, fits in compiled.checks:
+        if not fits(asked):
+            return f"{what} differs"
+    if compiled.rule.allow:
+        return "a value comes only from untrusted text"
+    return "its condition does not hold"
+
+
+# --- matching ----------------------------------------------------------------------------------
+
+
+def _compiled(rule: Rule) -> _Compiled:
+    program = None
+    if rule.when:
+        import cel  # noqa: PLC0415 - only a policy that has one needs it
+
+        program = cel.compile(rule.when)
+    return _Compiled(rule, tuple(_checks(rule.match)), program)
+
+
+def _checks(match: Match) -> Iterable[tuple[str, _Check]]:
+    """One check for each thing that the rule names; the tool's is the index."""
+    if risks := match.risk:
+        yield "risk", lambda asked: asked.risk in risks
+    for name, globs in (("cluster", match.cluster), ("namespace", match.namespace)):
+        if globs:
+            yield name, _glob(name, globs)
+    if kinds := match.kind:
+        yield "kind", _glob("object_kind", kinds)
+    if channels := match.channel:
+        yield "channel", lambda asked: asked.channel in channels
+    if groups := frozenset(match.groups or ()):
+        yield "groups", lambda asked: not groups.isdisjoint(asked.requester_groups)
+    if labels := match.labels:
+        yield "labels", lambda asked: labels.items() <= asked.labels.items()
+
+
+def _glob(field: str, globs: tuple[str, ...]) -> _Check:
+    if not any(character in glob for glob in globs for character in "*?["):
+        plain = frozenset(globs)
+        return lambda asked: getattr(asked, field) in plain
+    return lambda asked: _any(globs, getattr(asked, field))
+
+
+def _any(globs: Iterable[str], text: str) -> bool:
+    return any(fnmatchcase(text, glob) for glob in globs)
+
+
+# --- what no rule lifts ------------------------------------------------------------------------
+
+
+def _beyond(limits: Limits, asked: PolicyInput) -> Ruling | None:
+    """A change beyond the operator's limits."""
+    if asked.kind == "read":
+        return None
+    reason = ""
+    if limits.replicas is not None and (asked.replicas or 0) > limits.replicas:
+        reason = f"at most {limits.replicas} replicas are allowed"
+    elif limits.namespaces is not None and not _any(limits.namespaces, asked.namespace):
+        reason = f"nothing is changed outside {_list(limits.namespaces)}"
+    else:
+        reason = next((why for one in asked.images if (why := _bad_image(limits, one))), "")
+    return Ruling(Effect.DENY, "limits", reason=reason) if reason else None
+
+
+def _bad_image(limits: Limits, image: str) -> str:
+    repository, tag = _image(image)
+    if limits.images is not None and not (
+        _any(limits.images, repository) or _any(limits.images, f"{repository}:{tag}")
+    ):
+        return f"images come from {_list(limits.images)}"
+    if limits.forbidden_tags is not None and tag and _any(limits.forbidden_tags, tag):
+        return f"the tag {tag} is not allowed"
+    return ""
+
+
+def _image(image: str) -> tuple[str, str]:
+    """Its repository and tag; with a digest and no tag, none, and with neither, `latest`."""
+    name, at, _ = image.partition("@")
+    head, slash, last = name.rpartition("/")
+    last, _, tag = last.partition(":")
+    return f"{head}{slash}{last}", tag or ("" if at else "latest")
+
+
+def _at_rest(windows: Iterable[Window], asked: PolicyInput) -> Ruling | None:
+    """A change in a freeze, or outside its maintenance windows. What was done may be taken back."""
+    if asked.kind == "read":
+        return None
+    at = _moment(asked)
+    mine = [one for one in windows if _is_matched(one.match, asked)]
+    for window in mine:
+        if window.kind == "freeze" and window.is_open(at) and not asked.undoes:
+            until = window.ends(at).astimezone(UTC)
+            reason = f"changes rest until {until:%Y-%m-%d %H:%M} UTC"
+            return Ruling(Effect.DENY, window.name, reason=reason)
+    times = [one for one in mine if one.kind == "maintenance"]
+    if times and not asked.undoes and not any(one.is_open(at) for one in times):
+        names = _list([one.name for one in times])
+        return Ruling(Effect.DENY, times[0].name, reason=f"changes are made only in {names}")
+    return None
+
+
+def _is_matched(match: Match, asked: PolicyInput) -> bool:
+    if match.tool is not None and not _any(match.tool, asked.tool):
+        return False
+    return all(fits(asked) for _, fits in _checks(match))
+
+
+def _list(names: Sequence[str]) -> str:
+    """ "a, b or c"."""
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _moment(asked: PolicyInput) -> datetime:
+    return datetime.fromisoformat(asked.at) if asked.at else datetime.now(UTC)
+
+
+def groups_of(policy: Policy) -> frozenset[str]:
+    """The user groups whose members the policy has to know."""
+    return frozenset(group for group, _ in policy.named_groups())

@@ -1,0 +1,360 @@
+"""`policy:` and `people:` of countersign.yaml: what may stand there, and what is wrong with it.
+
+What it means is decided in `bot.guard`. `countersign policy explain` says it in words.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+Place = tuple[int | str, ...]  # where in the file something stands
+Mistake = tuple[Place, str]
+
+DEFAULTS = "The default rules"
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_MOMENT = re.compile(rf"({'|'.join(_DAYS)}) ([01]\d|2[0-3]):([0-5]\d)")
+_MACRO = re.compile(r"\b(?:all|exists|exists_one|map|filter)\(\s*(\w+)\s*,")  # binds a name
+# What `when` may speak of: the stored input. `namespace` alone is a reserved word of CEL.
+NAMES = frozenset(
+    {
+        "tool",
+        "kind",
+        "risk",
+        "target",
+        "object",  # .cluster .namespace .kind .name .labels
+        "arguments",
+        "requester",
+        "requester_groups",
+        "contributors",
+        "channel",
+        "warnings",
+        "changed_paths",
+        "images",
+        "replicas",
+        "provenance",
+        "hour",
+        "weekday",
+        "undoes",
+    }
+)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _group(value: str) -> str:
+    if not re.fullmatch(r"S[A-Z0-9]{2,}", value):
+        raise ValueError("a Slack user-group id (S…) is expected; names are not ids")
+    return value
+
+
+def _channel(value: str) -> str:
+    if not re.fullmatch(r"[CDG][A-Z0-9]{2,}", value):
+        raise ValueError("a Slack channel id (C…) is expected; names are not ids")
+    return value
+
+
+def _who(value: str) -> str:
+    if value != "*" and not re.fullmatch(r"[UWS][A-Z0-9]{2,}", value):
+        raise ValueError(
+            "a Slack user id (U…), a user-group id (S…) or `*` is expected; names are not ids"
+        )
+    return value
+
+
+def _seconds(value: object) -> object:
+    found = re.fullmatch(r"([1-9]\d{0,4})([smh])", value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("a time such as 30m or 2h is expected")
+    return int(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+_Globs = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_listed), Field(min_length=1)
+]
+_Groups = Annotated[
+    tuple[Annotated[str, AfterValidator(_group)], ...],
+    BeforeValidator(_listed),
+    Field(min_length=1),
+]
+_Channels = Annotated[
+    tuple[Annotated[str, AfterValidator(_channel)], ...],
+    BeforeValidator(_listed),
+    Field(min_length=1),
+]
+_People = Annotated[
+    tuple[Annotated[str, AfterValidator(_who)], ...], BeforeValidator(_listed), Field(min_length=1)
+]
+_Risks = Annotated[
+    tuple[Literal["read", "write", "danger"], ...], BeforeValidator(_listed), Field(min_length=1)
+]
+_Seconds = Annotated[int, BeforeValidator(_seconds), Field(ge=60, le=86_400)]
+_Sentence = Annotated[str, Field(min_length=1, max_length=300)]
+
+
+class Match(_Part):
+    """What a rule is about; what is left out matches everything. `*` stands for any letters."""
+
+    tool: _Globs | None = None
+    risk: _Risks | None = None
+    cluster: _Globs | None = None
+    namespace: _Globs | None = None
+    kind: _Globs | None = None
+    labels: dict[str, str] = {}
+    channel: _Channels | None = None
+    groups: _Groups | None = None  # the requester is in one of them
+
+    def covers(self, other: Self) -> bool:
+        """Whether everything that `other` matches is matched by this, as far as globs tell."""
+        globs = (
+            _covers(self.tool, other.tool),
+            _covers(self.cluster, other.cluster),
+            _covers(self.namespace, other.namespace),
+            _covers(self.kind, other.kind),
+        )
+        sets = ((self.risk, other.risk), (self.channel, other.channel), (self.groups, other.groups))
+        return (
+            all(globs)
+            and all(mine is None or (its and {*its} <= {*mine}) for mine, its in sets)
+            and self.labels.items() <= other.labels.items()
+        )
+
+
+def _covers(mine: tuple[str, ...] | None, its: tuple[str, ...] | None) -> bool:
+    if mine is None or "*" in mine:
+        return True
+    return its is not None and all(any(fnmatchcase(one, glob) for glob in mine) for one in its)
+
+
+class Escalation(_Part):
+    """Whom else to call when nobody has decided for a while."""
+
+    after: _Seconds
+    to: _Groups
+
+
+class Ask(_Part):
+    """Who has to agree before it runs."""
+
+    approvers: Annotated[int, Field(ge=1, le=5)] = 1
+    groups: _Groups | None = None  # left out: whoever approves in general
+    requester_may: bool = False
+    expires: _Seconds | None = None
+    reminder: _Seconds | Literal[False] | None = None
+    escalate: Escalation | None = None
+
+    @model_validator(mode="after")
+    def _in_time(self) -> Self:
+        until = self.expires or 30 * 60
+        if self.escalate and self.escalate.after >= until:
+            raise ValueError(f"escalate.after must be before it expires, after {until // 60} min")
+        if self.reminder and self.reminder >= until:
+            raise ValueError(f"reminder must be before it expires, after {until // 60} min")
+        return self
+
+
+class BreakGlass(_Part):
+    """Who may run it at once, alone, with a typed reason; those who are asked are told."""
+
+    groups: _Groups
+
+
+def _expression(source: str) -> str:
+    if not source:
+        return source
+    # only a file that has one needs it
+    import cel  # noqa: PLC0415 - a hundredth of a second and a native library
+
+    try:
+        program = cel.compile(source)
+    except ValueError as error:
+        why = str(error).partition("ERROR: ")[2].partition("\n")[0] or "it cannot be read"
+        raise ValueError(f"not a CEL expression: {why}") from error
+    bound = {match[1] for match in _MACRO.finditer(source)}
+    if unknown := sorted({*program.variables()} - NAMES - bound):
+        raise ValueError(f"{unknown[0]} is not known here; known: {', '.join(sorted(NAMES))}")
+    return source
+
+
+class Rule(_Part):
+    """The first rule that matches decides. Exactly one of the four effects stands in it."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    match: Match = Match()
+    when: Annotated[str, AfterValidator(_expression)] = ""  # CEL
+    allow: Literal[True] | None = None
+    ask: Ask | None = None
+    deny: _Sentence | None = None
+    preview_only: _Sentence | None = None
+    break_glass: BreakGlass | None = None
+
+    @model_validator(mode="after")
+    def _one_effect(self) -> Self:
+        given = [self.allow, self.ask, self.deny, self.preview_only]
+        if sum(one is not None for one in given) != 1:
+            raise ValueError("exactly one of allow, ask, deny and preview_only is expected")
+        if self.break_glass and self.ask is None:
+            raise ValueError("break_glass is for rules that ask")
+        return self
+
+
+class Weekly(_Part):
+    """From one moment of the week to another, in a time zone."""
+
+    start: Annotated[str, Field(pattern=_MOMENT.pattern)]
+    end: Annotated[str, Field(pattern=_MOMENT.pattern)]
+
+    @staticmethod
+    def minutes(moment: str) -> int:
+        """Minutes since Monday, 00:00."""
+        day, time = moment.split(" ")
+        return _DAYS.index(day) * 1440 + int(time[:2]) * 60 + int(time[3:])
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError) as error:  # ZoneInfoNotFoundError is a KeyError, see below
+        raise ValueError("a time zone such as Europe/Berlin is expected") from error
+    except KeyError as error:
+        raise ValueError("there is no such time zone here") from error
+    return value
+
+
+class Window(_Part):
+    """When changes rest (`freeze`), or the only time at which they may be made (`maintenance`).
+
+    Either `from` and `until`, or `weekly`.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    kind: Literal["freeze", "maintenance"]
+    match: Match = Match()
+    since: Annotated[AwareDatetime | None, Field(alias="from")] = None
+    until: AwareDatetime | None = None
+    weekly: Weekly | None = None
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+
+    @model_validator(mode="after")
+    def _once_or_weekly(self) -> Self:
+        once = self.since is not None and self.until is not None
+        if once == (self.weekly is not None) or (self.since is None) != (self.until is None):
+            raise ValueError("either from and until, or weekly, is expected")
+        if self.since and self.until and self.since >= self.until:
+            raise ValueError("from must be before until")
+        return self
+
+    def is_open(self, at: datetime) -> bool:
+        """Whether `at` lies in it."""
+        if self.since and self.until:
+            return self.since <= at < self.until
+        if self.weekly is None:
+            return False
+        now = self._minute(at)
+        start, end = Weekly.minutes(self.weekly.start), Weekly.minutes(self.weekly.end)
+        return start <= now < end if start < end else now >= start or now < end
+
+    def ends(self, at: datetime) -> datetime:
+        """When it ends, of one that is open at `at`."""
+        if self.until or self.weekly is None:
+            return self.until or at
+        left = (Weekly.minutes(self.weekly.end) - self._minute(at)) % (7 * 1440)
+        return at.replace(second=0, microsecond=0) + timedelta(minutes=left)
+
+    def _minute(self, at: datetime) -> int:
+        here = at.astimezone(ZoneInfo(self.timezone))
+        return here.weekday() * 1440 + here.hour * 60 + here.minute
+
+
+class Limits(_Part):
+    """What no rule lifts."""
+
+    replicas: Annotated[int, Field(ge=0)] | None = None  # at most
+    namespaces: _Globs | None = None  # the only ones where anything is changed
+    images: _Globs | None = None  # "registry.example.com/*"; a tag may stand behind a colon
+    forbidden_tags: _Globs | None = None  # "latest"; an image without a tag has that one
+
+
+class Policy(_Part):
+    """Ordered rules: the first that matches decides; after them, the default rules."""
+
+    rules: tuple[Rule, ...] = ()
+    windows: tuple[Window, ...] = ()
+    limits: Limits = Limits()
+    defaults: bool = True  # false: what no rule matches is denied
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Names that stand twice, and rules that are never reached."""
+        for number, rule in enumerate(self.rules):
+            before = self.rules[:number]
+            if any(one.name == rule.name for one in before):
+                yield ("policy", "rules", number, "name"), "another rule has this name"
+            earlier = next((one for one in before if _hides(one, rule)), None)
+            if earlier is not None:
+                yield (
+                    ("policy", "rules", number),
+                    f"never reached: “{earlier.name}” above matches all of it",
+                )
+
+    def named_groups(self) -> Iterator[tuple[str, Place]]:
+        """The Slack user groups that rules name, and where."""
+        for number, rule in enumerate(self.rules):
+            where: Place = ("policy", "rules", number)
+            asked = rule.ask or Ask()
+            escalation = asked.escalate.to if asked.escalate else ()
+            glass = rule.break_glass.groups if rule.break_glass else ()
+            for groups, place in (
+                (rule.match.groups or (), (*where, "match", "groups")),
+                (asked.groups or (), (*where, "ask", "groups")),
+                (escalation, (*where, "ask", "escalate", "to")),
+                (glass, (*where, "break_glass", "groups")),
+            ):
+                yield from ((group, place) for group in groups)
+        for number, window in enumerate(self.windows):
+            for group in window.match.groups or ():
+                yield group, ("policy", "windows", number, "match", "groups")
+
+
+def _hides(earlier: Rule, later: Rule) -> bool:
+    """An allow rule passes over what only untrusted text says: other rules stand behind it."""
+    passes_over = earlier.allow and not later.allow
+    return not earlier.when and not passes_over and earlier.match.covers(later.match)
+
+
+class People(_Part):
+    """Who has which role: user ids, user-group ids, or `*` for every full member.
+
+    Left out, every full member is a viewer and an operator, and nobody an auditor or admin.
+    Approvers are those of `COUNTERSIGN_APPROVERS` too.
+    """
+
+    viewer: _People | None = None
+    operator: _People | None = None
+    approver: _People | None = None
+    auditor: _People | None = None
+    admin: _People | None = None
+
+    def named_groups(self) -> Iterator[tuple[str, Place]]:
+        """The Slack user groups that roles name, and where."""
+        for role, named in self:
+            yield from ((one, ("people", role)) for one in named or () if one.startswith("S"))

@@ -1,0 +1,469 @@
+"""The operator's policy: what may stand in the file, and what it makes of a wish."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core.errors import BadSettings
+from bot.core.values import Person, Standing
+from bot.guard.people import Roles
+from bot.guard.policy import Approvers, Effect, PolicyInput, Ruling, decide, why_not_approve
+from bot.guard.rulebook import Rulebook
+from bot.policy_file import NAMES, Policy
+from bot.settings import read
+
+ENVIRONMENT = {
+    "SLACK_BOT_TOKEN": "xoxb-1",
+    "SLACK_APP_TOKEN": "xapp-1",
+    "DATABASE_URL": "postgresql:///x",
+}
+
+
+def wish(**given: Any) -> PolicyInput:
+    """A change in `shop` that a member of S0DEV asks for on a Wednesday at noon."""
+    usual: dict[str, Any] = {
+        "tool": "k8s_scale",
+        "kind": "change",
+        "risk": "write",
+        "target": "demo/shop/deployment/web",
+        "arguments": {"replicas": 5, "namespace": "shop", "kind": "deployment", "name": "web"},
+        "requester": "U0DAVE000",
+        "requester_standing": "member",
+        "contributors": ("U0DAVE000",),
+        "channel": "C0OPS0000",
+        "sharing": "ours",
+        "warnings": (),
+        "approver_users": (),
+        "approver_groups": ("S0SRE0000",),
+        "approver_everybody": False,
+        "self_approval": False,
+        "requester_groups": ("S0DEV0000",),
+        "requester_roles": ("operator", "viewer"),
+        "cluster": "demo",
+        "namespace": "shop",
+        "object_kind": "deployment",
+        "name": "web",
+        "labels": {"tier": "gold"},
+        "changed_paths": ("spec.replicas",),
+        "images": (),
+        "replicas": 5,
+        "provenance": {},
+        "undoes": False,
+        "at": "2026-11-25T12:00:00+00:00",
+    }
+    return PolicyInput(**{**usual, **given})
+
+
+def book(text: str) -> Rulebook:
+    return Rulebook(Policy.model_validate(yaml.safe_load(text)))
+
+
+def ruled(text: str, **given: Any) -> Ruling:
+    return book(text).decide(wish(**given))
+
+
+def rules(*lines: str) -> str:
+    return "rules:\n" + "".join(f"  - {{{line}}}\n" for line in lines)
+
+
+# --- rules ------------------------------------------------------------------------------------
+
+
+def test_the_first_rule_that_matches_decides_and_the_default_rules_stand_after_them() -> None:
+    text = rules(
+        "name: no payments, match: {namespace: 'pay-*'}, deny: Payments have their own bot.",
+        "name: two in shop, match: {namespace: shop, risk: write}, ask: {approvers: 2}",
+        "name: never reached, match: {tool: k8s_scale, namespace: shop}, ask: {}",
+    )
+    assert ruled(text).rule == "two in shop"
+    assert ruled(text).quorum == 2
+    denied = ruled(text, namespace="pay-eu")
+    assert (denied.effect, denied.reason) == (Effect.DENY, "Payments have their own bot.")
+    assert ruled(text, namespace="web") == decide(wish(namespace="web"))
+    assert ruled(text + "defaults: false\n", namespace="web").rule == "no rule"
+
+
+@pytest.mark.parametrize(
+    ("match", "fits", "misses"),
+    [
+        ("tool: k8s_scale", {}, {"tool": "k8s_set_image"}),
+        ("tool: 'k8s_*'", {}, {"tool": "helm_upgrade"}),
+        ("risk: [write, danger]", {"risk": "danger"}, {"risk": "other"}),
+        ("cluster: 'de*'", {}, {"cluster": "prod"}),
+        ("namespace: [web, shop]", {}, {"namespace": "sho"}),
+        ("kind: deployment", {}, {"object_kind": "statefulset"}),
+        ("channel: C0OPS0000", {}, {"channel": "C0DEV0000"}),
+        ("groups: [S0DEV0000, S0SRE0000]", {}, {"requester_groups": ()}),
+        ("labels: {tier: gold}", {}, {"labels": {"tier": "silver"}}),
+        ("labels: {tier: gold}", {"labels": {"tier": "gold", "x": "y"}}, {"labels": {}}),
+    ],
+)
+def test_matchers(match: str, fits: dict[str, Any], misses: dict[str, Any]) -> None:
+    text = rules(f"name: r, match: {{{match}}}, deny: No.")
+    assert ruled(text, **fits).rule == "r"
+    assert ruled(text, **misses).rule != "r"
+
+
+@pytest.mark.parametrize(
+    ("when", "fits", "misses"),
+    [
+        ("replicas > 4", {}, {"replicas": 4}),
+        ("arguments.replicas >= 5 && !('UX' in contributors)", {}, {"contributors": ("UX",)}),
+        ("warnings.exists(w, w.contains('PDB'))", {"warnings": ("no PDB",)}, {}),
+        ("size(changed_paths) > 1", {"changed_paths": ("a", "b")}, {}),
+        ("weekday == 'wed' && hour >= 12", {}, {"at": "2026-11-24T12:00:00+00:00"}),
+        ("images.exists(i, i.endsWith(':latest'))", {"images": ("web:latest",)}, {}),
+        ("has(object.labels.tier) && object.namespace == 'shop'", {}, {"labels": {}}),
+        (
+            "provenance.exists(a, provenance[a] == 'untrusted')",
+            {"provenance": {"x": "untrusted"}},
+            {},
+        ),
+    ],
+)
+def test_conditions(when: str, fits: dict[str, Any], misses: dict[str, Any]) -> None:
+    text = rules(f'name: r, when: "{when}", deny: No.')
+    assert ruled(text, **fits).rule == "r"
+    assert ruled(text, **misses).rule != "r"
+
+
+def test_a_condition_that_cannot_be_computed_denies() -> None:
+    text = rules("name: r, when: arguments.nope > 3, allow: true")
+    assert ruled(text).effect is Effect.DENY
+    assert "cannot be computed" in ruled(text).reason
+    assert ruled(rules("name: r, when: '1', allow: true")).rule != "r", "only true is true"
+
+
+def test_what_a_rule_asks() -> None:
+    text = """
+rules:
+  - name: gold
+    match: {labels: {tier: gold}}
+    ask:
+      approvers: 2
+      groups: S0SRE0000
+      requester_may: true
+      expires: 2h
+      reminder: 10m
+      escalate: {after: 30m, to: [S0BOSS000]}
+    break_glass: {groups: [S0SRE0000]}
+"""
+    assert ruled(text) == Ruling(
+        Effect.ASK,
+        "gold",
+        quorum=2,
+        contributors_may=True,
+        groups=("S0SRE0000",),
+        expires=7200,
+        reminder=600,
+        escalate_after=1800,
+        escalate_to=("S0BOSS000",),
+        glass=("S0SRE0000",),
+    )
+    assert not ruled(text, risk="danger").contributors_may
+    stored = ruled(text).stored()
+    assert Ruling.of(stored) == ruled(text), "it survives its row"
+    assert ruled(text, kind="read", risk="read").effect is Effect.DENY
+
+
+def test_who_the_rule_names_may_approve_and_nobody_else() -> None:
+    ruling = ruled(rules("name: r, ask: {groups: S0BOSS000}"))
+    general = Approvers(groups=("S0SRE0000",))
+    boss = Person("U1", Standing.MEMBER, groups=frozenset({"S0BOSS000"}))
+    sre = Person("U2", Standing.MEMBER, groups=frozenset({"S0SRE0000"}))
+    assert why_not_approve(boss, general, ruling, ()) is None
+    assert why_not_approve(sre, general, ruling, ()) == "not_an_approver"
+    assert why_not_approve(boss, general, ruling, ("U1",)) == "own_request"
+
+
+def test_an_allow_rule_does_not_count_for_what_only_untrusted_text_says() -> None:
+    text = rules("name: r, match: {tool: k8s_scale}, allow: true")
+    assert ruled(text).effect is Effect.ALLOW
+    assert ruled(text, provenance={"replicas": "untrusted"}).effect is Effect.ASK
+
+
+# --- what no rule lifts -----------------------------------------------------------------------
+
+ALLOWED = rules("name: all, allow: true")
+
+
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        ({"requester_standing": "guest"}, "members only"),
+        ({"sharing": "shared"}, "members only"),
+        ({"read_only": True}, "read only"),
+        ({"requester_roles": ("viewer",)}, "roles"),
+        ({"kind": "read", "requester_roles": ()}, "roles"),
+    ],
+)
+def test_the_floor_stands_below_every_rule(given: dict[str, Any], rule: str) -> None:
+    assert (ruled(ALLOWED, **given).effect, ruled(ALLOWED, **given).rule) == (Effect.DENY, rule)
+
+
+@pytest.mark.parametrize(
+    ("limits", "given", "said"),
+    [
+        ("replicas: 4", {}, "at most 4 replicas"),
+        ("namespaces: [web, 'team-*']", {}, "outside web or team-*"),
+        ("images: 'reg.example.com/*'", {"images": ("evil.com/x:1",)}, "images come from reg"),
+        ("images: reg.example.com/x:1", {"images": ("reg.example.com/x:2",)}, "images come from"),
+        ("forbidden_tags: latest", {"images": ("reg:5000/x",)}, "the tag latest is not allowed"),
+    ],
+)
+def test_limits(limits: str, given: dict[str, Any], said: str) -> None:
+    ruling = ruled(f"{ALLOWED}limits: {{{limits}}}\n", **given)
+    assert ruling.effect is Effect.DENY
+    assert said in ruling.reason
+
+
+@pytest.mark.parametrize(
+    ("limits", "given"),
+    [
+        ("replicas: 5", {}),
+        ("namespaces: 'sh*'", {}),
+        ("images: 'reg.example.com/*'", {"images": ("reg.example.com/a/b:1", "reg.example.com/c")}),
+        ("forbidden_tags: latest", {"images": ("reg:5000/x@sha256:ab", "x:1")}),
+        ("replicas: 1", {"kind": "read", "risk": "read"}),
+    ],
+)
+def test_what_is_within_them(limits: str, given: dict[str, Any]) -> None:
+    assert ruled(f"{ALLOWED}limits: {{{limits}}}\n", **given).effect is Effect.ALLOW
+
+
+WEEKEND = """
+windows:
+  - name: weekend
+    kind: freeze
+    match: {namespace: shop}
+    weekly: {start: fri 16:00, end: mon 06:00}
+    timezone: Europe/Berlin
+"""
+
+
+@pytest.mark.parametrize(
+    ("at", "rests"),
+    [
+        ("2026-11-27T14:59:00+00:00", False),
+        ("2026-11-27T15:00:00+00:00", True),  # 16:00 in Berlin
+        ("2026-11-29T12:00:00+00:00", True),
+        ("2026-11-30T04:59:00+00:00", True),
+        ("2026-11-30T05:00:00+00:00", False),
+        ("2026-06-26T14:00:00+00:00", True),  # summer time
+    ],
+)
+def test_a_freeze_by_the_week(at: str, rests: bool) -> None:
+    ruling = ruled(ALLOWED + WEEKEND, at=at)
+    assert (ruling.effect is Effect.DENY) is rests
+    if rests:
+        assert ruling.rule == "weekend"
+        assert ruled(ALLOWED + WEEKEND, at=at, namespace="web").effect is Effect.ALLOW
+        assert ruled(ALLOWED + WEEKEND, at=at, kind="read", risk="read").effect is Effect.ALLOW
+        assert ruled(ALLOWED + WEEKEND, at=at, undoes=True).effect is Effect.ALLOW
+
+
+def test_a_freeze_says_until_when() -> None:
+    ruling = ruled(ALLOWED + WEEKEND, at="2026-11-29T12:00:31+00:00")
+    assert ruling.reason == "changes rest until 2026-11-30 05:00 UTC"
+    days = "from: 2026-12-20T00:00:00Z, until: 2026-12-27T00:00:00Z"
+    once = f"windows: [{{name: x, kind: freeze, {days}}}]"
+    assert ruled(ALLOWED + once).effect is Effect.ALLOW
+    reason = ruled(ALLOWED + once, at="2026-12-24T12:00:00+00:00").reason
+    assert reason == "changes rest until 2026-12-27 00:00 UTC"
+
+
+def test_outside_its_maintenance_windows_nothing_is_changed() -> None:
+    text = ALLOWED + WEEKEND.replace("kind: freeze", "kind: maintenance")
+    assert ruled(text).reason == "changes are made only in weekend"
+    assert ruled(text, at="2026-11-29T12:00:00+00:00").effect is Effect.ALLOW
+    assert ruled(text, namespace="web").effect is Effect.ALLOW
+
+
+# --- why --------------------------------------------------------------------------------------
+
+
+def test_each_rule_says_why_it_was_passed_over() -> None:
+    text = rules(
+        "name: one, match: {tool: helm_upgrade}, deny: No.",
+        "name: two, match: {namespace: web}, deny: No.",
+        "name: three, when: replicas > 10, deny: No.",
+        "name: four, ask: {approvers: 3}",
+        "name: five, when: replicas < 3, deny: No.",
+    )
+    steps = [(step.rule, step.decides, step.why) for step in book(text).explain(wish())]
+    assert steps == [
+        ("one", False, "not about k8s_scale"),
+        ("two", False, "namespace differs"),
+        ("three", False, "its condition does not hold"),
+        ("four", True, ""),
+    ]
+    assert [s.rule for s in book(text).explain(wish(sharing="shared"))] == ["members only"]
+
+
+_names = st.sampled_from(["k8s_scale", "k8s_*", "*", "k8s_set_image"])
+_match = st.fixed_dictionaries(
+    {},
+    optional={
+        "tool": _names,
+        "risk": st.sampled_from(["write", "danger", "read"]),
+        "namespace": st.sampled_from(["shop", "s*", "web"]),
+        "groups": st.sampled_from(["S0DEV0000", "S0SRE0000"]),
+        "labels": st.just({"tier": "gold"}),
+    },
+)
+_rule = st.builds(
+    lambda match, effect, when: {"match": match, **effect, **({"when": when} if when else {})},
+    _match,
+    st.sampled_from([{"allow": True}, {"deny": "No."}, {"ask": {}}, {"preview_only": "Look."}]),
+    st.sampled_from(["", "replicas > 4", "size(warnings) > 0", "arguments.nope == 1"]),
+)
+
+
+@given(st.lists(_rule, max_size=8), st.sampled_from(["shop", "web"]), st.booleans())
+def test_the_index_and_the_explanation_agree_with_the_rules_in_order(
+    written: list[dict[str, Any]], namespace: str, hostile: bool
+) -> None:
+    named = [{"name": f"r{number}", **rule} for number, rule in enumerate(written)]
+    made = Rulebook(Policy.model_validate({"rules": named}))
+    asked = wish(namespace=namespace, provenance={"x": "untrusted"} if hostile else {})
+    ruling = made.decide(asked)
+    *passed, last = made.explain(asked)
+    assert last.decides
+    assert last.rule == ruling.rule
+    assert [step.rule for step in passed] == [rule["name"] for rule in named][: len(passed)]
+    if hostile:
+        assert ruling.effect is not Effect.ALLOW
+    hidden = {place[2] for place, _ in made.policy.mistakes() if len(place) == 3}
+    unreachable = {named[int(number)]["name"] for number in hidden}
+    assert last.rule not in unreachable
+
+
+# --- the file ---------------------------------------------------------------------------------
+
+
+def mistakes(tmp_path: Path, text: str) -> list[str]:
+    path = tmp_path / "countersign.yaml"
+    path.write_text(text)
+    try:
+        read({**ENVIRONMENT, "COUNTERSIGN_CONFIG": str(path)})
+    except BadSettings as error:
+        return list(error.mistakes)
+    return []
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{name: a, allow: true, deny: No.}", "exactly one of allow, ask, deny and preview_only"),
+        ("{name: a, match: {tol: x}, allow: true}", "there is no such setting"),
+        ("{name: a, match: {groups: sre}, allow: true}", "a Slack user-group id (S…)"),
+        ("{name: a, match: {channel: ops}, allow: true}", "a Slack channel id (C…)"),
+        ("{name: a, match: {risk: high}, allow: true}", "'read', 'write' or 'danger'"),
+        ("{name: a, when: 'replicas >', allow: true}", "not a CEL expression"),
+        ("{name: a, when: 'replica > 3', allow: true}", "replica is not known here; known: "),
+        ("{name: a, ask: {approvers: 0}}", "greater than or equal to 1"),
+        ("{name: a, ask: {expires: soon}}", "a time such as 30m or 2h"),
+        ("{name: a, ask: {expires: 10m, reminder: 20m}}", "reminder must be before it expires"),
+        ("{name: a, ask: {escalate: {after: 40m, to: S0A}}}", "escalate.after must be before"),
+        ("{name: a, deny: No., break_glass: {groups: S0A}}", "break_glass is for rules that ask"),
+        ("{allow: true}", "name: is missing"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(tmp_path: Path, line: str, said: str) -> None:
+    text = (
+        f"policy:\n  rules:\n    - {{name: first, match: {{tool: x}}, deny: No.}}\n    - {line}\n"
+    )
+    (found,) = mistakes(tmp_path, text)
+    assert found.startswith("countersign.yaml:4: policy.rules.1")
+    assert said in found
+
+
+@pytest.mark.parametrize(
+    ("window", "said"),
+    [
+        ("name: a, kind: freeze", "either from and until, or weekly"),
+        ("name: a, kind: freeze, weekly: {start: fri, end: mon 06:00}", "should match pattern"),
+        ("name: a, kind: freeze, from: 2026-12-20T00:00:00Z", "either from and until, or weekly"),
+        (
+            "name: a, kind: freeze, from: 2026-12-20T00:00:00, until: 2026-12-21T00:00:00Z",
+            "timezone",
+        ),
+        (
+            "name: a, kind: freeze, weekly: {start: fri 16:00, end: mon 06:00}, timezone: Mars/X",
+            "no such time zone",
+        ),
+        (
+            "name: a, kind: freeze, from: 2026-12-22T00:00:00Z, until: 2026-12-21T00:00:00Z",
+            "from must be before until",
+        ),
+    ],
+)
+def test_a_window_that_cannot_be(tmp_path: Path, window: str, said: str) -> None:
+    (found,) = mistakes(tmp_path, f"policy:\n  windows:\n    - {{{window}}}\n")
+    assert found.startswith("countersign.yaml:3: policy.windows.0")
+    assert said in found
+
+
+def test_a_rule_that_is_never_reached_and_a_name_that_stands_twice(tmp_path: Path) -> None:
+    text = """policy:
+  rules:
+    - {name: all of k8s, match: {tool: "k8s_*"}, ask: {}}
+    - {name: scale, match: {tool: k8s_scale, namespace: shop}, deny: No.}
+    - {name: helm, match: {tool: helm_upgrade}, deny: No.}
+    - {name: helm, match: {tool: helm_rollback}, deny: No.}
+"""
+    assert mistakes(tmp_path, text) == [
+        "countersign.yaml:4: policy.rules.1: never reached: “all of k8s” above matches all of it.",
+        "countersign.yaml:6: policy.rules.3.name: another rule has this name.",
+    ]
+
+
+def test_where_groups_are_named_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "countersign.yaml"
+    path.write_text(
+        "people:\n  auditor: [S0AUDIT00, U0ADA]\npolicy:\n  rules:\n"
+        "    - name: a\n      ask: {groups: S0SRE0000}\n"
+    )
+    file = read({**ENVIRONMENT, "COUNTERSIGN_CONFIG": str(path)}).file
+    assert file.named_groups() == [
+        ("S0AUDIT00", "countersign.yaml:2: people.auditor"),
+        ("S0SRE0000", "countersign.yaml:6: policy.rules.0.ask.groups"),
+    ]
+
+
+def test_every_name_of_a_condition_is_given(tmp_path: Path) -> None:
+    text = " && ".join(f"{name} == {name}" for name in sorted(NAMES))
+    assert ruled(rules(f"name: r, when: '{text}', deny: No.")).reason == "No."
+
+
+# --- roles ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("named", "groups", "roles"),
+    [
+        ({}, (), ("operator", "viewer")),
+        ({"operator": ("S1",)}, (), ("viewer",)),
+        ({"operator": ("S1",)}, ("S1",), ("operator", "viewer")),
+        ({"viewer": ("U2",), "operator": ("U2",)}, (), ()),
+        ({"viewer": ("U2",), "operator": ("S1",)}, ("S1",), ("operator", "viewer")),
+        (
+            {"viewer": (), "operator": (), "admin": ("U1",)},
+            (),
+            ("admin", "auditor", "operator", "viewer"),
+        ),
+        ({"viewer": (), "operator": (), "auditor": ("*",)}, (), ("auditor", "viewer")),
+    ],
+)
+def test_roles(
+    named: Mapping[str, tuple[str, ...]], groups: tuple[str, ...], roles: tuple[str, ...]
+) -> None:
+    person = Person("U1", Standing.MEMBER, groups=frozenset(groups))
+    assert Roles(named).of(person) == roles
+    for standing in set(Standing) - {Standing.MEMBER}:
+        assert Roles(named).of(Person("U1", standing, groups=frozenset(groups))) == ()

@@ -1,0 +1,220 @@
+"""The operator's policy at work: who is asked, what is refused, what needs nobody."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.core.errors import BadSettings
+from tests.standins.model import Json, Turn, calls, says
+from tests.world import World, buttons, shown, world
+
+WEB = {"namespace": "shop", "kind": "deployment", "name": "web"}
+SCALE = "scale deployment/web --replicas 5 -n shop"
+EARLIER = "UPDATE tool_calls SET created_at = created_at - {0}, expires_at = expires_at - {0}"
+
+
+@asynccontextmanager
+async def ruled(
+    dsn: str, folder: Path, policy: str, script: object = None, running: str = "here"
+) -> AsyncIterator[World]:
+    """A world whose bot has this file; bob and ada are the leads."""
+    path = folder / "countersign.yaml"
+    extra = {"COUNTERSIGN_CONFIG": str(path)}
+    async with world(dsn, folder, script, extra=extra, running="not yet") as chat:  # type: ignore[arg-type]
+        assert chat.slack.set_group("leads", ["bob", "ada"]) == LEADS
+        path.write_text(policy)
+        if running == "here":
+            await chat.start()
+        yield chat
+
+
+LEADS = "S0000000001"
+
+
+async def test_a_rule_says_how_many_and_who_and_its_quorum_fills_up(
+    dsn: str, tmp_path: Path
+) -> None:
+    policy = f"""
+policy:
+  rules:
+    - name: web needs the leads
+      match: {{namespace: shop, kind: deployment}}
+      when: replicas > 4
+      ask: {{approvers: 2, groups: {LEADS}, expires: 2h}}
+"""
+    async with ruled(dsn, tmp_path, policy) as chat:
+        thread = await chat.ask(SCALE)
+        card = await chat.card(thread)
+        said = shown(card)
+        assert "needs two approvals (rule “web needs the leads”): anyone of" in said
+        assert LEADS in said
+        [posted] = [c for c in chat.slack.calls_of("chat.postMessage") if "approve" in str(c.args)]
+        assert posted.args["text"].endswith(f"<!subteam^{LEADS}>"), "they are called"
+        [row] = await chat.rows("SELECT expires_at - created_at AS lives, policy FROM tool_calls")
+        assert row["lives"].total_seconds() == 7200
+        await chat.press("Approve", card, by="alice")  # an approver, but not of these
+        await chat.told("alice", "not among those")
+        await chat.press("Approve", card, by="bob")
+        await chat.reads(thread, "So far approved by .*; one more approval needed")
+        assert chat.replicas() == 3
+        await chat.press("Approve", chat.cards(thread)[0], by="ada")
+        await chat.reads(thread, "done and verified")
+        assert chat.replicas() == 5
+        other = await chat.ask("scale deployment/web --replicas 4 -n shop")
+        assert "needs one approval: anyone" in shown(await chat.card(other)), "the default rule"
+
+
+async def test_a_denial_is_the_rules_sentence_and_a_preview_is_only_shown(
+    dsn: str, tmp_path: Path
+) -> None:
+    policy = """
+policy:
+  limits: {replicas: 20}
+  rules:
+    - {name: cart is ours, match: {namespace: shop, tool: k8s_scale}, when: object.name == 'cart',
+       deny: The cart team scales it.}
+    - {name: look only, match: {tool: k8s_scale}, preview_only: shop is scaled by its autoscaler}
+"""
+    async with ruled(dsn, tmp_path, policy) as chat:
+        thread = await chat.ask("scale deployment/cart --replicas 5 -n shop")
+        await chat.reads(thread, "The policy does not allow k8s_scale here: The cart team scales")
+        many = await chat.ask("scale deployment/web --replicas 21 -n shop")
+        await chat.reads(many, "at most 20 replicas are allowed")
+        thread = await chat.ask(SCALE)
+        said = shown(await chat.reads(thread, "Only a preview"))
+        assert "shop is scaled by its autoscaler" in said
+        assert "rule “look only”" in said
+        assert "spec.replicas: 3 → 5" in said
+        assert chat.cards(thread) == []
+        assert chat.cluster.mutations == []
+        assert await chat.rows("SELECT 1 FROM tool_calls WHERE kind = 'change'") == []
+
+
+def by_model(request: Json) -> Turn:
+    results = [m["content"] for m in request["messages"] if m["role"] == "tool"]
+    if results:
+        return says(" / ".join(results))
+    return calls(("k8s_scale", {**WEB, "replicas": 4}), ("k8s_scale", {**WEB, "replicas": 6}))
+
+
+ALLOWS = """
+policy:
+  rules:
+    - {name: small steps, match: {tool: k8s_scale}, when: replicas <= 4, allow: true}
+"""
+
+
+async def test_what_a_rule_allows_runs_at_once_with_the_rule_as_its_decision(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with ruled(dsn, tmp_path, ALLOWS) as chat:
+        thread = await chat.ask("scale deployment/web --replicas 4 -n shop")
+        await chat.reads(thread, "done and verified")
+        await chat.quiet(thread)
+        assert chat.replicas() == 4
+        card = await chat.reads(thread, "allowed by the rule “small steps”")
+        assert buttons(card) == ["Undo"]
+        rows = await chat.rows("SELECT kind, data FROM audit ORDER BY seq")
+        kinds = [row["kind"] for row in rows]
+        assert kinds.index("proposed") < kinds.index("allowed") < kinds.index("executing")
+        [allowed] = [row["data"] for row in rows if row["kind"] == "allowed"]
+        [proposed] = [row["data"] for row in rows if row["kind"] == "proposed"]
+        assert allowed == {"rule": "small steps", "digest": proposed["digest"]}
+        await chat.press("Undo", card, by="alice")
+        await chat.slack.wait_for(lambda: chat.replicas() == 3, 20)
+        await chat.quiet(thread)
+        assert len(chat.cluster.mutations) == 2
+
+
+async def test_of_one_reply_what_is_allowed_waits_for_what_is_asked(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with ruled(dsn, tmp_path, ALLOWS, by_model) as chat:
+        thread = await chat.ask("scale it twice")
+        card = await chat.card(thread)
+        assert chat.cluster.mutations == [], "they run in their order, once all is decided"
+        await chat.slack.click("bob", "ops", card["ts"], text="Deny 2")
+        view = await chat.slack.wait_for_view("bob")
+        await chat.slack.submit("bob", view.id, {})
+        await chat.reads(thread, "done and verified.* / denied by")
+        await chat.quiet(thread)
+        assert chat.replicas() == 4
+
+
+async def test_a_freeze_that_began_after_the_approval_stops_the_deed(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with ruled(dsn, tmp_path, "policy: {}\n") as chat:
+        thread = await chat.ask(SCALE)
+        card = await chat.card(thread)
+        await chat.stop()
+        (tmp_path / "countersign.yaml").write_text(
+            "policy:\n  windows:\n    - {name: holidays, kind: freeze,"
+            " from: 2020-01-01T00:00:00Z, until: 2099-01-01T00:00:00Z}\n"
+        )
+        await chat.start()
+        await chat.press("Approve", card, by="bob")
+        await chat.reads(thread, "the policy does not allow it any more: changes rest until 2099")
+        await chat.quiet(thread)
+        assert chat.cluster.mutations == []
+
+
+async def test_when_nobody_decides_others_are_called_and_may(dsn: str, tmp_path: Path) -> None:
+    policy = f"""
+policy:
+  rules:
+    - name: escalating
+      match: {{tool: k8s_scale}}
+      ask: {{groups: S0SRE0000, reminder: false, escalate: {{after: 20m, to: [{LEADS}]}}}}
+"""
+    async with ruled(dsn, tmp_path, policy) as chat:
+        thread = await chat.ask(SCALE)
+        card = await chat.card(thread)
+        assert LEADS not in shown(card)
+        await chat.rows(EARLIER.format("interval '19 minutes'") + " RETURNING id")
+        await asyncio.sleep(1.5)
+        assert "still to decide" not in chat.thread(thread), "no reminder, no escalation yet"
+        await chat.rows(EARLIER.format("interval '2 minutes'") + " RETURNING id")
+        said = shown(await chat.reads(thread, "still to decide until"))
+        assert f"<!subteam^{LEADS}>: the card is above" in said
+        await chat.press("Approve", card, by="ada")
+        await chat.reads(thread, "done and verified")
+        messages = chat.slack.app_messages("ops", thread)
+        assert sum("still to decide" in shown(one) for one in messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("people", "refused", "told"),
+    [
+        ("operator: [U0ALICE00]", "dave", "only operators may propose changes"),
+        ("{viewer: [U0ALICE00], operator: [U0ALICE00]}", "dave", "only operators may propose"),
+    ],
+)
+async def test_who_is_no_operator_proposes_nothing(
+    dsn: str, tmp_path: Path, people: str, refused: str, told: str
+) -> None:
+    text = f"people: {people}\n" if people.startswith("{") else f"people:\n  {people}\n"
+    async with ruled(dsn, tmp_path, text) as chat:
+        thread = await chat.ask(SCALE, by=refused)
+        await chat.reads(thread, told)
+        thread = await chat.ask("get pods -n shop", by=refused)
+        await chat.reads(thread, "only viewers may look" if "viewer" in people else "web-")
+        thread = await chat.ask(SCALE, by="alice")
+        await chat.card(thread)
+
+
+async def test_a_group_that_does_not_exist_is_refused_at_start(dsn: str, tmp_path: Path) -> None:
+    policy = "policy:\n  rules:\n    - name: a\n      ask: {groups: [S0NOBODY0]}\n"
+    async with ruled(dsn, tmp_path, policy, running="not yet") as chat:
+        with pytest.raises(BadSettings) as refused:
+            await chat.start()
+        chat._task = None
+    assert refused.value.mistakes == [
+        (
+            "countersign.yaml:4: policy.rules.0.ask.groups: Slack knows no user group S0NOBODY0"
+            " (no_such_subteam)."
+        )
+    ]
