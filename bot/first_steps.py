@@ -40,11 +40,17 @@ class Question:
 
 
 class Terminal:
-    """Where it is asked and answered: a person, a pipe, or nobody (`asking` false)."""
+    """Where it is asked and answered: a person, a pipe, or nobody (`asking` false).
 
-    def __init__(self, *, asking: bool, replacing: bool) -> None:
+    `read` shows a prompt and returns the line that answers it; it raises EOFError at the end.
+    """
+
+    def __init__(
+        self, *, asking: bool, replacing: bool, read: Callable[[str], str] = input
+    ) -> None:
         self._asking = asking
         self._replacing = replacing
+        self._line = read
 
     def answer(self, question: Question, number: int) -> str:
         """A valid answer. Raises `BadSettings` when input ends, or a default is wrong unasked."""
@@ -75,10 +81,9 @@ class Terminal:
             "yes",
         }
 
-    @staticmethod
-    def _read(prompt: str) -> str:
+    def _read(self, prompt: str) -> str:
         try:
-            return input(prompt).strip()
+            return self._line(prompt).strip()
         except EOFError:
             raise BadSettings(["The answers ended too early; nothing was written."]) from None
 

@@ -435,6 +435,15 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **extra}
 
 
+def config_file(path: str | None = None) -> File:
+    """The file alone: that of `path`, or of `COUNTERSIGN_CONFIG`. Raises `BadSettings`."""
+    mistakes: list[str] = []
+    file = _file(path or os.environ.get("COUNTERSIGN_CONFIG", ""), mistakes)
+    if mistakes:
+        raise BadSettings(mistakes)
+    return file
+
+
 def migration_url(environment: Mapping[str, str] | None = None) -> str:
     """Where to migrate: nothing else is needed for that. Raises `BadSettings`."""
     return _first_of(("DATABASE_MIGRATE_URL", "DATABASE_URL"), environment)

@@ -13,13 +13,15 @@ import yaml
 
 from bot.core.errors import BadSettings
 from bot.demo import bot_process, kubeconfig, words
-from bot.demo.folder import Folder
+from bot.demo.folder import Folder, told
 from bot.demo.kubeconfig import Context
 from bot.demo.words import say
 from bot.sandbox import serving
-from bot.sandbox.cluster import Cluster, kept
+from bot.sandbox.cluster import Cluster
+from bot.sandbox.cluster import kept as cluster_kept
 from bot.sandbox.keeping import Unreadable
 from bot.sandbox.slack import Settings, Workspace
+from bot.sandbox.slack import kept as slack_kept
 from bot.sandbox.slack.model import User
 from bot.settings import environment
 from bot.store.embedded import (
@@ -33,6 +35,7 @@ from bot.store.embedded import (
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _READY_SECONDS = 60.0  # a cold start compiles and loads everything
 _LAST_LINES = 12
+_RECORDS = 2_000  # calls and deliveries: a demo may run for weeks, and its page shows the newest
 _EX_CONFIG = 78  # sysexits.h: what the bot exits with when a setting is wrong
 _ALONE: Final = "you"  # the one person where a real cluster is looked at
 
@@ -75,7 +78,8 @@ async def sandbox(wish: Wish, context: Context | None, stop: asyncio.Event) -> N
             failed = await demo.run(stop)
         except Unreadable as unreadable:
             say(f"{unreadable} So it begins afresh.")
-            folder.forget()
+            aside = folder.set_aside()
+            say(f"Set aside: {', '.join(words.shown(path) for path in aside)}.")
             failed = await demo.run(stop)
     if failed:
         _give_up(failed, demo.exit_code, folder.log)
@@ -96,13 +100,12 @@ class _Demo:
         self._model = words.Model.of(given)
 
     async def run(self, stop: asyncio.Event) -> str:
-        """Run until `stop`; how the bot failed, or "". Raises `Unreadable`."""
+        """Run until `stop`; how the bot failed, or "". Raises `Unreadable`, `BadSettings`."""
+        self._check()  # known before anything is said
         async with AsyncExitStack() as stack:
             workspace = await stack.enter_async_context(self._workspace())
             self._introduce(workspace)
             cluster = self._cluster()
-            if cluster is not None and workspace.restored:
-                kept.check(self._folder.cluster)  # known before anything is said
             say(f"Open this page; the bot joins it in a few seconds:\n\n{workspace.page_url}\n")
             say(words.leaves(self._model, self._given, self._context))
             if cluster is not None:
@@ -123,11 +126,18 @@ class _Demo:
 
     # --- the parts ------------------------------------------------------------------------------
 
+    def _check(self) -> None:
+        with told(self._folder.path):
+            slack_kept.check(self._folder.workspace)
+            if self._context is None:
+                cluster_kept.check(self._folder.cluster)
+
     def _workspace(self) -> Workspace:
         settings = Settings(
             port=_free(self._port),
             page_dir=serving.PAGE_DIR,
             token_suffix=secrets.token_hex(12),
+            records=_RECORDS,
             kept=self._folder.workspace,
         )
         workspace = Workspace(_manifest(), settings)
@@ -160,20 +170,19 @@ class _Demo:
         say("Starting a PostgreSQL (the first time takes a few seconds) …")
         server = await stack.enter_async_context(embedded_postgres(self._folder.postgres, say=say))
         await self._drop_former(server)
-        note = self._folder.database
-        if note.exists():
-            dsn = with_database(server, (await asyncio.to_thread(note.read_text)).strip())
+        if name := self._folder.database_name():
+            dsn = with_database(server, name)
             if not await database_there(dsn):
-                raise Unreadable(f"The database that {note} names is gone.")
+                raise Unreadable(f"The database that {self._folder.database} names is gone.")
             return dsn
         dsn = await fresh_database(server)
-        await asyncio.to_thread(note.write_text, dsn.partition("?")[0].rpartition("/")[2])
+        self._folder.name_database(dsn.partition("?")[0].rpartition("/")[2])
         return dsn
 
     async def _drop_former(self, server: str) -> None:
-        if former := self._folder.former:
+        for former in self._folder.former():
             await drop_database(with_database(server, former))
-            self._folder.dropped()
+        self._folder.dropped()
 
     def _environment(
         self, workspace: Workspace, database: str, cluster: Cluster | None
@@ -198,8 +207,10 @@ class _Demo:
             "COUNTERSIGN_LOG": "json",
         }
         if cluster is not None:
-            kubeconfig_file = cluster.write_kubeconfig(self._folder.path / "kubeconfig", "bot")
-            cluster.write_kubectl_config(self._folder.path / "kubectl")  # for whoever wants to look
+            path = self._folder.path
+            with told(path):
+                kubeconfig_file = cluster.write_kubeconfig(path / "kubeconfig", "bot")
+                cluster.write_kubectl_config(path / "kubectl")  # for whoever wants to look
             demo |= {"KUBECONFIG": str(kubeconfig_file)}
             return {"COUNTERSIGN_SETTLE_SECONDS": "5"} | own | demo
         return own | demo | self._rights()
@@ -213,7 +224,8 @@ class _Demo:
         if self._context.writable:
             chosen["self_approval"] = True  # whoever started this is alone
         config = self._folder.path / "countersign.yaml"
-        config.write_text(yaml.safe_dump(chosen))
+        with told(config):
+            config.write_text(yaml.safe_dump(chosen))
         only_reads = {} if self._context.writable else {"COUNTERSIGN_READ_ONLY": "true"}
         return {"COUNTERSIGN_CONFIG": str(config)} | only_reads
 
@@ -313,7 +325,8 @@ def _leave_alone(workspace: Workspace) -> None:
 
 def _give_up(failed: str, code: int | None, log: Path) -> NoReturn:
     """Say what happened to the bot, and what it said last."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
+    with told(log):
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
     if code == _EX_CONFIG and lines:
         raise BadSettings(lines)
     said = "\n".join(lines) or "(it wrote nothing)"

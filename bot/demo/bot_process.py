@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from bot.demo.folder import told
+
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _STOP_SECONDS = 8.0  # for the bot to end by itself; a later start goes on with what it left
 
@@ -30,7 +32,10 @@ os.execv(program[0], program)
 async def running(
     environment: Mapping[str, str], log: Path
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The bot, with nothing but this environment; it writes into `log`, which begins anew."""
+    """The bot, with nothing but this environment; it writes into `log`, which begins anew.
+
+    Raises `BadSettings` when it cannot be written.
+    """
     with _fresh(log) as written:
         # A session of its own: Ctrl-C stays with us, who stop everything in order.
         bot = await asyncio.create_subprocess_exec(
@@ -50,9 +55,10 @@ async def running(
 
 
 def _fresh(log: Path) -> BinaryIO:
-    log.unlink(missing_ok=True)
-    log.touch(mode=0o600)
-    return log.open("ab")
+    with told(log):
+        log.unlink(missing_ok=True)
+        log.touch(mode=0o600)
+        return log.open("ab")
 
 
 async def _end(bot: asyncio.subprocess.Process) -> None:

@@ -82,7 +82,7 @@ async def _bounded(name: str, check: Check, seconds: float) -> list[Finding]:
     except TimeoutError:
         return [failed(name, f"no answer within {seconds:.0f} s")]
     except Exception as error:
-        # half of what a doctor looks at is broken in ways that nobody foresaw
+        # what one check did not foresee must not end the others, whose findings may explain it
         log.exception("check_broke", check=name)
         return [failed(name, f"could not be looked at ({type(error).__name__})")]
 

@@ -32,13 +32,13 @@ class Kept:
         self._mark = {"kind": kind, "version": version}
 
     def read(self) -> Document | None:
-        """What was kept, or None when nothing was. Raises `Unreadable`."""
+        """What was kept, or None when nothing was. Raises `Unreadable`, OSError."""
         try:
             text = self.path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
-        except (OSError, UnicodeDecodeError) as error:
-            raise Unreadable(f"{self.path} cannot be read: {error}.") from error
+        except UnicodeDecodeError as error:
+            raise Unreadable(f"{self.path} is no text: {error}.") from error
         try:
             document = json.loads(text)
         except ValueError as error:

@@ -8,7 +8,7 @@ import re
 import shlex
 import stat
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -17,9 +17,8 @@ import pytest
 import yaml
 
 from bot.commands import parser
-from bot.commands.init import init as start
 from bot.core.errors import BadSettings
-from bot.first_steps import QUESTIONS, app_link
+from bot.first_steps import QUESTIONS, Terminal, app_link, say, take
 from bot.settings import read
 from tests.bot.test_cli import CONFIG, Ended, command
 from tests.world import MANIFEST, ROOT, world
@@ -62,26 +61,33 @@ def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-Init = Callable[..., Ended]
+class Answers:
+    """Answers each prompt with the next line, as a person would who then goes away."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self._left = iter(lines)
+
+    def __call__(self, prompt: str) -> str:
+        say(prompt)
+        line = next(self._left, None)
+        if line is None:
+            raise EOFError
+        return line
 
 
-@pytest.fixture
-def init(monkeypatch: pytest.MonkeyPatch) -> Init:
+def init(
+    folder: Path, around: Mapping[str, str], *words: str, answers: Sequence[str] = ()
+) -> Ended:
     """The same within this process: a start takes a second."""
-
-    def run(
-        folder: Path, around: Mapping[str, str], *words: str, answers: Sequence[str] = ()
-    ) -> Ended:
-        monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{one}\n" for one in answers)))
-        given = parser().parse_args(["init", "--folder", str(folder), *words])
-        with redirect_stdout(io.StringIO()) as out:
-            try:
-                start(given, around)
-            except BadSettings as error:
-                return Ended(CONFIG, out.getvalue(), "\n".join(error.mistakes))
-        return Ended(0, out.getvalue(), "")
-
-    return run
+    given = parser().parse_args(["init", "--folder", str(folder), *words])
+    options = {name: getattr(given, name) for name in QUESTIONS}
+    terminal = Terminal(asking=not given.yes, replacing=given.force, read=Answers(answers))
+    with redirect_stdout(io.StringIO()) as out:
+        try:
+            take(terminal, {k: v for k, v in options.items() if v is not None}, folder, around)
+        except BadSettings as error:
+            return Ended(CONFIG, out.getvalue(), "\n".join(error.mistakes))
+    return Ended(0, out.getvalue(), "")
 
 
 async def sourced(folder: Path) -> dict[str, str]:
@@ -118,7 +124,7 @@ async def test_the_answers_become_settings_that_are_read(
 
 
 async def test_a_wrong_answer_is_said_at_once_and_asked_again(
-    tmp_path: Path, around: dict[str, str], init: Init
+    tmp_path: Path, around: dict[str, str]
 ) -> None:
     answers = [
         *(f"mysql://me:{SECRET}@db/x", ""),
@@ -140,9 +146,7 @@ async def test_a_wrong_answer_is_said_at_once_and_asked_again(
     assert found.providers()["kubernetes"]["context"] == "prod", "the current one is the default"
 
 
-async def test_with_yes_nothing_is_asked(
-    tmp_path: Path, around: dict[str, str], init: Init
-) -> None:
+async def test_with_yes_nothing_is_asked(tmp_path: Path, around: dict[str, str]) -> None:
     ended = init(tmp_path, around, "--yes", "--approvers", "U012AB3CD", "--contexts", "none")
     assert ended.code == 0
     assert "1/5" not in ended.out
@@ -151,7 +155,7 @@ async def test_with_yes_nothing_is_asked(
 
 
 async def test_wrong_options_are_told_together_and_nothing_is_written(
-    tmp_path: Path, around: dict[str, str], init: Init
+    tmp_path: Path, around: dict[str, str]
 ) -> None:
     wrong = ("--database", "db", "--contexts", "x", "--approvers", "al", "--channel", "ops")
     ended = init(tmp_path, around, "--yes", *wrong)
@@ -165,7 +169,7 @@ async def test_wrong_options_are_told_together_and_nothing_is_written(
 
 
 async def test_answers_that_end_too_early_write_nothing(
-    tmp_path: Path, around: dict[str, str], init: Init
+    tmp_path: Path, around: dict[str, str]
 ) -> None:
     ended = init(tmp_path, around, answers=[""])
     assert ended.code == CONFIG
@@ -174,7 +178,7 @@ async def test_answers_that_end_too_early_write_nothing(
 
 
 async def test_files_that_are_there_are_not_replaced_unasked(
-    tmp_path: Path, around: dict[str, str], init: Init
+    tmp_path: Path, around: dict[str, str]
 ) -> None:
     (tmp_path / ".env").write_text("SLACK_BOT_TOKEN=xoxb-mine\n")
     around |= {"DATABASE_URL": DATABASE}
@@ -196,7 +200,7 @@ async def test_files_that_are_there_are_not_replaced_unasked(
 
 
 async def test_asked_again_it_keeps_tokens_and_what_is_not_its_own(
-    tmp_path: Path, around: dict[str, str], init: Init
+    tmp_path: Path, around: dict[str, str]
 ) -> None:
     (tmp_path / ".env").write_text("SLACK_BOT_TOKEN=xoxb-kept\nexport HTTPS_PROXY='http://p'\n")
     ended = init(tmp_path, around, "--yes", "--force")
@@ -240,7 +244,7 @@ async def test_at_a_real_terminal(tmp_path: Path, around: dict[str, str]) -> Non
 
 
 async def test_each_next_step_is_a_command_or_says_where(
-    tmp_path: Path, around: dict[str, str], init: Init
+    tmp_path: Path, around: dict[str, str]
 ) -> None:
     ended = init(tmp_path, around, "--yes", "--model", "openai/gpt-4.1-mini")
     steps = ended.out.partition("What comes next:")[2]

@@ -128,6 +128,8 @@ def test_what_cannot_be_taken_up_begins_afresh_and_the_bots_death_ends_it(data: 
         said = ready(demo)
         assert "cluster.json is no JSON. So it begins afresh." in said
         assert "It goes on where it was left" not in said
+        assert (data / "cluster.json.unreadable").read_text() == "{", "set aside, not lost"
+        assert (data / "workspace.json.unreadable").exists(), "of the same moment"
         family = demo.family()
         os.kill(demo.bot(), signal.SIGKILL)
         assert demo.process.wait(15) == 1

@@ -8,6 +8,11 @@ from pathlib import Path
 import pytest
 
 from bot.core.errors import BadSettings
+from bot.guard.rehearsal import replay, summary, told
+from bot.guard.rulebook import Rulebook
+from bot.policy_file import Policy
+from bot.settings import config_file
+from bot.store.database import Database
 from tests.standins.model import Json, Turn, calls, says
 from tests.world import World, buttons, shown, world
 
@@ -32,6 +37,10 @@ async def ruled(
 
 
 LEADS = "S0000000001"
+
+
+def read_policy(folder: Path) -> Policy:
+    return config_file(str(folder / "countersign.yaml")).policy
 
 
 async def test_a_rule_says_how_many_and_who_and_its_quorum_fills_up(
@@ -65,6 +74,16 @@ policy:
         assert chat.replicas() == 5
         other = await chat.ask("scale deployment/web --replicas 4 -n shop")
         assert "needs one approval: anyone" in shown(await chat.card(other)), "the default rule"
+        # what a stricter policy would have said to both
+        stricter = Policy.model_validate({"rules": [{"name": "never", "deny": "Not here."}]})
+        same = read_policy(tmp_path)
+        async with Database(dsn).open() as database:
+            found = [one async for one in replay(database, Rulebook(stricter), 10)]
+            again = [one async for one in replay(database, Rulebook(same), 10)]
+        assert [told(one.then) for one in found] == ["one approval", f"2 approvals of {LEADS}"]
+        assert [told(one.now) for one in found] == ["denied: Not here."] * 2
+        assert summary(found) == "2 of 2 would differ."
+        assert summary(again) == "0 of 2 would differ."
 
 
 async def test_a_denial_is_the_rules_sentence_and_a_preview_is_only_shown(

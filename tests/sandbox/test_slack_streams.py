@@ -175,7 +175,7 @@ async def test_a_stream_dies_of_age_under_traffic(thread: Thread, slack: Workspa
 
 async def test_a_person_stops_it(thread: Thread, slack: Workspace) -> None:
     ts = await thread.start(markdown_text="x")
-    slack.people.stop_session("alice", "ops", thread.root)
+    await slack.stop_session("alice", "ops", thread.root)
     append = thread.client.chat_appendStream(channel=thread.channel, ts=ts, markdown_text="y")
     assert await refused(append) == "stopped_by_user"
     [event] = thread.events("agent_session_stopped")
@@ -194,11 +194,11 @@ async def test_the_status_of_a_session(thread: Thread, slack: Workspace) -> None
     slack.clock.advance(3600)
     assert thread.status == "active", "it lasts for an hour"
     with pytest.raises(Impossible):
-        slack.people.stop_session("alice", "ops", thread.root)
+        await slack.stop_session("alice", "ops", thread.root)
     rename = thread.client.agents_sessions_rename
     assert (await rename(**where, title="Because"))["ok"]
     assert await refused(rename(**where, title="x" * 201)) == "invalid_arguments"
-    slack.people.rename_session("alice", "ops", thread.root, "Therefore")
+    await slack.rename_session("alice", "ops", thread.root, "Therefore")
     [event] = thread.events("agent_session_title_changed")
     assert (event["title"], event["previous_title"]) == ("Therefore", "Because")
 

@@ -142,8 +142,8 @@ async def test_options_that_the_app_knows() -> None:
         blocks = [{"type": "actions", "elements": [select]}]
         posted = await client.chat_postMessage(channel="C0OPS0000", text="Which?", blocks=blocks)
         where = {"where": "ops", "ts": posted["ts"]}
-        assert await slack.people.suggest("bob", "service", "", **where) == []
-        offered = await slack.people.suggest("bob", "service", "che", **where)
+        assert await slack.suggest("bob", "service", "", **where) == []
+        offered = await slack.suggest("bob", "service", "che", **where)
         assert [one["value"] for one in offered] == ["checkout"]
         await slack.click("bob", "ops", posted["ts"], action_id="service", value="checkout")
         assert chosen == ["checkout"]

@@ -12,6 +12,7 @@ from bot.sandbox.cluster.engine import Name
 from bot.sandbox.cluster.journal import Journal
 from bot.sandbox.cluster.jsons import clone
 from bot.sandbox.cluster.kinds import DEPLOYMENTS, PODS, REPLICA_SETS
+from bot.sandbox.cluster.ownership import concerned, made_by
 from bot.sandbox.cluster.quantities import share
 from bot.sandbox.cluster.replicasets import NAME_LETTERS
 from bot.sandbox.cluster.store import Change, Object, Store, owner_of, owner_reference
@@ -40,15 +41,9 @@ class Deployments:
 
     def concerns(self, change: Change) -> Iterable[Name]:
         """Look at a deployment when it, a replica set of it or a pod of those changes."""
-        meta = change.object["metadata"]
-        if change.resource is DEPLOYMENTS and change.type != "DELETED":
-            yield meta["namespace"], meta["name"]
-        elif change.resource is REPLICA_SETS:
-            owner = owner_of(change.object)
-            if owner and owner["kind"] == "Deployment":
-                yield meta["namespace"], owner["name"]
-        elif change.resource is PODS and change.type == "DELETED":
-            owner = owner_of(change.object)
+        yield from concerned(change, DEPLOYMENTS, REPLICA_SETS)
+        if change.resource is PODS and change.type == "DELETED":
+            meta, owner = change.object["metadata"], owner_of(change.object)
             parent = owner and self.store.get(REPLICA_SETS, meta["namespace"], owner["name"])
             above = owner_of(parent) if parent else None
             if above:
@@ -75,9 +70,7 @@ class Deployments:
 
     def owned(self, deployment: Object) -> list[Object]:
         """Return the deployment's replica sets."""
-        uid = deployment["metadata"]["uid"]
-        sets = self.store.objects(REPLICA_SETS, deployment["metadata"]["namespace"])
-        return [rs for rs in sets if (owner := owner_of(rs)) and owner["uid"] == uid]
+        return made_by(self.store, deployment, REPLICA_SETS)
 
     # Revisions.
 
@@ -287,9 +280,7 @@ class Deployments:
         self._scale(deployment, new, deployment["spec"]["replicas"])
 
     def _has_pods(self, replica_set: Object) -> bool:
-        uid = replica_set["metadata"]["uid"]
-        pods = self.store.objects(PODS, replica_set["metadata"]["namespace"])
-        return any((owner := owner_of(pod)) and owner["uid"] == uid for pod in pods)
+        return bool(made_by(self.store, replica_set, PODS))
 
     # Status.
 

@@ -11,32 +11,16 @@ from bot.sandbox.cluster.defaults import complete
 from bot.sandbox.cluster.engine import Name
 from bot.sandbox.cluster.journal import Journal
 from bot.sandbox.cluster.jsons import clone
-from bot.sandbox.cluster.kinds import CRON_JOBS, JOBS, PODS, Resource
+from bot.sandbox.cluster.kinds import CRON_JOBS, JOBS, PODS
+from bot.sandbox.cluster.ownership import concerned, made_by
 from bot.sandbox.cluster.replicasets import NAME_LETTERS, is_active, mark_deleted
 from bot.sandbox.cluster.schedule import Schedule
-from bot.sandbox.cluster.store import Change, Object, Store, owner_of, owner_reference
+from bot.sandbox.cluster.store import Change, Object, Store, owner_reference
 
 _UID: Final = "batch.kubernetes.io/controller-uid"
 _NAME: Final = "batch.kubernetes.io/job-name"
 _FIRST_RETRY: Final = 10.0  # seconds; doubled with each failure
 _LAST_RETRY: Final = 360.0
-
-
-def _concerns(change: Change, resource: Resource, made: Resource) -> Iterable[Name]:
-    """Name an object of `resource` when it, or one that it made, changes."""
-    meta = change.object["metadata"]
-    if change.resource is resource and change.type != "DELETED":
-        yield meta["namespace"], meta["name"]
-    elif change.resource is made:
-        owner = owner_of(change.object)
-        if owner and owner["kind"] == resource.kind:
-            yield meta["namespace"], owner["name"]
-
-
-def _made_by(store: Store, owner: Object, resource: Resource) -> list[Object]:
-    meta = owner["metadata"]
-    things = store.objects(resource, meta["namespace"])
-    return [one for one in things if (of := owner_of(one)) and of["uid"] == meta["uid"]]
 
 
 def ended(job: Object) -> str:
@@ -56,7 +40,7 @@ class Jobs:
 
     def concerns(self, change: Change) -> Iterable[Name]:
         """Look at a job when it or one of its pods changes."""
-        return _concerns(change, JOBS, PODS)
+        return concerned(change, JOBS, PODS)
 
     def reconcile(self, namespace: str, name: str) -> datetime | None:
         """Make the pods that are missing, then write the status."""
@@ -71,7 +55,7 @@ class Jobs:
             self._suspend(job)
             return None
         job = self._begun(job)
-        pods = _made_by(self.store, job, PODS)
+        pods = made_by(self.store, job, PODS)
         done = [pod for pod in pods if pod.get("status", {}).get("phase") == "Succeeded"]
         failed = [pod for pod in pods if pod.get("status", {}).get("phase") == "Failed"]
         active = [pod for pod in pods if is_active(pod)]
@@ -117,7 +101,7 @@ class Jobs:
 
     def _suspend(self, job: Object) -> None:
         """Let the pods of a suspended job go; what succeeded still counts."""
-        self._remove(job, [pod for pod in _made_by(self.store, job, PODS) if is_active(pod)])
+        self._remove(job, [pod for pod in made_by(self.store, job, PODS) if is_active(pod)])
         if _is_suspended(job):
             return
         changed = clone(job)
@@ -272,7 +256,7 @@ class CronJobs:
 
     def concerns(self, change: Change) -> Iterable[Name]:
         """Look at a cron job when it or one of its jobs changes."""
-        return _concerns(change, CRON_JOBS, JOBS)
+        return concerned(change, CRON_JOBS, JOBS)
 
     def reconcile(self, namespace: str, name: str) -> datetime | None:
         """Start what is due, forget old runs, write the status, and wait for the next."""
@@ -306,7 +290,7 @@ class CronJobs:
         return False
 
     def _may_start(self, cron: Object) -> bool:
-        running = [job for job in _made_by(self.store, cron, JOBS) if not ended(job)]
+        running = [job for job in made_by(self.store, cron, JOBS) if not ended(job)]
         policy = cron["spec"].get("concurrencyPolicy", "Allow")
         if not running or policy == "Allow":
             return True
@@ -346,7 +330,7 @@ class CronJobs:
             "Failed": spec.get("failedJobsHistoryLimit", 1),
         }
         for how, kept in limits.items():
-            jobs = [job for job in _made_by(self.store, cron, JOBS) if ended(job) == how]
+            jobs = [job for job in made_by(self.store, cron, JOBS) if ended(job) == how]
             jobs.sort(key=lambda job: str(job["status"].get("startTime", "")), reverse=True)
             for job in jobs[kept:]:
                 self._delete(cron, job)
@@ -357,7 +341,7 @@ class CronJobs:
         self._event(cron, "SuccessfulDelete", f"Deleted job {meta['name']}")
 
     def _tell(self, cron: Object, last: str | None) -> None:
-        jobs = _made_by(self.store, cron, JOBS)
+        jobs = made_by(self.store, cron, JOBS)
         ends = [job["status"]["completionTime"] for job in jobs if ended(job) == "Complete"]
         before = cron.get("status", {}).get("lastSuccessfulTime")
         newest = max([*ends, *([before] if before else [])], default=None)

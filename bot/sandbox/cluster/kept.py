@@ -45,7 +45,10 @@ class Misshapen(Exception):
 
 
 def check(path: Path) -> None:
-    """Whether it can be read at all; the shape shows when it is taken up. Raises `Unreadable`."""
+    """Whether it can be read at all; the shape shows when it is taken up.
+
+    Raises `Unreadable`, OSError.
+    """
     keeping.Kept(path, KIND, VERSION).read()
 
 

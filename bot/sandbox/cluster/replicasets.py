@@ -11,7 +11,8 @@ from bot.sandbox.cluster.engine import Name
 from bot.sandbox.cluster.journal import Journal
 from bot.sandbox.cluster.jsons import clone
 from bot.sandbox.cluster.kinds import PODS, REPLICA_SETS
-from bot.sandbox.cluster.store import Change, Object, Store, owner_of, owner_reference
+from bot.sandbox.cluster.ownership import concerned, made_by
+from bot.sandbox.cluster.store import Change, Object, Store, owner_reference
 
 NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # those of Kubernetes: no vowels, no words
 
@@ -40,13 +41,7 @@ class ReplicaSets:
 
     def concerns(self, change: Change) -> Iterable[Name]:
         """Look at a replica set when it or one of its pods changes."""
-        meta = change.object["metadata"]
-        if change.resource is REPLICA_SETS and change.type != "DELETED":
-            yield meta["namespace"], meta["name"]
-        elif change.resource is PODS:
-            owner = owner_of(change.object)
-            if owner and owner["kind"] == "ReplicaSet":
-                yield meta["namespace"], owner["name"]
+        return concerned(change, REPLICA_SETS, PODS)
 
     def reconcile(self, namespace: str, name: str) -> datetime | None:
         """Make or remove pods, then write the status."""
@@ -64,9 +59,7 @@ class ReplicaSets:
 
     def pods(self, replica_set: Object) -> list[Object]:
         """Return the pods a replica set made."""
-        uid = replica_set["metadata"]["uid"]
-        pods = self.store.objects(PODS, replica_set["metadata"]["namespace"])
-        return [pod for pod in pods if (owner := owner_of(pod)) and owner["uid"] == uid]
+        return made_by(self.store, replica_set, PODS)
 
     def _create(self, replica_set: Object) -> None:
         meta = replica_set["metadata"]

@@ -21,9 +21,10 @@ from bot.sandbox.cluster.kinds import (
     STATEFUL_SETS,
     Resource,
 )
+from bot.sandbox.cluster.ownership import concerned, made_by
 from bot.sandbox.cluster.quantities import share
 from bot.sandbox.cluster.replicasets import NAME_LETTERS, is_active, is_ready, mark_deleted
-from bot.sandbox.cluster.store import Change, Object, Store, owner_of, owner_reference
+from bot.sandbox.cluster.store import Change, Object, Store, owner_reference
 
 HASH = "controller-revision-hash"
 _GRACE = 30
@@ -52,13 +53,7 @@ class _Revisioned:
 
     def concerns(self, change: Change) -> Iterable[Name]:
         """Look at a workload when it or one of its pods changes."""
-        meta = change.object["metadata"]
-        if change.resource is self.resource and change.type != "DELETED":
-            yield meta["namespace"], meta["name"]
-        elif change.resource is PODS:
-            owner = owner_of(change.object)
-            if owner and owner["kind"] == self.resource.kind:
-                yield meta["namespace"], owner["name"]
+        return concerned(change, self.resource, PODS)
 
     def live(self, namespace: str, name: str) -> Object | None:
         """Return the workload unless it is gone or going."""
@@ -67,9 +62,7 @@ class _Revisioned:
 
     def owned(self, resource: Resource, workload: Object) -> list[Object]:
         """Return what the workload made of one kind."""
-        meta = workload["metadata"]
-        things = self.store.objects(resource, meta["namespace"])
-        return [t for t in things if (owner := owner_of(t)) and owner["uid"] == meta["uid"]]
+        return made_by(self.store, workload, resource)
 
     def revision(self, workload: Object) -> Object:
         """Return the controller revision of the template of now, made or renumbered if need be."""

@@ -40,9 +40,7 @@ class Api:
         loop = asyncio.get_running_loop()
         began = loop.time()
         name = request.match_info["method"]
-        calls = self._on.state.calls
-        call = Call(name, {}, self._on.state.clock.now(), len(calls) + 1)
-        calls.append(call)
+        call = self._on.state.record_call(name)
         fault = self._on.faults.take(name)
         try:
             response = await self._answer(request, call, fault)

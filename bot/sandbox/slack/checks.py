@@ -60,3 +60,13 @@ def require_visible(state: State, where: str) -> Channel:
     if channel is None or (channel.kind != "channel" and not state.is_bot_in(channel)):
         raise SlackError("channel_not_found")
     return channel
+
+
+def require_own(state: State, channel: Channel, ts: str, refusal: str) -> Json:
+    """A message that the app wrote; raises `SlackError`, with `refusal` where another did."""
+    message = channel.messages.get(ts)
+    if message is None:
+        raise SlackError("message_not_found")
+    if message.get("bot_id") != state.bot_id:
+        raise SlackError(refusal)
+    return message

@@ -38,7 +38,9 @@ class Deeds:
     async def _post(self, wish: Json) -> Json:
         text = self._typed(wish)
         files = [(str(file["name"]), str(file["text"]).encode()) for file in wish.get("files", ())]
-        ts = self._people.post(wish["user"], wish["channel"], text, wish.get("thread_ts"), files)
+        ts = await self._people.post(
+            wish["user"], wish["channel"], text, wish.get("thread_ts"), files
+        )
         return {"ts": ts}
 
     async def _click(self, wish: Json) -> Json:
@@ -81,20 +83,20 @@ class Deeds:
         return _shown(envelope)
 
     async def _open_home(self, wish: Json) -> Json:
-        self._people.open_home(wish["user"], wish.get("tab", "home"))
+        await self._people.open_home(wish["user"], wish.get("tab", "home"))
         return {}
 
     async def _react(self, wish: Json) -> Json:
         place = wish["channel"], wish["ts"], wish["name"]
-        self._people.react(wish["user"], *place, remove=bool(wish.get("remove")))
+        await self._people.react(wish["user"], *place, remove=bool(wish.get("remove")))
         return {}
 
     async def _edit(self, wish: Json) -> Json:
-        self._people.edit(wish["user"], wish["channel"], wish["ts"], self._typed(wish))
+        await self._people.edit(wish["user"], wish["channel"], wish["ts"], self._typed(wish))
         return {}
 
     async def _delete(self, wish: Json) -> Json:
-        self._people.delete(wish["user"], wish["channel"], wish["ts"])
+        await self._people.delete(wish["user"], wish["channel"], wish["ts"])
         return {}
 
     def _typed(self, wish: Json) -> str:

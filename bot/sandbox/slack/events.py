@@ -85,32 +85,24 @@ class Events:
 
     def changed(self, channel: Channel, message: Json, previous: Json) -> None:
         """A message was edited."""
-        event_ts = self._state.ids.ts()
-        event: Json = {
-            "type": "message",
-            "subtype": "message_changed",
-            "hidden": True,
-            "channel": channel.id,
-            "channel_type": channel.kind,
-            "ts": event_ts,
-            "event_ts": event_ts,
-            "message": _for_events(message),
-            "previous_message": _for_events(previous),
-        }
-        self._emit(_MESSAGE_EVENT[channel.kind], event, channel)
+        self._hidden("message_changed", channel, previous, message=_for_events(message))
 
     def deleted(self, channel: Channel, previous: Json) -> None:
         """A message was deleted."""
+        self._hidden("message_deleted", channel, previous, deleted_ts=previous["ts"])
+
+    def _hidden(self, subtype: str, channel: Channel, previous: Json, **now: object) -> None:
+        """What became of a message, which clients show in its place only."""
         event_ts = self._state.ids.ts()
         event: Json = {
             "type": "message",
-            "subtype": "message_deleted",
+            "subtype": subtype,
             "hidden": True,
             "channel": channel.id,
             "channel_type": channel.kind,
             "ts": event_ts,
             "event_ts": event_ts,
-            "deleted_ts": previous["ts"],
+            **now,
             "previous_message": _for_events(previous),
         }
         self._emit(_MESSAGE_EVENT[channel.kind], event, channel)

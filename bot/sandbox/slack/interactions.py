@@ -1,8 +1,9 @@
 """What people do with the app's surfaces: click, submit, close, run a command or shortcut."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 from bot.sandbox.slack import elements
 from bot.sandbox.slack.checks import check_payload, has_content
@@ -22,6 +23,20 @@ class Message:
 
     channel: Channel
     json: Json
+
+
+class Use(TypedDict, total=False):
+    """Which element is used, by action id, label or block, and how.
+
+    `value` is the option chosen in a select or overflow, a text, a date, a user; for a button it
+    forges the value. `overrides` replace top-level keys of the payload (`team`, `api_app_id`, …).
+    """
+
+    action_id: str | None
+    text: str | None
+    block_id: str | None
+    value: object
+    overrides: Mapping[str, object] | None
 
 
 class Interactions:
@@ -47,25 +62,9 @@ class Interactions:
         """The options that the app offered last, by person and action id."""
         self._message_state: dict[tuple[str, str, str], dict[tuple[str, str], Json]] = {}
 
-    async def click(  # noqa: PLR0913 - who, where, on what, choosing what, forged how
-        self,
-        user: User,
-        channel: Channel,
-        message: Json,
-        *,
-        action_id: str | None = None,
-        text: str | None = None,
-        block_id: str | None = None,
-        choice: object = None,
-        overrides: Mapping[str, object] | None = None,
-    ) -> Envelope:
-        """Use an element of a message: `choice` is an option's value, a text, a date, a user.
-
-        For a button `choice` forges its value.
-        """
-        block, element = elements.find(message.get("blocks", ()), action_id, text, block_id)
-        element = self._with_offer(user.id, element)
-        act = elements.action(block, element, choice, self._state.ids.ts())
+    async def click(self, user: User, channel: Channel, message: Json, use: Use) -> Envelope:
+        """Use an element of a message."""
+        block, element, act = self._used(user, message.get("blocks", ()), use)
         values = self._remember(user, channel, message, block, element, act)
         shown = {k: v for k, v in message.items() if k not in {"metadata", "shown_to"}}
         ephemeral = bool(message.get("is_ephemeral"))
@@ -86,31 +85,19 @@ class Interactions:
             "response_url": self._response_urls.issue(channel, user.id, message),
             "actions": [act],
         }
-        return await self._deliver("interactive", payload, user, overrides)
+        return await self._deliver("interactive", payload, user, use.get("overrides"))
 
-    async def click_view(
-        self,
-        user: User,
-        view: View,
-        *,
-        action_id: str | None = None,
-        text: str | None = None,
-        block_id: str | None = None,
-        choice: object = None,
-        overrides: Mapping[str, object] | None = None,
-    ) -> Envelope:
+    async def click_view(self, user: User, view: View, use: Use) -> Envelope:
         """Use an element of a modal or Home tab."""
-        block, element = elements.find(view.payload["blocks"], action_id, text, block_id)
-        element = self._with_offer(user.id, element)
-        act = elements.action(block, element, choice, self._state.ids.ts())
-        self._set(view, block, element, choice)
+        block, element, act = self._used(user, view.payload["blocks"], use)
+        self._set(view, block, element, use.get("value"))
         payload = self._common("block_actions", user) | {
             "container": {"type": "view", "view_id": view.id},
             "trigger_id": self._triggers.issue(user.id, from_view=True),
             "view": self._state.show_view(view),
             "actions": [act],
         }
-        return await self._deliver("interactive", payload, user, overrides)
+        return await self._deliver("interactive", payload, user, use.get("overrides"))
 
     async def submit(
         self,
@@ -255,6 +242,15 @@ class Interactions:
         return offered
 
     # --- details ----------------------------------------------------------------------------
+
+    def _used(self, user: User, blocks: Sequence[Json], use: Use) -> tuple[Json, Json, Json]:
+        """The block and the element that is used, and the action that the app hears of."""
+        block, element = elements.find(
+            blocks, use.get("action_id"), use.get("text"), use.get("block_id")
+        )
+        element = self._with_offer(user.id, element)
+        act = elements.action(block, element, use.get("value"), self._state.ids.ts())
+        return block, element, act
 
     async def _deliver(
         self,

@@ -5,6 +5,7 @@ import copy
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Final, TypeVar
 
 from bot.sandbox.keeping import Document, Kept, Unreadable
@@ -19,6 +20,14 @@ VERSION: Final = 1
 
 _UNSEEN: Final = 100_000
 """Entries by which the feed jumps: a page that saw more than was kept must read all again."""
+
+
+def check(path: Path) -> None:
+    """Whether it can be read at all; the shape shows when it is taken up.
+
+    Raises `Unreadable`, OSError.
+    """
+    Kept(path, KIND, VERSION).read()
 
 
 def picture(state: State, response_urls: ResponseUrls) -> Document:

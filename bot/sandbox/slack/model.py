@@ -55,6 +55,8 @@ class Settings:
     """What makes the app's tokens unguessable; tests need none."""
     stream_seconds: float = 300.0
     """How long a streaming message takes appends."""
+    records: int = 20_000
+    """How many calls, deliveries, violations and notices are remembered, of each the newest."""
     kept: Path | None = None
     """A file from which the workspace takes up what it was, and which follows what it becomes."""
 

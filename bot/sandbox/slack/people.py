@@ -1,38 +1,31 @@
-"""What people do in the client: one object that tests and the control API both act through."""
+"""What people do in the client: what tests and the control API both act through."""
 
 from collections.abc import Mapping, Sequence
+from typing import Unpack
 from urllib.parse import quote
 
 from bot.sandbox.slack.events import Events
-from bot.sandbox.slack.interactions import Interactions, Message
+from bot.sandbox.slack.interactions import Interactions, Message, Use
 from bot.sandbox.slack.messages import Messages
 from bot.sandbox.slack.model import Channel, Envelope, Impossible, Json, StoredFile, User
-from bot.sandbox.slack.state import State
+from bot.sandbox.slack.sights import Sights
 from bot.sandbox.slack.streams import Streams
 from bot.sandbox.slack.views import Views
 from bot.sandbox.validate import validate
 
 
-class People:
-    """Acts as any user, by name or id, and refuses what Slack's client would not let them do."""
+class People(Sights):
+    """The part that acts as any user, by name or id; raises `Impossible` for what Slack's client
+    would not let them do.
+    """
 
-    def __init__(
-        self,
-        state: State,
-        events: Events,
-        messages: Messages,
-        views: Views,
-        interactions: Interactions,
-        streams: Streams,
-    ) -> None:
-        self._state = state
-        self._events = events
-        self._messages = messages
-        self._views = views
-        self._interactions = interactions
-        self._streams = streams
+    _events: Events
+    _messages: Messages
+    _views: Views
+    _interactions: Interactions
+    _streams: Streams
 
-    def post(
+    async def post(
         self,
         who: str,
         where: str,
@@ -40,105 +33,81 @@ class People:
         thread_ts: str | None = None,
         files: Sequence[tuple[str, bytes]] = (),
     ) -> str:
-        """Post a message and return its `ts`."""
+        """Post `text` (in Slack's escaped form) and return its `ts`."""
         user, channel = self._writer(who, where)
         if thread_ts is not None:
-            self._state.message(channel.id, thread_ts)
+            self.state.message(channel.id, thread_ts)
         stored = [self._store(user, channel, name, content) for name, content in files]
         message = self._messages.by_user(user, channel, text, thread_ts, stored)
         return str(message["ts"])
 
-    def post_as_bot(
+    async def post_as_bot(
         self, who: str, where: str, content: Mapping[str, object], thread_ts: str | None = None
     ) -> str:
         """Another app's bot posts, with attachments or blocks of its own; the message's `ts`."""
         user, channel = self._writer(who, where)
-        if not user.is_bot or user.id == self._state.bot_user_id:
+        if not user.is_bot or user.id == self.state.bot_user_id:
             raise Impossible(f"{user.name} is no other bot.")
         if thread_ts is not None:
-            self._state.message(channel.id, thread_ts)
+            self.state.message(channel.id, thread_ts)
         if violations := validate(dict(content), "message"):
             raise Impossible(f"Slack would refuse it: {violations[0].message}")
         return str(self._messages.by_bot(user, channel, dict(content), thread_ts)["ts"])
 
-    def edit(self, who: str, where: str, ts: str, text: str) -> None:
+    async def mention(self, who: str, where: str, text: str, thread_ts: str | None = None) -> str:
+        """Post a message that begins with the app's mention."""
+        return await self.post(who, where, f"<@{self.bot_user_id}> {text}", thread_ts)
+
+    async def dm(self, who: str, text: str, thread_ts: str | None = None) -> str:
+        """Write to the app directly."""
+        return await self.post(who, "app", text, thread_ts)
+
+    async def edit(self, who: str, where: str, ts: str, text: str) -> None:
         """Edit an own message."""
         user, channel, message = self._own(who, where, ts)
         del user
         self._messages.edit_by_user(channel, message, text)
 
-    def delete(self, who: str, where: str, ts: str) -> None:
+    async def delete(self, who: str, where: str, ts: str) -> None:
         """Delete an own message; an admin may delete any."""
         _, channel, message = self._own(who, where, ts, admins=True)
         self._messages.delete(channel, message)
 
-    def react(self, who: str, where: str, ts: str, name: str, *, remove: bool = False) -> None:
+    async def react(
+        self, who: str, where: str, ts: str, name: str, *, remove: bool = False
+    ) -> None:
         """Add or remove a reaction."""
         user, channel = self._writer(who, where)
-        message = self._state.message(channel.id, ts)
+        message = self.state.message(channel.id, ts)
         self._messages.react(channel, message, user.id, name.strip(":"), remove=remove)
 
-    def open_home(self, who: str, tab: str = "home") -> None:
+    async def open_home(self, who: str, tab: str = "home") -> None:
         """Open the app's Home or Messages tab."""
         user = self._active(who)
-        home = self._state.homes.get(user.id)
-        view = None if home is None else self._state.show_view(home)
+        home = self.state.homes.get(user.id)
+        view = None if home is None else self.state.show_view(home)
         self._events.home_opened(user, tab, view)
 
-    async def click(  # noqa: PLR0913 - who, where, on what, choosing what, forged how
-        self,
-        who: str,
-        where: str,
-        ts: str,
-        *,
-        action_id: str | None = None,
-        text: str | None = None,
-        block_id: str | None = None,
-        value: object = None,
-        overrides: Mapping[str, object] | None = None,
-    ) -> Envelope:
-        """Use a button, select or overflow of a message or of an ephemeral one."""
+    async def click(self, who: str, where: str, ts: str, **use: Unpack[Use]) -> Envelope:
+        """Use a button, select or overflow of a message or of an ephemeral one; returns when acked
+        or timed out.
+        """
         user = self._active(who)
         channel = self.place(user, where)
         message = self._seen(user, channel, ts)
-        return await self._interactions.click(
-            user,
-            channel,
-            message,
-            action_id=action_id,
-            text=text,
-            block_id=block_id,
-            choice=value,
-            overrides=overrides,
-        )
+        return await self._interactions.click(user, channel, message, use)
 
     async def click_view(
-        self,
-        who: str,
-        view_id: str | None = None,
-        *,
-        action_id: str | None = None,
-        text: str | None = None,
-        block_id: str | None = None,
-        value: object = None,
-        overrides: Mapping[str, object] | None = None,
+        self, who: str, view_id: str | None = None, **use: Unpack[Use]
     ) -> Envelope:
-        """Use an element of the top modal, of the view with this id, or of the Home tab."""
+        """Use an element of the top modal, the view with this id, or the Home tab (`home`)."""
         user = self._active(who)
-        home = self._state.homes.get(user.id)
+        home = self.state.homes.get(user.id)
         if home is not None and view_id in {"home", home.id}:
             view = home
         else:
             view = self._views.before(user.id, view_id)
-        return await self._interactions.click_view(
-            user,
-            view,
-            action_id=action_id,
-            text=text,
-            block_id=block_id,
-            choice=value,
-            overrides=overrides,
-        )
+        return await self._interactions.click_view(user, view, use)
 
     async def submit(
         self,
@@ -147,7 +116,7 @@ class People:
         values: Mapping[str, object] | None = None,
         overrides: Mapping[str, object] | None = None,
     ) -> Envelope:
-        """Fill in and send the top modal, or the one with this id."""
+        """Fill in (`values` by action or block id) and send the top modal, or the one named."""
         user = self._active(who)
         view = self._views.before(user.id, view_id)
         return await self._interactions.submit(user, view, values or {}, overrides)
@@ -168,7 +137,7 @@ class People:
         text: str = "",
         overrides: Mapping[str, object] | None = None,
     ) -> Envelope:
-        """Run a slash command."""
+        """Run a slash command; returns when acked or timed out."""
         user, channel = self._writer(who, where)
         return await self._interactions.slash(user, channel, command, text, overrides)
 
@@ -200,11 +169,11 @@ class People:
         shown = Message(channel, self._seen(user, channel, ts))
         return await self._interactions.suggest(user, shown, action_id, typed)
 
-    def stop_session(self, who: str, where: str, thread_ts: str) -> None:
+    async def stop_session(self, who: str, where: str, thread_ts: str) -> None:
         """Press Stop beside an agent's work; its streams end here and now."""
         user, channel = self._writer(who, where)
-        session = self._state.sessions.get((channel.id, thread_ts))
-        if session is None or session.status_at(self._state.clock.now()) != "processing":
+        session = self.state.sessions.get((channel.id, thread_ts))
+        if session is None or session.status_at(self.state.clock.now()) != "processing":
             raise Impossible(f"Nothing works in the thread {thread_ts}.")
         running = self._streams.in_thread(channel, thread_ts)
         for stream in running:
@@ -212,29 +181,29 @@ class People:
         stopped = [str(stream.message["ts"]) for stream in running]
         self._events.session_stopped(channel, user, thread_ts, stopped)
 
-    def rename_session(self, who: str, where: str, thread_ts: str, title: str) -> None:
+    async def rename_session(self, who: str, where: str, thread_ts: str, title: str) -> None:
         """Give an agent's session another title."""
         user, channel = self._writer(who, where)
-        session = self._state.sessions.get((channel.id, thread_ts))
+        session = self.state.sessions.get((channel.id, thread_ts))
         if session is None:
             raise Impossible(f"There is no session in the thread {thread_ts}.")
         if not 1 <= len(title) <= 200:
             raise Impossible("A title has 1 to 200 characters.")
         before, session.title = session.title, title
-        self._state.feed.publish("session", session.as_json(self._state.clock.now()))
+        self.state.feed.publish("session", session.as_json(self.state.clock.now()))
         self._events.session_renamed(channel, user, thread_ts, title, before)
 
     def place(self, user: User, where: str) -> Channel:
         """A channel that this person is in; `app` or their own `@name` is the app's DM."""
         if where in {"app", f"@{user.name}"}:
-            return self._state.direct(user.id)
-        channel = self._state.channel(where)
+            return self.state.direct(user.id)
+        channel = self.state.channel(where)
         if user.id not in channel.members:
             raise Impossible(f"{user.name} is not in {channel.name}.")
         return channel
 
     def _active(self, who: str) -> User:
-        user = self._state.user(who)
+        user = self.state.user(who)
         if user.deleted:
             raise Impossible(f"{user.name} is deactivated and cannot do anything.")
         return user
@@ -250,7 +219,7 @@ class People:
         self, who: str, where: str, ts: str, *, admins: bool = False
     ) -> tuple[User, Channel, Json]:
         user, channel = self._writer(who, where)
-        message = self._state.message(channel.id, ts)
+        message = self.state.message(channel.id, ts)
         if message.get("user") != user.id and not (admins and user.is_admin):
             raise Impossible(f"{user.name} did not write message {ts}.")
         return user, channel, message
@@ -259,10 +228,10 @@ class People:
         for message in channel.ephemerals:
             if message["ts"] == ts and message["shown_to"] == user.id:
                 return message
-        return self._state.message(channel.id, ts)
+        return self.state.message(channel.id, ts)
 
     def _store(self, user: User, channel: Channel, name: str, content: bytes) -> StoredFile:
-        file_id = self._state.ids.next("F")
+        file_id = self.state.ids.next("F")
         file = StoredFile(
             file_id,
             name,
@@ -271,8 +240,8 @@ class People:
             content=content,
             complete=True,
             channels=[channel.id],
-            url=f"{self._state.base_url}/files/{file_id}/{quote(name, safe='')}",
+            url=f"{self.state.base_url}/files/{file_id}/{quote(name, safe='')}",
         )
-        self._state.files[file.id] = file
-        self._state.feed.publish("file", file.as_json())
+        self.state.files[file.id] = file
+        self.state.feed.publish("file", file.as_json())
         return file

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from bot.sandbox.slack.clock import Clock
-from bot.sandbox.slack.control import Control
 from bot.sandbox.slack.model import Breach, Call, Channel, Envelope, Json, StoredFile, View
 from bot.sandbox.slack.socket import Hub
 from bot.sandbox.slack.state import State
@@ -19,7 +18,6 @@ class Sights:
 
     state: State
     hub: Hub
-    control: Control
 
     # --- what the app needs to know ---------------------------------------------------------
 
@@ -31,7 +29,7 @@ class Sights:
     @property
     def page_url(self) -> str:
         """The browser page's address, with the token that lets one in."""
-        return f"{self.state.base_url}/?token={self.control.token}"
+        return f"{self.state.base_url}/?token={self.state.page_token}"
 
     @property
     def bot_token(self) -> str:
@@ -104,7 +102,7 @@ class Sights:
 
     @property
     def calls(self) -> list[Call]:
-        """All Web API calls in order of arrival."""
+        """The Web API calls in order of arrival, the newest `Settings.records` of them."""
         return self.state.calls
 
     def calls_of(self, method: str) -> list[Call]:
@@ -118,7 +116,7 @@ class Sights:
 
     @property
     def envelopes(self) -> list[Envelope]:
-        """All deliveries in order, retries and duplicates included."""
+        """The deliveries in order, retries and duplicates included; as many as of the calls."""
         return self.state.envelopes
 
     @property
@@ -179,9 +177,6 @@ class Sights:
         if where.startswith("@"):
             return self.state.direct(where)
         return self.state.channel(where)
-
-    def _place(self, where: str) -> str:
-        return self._channel(where).id if where.startswith("@") else where
 
     def _lately(self) -> str:
         said = [

@@ -147,7 +147,7 @@ class Hub:
             attempt=attempt,
             reason=reason,
         )
-        self._state.envelopes.append(envelope)
+        self._state.record_envelope(envelope)
         return envelope
 
     async def _run(self, envelope: Envelope) -> None:

@@ -5,6 +5,7 @@ import secrets
 import uuid
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 from bot.sandbox.slack.clock import Clock
 from bot.sandbox.slack.feed import Feed
@@ -25,6 +26,8 @@ from bot.sandbox.slack.model import (
     User,
     View,
 )
+
+T = TypeVar("T")
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -99,6 +102,7 @@ class State:
         self.sessions: dict[tuple[str, str], Session] = {}
         """Agent sessions by channel and thread."""
         self.calls: list[Call] = []
+        self._called = 0
         self.violations: list[Breach] = []
         self.envelopes: list[Envelope] = []
         self.notices: list[Json] = []
@@ -240,16 +244,31 @@ class State:
 
     # --- records ----------------------------------------------------------------------------
 
+    def record_call(self, method: str) -> Call:
+        """Record a call that begins now; its number counts those that are forgotten, too."""
+        self._called += 1
+        call = Call(method, {}, self.clock.now(), self._called)
+        self._record(self.calls, call)
+        return call
+
+    def record_envelope(self, envelope: Envelope) -> None:
+        """Record a delivery."""
+        self._record(self.envelopes, envelope)
+
+    def _record(self, records: list[T], one: T) -> None:
+        records.append(one)
+        del records[: -self.settings.records]
+
     def blame(self, where: str, code: str, detail: str) -> None:
         """Record that the app did what Slack would not stand for."""
         breach = Breach(where, code, detail)
-        self.violations.append(breach)
+        self._record(self.violations, breach)
         self.feed.publish("violation", {"where": where, "code": code, "detail": detail})
 
     def notice(self, user_id: str, text: str) -> None:
         """Show a person what Slack's client says by itself."""
         notice = {"user": user_id, "text": text, "at": self.clock.now()}
-        self.notices.append(notice)
+        self._record(self.notices, notice)
         self.feed.publish("notice", notice)
 
 

@@ -1,6 +1,7 @@
 """Trigger ids and response URLs: what an interaction lets the app do for a short time."""
 
 from dataclasses import dataclass
+from typing import Final, TypeVar
 
 from aiohttp import web
 
@@ -8,6 +9,9 @@ from bot.sandbox.slack.checks import check_payload, content_of, has_content
 from bot.sandbox.slack.messages import Messages
 from bot.sandbox.slack.model import Channel, Json, SlackError
 from bot.sandbox.slack.state import State
+
+_LATE_SECONDS: Final = 60.0
+"""How long a trigger id is remembered past its time: who is a little late is told that."""
 
 
 @dataclass
@@ -27,8 +31,13 @@ class Triggers:
         self._state = state
         self._issued: dict[str, Trigger] = {}
 
+    def __len__(self) -> int:
+        """How many are remembered."""
+        return len(self._issued)
+
     def issue(self, user_id: str, *, from_view: bool = False) -> str:
         """A new trigger id for what this person just did."""
+        _forget(self._issued, self._state, self._state.settings.trigger_seconds + _LATE_SECONDS)
         trigger_id = f"{self._state.ids.next('1.')}.{self._state.ids.uuid().replace('-', '')}"
         self._issued[trigger_id] = Trigger(user_id, self._state.clock.now(), from_view)
         return trigger_id
@@ -57,6 +66,9 @@ class ResponseUrl:
     uses: int = 0
 
 
+T = TypeVar("T", Trigger, ResponseUrl)
+
+
 class ResponseUrls:
     """Response URLs work five times within thirty minutes."""
 
@@ -65,15 +77,20 @@ class ResponseUrls:
         self._messages = messages
         self._issued: dict[str, ResponseUrl] = {}
 
+    def __len__(self) -> int:
+        """How many are remembered."""
+        return len(self._issued)
+
     def issue(self, channel: Channel, user_id: str, original: Json | None = None) -> str:
         """A new URL for an answer to this person's interaction."""
+        _forget(self._issued, self._state, self._state.settings.response_url_seconds)
         key = self._state.ids.uuid().replace("-", "")
         self._issued[key] = ResponseUrl(channel.id, user_id, self._state.clock.now(), original)
         return f"{self._state.base_url}/response/{self._state.team_id}/{key}"
 
     def picture(self) -> list[Json]:
         """Those that still work, for what is kept."""
-        oldest = self._state.clock.now() - self._state.settings.response_url_seconds
+        _forget(self._issued, self._state, self._state.settings.response_url_seconds)
         return [
             {
                 "key": key,
@@ -84,7 +101,6 @@ class ResponseUrls:
                 "uses": url.uses,
             }
             for key, url in self._issued.items()
-            if url.issued >= oldest
         ]
 
     def restore(self, kept: list[Json]) -> None:
@@ -160,6 +176,13 @@ class ResponseUrls:
             # Unlike chat.update, a replacement leaves nothing of the old content.
             gone: Json = {key: [] for key in ("blocks", "attachments") if key in message}
             self._messages.change(channel, message, gone | content, self._state.bot_user_id)
+
+
+def _forget(issued: dict[str, T], state: State, seconds: float) -> None:
+    """Drop what was issued longer ago than this; the oldest stand first."""
+    oldest = state.clock.now() - seconds
+    while issued and issued[first := next(iter(issued))].issued < oldest:
+        del issued[first]
 
 
 def _message(channel: Channel, ts: str) -> Json:

@@ -8,7 +8,6 @@ from typing import Any, Self
 from aiohttp import web
 
 from bot.sandbox.keeping import Document, Kept, Unreadable
-from bot.sandbox.slack.acts import Acts
 from bot.sandbox.slack.api import Api
 from bot.sandbox.slack.arranging import Arranging
 from bot.sandbox.slack.control import Control
@@ -37,7 +36,7 @@ _LARGEST_BODY = 64 * 1024 * 1024
 _STOP_SECONDS = 2.0
 
 
-class Workspace(Acts, Arranging):
+class Workspace(People, Arranging):
     """A Slack workspace with one installed app, on a loopback port of its own.
 
     People and channels are given by name or id; `@alice` as a channel is Alice's direct
@@ -59,13 +58,8 @@ class Workspace(Acts, Arranging):
         self._streams = Streams(self.state, self._messages, self._sessions, self._tasks)
         triggers = Triggers(self.state)
         self._response_urls = ResponseUrls(self.state, self._messages)
-        self.people = People(
-            self.state,
-            self._events,
-            self._messages,
-            self._views,
-            Interactions(self.state, self.hub, triggers, self._response_urls, self._views),
-            self._streams,
+        self._interactions = Interactions(
+            self.state, self.hub, triggers, self._response_urls, self._views
         )
         self._api = Api(
             Services(
@@ -81,7 +75,7 @@ class Workspace(Acts, Arranging):
                 self._streams,
             )
         )
-        self.control = Control(self.state, self.people, self.hub, self.faults, self._events)
+        self.control = Control(self.state, self, self.hub, self.faults, self._events)
         self._runner: web.AppRunner | None = None
         self._kept: Kept | None = None
         self.restored = False

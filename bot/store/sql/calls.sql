@@ -206,3 +206,7 @@ SELECT id FROM tool_calls WHERE undoes = %(id)s AND state IN ('proposed', 'appro
 -- Nobody is asked any more: from now on the approved ones could start.
 UPDATE tool_calls SET start_by = now() + make_interval(secs => %(start_within)s)
  WHERE run_id = %(run_id)s AND state = 'approved';
+
+-- stored_inputs --
+SELECT id, short_id, created_at, tool, target, policy_input, policy FROM tool_calls
+ WHERE kind = 'change' ORDER BY created_at DESC, id DESC LIMIT %(most)s;

@@ -4,11 +4,12 @@ from bot.sandbox.slack.checks import (
     check_payload,
     content_of,
     has_content,
+    require_own,
     require_postable,
     require_visible,
 )
 from bot.sandbox.slack.methods.registry import Arguments, Services, method
-from bot.sandbox.slack.model import Channel, Impossible, Json, SlackError
+from bot.sandbox.slack.model import Channel, Json, SlackError
 from bot.sandbox.validate import Surface
 
 
@@ -45,7 +46,7 @@ def post_ephemeral(on: Services, args: Arguments) -> Json:
 def update(on: Services, args: Arguments) -> Json:
     """Edit a message of the app; what is not given of blocks and metadata stays."""
     channel = require_visible(on.state, args.required("channel"))
-    message = _own_message(on, channel, args, "cant_update_message")
+    message = require_own(on.state, channel, args.required("ts"), "cant_update_message")
     if on.streams.is_live(channel, str(message["ts"])):
         raise SlackError("streaming_state_conflict")
     _check(on, "chat.update", args, "update")
@@ -63,7 +64,7 @@ def update(on: Services, args: Arguments) -> Json:
 def delete(on: Services, args: Arguments) -> Json:
     """Delete a message of the app."""
     channel = require_visible(on.state, args.required("channel"))
-    message = _own_message(on, channel, args, "cant_delete_message")
+    message = require_own(on.state, channel, args.required("ts"), "cant_delete_message")
     on.messages.delete(channel, message)
     return {"channel": channel.id, "ts": message["ts"]}
 
@@ -145,13 +146,3 @@ def _check(on: Services, where: str, args: Arguments, surface: Surface) -> None:
     if not has_content(args):
         raise SlackError("no_text")
     check_payload(on.state, where, dict(args), surface)
-
-
-def _own_message(on: Services, channel: Channel, args: Arguments, refusal: str) -> Json:
-    try:
-        message = on.state.message(channel.id, args.required("ts"))
-    except Impossible:
-        raise SlackError("message_not_found") from None
-    if message.get("bot_id") != on.state.bot_id:
-        raise SlackError(refusal)
-    return message

@@ -1,8 +1,8 @@
 """chat.startStream, chat.appendStream and chat.stopStream."""
 
-from bot.sandbox.slack.checks import check_payload, require_postable, require_visible
+from bot.sandbox.slack.checks import check_payload, require_own, require_postable, require_visible
 from bot.sandbox.slack.methods.registry import Arguments, Services, method
-from bot.sandbox.slack.model import Channel, Impossible, Json, SlackError
+from bot.sandbox.slack.model import Channel, Json, SlackError
 from bot.sandbox.slack.streams import Stream
 
 STATUSES = ("active", "processing", "suspended", "closed")
@@ -61,12 +61,8 @@ def stop(on: Services, args: Arguments) -> Json:
 
 def _own(on: Services, args: Arguments) -> tuple[Channel, Stream]:
     channel = require_visible(on.state, args.required("channel"))
-    try:
-        message = on.state.message(channel.id, args.required("ts"))
-    except Impossible:
-        raise SlackError("message_not_found") from None
-    if message.get("bot_id") != on.state.bot_id:
-        raise SlackError("message_not_owned_by_app")
+    ts = args.required("ts")
+    message = require_own(on.state, channel, ts, "message_not_owned_by_app")
     return channel, on.streams.live(channel, str(message["ts"]))
 
 

@@ -1,0 +1,212 @@
+"""`countersign policy`: what the policy says, and what a changed one would have said."""
+
+import argparse
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+from pydantic import ValidationError
+
+from bot.core.errors import BadSettings
+from bot.guard.rehearsal import Cases, Replayed, replay, summary, told
+from bot.guard.rulebook import Rulebook
+from bot.policy_file import Match, Policy, Rule, Window
+from bot.settings import File, config_file, database_url
+from bot.store.database import Database
+
+if TYPE_CHECKING:
+    from bot.commands import Commands
+
+_AT_FIRST = (
+    "Before any rule: only full members ask, only in our own channels; who is no viewer looks at "
+    "nothing, who is no operator proposes nothing."
+)
+_AT_LAST = (
+    "reads by viewers: run at once",
+    "changes: one approval, not the requester's",
+    "dangerous changes: two approvals, neither the requester's",
+    "anything else: denied",
+)
+
+
+def add(commands: "Commands", summary: str) -> None:
+    """Describe `policy explain` and `policy test`."""
+    top = commands.add_parser(
+        "policy",
+        help=summary,
+        description="Read `policy:` of COUNTERSIGN_CONFIG; needs no Slack, cluster or model.",
+    )
+    doing = top.add_subparsers(dest="what", required=True, metavar="WHAT")
+    explain = doing.add_parser(
+        "explain",
+        help="say in words what the rules are, and what can happen without a click",
+        description="Say each rule in words, in their order, and what can happen without a click.",
+    )
+    explain.set_defaults(work=_explain)
+    test = doing.add_parser(
+        "test",
+        help="try cases from a file, or what was asked lately",
+        description=(
+            "Try the policy on cases from a YAML file, or replay the last changes that were "
+            "proposed (by DATABASE_URL). Exit code 1 when a case misses; a replay only tells."
+        ),
+    )
+    what = test.add_mutually_exclusive_group(required=True)
+    what.add_argument("cases", nargs="?", type=Path, metavar="FILE", help="`cases:`, see README")
+    what.add_argument("--replay", type=_many, metavar="N", help="how many changes, newest first")
+    test.set_defaults(work=_test)
+    for one in (explain, test):
+        one.add_argument(
+            "--config", metavar="FILE", help="instead of COUNTERSIGN_CONFIG: a changed one"
+        )
+
+
+def _many(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 10_000:
+        raise argparse.ArgumentTypeError("a number from 1 to 10,000 is expected")
+    return number
+
+
+# --- explain ------------------------------------------------------------------------------------
+
+
+def _explain(given: argparse.Namespace) -> int:
+    file = config_file(given.config)
+    print("\n".join(explained(file)))
+    return 0
+
+
+def explained(file: File) -> Iterator[str]:
+    """The policy in words, line by line."""
+    policy = file.policy
+    yield _AT_FIRST
+    yield from (f"Limit: {line}." for line in _limits(policy))
+    yield from (_window(window) for window in policy.windows)
+    for number, rule in enumerate(policy.rules, start=1):
+        yield f"{number}. {rule.name}: {_about(rule.match)}{_condition(rule)} → {_effect(rule)}"
+    if policy.defaults:
+        own = "; the requester's own counts" if file.self_approval else ""
+        yield "Then the default rules:"
+        yield from (f"   {line}{own if n == 1 else ''}" for n, line in enumerate(_AT_LAST))
+    else:
+        yield "What no rule is about is denied."
+    yield "Without a click:"
+    yield from _clickless(policy)
+
+
+def _limits(policy: Policy) -> Iterator[str]:
+    limits = policy.limits
+    if limits.replicas is not None:
+        yield f"at most {limits.replicas} replicas"
+    if limits.namespaces is not None:
+        yield f"changes only in {', '.join(limits.namespaces)}"
+    if limits.images is not None:
+        yield f"images only from {', '.join(limits.images)}"
+    if limits.forbidden_tags is not None:
+        yield f"no image with the tag {', '.join(limits.forbidden_tags)}"
+
+
+def _window(window: Window) -> str:
+    if window.weekly is not None:
+        when = f"every week from {window.weekly.start} to {window.weekly.end} {window.timezone}"
+    else:
+        when = f"from {window.since} until {window.until}"
+    what = "no change" if window.kind == "freeze" else "changes only"
+    return f"Window {window.name}: {what} {when}, of {_about(window.match)}; undoing is asked for."
+
+
+def _about(match: Match) -> str:
+    named = match.model_dump(exclude_none=True, exclude_defaults=True)
+    parts = []
+    for name, value in named.items():
+        if isinstance(value, dict):
+            parts += [f"label {key}={its}" for key, its in value.items()]
+        else:
+            parts.append(f"{name} {' or '.join(value)}")
+    return ", ".join(parts) or "everything"
+
+
+def _condition(rule: Rule) -> str:
+    return f", when {rule.when}" if rule.when else ""
+
+
+def _effect(rule: Rule) -> str:
+    if rule.allow:
+        return "runs without a click"
+    if rule.ask is None:
+        return f"denied: {rule.deny}" if rule.deny else f"only a preview: {rule.preview_only}"
+    ask = rule.ask
+    parts = ["one approval" if ask.approvers == 1 else f"{ask.approvers} approvals"]
+    if ask.groups:
+        parts.append(f"of {', '.join(ask.groups)}")
+    if ask.requester_may:
+        parts.append("the requester's counts unless it is dangerous")
+    if ask.expires:
+        parts.append(f"within {ask.expires // 60} min")
+    if ask.escalate:
+        parts.append(f"after {ask.escalate.after // 60} min {', '.join(ask.escalate.to)} is called")
+    if rule.break_glass:
+        parts.append(f"{', '.join(rule.break_glass.groups)} may break the glass")
+    return ", ".join(parts)
+
+
+def _clickless(policy: Policy) -> Iterator[str]:
+    if policy.defaults:
+        yield "   reads by viewers, where no rule above denies them"
+    found = [rule for rule in policy.rules if rule.allow]
+    for rule in found:
+        yield f"   {_about(rule.match)}{_condition(rule)} (rule “{rule.name}”)"
+    changes = [rule for rule in found if rule.match.risk != ("read",)]
+    if not changes:
+        yield "   no change at all"
+
+
+# --- test ---------------------------------------------------------------------------------------
+
+
+def _test(given: argparse.Namespace) -> int:
+    book = Rulebook(config_file(given.config).policy)
+    if given.replay is not None:
+        return asyncio.run(_replay(book, given.replay))
+    missed = 0
+    cases = _cases(given.cases).cases
+    for case in cases:
+        ruling = book.decide(case.asked())
+        if why := case.misses(ruling):
+            missed += 1
+            print(f"missed: {case.name}: {why}")
+            for step in book.explain(case.asked()):
+                mark = "→" if step.decides else " "
+                print(f"  {mark} {step.rule}{f': {step.why}' if step.why else ''}")
+    print(f"{len(cases) - missed} of {len(cases)} as expected.")
+    return 1 if missed else 0
+
+
+def _cases(path: Path) -> Cases:
+    """The file's cases. Raises `BadSettings`."""
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Cases.model_validate(value)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings([f"{path}: it cannot be read ({type(error).__name__})."]) from error
+    except yaml.YAMLError as error:
+        raise BadSettings([f"{path}: it is no YAML."]) from error
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        said = [f"{path}: {'.'.join(map(str, one['loc']))}: {one['msg']}." for one in details]
+        raise BadSettings(said) from error
+
+
+async def _replay(book: Rulebook, most: int) -> int:
+    async with Database(database_url()).open() as database:
+        found: list[Replayed] = [one async for one in replay(database, book, most)]
+    for one in found:
+        if one.differs:
+            print(f"{one.at:%Y-%m-%d %H:%M} {one.id} {one.what}")
+            print(f"  then: {told(one.then)} (“{one.then.rule}”)")
+            print(f"  now:  {told(one.now)} (“{one.now.rule}”)")
+    print(summary(found) if found else "No change was ever proposed here.")
+    return 0

@@ -1,0 +1,113 @@
+"""`countersign policy`: what it says of a policy, and of a changed one."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.commands import parser
+from bot.core.errors import BadSettings
+
+POLICY = """
+policy:
+  limits: {replicas: 20, forbidden_tags: latest}
+  windows:
+    - {name: weekend, kind: freeze, match: {namespace: shop},
+       weekly: {start: fri 16:00, end: mon 06:00}, timezone: Europe/Berlin}
+  rules:
+    - {name: small steps, match: {tool: k8s_scale, namespace: web}, when: replicas <= 4,
+       allow: true}
+    - {name: gold, match: {labels: {tier: gold}},
+       ask: {approvers: 2, groups: S0SRE0000, expires: 2h, escalate: {after: 30m, to: S0BOSS000}}}
+    - {name: no images, match: {tool: "k8s_set_*"}, deny: The pipeline sets images.}
+"""
+CASES = """
+cases:
+  - name: a small step
+    given: {tool: k8s_scale, replicas: 3, object: {namespace: web}, at: 2026-11-25T12:00:00Z}
+    expect: {effect: allow, rule: small steps}
+  - name: gold is asked
+    given: {tool: k8s_scale, object: {namespace: shop, labels: {tier: gold}},
+            at: 2026-11-25T12:00:00Z}
+    expect: {effect: ask, approvers: 2}
+  - name: not on Saturdays
+    given: {tool: k8s_scale, object: {namespace: shop}, at: 2026-11-28T12:00:00Z}
+    expect: {effect: deny, rule: weekend}
+"""
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> str:
+    path = tmp_path / "countersign.yaml"
+    path.write_text(POLICY)
+    return str(path)
+
+
+def command(*words: str) -> int:
+    given = parser(["policy"]).parse_args(["policy", *words])
+    code: int = given.work(given)
+    return code
+
+
+def test_it_says_each_rule_and_what_needs_no_click(
+    policy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("explain", "--config", policy) == 0
+    said = capsys.readouterr().out
+    assert "Limit: at most 20 replicas.\n" in said
+    assert "no change every week from fri 16:00 to mon 06:00 Europe/Berlin" in said
+    assert "1. small steps: tool k8s_scale, namespace web, when replicas <= 4 → runs" in said
+    assert "2 approvals, of S0SRE0000, within 120 min, after 30 min S0BOSS000 is called" in said
+    assert "3. no images: tool k8s_set_* → denied: The pipeline sets images.\n" in said
+    clickless = said.partition("Without a click:\n")[2]
+    assert "(rule “small steps”)" in clickless
+    assert "gold" not in clickless
+    assert "no change at all" not in clickless
+
+
+def test_without_an_allow_rule_no_change_runs_by_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "countersign.yaml"
+    path.write_text("policy: {defaults: false, rules: [{name: a, deny: No.}]}\n")
+    assert command("explain", "--config", str(path)) == 0
+    said = capsys.readouterr().out
+    assert said.endswith("Without a click:\n   no change at all\n")
+    assert "What no rule is about is denied.\n" in said
+
+
+def test_cases_are_tried_and_what_misses_is_said_rule_by_rule(
+    policy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cases = tmp_path / "cases.yaml"
+    cases.write_text(CASES)
+    assert command("test", str(cases), "--config", policy) == 0
+    assert capsys.readouterr().out == "3 of 3 as expected.\n"
+    cases.write_text(CASES.replace("approvers: 2", "approvers: 3, rule: silver"))
+    assert command("test", str(cases), "--config", policy) == 1
+    assert capsys.readouterr().out == (
+        "missed: gold is asked: by “gold” instead of “silver”, 2 approvers instead of 3\n"
+        "    small steps: namespace differs\n"
+        "  → gold\n"
+        "2 of 3 as expected.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("cases: []", "cases: Tuple should have at least 1 item"),
+        ("cases: [{name: a, given: {tol: x}, expect: {effect: ask}}]", "given.tool"),
+        ("cases: [{name: a, given: {tool: x}, expect: {effect: maybe}}]", "expect.effect"),
+        ("cases: [", "it is no YAML"),
+        (None, "it cannot be read (FileNotFoundError)"),
+    ],
+)
+def test_a_file_of_cases_that_cannot_be_used(
+    policy: str, tmp_path: Path, text: str | None, said: str
+) -> None:
+    cases = tmp_path / "cases.yaml"
+    if text is not None:
+        cases.write_text(text)
+    with pytest.raises(BadSettings) as refused:
+        command("test", str(cases), "--config", policy)
+    assert said in " ".join(refused.value.mistakes)
