@@ -144,7 +144,7 @@ class Parts:
                 await self.jobs.defer(tx, "resume", thread, row["id"])
 
     async def forget(self) -> None:
-        """Drop what only guarded against repetition, and is too old to be repeated."""
+        """Drop what only guarded against repetition, and words older than they are kept."""
         async with self.database.relaxed() as tx:
             await tx.run("forget_sayings")
         await self.retention.sweep()
@@ -336,6 +336,7 @@ def _house(ground: _Ground, directory: SlackDirectory) -> House:
         _approvers(settings),
         roles=Roles(people),
         book=Rulebook(settings.file.policy),
+        instructions=_instructions(settings),
         self_approval=settings.file.self_approval,
         read_only=settings.read_only,
         card_seconds=settings.card_minutes * 60,
@@ -362,6 +363,11 @@ async def _known_groups(settings: Settings, api: SlackApi) -> None:
             raise SlackAway(f"Slack did not say who is in {group} ({problem}).") from problem
     if unknown:
         raise BadSettings(unknown)
+
+
+def _instructions(settings: Settings) -> tuple[str, ...]:
+    texts = settings.file.instructions
+    return (texts.workspace, *texts.channels.values(), *texts.clusters.values())
 
 
 def _named_groups(settings: Settings) -> tuple[str, ...]:

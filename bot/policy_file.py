@@ -171,12 +171,6 @@ class Ask(_Part):
         return self
 
 
-class BreakGlass(_Part):
-    """Who may run it at once, alone, with a typed reason; those who are asked are told."""
-
-    groups: _Groups
-
-
 def _expression(source: str) -> str:
     if not source:
         return source
@@ -204,15 +198,12 @@ class Rule(_Part):
     ask: Ask | None = None
     deny: _Sentence | None = None
     preview_only: _Sentence | None = None
-    break_glass: BreakGlass | None = None
 
     @model_validator(mode="after")
     def _one_effect(self) -> Self:
         given = [self.allow, self.ask, self.deny, self.preview_only]
         if sum(one is not None for one in given) != 1:
             raise ValueError("exactly one of allow, ask, deny and preview_only is expected")
-        if self.break_glass and self.ask is None:
-            raise ValueError("break_glass is for rules that ask")
         return self
 
 
@@ -322,12 +313,10 @@ class Policy(_Part):
             where: Place = ("policy", "rules", number)
             asked = rule.ask or Ask()
             escalation = asked.escalate.to if asked.escalate else ()
-            glass = rule.break_glass.groups if rule.break_glass else ()
             for groups, place in (
                 (rule.match.groups or (), (*where, "match", "groups")),
                 (asked.groups or (), (*where, "ask", "groups")),
                 (escalation, (*where, "ask", "escalate", "to")),
-                (glass, (*where, "break_glass", "groups")),
             ):
                 yield from ((group, place) for group in groups)
         for number, window in enumerate(self.windows):

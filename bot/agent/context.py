@@ -18,6 +18,7 @@ from bot.agent.quoting import asked, barred, note, overheard
 from bot.agent.summary import Summaries, Summary
 from bot.agent.surroundings import (
     NOTHING,
+    Reading,
     Surroundings,
     ThreadReader,
     of_others,
@@ -26,6 +27,7 @@ from bot.agent.surroundings import (
 )
 from bot.guard.budget import estimate
 from bot.guard.records import Run
+from bot.guard.sources import NOT_KNOWN, Overheard, texts_of
 from bot.store.database import Database, Row
 
 __all__ = ["Aside", "Context", "ThreadReader", "paired"]
@@ -53,6 +55,7 @@ class _Once:
     surroundings: Surroundings | None = None
     budget: int = 0  # that they were made for
     summarised: bool = False
+    built: bool = False  # the model has read the thread as this process did
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ class Context:
         budget = int(window * _BUDGET)
         now = await self._now(run)
         around = await self._around(run, now, budget)
+        self._once_of(run).built = True
         root = [around.root] if around.root else []
         others = [around.others] if around.others else []
         room = budget - _size([system, *root, *mine])
@@ -121,6 +125,16 @@ class Context:
         room -= _size(others)
         earlier = await self._earlier(run, now, room, budget) if now["earlier"] else []
         return [system, *root, *earlier, *others, *mine]
+
+    def overheard(self, run: Run) -> Overheard:
+        """What others said around it, as far as this process has read its thread."""
+        once = self._once.get(run.id)
+        if once is None or not once.built:
+            return NOT_KNOWN
+        shown = once.surroundings.shown if once.surroundings else Reading()
+        said = [one for one in (shown.root, *shown.newest) if one is not None and not one.ours]
+        files = [("", file.text) for one in said for file in one.files]
+        return texts_of([*((one.author, one.text) for one in said), *files])
 
     def unread(self, run: Run) -> str:
         """A sentence for the person, when a thread that began without us could not be read."""

@@ -6,22 +6,26 @@ from typing import Literal, cast
 
 from bot.core.text import visible
 
-Name = Literal["help", "status", "stop", "approve", "deny", "undo"]
-NAMES: tuple[Name, ...] = ("help", "status", "stop", "approve", "deny", "undo")
+Name = Literal["help", "status", "stop", "approve", "deny", "undo", "audit", "why"]
+NAMES: tuple[Name, ...] = ("help", "status", "stop", "approve", "deny", "undo", "audit", "why")
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A message that is a control word; `short_id` names a proposal or a change that ran."""
+    """A message that is a control word; `short_id` names a proposal or a change that ran, `about`
+    a day or a person.
+    """
 
     name: Name
     short_id: str = ""
     reason: str = ""
+    about: str = ""
 
 
 # Four characters with a letter and a digit among them: no word of any sentence. Exactly one blank
 # or more between; no punctuation, which would make it a part of a sentence.
 _ID = r"`?(?P<id>(?=[A-Za-z0-9]*[0-9])(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{4})`?"
+_ABOUT = r"today|yesterday|me|\d{4}-\d{2}-\d{2}|<@[UW][A-Z0-9]+(?:\|[^<>]*)?>"
 _SHAPES = {
     name: re.compile(shape, re.IGNORECASE | re.ASCII)
     for name, shape in {
@@ -31,6 +35,8 @@ _SHAPES = {
         "approve": rf"approve {_ID}",
         "deny": rf"deny {_ID}(?: (?P<reason>.+))?",
         "undo": rf"undo(?: {_ID})?",
+        "why": rf"why {_ID}\??",
+        "audit": rf"audit(?: (?:{_ID}|(?P<about>{_ABOUT})))?",
     }.items()
 }
 # No id, but it can hardly be anything else: who typed it is told what is open.
@@ -44,6 +50,8 @@ _USAGE = (
     ("approve <id>", "Approve a proposal, as pressing Approve on its card would."),
     ("deny <id> [<reason>]", "Deny a proposal."),
     ("undo [<id>]", "Propose to take back the last change here, or the one named."),
+    ("why <id>", "Say rule by rule why a proposal needs whose approval."),
+    ("audit [<day>|@<person>|<id>]", "Say who asked, who approved, what ran and what came of it."),
 )
 
 
@@ -59,7 +67,7 @@ def parse_word(text: str) -> Word | None:
             reason = (given.get("reason") or "").strip()
             if reason.endswith("?"):
                 return None  # a question about denying it
-            return Word(name, (given.get("id") or "").upper(), reason)
+            return Word(name, (given.get("id") or "").upper(), reason, given.get("about") or "")
     verb, _, rest = line.partition(" ")
     if meant := _MEANT.fullmatch(f"{verb.lower()} {rest}".strip()):
         name = cast("Name", meant["name"] or meant["named"])

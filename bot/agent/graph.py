@@ -195,6 +195,7 @@ class Nodes:
             [Wished(_place(wish), wish["tool"], wish["arguments"]) for wish in changes],
             model_says=said,
             undoes=UUID(undoes) if undoes else None,
+            overheard=self._thinking.overheard(run),
         )
         answers = {wish["id"]: made for wish, made in zip(changes, proposed, strict=True)}
         messages, is_open, asked = [], False, False
@@ -217,7 +218,8 @@ class Nodes:
             return await self.steering.withdraw(run, short_id)
         if not isinstance(arguments, dict):
             return "arguments: an object with those that change is expected. Nothing was done."
-        return await self.steering.revise(run, short_id, arguments)
+        overheard = self._thinking.overheard(run)
+        return await self.steering.revise(run, short_id, arguments, overheard)
 
     def after_propose(self, state: State) -> Literal["ask", "act", "think"]:
         """People are asked when there is something to decide; what rules allow is done."""

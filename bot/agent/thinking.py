@@ -28,6 +28,7 @@ from bot.core.values import Event
 from bot.guard.budget import RunLimits, Spent, limit_tokens, spent
 from bot.guard.house import House
 from bot.guard.records import Run
+from bot.guard.sources import Overheard
 from bot.guard.toolset import Offered, clients, offered
 from bot.store.notify import AWAY
 
@@ -92,6 +93,10 @@ class Thinking:
             most = f"(I asked for {wanted:,} tools at once: only the first {MOST_CALLS} are used.)"
             text = f"{text}\n\n{most}".lstrip()
         return assistant_message(run.id, replies, text, reply.calls[:MOST_CALLS])
+
+    def overheard(self, run: Run) -> Overheard:
+        """What others said around the request, as the model has read it."""
+        return self._context.overheard(run)
 
     def is_over(self, run: Run) -> bool:
         """Whether a limit ended this run: no model call of it comes any more. Asked once."""

@@ -7,12 +7,14 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
 from bot.core.errors import BadSettings
-from bot.guard import evidence
+from bot.guard import chronicle, evidence
+from bot.guard.chronicle import Question, Story
 from bot.guard.evidence import Choice, Head
 from bot.settings import database_url
 from bot.store.database import Database, Row
@@ -32,6 +34,8 @@ _COLUMNS: Final = (
     "prev",
     "hash",
 )
+_STORY: Final = tuple(one.name for one in fields(Story))
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet computes
 
 
 def add(commands: "Commands", summary: str) -> None:
@@ -62,17 +66,23 @@ def add(commands: "Commands", summary: str) -> None:
         help="write the audit's rows as JSON lines or CSV",
         description=(
             "Write rows in order, to standard output or a file. Days are UTC. The head up to which "
-            "it was read is told on standard error: keep it for `audit verify --head`."
+            "it was read is told on standard error: keep it for `audit verify --head`. With "
+            "--stories, one record for each call instead: who asked, who approved and when, under "
+            "which rule, what exactly ran, as whom, what came back, whether it was undone."
         ),
+    )
+    export.add_argument(
+        "--stories", action="store_true", help="a joined record for each call instead of the rows"
     )
     export.add_argument(
         "--format", choices=("jsonl", "csv"), default="jsonl", help="jsonl (default) or csv"
     )
-    export.add_argument("--since", type=_moment, metavar="DAY", help="from this day or moment on")
+    export.add_argument("--since", type=moment, metavar="DAY", help="from this day or moment on")
     export.add_argument("--until", type=_end, metavar="DAY", help="up to the end of this day")
     export.add_argument("--kind", default="", help="only rows of this kind, such as executing")
     export.add_argument("--actor", default="", help="only what this Slack user id did")
     export.add_argument("--call", default="", help="only rows of the call with this public id")
+    export.add_argument("--channel", default="", help="with --stories: only calls of this channel")
     export.add_argument("--output", type=Path, help="a file to write, readable by you alone")
 
 
@@ -81,6 +91,10 @@ async def run(given: argparse.Namespace, dsn: str) -> int:
     async with Database(dsn).open() as database:
         if given.doing == "verify":
             return await _verify(database, given.head.strip().lower())
+        if given.stories:
+            return await _stories(database, given)
+        if given.channel:
+            raise BadSettings(["--channel: only --stories know the channel of a call."])
         choice = Choice(given.since, given.until, given.kind, given.actor, given.call)
         return await _export(database, choice, given.format, given.output)
 
@@ -117,6 +131,62 @@ async def _export(database: Database, choice: Choice, form: str, output: Path | 
                 count += 1
             _tell(head, count)
     return 0
+
+
+async def _stories(database: Database, given: argparse.Namespace) -> int:
+    """Exit code 1 when the tables say of any call otherwise than the chain."""
+    if given.kind not in {"", "read", "change"}:
+        raise BadSettings(["--kind: with --stories, read or change is expected."])
+    question = Question(
+        since=given.since,
+        before=given.until,
+        person=given.actor,
+        call=given.call,
+        channel=given.channel,
+        reads=given.kind != "change",
+    )
+    differing = 0
+    with _opened(given.output) as file:
+        write = _story_csv(file) if given.format == "csv" else _story_lines(file)
+        for head in await evidence.heads(database):
+            count = 0
+            async for story in chronicle.stories(database, head, question):
+                if given.kind in {"", story.kind}:
+                    write(story)
+                    count += 1
+                    differing += bool(story.differs)
+            told = f"{head.org}: {count} calls, read up to head {head.hash} (row {head.seq})"
+            print(told, file=sys.stderr)
+    if differing:
+        told = f"{differing} of them differ from the audit's chain: look at their `differs`."
+        print(told, file=sys.stderr)
+    return 1 if differing else 0
+
+
+def _story_lines(file: TextIO) -> Callable[[Story], None]:
+    def write(story: Story) -> None:
+        file.write(json.dumps(story.plain(), ensure_ascii=False) + "\n")
+
+    return write
+
+
+def _story_csv(file: TextIO) -> Callable[[Story], None]:
+    writer = csv.DictWriter(file, _STORY, lineterminator="\n")
+    writer.writeheader()
+
+    def write(story: Story) -> None:
+        writer.writerow({name: _cell(value) for name, value in story.plain().items()})
+
+    return write
+
+
+def _cell(value: object) -> object:
+    """A value for one cell: lists and the like as JSON, and no text that would be a formula."""
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value
 
 
 def _tell(head: Head, count: int) -> None:
@@ -162,20 +232,20 @@ def _plain(row: Row) -> dict[str, object]:
     return {key: row[key] for key in _COLUMNS} | {"at": at} | ids
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
     """A day's beginning or a moment, UTC where nothing else is said."""
     try:
-        moment = datetime.fromisoformat(text)
+        said = datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no day such as 2026-11-25") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return said if said.tzinfo else said.replace(tzinfo=UTC)
 
 
 def _end(text: str) -> datetime:
     """The moment before which rows count: the day's end, or the moment that was said."""
-    moment = _moment(text)
+    said = moment(text)
     try:
         date.fromisoformat(text)
     except ValueError:
-        return moment
-    return moment + timedelta(days=1)
+        return said
+    return said + timedelta(days=1)

@@ -148,8 +148,6 @@ def _effect(rule: Rule) -> str:
         parts.append(f"within {ask.expires // 60} min")
     if ask.escalate:
         parts.append(f"after {ask.escalate.after // 60} min {', '.join(ask.escalate.to)} is called")
-    if rule.break_glass:
-        parts.append(f"{', '.join(rule.break_glass.groups)} may break the glass")
     return ", ".join(parts)
 
 

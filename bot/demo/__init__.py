@@ -33,6 +33,7 @@ from bot.store.embedded import (
 )
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
+_POLICY: Final = Path(__file__).with_name("countersign.yaml")
 _READY_SECONDS = 60.0  # a cold start compiles and loads everything
 _LAST_LINES = 12
 _RECORDS = 2_000  # calls and deliveries: a demo may run for weeks, and its page shows the newest
@@ -73,6 +74,9 @@ async def sandbox(wish: Wish, context: Context | None, stop: asyncio.Event) -> N
             if holds is None and not wish.reset:
                 say("Of the last demo only a part is there, so it begins afresh.")
             folder.forget()
+        if wish.reset:
+            with told(path):
+                (path / _POLICY.name).unlink(missing_ok=True)
         demo = _Demo(folder, wish.port, context, given)
         try:
             failed = await demo.run(stop)
@@ -149,11 +153,14 @@ class _Demo:
         name, context = workspace.state.manifest.name.capitalize(), self._context
         what = "your cluster" if context else "a demo cluster"
         people = {_ALONE: ""} if context else words.PEOPLE
+        about = words.leaves(self._model, self._given, context)
+        if context is None:
+            about = f"{about} {words.RULES}"
         serving.introduce(
             workspace,
             serving.Introduction(
                 title=f"{name}: a local workspace with {what}",
-                about=words.leaves(self._model, self._given, context),
+                about=about,
                 people=people,
                 suggestions=words.suggestions(workspace.state.manifest.name, context),
                 context=context.name if context else "",
@@ -211,9 +218,17 @@ class _Demo:
             with told(path):
                 kubeconfig_file = cluster.write_kubeconfig(path / "kubeconfig", "bot")
                 cluster.write_kubectl_config(path / "kubectl")  # for whoever wants to look
-            demo |= {"KUBECONFIG": str(kubeconfig_file)}
+            demo |= {"KUBECONFIG": str(kubeconfig_file), "COUNTERSIGN_CONFIG": str(self._policy())}
             return {"COUNTERSIGN_SETTLE_SECONDS": "5"} | own | demo
         return own | demo | self._rights()
+
+    def _policy(self) -> Path:
+        """The demo's own rules, until somebody changes them."""
+        path = self._folder.path / "countersign.yaml"
+        with told(path):
+            if not path.exists():
+                path.write_bytes(_POLICY.read_bytes())
+        return path
 
     def _rights(self) -> dict[str, str]:
         """In somebody's own cluster: nothing changes, or only what they themselves approve."""

@@ -25,6 +25,12 @@ _TRY = (
 )
 _TRY_YOURS = ("get deployments -A", "events -A", "get pods -A")
 
+# What countersign.yaml beside this file says.
+RULES = (
+    "Its rules: a change in payments needs two people, its stateful sets are frozen, and the shop "
+    "is never scaled to nothing."
+)
+
 WELCOME = (
     "`checkout` in `shop` is crash-looping since the last deploy, a quarter of an hour ago. "
     "Orders still go through on the old pods. Can somebody have a look and roll it back?"
@@ -118,6 +124,7 @@ def greeting(bot: str, context: Context | None, *, restored: bool) -> str:
     tried = f"Ready. Three things to try in #ops:\n  1. {first}\n  2. {second}\n  3. {third}\n"
     if context is None:
         tried += "     as alice; then switch to bob, above, to approve: who asks may not approve.\n"
+        tried += f"{RULES}\n"
     elif context.writable:
         tried += f"Changes of {context.name} are allowed; each waits for your Approve.\n"
     else:

@@ -80,6 +80,7 @@ class Deeds:
             judged = await self._proposals.judge(
                 asking_for(run, call),
                 change,
+                provenance=call.provenance,
                 fresh=call.risk == "danger",
                 undoes=call.undoes is not None,
             )
@@ -199,7 +200,10 @@ class Deeds:
         reason = masking.safe(reason)
         try:
             judged = await self._proposals.judge(
-                asking_for(run, call), self._bind(call), undoes=call.undoes is not None
+                asking_for(run, call),
+                self._bind(call),
+                provenance=call.provenance,
+                undoes=call.undoes is not None,
             )
         except ToolError:
             return _Held(call, None, reason)

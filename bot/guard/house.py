@@ -37,6 +37,7 @@ class Rules:
     approvals_channel: str = ""  # where cards of other channels are shown as well
     roles: Roles = field(default_factory=Roles)
     book: Rulebook = field(default_factory=Rulebook)
+    instructions: tuple[str, ...] = ()  # the operator's, to the model
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Wanted:
     arguments: dict[str, JsonValue]
     cluster: str = ""  # or another provider's client
     preview: Preview | None = None  # of a change
+    provenance: Mapping[str, str] = field(default_factory=dict)
     undoes: bool = False
 
 
@@ -96,6 +98,7 @@ class House:
             changed_paths=tuple(one.path for one in preview.changes) if preview else (),
             images=tuple(str(one) for one in _set(preview, "image")),
             replicas=_most(_set(preview, "replicas")),
+            provenance=dict(wanted.provenance),
             undoes=wanted.undoes,
             at=datetime.now(UTC).isoformat(timespec="seconds"),
         )

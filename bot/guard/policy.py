@@ -129,7 +129,6 @@ class Ruling:
     reminder: float = 0  # seconds after the card; 0: at half-time; below 0: none
     escalate_after: float = 0  # seconds; 0: never
     escalate_to: tuple[str, ...] = ()
-    glass: tuple[str, ...] = ()  # groups whose members may break it
 
     @property
     def is_default(self) -> bool:

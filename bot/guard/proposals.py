@@ -3,7 +3,7 @@ its card.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from bot.guard.house import ACTING, House, Wanted, lock_claimed
 from bot.guard.policy import READ_ONLY, Effect, PolicyInput, Ruling
 from bot.guard.records import Call, Place, Run, digest
 from bot.guard.short_ids import short_id
+from bot.guard.sources import NOT_KNOWN, Overheard, Provenance
 from bot.store.database import Transaction
 from bot.store.outbox import say
 from tools import ChangeCall, JsonObject, Preview, Refused, Risk, ToolError, Unavailable
@@ -85,6 +86,7 @@ class Proposals:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self.provenance = Provenance(house)
 
     async def propose(
         self,
@@ -107,6 +109,7 @@ class Proposals:
         *,
         model_says: str = "",
         undoes: UUID | None = None,
+        overheard: Overheard = NOT_KNOWN,
     ) -> list[Call | Turned]:
         """Preview the changes of one reply and store them with the card that they share.
 
@@ -118,7 +121,7 @@ class Proposals:
         asking = await self._asking(run)
         back = undoes is not None
         answers = await asyncio.gather(
-            *(self._judge_wish(asking, wish, undoes=back) for wish in new[:MOST])
+            *(self._judge_wish(asking, wish, overheard, undoes=back) for wish in new[:MOST])
         )
         judged = dict(zip((wish.place for wish in new), answers, strict=False))
         made |= await self._turn_away(run, new, judged)
@@ -142,9 +145,22 @@ class Proposals:
         return [made[wish.place] for wish in wishes]
 
     async def judge(
-        self, run: Run, change: ChangeCall, *, fresh: bool = False, undoes: bool = False
+        self,
+        run: Run,
+        change: ChangeCall,
+        *,
+        provenance: Mapping[str, str],
+        fresh: bool = False,
+        undoes: bool = False,
     ) -> Judged:
         """Preview against the live state and ask the policy of now. Raises `ToolError`."""
+        preview = await self.look(change)
+        return await self.rule(
+            run, change, preview, provenance=provenance, fresh=fresh, undoes=undoes
+        )
+
+    async def look(self, change: ChangeCall) -> Preview:
+        """What it would do to the live state, masked. Raises `ToolError`."""
         if self._house.rules.read_only:  # a card of before must not even be tried
             raise Refused(f"{READ_ONLY.reason.capitalize()}.")
         try:
@@ -155,6 +171,19 @@ class Proposals:
             raise Unavailable(what, nothing_sent=True) from error
         seen = Preview.model_validate(visible_json(seen.model_dump(mode="json")))
         preview, _ = masking.mask_preview(seen)
+        return preview
+
+    async def rule(
+        self,
+        run: Run,
+        change: ChangeCall,
+        preview: Preview,
+        *,
+        provenance: Mapping[str, str],
+        fresh: bool = False,
+        undoes: bool = False,
+    ) -> Judged:
+        """What the policy of now says of that preview."""
         risk = max(change.risk, preview.risk or Risk.READ, key=lambda one: one.level)
         wanted = Wanted(
             tool=change.tool.name,
@@ -164,6 +193,7 @@ class Proposals:
             arguments=dict(change.arguments),
             cluster=change.client,
             preview=preview,
+            provenance=provenance,
             undoes=undoes,
         )
         asked = await self._house.policy_input(run, wanted, fresh=fresh)
@@ -251,7 +281,9 @@ class Proposals:
                     )
         return away
 
-    async def _judge_wish(self, run: Run, wish: Wished, *, undoes: bool) -> Judged | Turned:
+    async def _judge_wish(
+        self, run: Run, wish: Wished, overheard: Overheard, *, undoes: bool
+    ) -> Judged | Turned:
         if self._house.rules.read_only:  # not even a dry run is sent
             return _denied(wish, READ_ONLY)
         try:
@@ -259,7 +291,12 @@ class Proposals:
             if hidden := masking.would_alter(dict(change.arguments)):
                 names = ", ".join(hidden)
                 return Turned(f"{names} looks like a credential; none may stand on a card.")
-            judged = await self.judge(run, change, undoes=undoes)
+            said = {name: change.arguments.get(name) for name in wish.arguments}
+            preview = await self.look(change)
+            # that it is there is what the cluster itself says
+            there = (change.target,) if "uid" in preview.before else ()
+            provenance = await self.provenance.of(run, said, overheard, there)
+            judged = await self.rule(run, change, preview, provenance=provenance, undoes=undoes)
         except ToolError as error:
             return Turned(masking.safe(str(error)))
         if judged.ruling.effect is Effect.PREVIEW:
@@ -387,7 +424,7 @@ class Proposals:
 
 
 def _denied(wish: Wished, ruling: Ruling) -> Turned:
-    why = ruling.reason or ruling.rule
+    why = (ruling.reason or ruling.rule).removesuffix(".")
     return Turned(f"The policy does not allow {wish.tool} here: {why}.")
 
 

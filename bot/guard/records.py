@@ -164,6 +164,11 @@ class Call:
         )
 
     @property
+    def provenance(self) -> dict[str, str]:
+        """Where each argument's value came from when it was proposed."""
+        return dict(self.policy_input.get("provenance") or {})
+
+    @property
     def judged_at(self) -> datetime | None:
         """When the verdict was given."""
         return datetime.fromisoformat(self.verdict["at"]) if self.verdict else None

@@ -12,7 +12,7 @@ from bot.guard.house import House
 from bot.guard.records import Call
 from bot.guard.votes import Click
 from bot.store.inbound import AuditRow, Request, record
-from tools import NoWayBack, ToolError
+from tools import NoWayBack, ToolError, sha256_of
 
 
 class Requests:
@@ -74,7 +74,8 @@ class Requests:
 
 
 def _row(asked: Request, at: datetime, what: str) -> AuditRow:
-    data: dict[str, JsonValue] = {"kind": what, "text": asked.text[:2000]}
+    # not the words: they can be forgotten, and the chain cannot
+    data: dict[str, JsonValue] = {"kind": what, "text_sha256": sha256_of({"text": asked.text})}
     until_prev = audit.until_prev(asked.thread.org, at, "request", asked.author, data)
     return AuditRow(data, until_prev)
 

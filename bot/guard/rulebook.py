@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import Any, Protocol
 
 from bot.guard.policy import Effect, PolicyInput, Ruling, decide, floor
 from bot.policy_file import NAMES, Ask, Limits, Match, Policy, Rule, Window
@@ -17,7 +17,7 @@ _Check = Callable[[PolicyInput], bool]
 
 
 class _Program(Protocol):
-    def execute(self, context: dict[str, object]) -> object: ...
+    def execute(self, context: Any) -> object: ...
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,23 @@ class _Compiled:
         for what, fits in self.checks:
             if not fits(asked):
                 return what
-        if self.program is not None and self.program.execute(context.values) is not True:
+        if self.program is not None and self.program.execute(context.given) is not True:
             return "when"
         return ""
 
 
 class _Context:
-    """What an expression sees: made when the first one is reached."""
+    """What expressions see: made for all of them when the first one is reached."""
 
     def __init__(self, asked: PolicyInput) -> None:
         self._asked = asked
-        self._values: dict[str, object] | None = None
+        self._given: Any = None
 
     @property
-    def values(self) -> dict[str, object]:
-        if self._values is None:
+    def given(self) -> Any:
+        if self._given is None:
+            import cel  # noqa: PLC0415 - only a policy that has conditions needs it
+
             asked = self._asked.stored()
             at = _moment(self._asked)
             asked["object"] = {
@@ -65,8 +67,8 @@ class _Context:
                 "labels": asked["labels"],
             }
             asked |= {"hour": at.hour, "weekday": _WEEKDAYS[at.weekday()]}
-            self._values = {name: asked[name] for name in NAMES}
-        return self._values
+            self._given = cel.Context(variables={name: asked[name] for name in NAMES})
+        return self._given
 
 
 class Rulebook:
@@ -180,7 +182,6 @@ def _asking(rule: Rule, ask: Ask, asked: PolicyInput) -> Ruling:
         reminder=-1 if ask.reminder is False else ask.reminder or 0,
         escalate_after=ask.escalate.after if ask.escalate else 0,
         escalate_to=ask.escalate.to if ask.escalate else (),
-        glass=rule.break_glass.groups if rule.break_glass else (),
     )
 
 

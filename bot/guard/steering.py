@@ -14,6 +14,7 @@ from bot.guard.house import House, load_call, lock_claimed, redraw
 from bot.guard.policy import Effect
 from bot.guard.proposals import Judged, Proposals
 from bot.guard.records import Call, Run
+from bot.guard.sources import NOT_KNOWN, Overheard
 from bot.guard.votes import drop_dependents, wake_if_decided
 from bot.store.database import Transaction
 from tools import ToolError
@@ -70,14 +71,20 @@ class Steering:
         self._house.tell(call)
         return _withdrawn(call)
 
-    async def revise(self, run: Run, short_id: str, arguments: dict[str, JsonValue]) -> str:
+    async def revise(
+        self,
+        run: Run,
+        short_id: str,
+        arguments: dict[str, JsonValue],
+        overheard: Overheard = NOT_KNOWN,
+    ) -> str:
         """Put another proposal in its place; what the model is told. Raises `LostClaim`."""
         call = await self._find(run, short_id)
         if isinstance(call, str):
             return call
         asking = await self._asking(run, call)
         try:
-            judged = await self._judge(asking, call, arguments)
+            judged = await self._judge(asking, call, arguments, overheard)
         except ToolError as error:
             return f"refused: {masking.safe(str(error))} {call.short_id} stands as it was."
         if isinstance(judged, str):
@@ -109,7 +116,7 @@ class Steering:
         return _revised(new)
 
     async def _judge(
-        self, asking: Run, call: Call, arguments: dict[str, JsonValue]
+        self, asking: Run, call: Call, arguments: dict[str, JsonValue], overheard: Overheard
     ) -> Judged | str:
         """The revised proposal, or why there is none. Raises `ToolError`."""
         stands = f"{call.short_id} stands as it was."
@@ -121,7 +128,10 @@ class Steering:
         if hidden := masking.would_alter(dict(change.arguments)):
             names = ", ".join(hidden)
             return f"refused: {names} looks like a credential; none may stand on a card."
-        judged = await self._proposals.judge(asking, change)
+        said = {name: change.arguments.get(name) for name in arguments}
+        new = await self._proposals.provenance.of(asking, said, overheard)
+        provenance = {**call.provenance, **new}
+        judged = await self._proposals.judge(asking, change, provenance=provenance)
         if judged.ruling.effect is Effect.ALLOW:
             return f"refused: the other needs no approval; withdraw this and propose it. {stands}"
         if judged.ruling.effect is not Effect.ASK:

@@ -354,6 +354,9 @@ class Cards:
             ),
             diff=call.preview.diff,
             warnings=call.preview.warnings,
+            untrusted=tuple(
+                sorted(name for name, origin in call.provenance.items() if origin == "untrusted")
+            ),
             notes=call.preview.notes,
             locked=call.preview.locked,
             way_back=call.preview.way_back,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
 
@@ -11,14 +12,17 @@ from bot.agent.control import Word
 from bot.agent.grammar import usage
 from bot.core.errors import DatabaseAway
 from bot.core.values import Thread
+from bot.guard import short_ids
 from bot.guard.house import House
 from bot.guard.people import why_not_ask
+from bot.guard.policy import PolicyInput
 from bot.guard.records import Call
 from bot.guard.requests import Requests, cleaned
 from bot.guard.stops import Stops
 from bot.guard.votes import Answer, Click, Typed, Votes
 from bot.slack import speech
 from bot.slack.api import SlackProblem
+from bot.slack.chronicle import Chronicle
 from bot.slack.status import Status
 from bot.slack.underway import Underway
 from bot.slack.views import notices
@@ -26,6 +30,7 @@ from bot.slack.views.data import Message
 from bot.slack.views.help import help_text
 from bot.slack.views.replies import linked
 from bot.slack.views.status import RunLine, status, which
+from bot.slack.views.why import why
 from bot.slack.voice import Voice
 
 log = structlog.get_logger()
@@ -61,6 +66,7 @@ class Commands:
         self._status = status
         self._voice = voice
         self._model = model
+        self._chronicle = Chronicle(house, voice.identity)
         self._stops = Stops(house)
         self._requests = Requests(house)
         self._underway = Underway(voice.tasks)
@@ -88,9 +94,12 @@ class Commands:
                 await self._stop(heard)
             case "undo":
                 await self._undo(heard)
-            case "status":
+            case "status" | "audit":
+                show = self._show_status if word == "status" else self._show_audit
                 if await self._first(heard):
-                    self._voice.tasks.start("status", self._show_status(heard), heard=True)
+                    self._voice.tasks.start(word, show(heard), heard=True)
+            case "why":
+                await self._tell_once(heard, await self._why(heard))
             case "help":
                 await self._tell_once(heard, help_text(usage(), model=self._model))
 
@@ -137,6 +146,28 @@ class Commands:
             row = await tx.one("place_of_card", call_id=call.id, channel=call.thread.channel)
         ts = str(row["ts"]) if row else ""
         return self._voice.link(call.thread.channel, ts, "Its card", call.thread.ts)
+
+    async def _why(self, heard: Heard) -> Message:
+        """By the input that was stored with the call, so that nothing is looked up anew."""
+        async with self._house.database.statement() as tx:
+            row = await tx.one(
+                "call_by_short_id",
+                org=self._org,
+                channel=heard.channel,
+                short_id=short_ids.typed(heard.word.short_id),
+            )
+        if row is None:
+            cards = await self._status.cards(heard.channel)
+            return notices.refused(speech.no_such_proposal(heard.word.short_id, cards))
+        call, book = Call.of(row), self._house.rules.book
+        asked = PolicyInput.of(call.policy_input)
+        return why(
+            call.short_id,
+            call.preview.summary,
+            call.ruling,
+            book.explain(asked),
+            book.decide(asked),
+        )
 
     # --- stop -------------------------------------------------------------------------------
 
@@ -239,6 +270,16 @@ class Commands:
             await self._voice.post(heard.channel, status(data), thread_ts=root, key=key)
         except SlackProblem as problem:
             log.warning("not_told", word="status", error=str(problem))
+
+    async def _show_audit(self, heard: Heard) -> None:
+        """Only to who asked: others of the channel may not have to read it."""
+        now = datetime.now(UTC)
+        try:
+            found = await self._chronicle.about(heard.word, heard.person, heard.channel, now)
+        except DatabaseAway:
+            away = "My database does not answer, so I cannot look into the audit; ask again"
+            found = notices.failure(away)
+        await self._private(heard, found)
 
     async def _first(self, heard: Heard) -> bool:
         """Whether nobody was told of it yet: one mention comes as two events, and again in need."""

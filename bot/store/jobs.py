@@ -59,6 +59,7 @@ class Jobs:
                 conninfo=dsn,
                 min_size=1,
                 max_size=6,
+                timeout=1.5,  # who waits longer than the pool tries waits for nothing
                 reconnect_timeout=RECONNECT,
                 kwargs={
                     "application_name": "countersign jobs",

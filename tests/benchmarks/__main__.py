@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import structlog
 
-from tests.benchmarks import beside, breakdown, full_runs, latency, page, starts, wal
+from tests.benchmarks import beside, breakdown, full_runs, latency, page, policy, starts, wal
 from tests.benchmarks.figures import HEADS, Figure, calibrate, table
 from tests.benchmarks.harness import Bench, bench
 
@@ -35,6 +35,7 @@ PARTS: Mapping[str, Part] = {
     "memory": starts.weight,
     "kill": starts.kill,
     "page": page.measure,
+    "policy": policy.decide,
     "breakdown": breakdown.profile,
     "breakdown-litellm": breakdown.profile_litellm,
 }

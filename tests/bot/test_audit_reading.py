@@ -150,5 +150,35 @@ async def test_bad_wishes_get_one_sentence(
     with pytest.raises(SystemExit):
         asked("export", "--since", "yesterday")
     assert "'yesterday' is no day such as 2026-11-25" in capsys.readouterr().err
+    for words in (["--channel", "C1"], ["--stories", "--kind", "executing"]):
+        with pytest.raises(BadSettings, match="stories"):
+            await auditing.run(asked("export", *words), written.dsn)
     with pytest.raises(BadSettings, match="cannot be written"):
         await auditing.run(asked("export", "--output", str(tmp_path / "no" / "f")), written.dsn)
+
+
+FORGED = """
+INSERT INTO threads (org, channel, thread_ts, ours) VALUES ('T1', 'C1', '1.0', true);
+INSERT INTO runs (id, org, channel, thread_ts, kind, requester, contributors)
+VALUES ('{id}', 'T1', 'C1', '1.0', 'turn', 'U1', '{{U1}}');
+INSERT INTO tool_calls (id, org, channel, thread_ts, run_id, reply, ordinal, model_call_id, kind,
+                        tool, arguments, target, risk, requester, contributors, acting, state,
+                        public_id, digest, quorum, expires_at, started_at, ended_at)
+VALUES ('{id}', 'T1', 'C1', '1.0', '{id}', 0, 0, 'a', 'change', 'k8s_scale', '{{}}', '=1+1',
+        'write', 'U1', '{{U1}}', 'bot', 'done', 'p', 'd', 1, now(), now(), now());
+"""
+
+
+async def test_a_call_that_the_chain_does_not_know_differs_from_it(
+    written: Database, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    await tamper(written, FORGED.format(id=uuid7()))
+    file = tmp_path / "stories.csv"
+    words = ("--stories", "--format", "csv", "--output", str(file))
+    assert await auditing.run(asked("export", *words), written.dsn) == 1
+    assert "1 of them differ from the audit's chain" in capsys.readouterr().err
+    with file.open(newline="") as opened:
+        [row] = csv.DictReader(opened)
+    assert json.loads(row["differs"]) == ["proposed", "executing"]
+    assert row["target"] == "'=1+1", "no formula for a spreadsheet"
+    assert await auditing.run(asked("export", "--stories", "--kind", "read"), written.dsn) == 0

@@ -79,7 +79,7 @@ async def test_the_installed_command_explains_itself() -> None:
     )
     out, err = await asyncio.wait_for(process.communicate(), 20)
     assert (process.returncode, err) == (0, b"")
-    for name in ("run", "migrate", "init", "doctor", "audit", "sandbox"):
+    for name in ("run", "migrate", "init", "doctor", "audit", "forget", "sandbox"):
         assert f"    {name}" in out.decode()
 
 
@@ -92,6 +92,7 @@ async def test_the_installed_command_explains_itself() -> None:
         ("init", "--approvers"),
         ("doctor", "--json"),
         ("audit", "verify"),
+        ("forget", "What stands in Slack stays there"),
         ("sandbox", "--data"),
         ("sandbox", "Nothing leaves the machine"),
     ],

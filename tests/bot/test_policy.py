@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from bot.core.errors import BadSettings
 from bot.core.values import Person, Standing
+from bot.demo import words
 from bot.guard.people import Roles
 from bot.guard.policy import Approvers, Effect, PolicyInput, Ruling, decide, why_not_approve
 from bot.guard.rulebook import Rulebook
 from bot.policy_file import NAMES, Policy
-from bot.settings import read
+from bot.settings import config_file, read
 
 ENVIRONMENT = {
     "SLACK_BOT_TOKEN": "xoxb-1",
@@ -151,7 +152,6 @@ rules:
       expires: 2h
       reminder: 10m
       escalate: {after: 30m, to: [S0BOSS000]}
-    break_glass: {groups: [S0SRE0000]}
 """
     assert ruled(text) == Ruling(
         Effect.ASK,
@@ -163,7 +163,6 @@ rules:
         reminder=600,
         escalate_after=1800,
         escalate_to=("S0BOSS000",),
-        glass=("S0SRE0000",),
     )
     assert not ruled(text, risk="danger").contributors_may
     stored = ruled(text).stored()
@@ -370,7 +369,6 @@ def mistakes(tmp_path: Path, text: str) -> list[str]:
         ("{name: a, ask: {expires: soon}}", "a time such as 30m or 2h"),
         ("{name: a, ask: {expires: 10m, reminder: 20m}}", "reminder must be before it expires"),
         ("{name: a, ask: {escalate: {after: 40m, to: S0A}}}", "escalate.after must be before"),
-        ("{name: a, deny: No., break_glass: {groups: S0A}}", "break_glass is for rules that ask"),
         ("{allow: true}", "name: is missing"),
     ],
 )
@@ -467,3 +465,34 @@ def test_roles(
     assert Roles(named).of(person) == roles
     for standing in set(Standing) - {Standing.MEMBER}:
         assert Roles(named).of(Person("U1", standing, groups=frozenset(groups))) == ()
+
+
+# --- the demo's -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "effect", "rule"),
+    [
+        ({"replicas": 0}, Effect.DENY, "shop never sleeps"),
+        ({"replicas": 2}, Effect.ASK, "a change needs one"),
+        ({"namespace": "payments"}, Effect.ASK, "payments needs two"),
+        (
+            {"namespace": "payments", "object_kind": "statefulset"},
+            Effect.DENY,
+            "the ledger's move",
+        ),
+        (
+            {"namespace": "payments", "object_kind": "statefulset", "undoes": True},
+            Effect.ASK,
+            "payments needs two",
+        ),
+    ],
+)
+def test_the_demo_has_a_two_person_rule_a_freeze_and_a_deny(
+    given: dict[str, Any], effect: Effect, rule: str
+) -> None:
+    path = Path(words.__file__).with_name("countersign.yaml")
+    ruling = Rulebook(config_file(str(path)).policy).decide(wish(**given))
+    assert (ruling.effect, ruling.rule) == (effect, rule)
+    assert ruling.quorum == (2 if rule == "payments needs two" else ruling.quorum)
+    assert all(word in words.RULES for word in ("payments needs two", "frozen", "never scaled"))

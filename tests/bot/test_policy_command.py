@@ -1,5 +1,6 @@
 """`countersign policy`: what it says of a policy, and of a changed one."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,15 @@ def test_a_file_of_cases_that_cannot_be_used(
     with pytest.raises(BadSettings) as refused:
         command("test", str(cases), "--config", policy)
     assert said in " ".join(refused.value.mistakes)
+
+
+def test_what_the_readme_shows_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
+    [policy] = [block for block in blocks if block.startswith("policy:")]
+    [cases] = [block for block in blocks if "\ncases:" in block]
+    (tmp_path / "countersign.yaml").write_text(policy)
+    (tmp_path / "cases.yaml").write_text(cases)
+    config = str(tmp_path / "countersign.yaml")
+    assert command("test", str(tmp_path / "cases.yaml"), "--config", config) == 0
+    assert capsys.readouterr().out == "1 of 1 as expected.\n"

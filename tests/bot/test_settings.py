@@ -264,7 +264,7 @@ self_aproval: true
         ),
         (
             "countersign.yaml:11: self_aproval: there is no such setting. "
-            "Known: approvals, instructions, limits, model_windows, people, policy, "
+            "Known: approvals, instructions, limits, model_windows, people, policy, retention, "
             "self_approval, tools. "
             "Did you mean self_approval?"
         ),

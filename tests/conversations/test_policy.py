@@ -1,6 +1,7 @@
 """The operator's policy at work: who is asked, what is refused, what needs nobody."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -49,6 +50,7 @@ async def test_a_rule_says_how_many_and_who_and_its_quorum_fills_up(
     policy = f"""
 policy:
   rules:
+    - {{name: far away, match: {{namespace: moon}}, deny: No.}}
     - name: web needs the leads
       match: {{namespace: shop, kind: deployment}}
       when: replicas > 4
@@ -64,6 +66,13 @@ policy:
         assert posted.args["text"].endswith(f"<!subteam^{LEADS}>"), "they are called"
         [row] = await chat.rows("SELECT expires_at - created_at AS lives, policy FROM tool_calls")
         assert row["lives"].total_seconds() == 7200
+        short = re.search(r"approve ([A-Z0-9]{4})", said)
+        assert short is not None
+        await chat.slack.slash("dave", "ops", "/ops", f"why {short[1]}")
+        why = shown(await chat.told("dave", "by the rule “web needs the leads”"))
+        assert f"needs two approvals of <!subteam^{LEADS}>" in why
+        assert "• far away: namespace differs" in why
+        assert "→ web needs the leads" in why
         await chat.press("Approve", card, by="alice")  # an approver, but not of these
         await chat.told("alice", "not among those")
         await chat.press("Approve", card, by="bob")

@@ -8,6 +8,7 @@ import pkgutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
@@ -120,6 +121,7 @@ class _Bound:
     choice: ClientChoice
     clients: Mapping[str, Client]
     method: Callable[..., Awaitable[Finding]] | None = None  # of a read
+    is_inventory: Callable[[JsonObject], bool] = lambda _: False  # what that gives
     names: Mapping[type[Change], str] = field(default_factory=dict)  # of its provider's changes
 
     def parse(self, arguments: JsonObject) -> tuple[str, BaseModel]:
@@ -162,6 +164,11 @@ class Catalog:
         target = "/".join([client, *(str(place) for place in places if place)])
         return ReadCall(bound.tool, canonical, target, client, lambda: method(connection, **values))
 
+    def is_inventory(self, name: str, arguments: JsonObject) -> bool:
+        """Whether such a read gives only what the other side itself calls things."""
+        bound = self._bound.get(name)
+        return bound is not None and bound.is_inventory(arguments)
+
     def change(self, name: str, arguments: JsonObject) -> ChangeCall:
         """A change ready to preview. Raises like `read`."""
         bound = self._find(name, "change")
@@ -182,7 +189,12 @@ class Catalog:
                 method = getattr(box, name)
                 model = model_of_method(f"{prefix}_{name}", function)
                 tool = _tool(f"{prefix}_{name}", function, model, choice, provider)
-                self._add(_Bound(tool, model, choice, offer.clients, method=method))
+                names_only = partial(type(box).is_inventory, name)
+                self._add(
+                    _Bound(
+                        tool, model, choice, offer.clients, method=method, is_inventory=names_only
+                    )
+                )
         names = {change: f"{prefix}_{snake_case(change.__name__)}" for change in offer.changes}
         for change, name in names.items():
             tool = _tool(name, change, change, choice, provider)

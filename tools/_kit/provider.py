@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from tools._kit.values import NoWayBack, Preview, Progress, Receipt, Risk, Verdict
 
@@ -49,6 +49,13 @@ class Toolbox:
     The first argument after self is the client (named `cluster` or `server`); the others are typed
     arguments, from which schema and validation are made. Returns a `Finding`.
     """
+
+    @classmethod
+    def is_inventory(cls, read: str, arguments: Mapping[str, JsonValue]) -> bool:  # noqa: ARG003
+        """Whether a read with these arguments gives only what the other side itself calls things:
+        names, images, numbers, and no text that somebody may have written into it.
+        """
+        return False
 
     @classmethod
     def reads(cls) -> dict[str, Callable[..., Any]]:

@@ -1,10 +1,10 @@
 """The tools that only look."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, JsonValue, StringConstraints
 
 from tools._kit import (
     MAYBE_NAME,
@@ -78,6 +78,12 @@ _REVISION = "Show the pod template of this one; 0: list all."
 
 class Kubernetes(Toolbox):
     """What can be looked at in a cluster."""
+
+    @classmethod
+    def is_inventory(cls, read: str, arguments: Mapping[str, JsonValue]) -> bool:
+        """A table is; an object has annotations, and an event's message is anybody's."""
+        kind = str(arguments.get("kind", "")).lower()
+        return read == "get" and not arguments.get("name") and not kind.startswith(("ev", "event"))
 
     @read
     async def get(

@@ -53,6 +53,7 @@ class CardData:
     changes: tuple[tuple[str, str, str], ...] = ()
     diff: str = ""
     warnings: tuple[str, ...] = ()
+    untrusted: tuple[str, ...] = ()  # arguments whose value only untrusted text holds
     notes: tuple[str, ...] = ()
     locked: bool = True
     way_back: str = ""

@@ -32,7 +32,7 @@ def facts(call: CardData, limit: int = 400) -> tuple[str, bool]:
 
 def heads_up(call: CardData, *, most: int, width: int) -> tuple[list[str], bool]:
     """What a careful colleague would say first, a line each, and whether a warning is cut."""
-    lines, cut = [], len(call.warnings) > most
+    lines, cut = _from_untrusted(call), len(call.warnings) > most
     for warning in call.warnings[:most]:
         text, missing = words.sentence(warning, width)
         cut = cut or missing
@@ -50,6 +50,20 @@ def heads_up(call: CardData, *, most: int, width: int) -> tuple[list[str], bool]
     elif call.no_way_back:
         lines.append(f"No way back: {_ended(words.line(call.no_way_back))}")
     return lines, cut
+
+
+def _from_untrusted(call: CardData) -> list[str]:
+    """What nobody of ours said: a log, an annotation or somebody else's message did."""
+    if not call.untrusted:
+        return []
+    shown = [
+        f"{words.code(name, 60)[0]} {words.code(str(call.arguments.get(name, '')), 80)[0]}"
+        for name in call.untrusted[:5]
+    ]
+    what = words.either(shown, last="and")
+    return [
+        f"Heads-up: nobody who asked said {what}; it may come from text that anybody can write."
+    ]
 
 
 def whole(call: CardData) -> list[str] | None:

@@ -207,6 +207,18 @@ SELECT id FROM tool_calls WHERE undoes = %(id)s AND state IN ('proposed', 'appro
 UPDATE tool_calls SET start_by = now() + make_interval(secs => %(start_within)s)
  WHERE run_id = %(run_id)s AND state = 'approved';
 
+-- texts_of_thread --
+-- What people who may ask said here, and what the newest reads found.
+SELECT NULL AS tool, NULL::jsonb AS arguments, m.body->>'content' AS text
+  FROM messages m JOIN runs r ON r.id = m.run_id AND coalesce(r.error, '') NOT LIKE 'refused:%%'
+ WHERE m.org = %(org)s AND m.channel = %(channel)s AND m.thread_ts = %(thread_ts)s AND m.role = 'user'
+   AND m.run_id <= %(run_id)s
+UNION ALL
+(SELECT t.tool, t.arguments, t.result FROM tool_calls t
+  WHERE t.org = %(org)s AND t.channel = %(channel)s AND t.thread_ts = %(thread_ts)s AND t.kind = 'read'
+    AND t.result IS NOT NULL AND t.run_id <= %(run_id)s
+  ORDER BY t.id DESC LIMIT %(reads)s);
+
 -- stored_inputs --
 SELECT id, short_id, created_at, tool, target, policy_input, policy FROM tool_calls
  WHERE kind = 'change' ORDER BY created_at DESC, id DESC LIMIT %(most)s;

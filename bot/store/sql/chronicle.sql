@@ -20,3 +20,35 @@ WHERE a.org = %(org)s AND a.seq > %(after)s AND a.seq <= %(until)s
   AND (%(call)s = '' OR a.call_id IN (SELECT id FROM tool_calls WHERE org = a.org AND public_id = %(call)s))
 ORDER BY a.seq
 LIMIT %(limit)s;
+
+-- story_calls --
+-- The next calls by their ids, which begin with the time they were made at, with what became of each. One that was open for
+-- any part of a time counts to it. `person` had any part in them.
+SELECT c.id, c.org, c.channel, c.thread_ts, c.run_id, c.kind, c.tool, c.arguments, c.target, c.risk, c.requester,
+       c.contributors, c.acting, c.state, c.public_id, c.short_id, c.digest, c.policy, c.quorum, c.created_at, c.started_at,
+       c.ended_at, c.preview->>'summary' AS summary, c.receipt->>'text' AS receipt, c.verdict, c.error, c.withdrawn_by,
+       c.revised_by, u.public_id AS undoes, s.public_id AS superseded_by, b.public_id AS undone_by, b.short_id AS undone_short,
+       b.state AS undo_state, b.ended_at AS undone_at
+  FROM tool_calls c
+  LEFT JOIN tool_calls u ON u.id = c.undoes
+  LEFT JOIN tool_calls s ON s.id = c.superseded_by
+  LEFT JOIN tool_calls b ON b.undoes = c.id AND b.state IN ('proposed', 'approved', 'executing', 'done', 'unknown')
+ WHERE c.org = %(org)s AND c.id > %(after)s::uuid AND c.id < %(until)s::uuid
+   AND (%(since)s::timestamptz IS NULL OR coalesce(c.ended_at, now()) >= %(since)s)
+   AND (%(before)s::timestamptz IS NULL OR c.created_at < %(before)s)
+   AND (%(channel)s = '' OR c.channel = %(channel)s)
+   AND (%(reads)s OR c.kind = 'change')
+   AND (%(call)s = '' OR c.public_id = %(call)s OR c.short_id = %(call)s)
+   AND (%(person)s = '' OR c.requester = %(person)s OR c.contributors @> ARRAY[%(person)s::text]
+        OR c.withdrawn_by = %(person)s OR c.revised_by = %(person)s
+        OR EXISTS (SELECT FROM decisions d WHERE d.call_id = c.id AND d.person = %(person)s))
+ ORDER BY c.id
+ LIMIT %(limit)s;
+
+-- story_votes --
+SELECT call_id, person, vote, reason, at FROM decisions WHERE call_id = ANY(%(calls)s::uuid[]) ORDER BY at, id;
+
+-- story_evidence --
+-- What the chain says of these calls.
+SELECT call_id, seq, at, kind, actor, data FROM audit
+ WHERE org = %(org)s AND call_id = ANY(%(calls)s::uuid[]) AND seq <= %(until)s ORDER BY seq;

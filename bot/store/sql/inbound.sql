@@ -12,9 +12,6 @@ ON CONFLICT DO NOTHING RETURNING key;
 -- event --
 SELECT key FROM events WHERE org = %(org)s AND key = %(key)s;
 
--- forget_events --
-DELETE FROM events WHERE received_at < now() - make_interval(hours => 48);
-
 -- open_thread --
 -- The thread's row, locked: whoever holds it gives the next seq.
 INSERT INTO threads (org, channel, thread_ts, ours) VALUES (%(org)s, %(channel)s, %(thread_ts)s, %(ours)s)

@@ -1,0 +1,99 @@
+"""Which texts a run's model has read, and who could write them: what provenance is told from."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from bot.guard.house import House
+from bot.guard.provenance import Origin, Sources, origins, stored
+from bot.guard.records import Run
+
+_READS = 40  # the newest ones of the thread: what a model still has before it
+_SHORT = 50_000  # characters that are looked through in a millisecond or two
+
+
+@dataclass(frozen=True)
+class Overheard:
+    """What others said around a request, as (author, text); files have no author.
+
+    `known`: whether that is all. A process that took a run over has not read its thread.
+    """
+
+    texts: tuple[tuple[str, str], ...] = ()
+    known: bool = True
+
+
+NOT_KNOWN = Overheard(known=False)
+
+
+class Provenance:
+    """Tells where the arguments of a wish come from."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def of(
+        self,
+        run: Run,
+        arguments: Mapping[str, JsonValue],
+        overheard: Overheard,
+        there: Sequence[str] = (),
+    ) -> dict[str, str]:
+        """Per argument that was given, as the policy's input has it; defaults are ours.
+
+        `there` are targets that a preview found.
+        """
+        if run.kind == "command":
+            return dict.fromkeys(arguments, Origin.PERSON.value)
+        if run.kind == "undo":
+            return {}  # what was seen before the change it takes back
+        sources = await self._sources(run, overheard, there)
+        long = sum(map(len, (*sources.people, *sources.inventory, *sources.untrusted))) > _SHORT
+        found = (
+            await asyncio.to_thread(origins, arguments, sources)
+            if long
+            else origins(arguments, sources)
+        )
+        told = stored(found)
+        if overheard.known:
+            return told
+        # it may stand in what nobody here has read
+        return {
+            name: Origin.UNTRUSTED.value if origin == Origin.UNKNOWN.value else origin
+            for name, origin in told.items()
+        }
+
+    async def _sources(self, run: Run, overheard: Overheard, there: Sequence[str]) -> Sources:
+        async with self._house.database.statement() as tx:
+            rows = await tx.all(
+                "texts_of_thread",
+                org=run.thread.org,
+                channel=run.thread.channel,
+                thread_ts=run.thread.ts,
+                run_id=run.id,
+                reads=_READS,
+            )
+        people: list[str] = []
+        inventory = [*there]
+        untrusted: list[str] = []
+        for row in rows:
+            if row["tool"] is None:
+                people.append(row["text"])
+            elif self._house.catalog.is_inventory(row["tool"], row["arguments"]):
+                inventory.append(row["text"])
+            else:
+                untrusted.append(row["text"])
+        for author, text in overheard.texts:
+            (people if author in run.contributors else untrusted).append(text)
+        return Sources(tuple(people), self._configuration(), tuple(inventory), tuple(untrusted))
+
+    def _configuration(self) -> tuple[str, ...]:
+        clusters = " ".join(name.rpartition("/")[2] for name in self._house.catalog.clients)
+        return (*self._house.rules.instructions, clusters)
+
+
+def texts_of(pairs: Sequence[tuple[str, str]]) -> Overheard:
+    """All that was overheard."""
+    return Overheard(tuple((author, text) for author, text in pairs if text))

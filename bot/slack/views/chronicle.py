@@ -1,0 +1,153 @@
+"""What the audit says of calls, to one person; and where its chain ends, to a channel."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bot.guard.chronicle import Story
+from bot.slack.links import link
+from bot.slack.views import words
+from bot.slack.views.blocks import context, section
+from bot.slack.views.data import Message
+
+_SECTION = 2_900
+_ROOM = 10_000  # for all of them: a message has little more
+_ENDS = {
+    "approved": f"{words.WORKING} approved, not begun yet",
+    "executing": f"{words.WORKING} running",
+    "expired": "expired, nothing was changed",
+    "failed": f"{words.REFUSED} failed",
+    "proposed": f"{words.NEEDS_YOU} waits for a decision",
+    "superseded": "replaced by a newer card, nothing was changed",
+    "unknown": f"{words.NEEDS_YOU} interrupted, it may or may not have happened",
+}
+_VERDICTS = {
+    "": f"{words.WORKING} sent, verifying",
+    "cannot tell": f"{words.NEEDS_YOU} it ran, whether it holds is not known",
+    "did not happen": f"{words.REFUSED} it did not happen",
+    "failed": f"{words.REFUSED} it ran and does not work",
+    "holds": f"{words.VERIFIED} verified",
+}
+
+
+@dataclass(frozen=True)
+class AuditData:
+    """What was found. `about` says of what, in our words: "on 2026-11-25 (UTC)". `export` is the
+    command that writes all of it; `everywhere`: of every channel, not of this one only; `whole`:
+    all of each call, not a line or two.
+    """
+
+    stories: Sequence[Story]
+    more: int
+    about: str
+    export: str
+    workspace: str
+    everywhere: bool = False
+    whole: bool = False
+
+
+def audit(data: AuditData) -> Message:
+    """The whole message, newest first."""
+    number = len(data.stories) + data.more
+    what = words.count(number, "change") if number else "no change"
+    where = "in any channel" if data.everywhere else "in this channel"
+    first = f"{what[0].upper()}{what[1:]} {data.about} {where}"
+    lines, left = [f"*{first}*"], number
+    for story in data.stories:
+        told = ["", *_story(data, story)]
+        if sum(words.size(line) + 1 for line in (*lines, *told)) > _ROOM:
+            break
+        lines, left = [*lines, *told], left - 1
+    blocks = [section(text) for text in words.packed(lines, _SECTION)]
+    more = f"{left:,} more. " if left else ""
+    how = f"{more}All of it, with reads: {words.code(data.export, 300)[0]}"
+    return Message(words.fit(f"{first}.", 800)[0], [*blocks, context(how)])
+
+
+def head(day: str, seq: int, of: str) -> Message:
+    """Where the chain ends, for people to remember."""
+    first = f"The audit on {words.line(day, 20)} (UTC): {seq:,} rows, head {words.code(of, 80)[0]}"
+    how = (
+        "Kept here, where nobody can cut it: "
+        f"{words.code(f'countersign audit verify --head {of}', 200)[0]} says whether the chain "
+        "still holds it."
+    )
+    return Message(f"{first}.", [section(f"{first}."), context(how)])
+
+
+def _story(data: AuditData, story: Story) -> Iterator[str]:
+    name = words.line(story.summary or story.tool, 200)
+    short = f" {words.code(story.short_id, 8)[0]}" if story.short_id else ""
+    there = link(data.workspace, story.channel, story.thread_ts, "thread")
+    where = f" in <#{story.channel}>" if data.everywhere and story.channel.isalnum() else ""
+    yield f"*{name}*{short} · {there}{where}"
+    yield " · ".join([_asked(story), *_decided(story), *_ran(story)])
+    yield " · ".join([_became(story), *_back(story)])
+    if data.whole:
+        arguments = json.dumps(story.arguments, ensure_ascii=False, sort_keys=True)
+        yield f"{words.code(story.tool, 80)[0]} {words.code(arguments, 1_000)[0]}"
+        yield f"on {words.code(story.target, 300)[0]} · digest {words.code(story.digest, 80)[0]}"
+        rows = ", ".join(str(seq) for seq in story.evidence[:40])
+        yield f"rows of the audit: {rows or 'none'}"
+    if story.differs:
+        named = words.either(story.differs, last="and")
+        yield f"{words.REFUSED} the database says otherwise than the audit's chain: {named}"
+
+
+def _asked(story: Story) -> str:
+    others = [one for one in story.contributors if one != story.asked_by]
+    of = f" with {words.either([words.mention(one) for one in others], last='and')}"
+    by = f"asked by {words.mention(story.asked_by)}{of if others else ''}"
+    revised = f", revised by {words.mention(story.revised_by)}" if story.revised_by else ""
+    return f"{by} {_moment(story.asked_at)}{revised}"
+
+
+def _decided(story: Story) -> Iterator[str]:
+    approved = [f"{words.mention(v.person)} {_moment(v.at)}" for v in story.approved_by()]
+    if approved:
+        yield f"approved by {words.either(approved, last='and')}"
+    if story.rule:
+        needs = f", {words.count(story.quorum, 'approval')}" if story.quorum else ""
+        yield f"rule “{words.line(story.rule, 100)}”{needs}"
+
+
+def _ran(story: Story) -> Iterator[str]:
+    if story.started_at is not None:
+        yield f"ran as {words.code(story.acting, 80)[0]} {_moment(story.started_at)}"
+
+
+def _became(story: Story) -> str:
+    if story.state == "denied":
+        denied = next((one for one in story.votes if one.vote == "deny"), None)
+        by = f" by {words.mention(denied.person)} {_moment(denied.at)}" if denied else ""
+        return f"{words.REFUSED} denied{by}{_because(denied.reason if denied else '')}"
+    if story.withdrawn_by:
+        return f"withdrawn by {words.mention(story.withdrawn_by)}, nothing was changed"
+    if story.state == "done":
+        return f"{_VERDICTS.get(story.outcome, story.outcome)}{_because(story.verdict)}"
+    reason = story.verdict or story.error if story.started_at else ""
+    return f"{_ENDS.get(story.state, story.state)}{_because(reason)}"
+
+
+def _back(story: Story) -> Iterator[str]:
+    if story.undoes:
+        yield "it takes an earlier change back"
+    match story.undo_state:
+        case "":
+            return
+        case "done":
+            at = f" {_moment(story.undone_at)}" if story.undone_at else ""
+            yield f"{words.UNDONE} undone{at}"
+        case _:
+            yield "its way back is proposed"
+
+
+def _because(reason: str) -> str:
+    return f": {words.line(reason, 300)}" if reason else ""
+
+
+def _moment(at: datetime) -> str:
+    """A day and a time that Slack shows in each reader's own zone."""
+    shown = f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"<!date^{int(at.timestamp())}^{{date_short}} {{time_secs}}|{shown}>"

@@ -1,0 +1,51 @@
+"""Why a proposal is asked of whom, or was refused: the policy's rules in their order."""
+
+from collections.abc import Sequence
+
+from bot.guard.policy import Effect, Ruling
+from bot.guard.rulebook import Step
+from bot.slack import limits
+from bot.slack.views import words
+from bot.slack.views.blocks import context, section
+from bot.slack.views.data import Message
+
+_SHOWN = 30  # rules; the last is the one that decides
+
+
+def why(short_id: str, summary: str, then: Ruling, steps: Sequence[Step], now: Ruling) -> Message:
+    """`then` is what was ruled when it was proposed; `steps` and `now` are by the policy of now."""
+    title = f"`{short_id}` {words.line(summary, 200)}: {_told(then)}, by the rule “{_rule(then)}”."
+    lines = [title]
+    left_out = max(0, len(steps) - _SHOWN)
+    if left_out:
+        lines.append(f"• {words.amount(left_out, 'rule')} before these did not match")
+    lines += [_line(step) for step in steps[left_out:]]
+    blocks = [section(text) for text in words.packed(lines, limits.SECTION)]
+    if _told(now) != _told(then):
+        blocks.append(context(f"The policy of now says otherwise: {_told(now)}."))
+    blocks.append(context("Limits, freezes and who may ask at all come before every rule."))
+    return Message(words.fit(title, 800)[0], blocks)
+
+
+def _line(step: Step) -> str:
+    mark = "→" if step.decides else "•"
+    because = f": {words.line(step.why, 300)}" if step.why else ""
+    return f"{mark} {words.line(step.rule, 80)}{because}"
+
+
+def _rule(ruling: Ruling) -> str:
+    return words.line(ruling.rule, 80)
+
+
+def _told(ruling: Ruling) -> str:
+    match ruling.effect:
+        case Effect.ASK:
+            groups = words.either([words.group(one) for one in ruling.groups])
+            of = f" of {groups}" if groups else ""
+            return f"needs {words.count(ruling.quorum, 'approval')}{of}"
+        case Effect.ALLOW:
+            return "runs without a click"
+        case Effect.PREVIEW:
+            return "is only previewed"
+        case Effect.DENY:
+            return f"is denied ({words.line(ruling.reason or ruling.rule, 200)})"
