@@ -28,7 +28,10 @@ def add(commands: "Commands", summary: str) -> None:
         "--data", type=Path, default=Path(".demo"), help="where its data lies (default: .demo)"
     )
     local.add_argument(
-        "--port", type=int, default=8090, help="the page's port; another is taken when it is in use"
+        "--port",
+        type=_port,
+        default=8090,
+        help="the page's port; another is taken when it is in use",
     )
     local.add_argument("--reset", action="store_true", help="forget everything and begin afresh")
     local.add_argument(
@@ -40,6 +43,13 @@ def add(commands: "Commands", summary: str) -> None:
         ),
     )
     local.set_defaults(work=_work)
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65_535:
+        raise argparse.ArgumentTypeError("a port from 0 to 65535 is expected")
+    return port
 
 
 def _work(given: argparse.Namespace) -> int:

@@ -68,7 +68,8 @@ class Model:
             keys = _KEYS.get(provider, ())
             if keys and not any(given.get(key) or given.get(f"{key}_FILE") for key in keys):
                 wanted = " or ".join(keys)
-                return cls(ids, f"COUNTERSIGN_MODEL is {one}, but {wanted} is not set")
+                taken = "" if "/" in one else f", taken for openai/{one}"
+                return cls(ids, f"COUNTERSIGN_MODEL is {one}{taken}, but {wanted} is not set")
         return cls(ids)
 
     @property
@@ -128,7 +129,8 @@ def greeting(bot: str, context: Context | None, *, restored: bool) -> str:
     elif context.writable:
         tried += f"Changes of {context.name} are allowed; each waits for your Approve.\n"
     else:
-        tried += f"Reads only: no change of {context.name} is possible from here.\n"
+        why = "" if sys.stdin.isatty() else " (there is no terminal to type its name at)"
+        tried += f"Reads only: no change of {context.name} is possible from here{why}.\n"
     if restored:
         tried += "It goes on where it was left; `make demo RESET=1` begins afresh.\n"
     return tried + "Ctrl-C stops everything."

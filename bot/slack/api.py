@@ -83,6 +83,19 @@ class Limited(SlackProblem):
         self.method = method
 
 
+# Codes of Slack's for a token that is no good, or no longer.
+TOKEN_REFUSED = frozenset(
+    {
+        "invalid_auth",
+        "not_authed",
+        "token_revoked",
+        "token_expired",
+        "account_inactive",
+        "invalid_app_id",
+    }
+)
+
+
 class Refused(SlackProblem):
     """Slack understood and said no; `code` is its error code, such as `is_archived`."""
 

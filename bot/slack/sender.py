@@ -18,7 +18,7 @@ import structlog
 
 from bot.core.values import Thread
 from bot.slack import speech
-from bot.slack.api import Limited, Method, Posted, Refused, SlackApi, Uncertain
+from bot.slack.api import TOKEN_REFUSED, Limited, Method, Posted, Refused, SlackApi, Uncertain
 from bot.slack.budget import Budget, Lane
 from bot.slack.cards import Drawn
 from bot.slack.live import EDIT_SECONDS, Live, progress_key, was_taken_over
@@ -300,7 +300,7 @@ class Sender:
             except (Uncertain, TimeoutError) as error:
                 await self._uncertain(saying, error)
             except Refused as refused:
-                await self._unsayable(saying, refused.code)
+                await self._refused(saying, refused)
             except _BROKEN as error:
                 # a row that cannot be rendered must not stop the others
                 log.exception("saying_broken", saying=saying.id, kind=saying.kind)
@@ -313,6 +313,14 @@ class Sender:
             self._doubting = True
         self._hint()  # the next one of its thread
         return None
+
+    async def _refused(self, saying: Saying, refused: Refused) -> None:
+        """It cannot be said, or only not until the bot has a token that Slack accepts."""
+        if refused.code not in TOKEN_REFUSED:
+            await self._unsayable(saying, refused.code)
+            return
+        log.error("bot_token_refused", code=refused.code, mend="give SLACK_BOT_TOKEN a new token")
+        await self._uncertain(saying, refused)
 
     async def _uncertain(self, saying: Saying, error: Exception) -> None:
         if datetime.now(UTC) - saying.created_at > _GIVE_UP:

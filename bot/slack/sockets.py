@@ -14,7 +14,7 @@ from slack_sdk.errors import SlackClientError
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 
 from bot.core.errors import BadSettings
-from bot.slack.api import Identity, Limited, Refused, SlackApi, Uncertain
+from bot.slack.api import TOKEN_REFUSED, Identity, Limited, Refused, SlackApi, Uncertain
 
 __all__ = ["Identity", "Sockets", "check_tokens"]
 
@@ -30,16 +30,6 @@ _LONGEST_WAIT = 30.0
 
 _BOT, _APP = "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"
 _NO_BOT = ("xapp-", "xoxp-", "xoxc-", "xoxs-")
-_NOT_ACCEPTED = frozenset(
-    {
-        "invalid_auth",
-        "not_authed",
-        "token_revoked",
-        "token_expired",
-        "account_inactive",
-        "invalid_app_id",
-    }
-)
 
 
 async def check_tokens(api: SlackApi, app_token: str) -> Identity:
@@ -70,7 +60,7 @@ async def check_tokens(api: SlackApi, app_token: str) -> Identity:
 
 def _mistake(name: str, code: str) -> str:
     kind, begins = ("bot", "xoxb-") if name == _BOT else ("app-level", "xapp-")
-    if code in _NOT_ACCEPTED:
+    if code in TOKEN_REFUSED:
         return f"{name}: Slack does not accept this token ({code})."
     if code == "not_allowed_token_type":
         return f"{name}: this is no {kind} token ({code}); one begins with {begins}."

@@ -360,6 +360,19 @@ async def test_an_announcement_is_posted_once_at_most_and_hurts_nobody(
     assert world.undeliverable == []
 
 
+@pytest.mark.parametrize("code", ["token_revoked", "invalid_auth"])
+async def test_what_a_token_that_is_no_good_cannot_say_is_said_with_the_next(
+    world: World, code: str
+) -> None:
+    thread = await world.thread()
+    world.slack.faults.fail("chat.postMessage", "error", times=3, code=code)
+    await world.say(thread, "in the thread")
+    async with world.sending():
+        rows = await world.all_said()
+    assert [row["state"] for row in rows] == ["sent"]
+    assert world.texts(thread) == ["⛔ in the thread."]
+
+
 async def test_an_announcement_waits_for_a_limit_and_counts_where_it_stands(world: World) -> None:
     thread = await world.thread()
     general = world.slack.channel_id("general")

@@ -208,7 +208,7 @@ async def test_ones_own_cluster_is_read_and_not_changed(tmp_path: Path) -> None:
             demo.address()
             said = ready(demo)
             assert f"Requests go to your cluster demo at {cluster.url}" in said
-            assert "Reads only: no change of demo is possible from here." in said
+            assert "Reads only: no change of demo is possible from here" in said
             assert demo.stop(signal.SIGINT) == 0
         assert cluster.mutations == []
         # by its name, whatever the kubeconfig's current context is by then

@@ -246,3 +246,34 @@ async def test_a_lost_stream_is_made_good_with_a_thousand_messages(
     await page.context.set_offline(False)
     await expect(page.get_by_text("message 999", exact=True)).to_be_visible(timeout=60_000)
     await expect(page.get_by_role("article")).to_have_count(1_000)
+
+
+async def test_what_stands_in_a_corner_covers_nothing_and_ones_own_cluster_is_red(
+    slack: Workspace, page: Page
+) -> None:
+    await slack.post("bob", "ops", "hello")
+    message = page.locator("article").last
+    await message.hover()
+    reply, menu = message.locator("button.reply"), message.locator(".message-menu")
+    left, right = await reply.bounding_box(), await menu.bounding_box()
+    assert left is not None
+    assert right is not None
+    assert left["x"] + left["width"] <= right["x"]
+    await expect(page.locator("#context")).to_be_hidden()
+    own = serving.Introduction("Title", "About", {"alice": ""}, context="prod", writable=True)
+    serving.introduce(slack, own)
+    await page.reload()
+    context = page.locator("#context")
+    await expect(context).to_have_text("prod: changes allowed")
+    await expect(context).to_have_css("color", "rgb(179, 38, 30)")
+
+
+async def test_f6_goes_to_where_one_chooses_who_one_is_and_to_where_one_writes(
+    slack: Workspace, page: Page
+) -> None:
+    seen = set()
+    for _ in range(6):
+        await page.keyboard.press("F6")
+        seen.add(await page.evaluate("document.activeElement.id || document.activeElement.tagName"))
+    assert "persona" in seen
+    assert "TEXTAREA" in seen

@@ -401,7 +401,7 @@ async def test_files_home_and_other_apps_attachments(slack: Workspace, page: Pag
     await expect(page.get_by_text("Welcome home")).to_be_visible()
     # nobody can ask the app there: said, rather than a field that offers nothing
     await expect(page.locator("#home [role=alert]")).to_contain_text("cannot draw this")
-    for _ in range(2):
+    for _ in range(4):
         await page.keyboard.press("F6")
         if await page.locator("#home:focus").count():
             break

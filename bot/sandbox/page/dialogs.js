@@ -127,6 +127,11 @@ export async function askText(title, label, value) {
   field.value = value;
   const buttons = [el("button", { type: "submit", value: "no" }, "Cancel"), el("button", { type: "submit", value: "yes", class: "primary" }, "Save")];
   const answer = present(title, field, buttons);
+  field.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    buttons[1].click();
+  });
   field.focus();
   return (await answer) ? field.value : null;
 }

@@ -62,7 +62,7 @@ export class Drawing {
         "aria-current": id === here.channel ? "page" : null,
         on: { click: () => this.go({ channel: id, thread: "" }) },
       }, el("span", { "aria-hidden": "true" }, sign), ` ${label}`,
-        channel?.is_ext_shared && el("span", { class: "badge" }, "shared"),
+        ...(channel?.is_ext_shared ? [" ", el("span", { class: "badge" }, "shared")] : []),
         many > 0 && el("span", { class: "for-you", "aria-label": `${many} for you` }, String(many)),
         unread && !many && el("span", { class: "dot" }, el("span", { class: "hidden" }, "unread"))));
     };
@@ -90,12 +90,13 @@ export class Drawing {
     byId("channel-title").textContent = direct ? app : `# ${channel.label}`;
     byId("channel-note").textContent = direct ? "Direct message with the app"
       : `${channel.members.length} members${channel.is_ext_shared ? ", shared with another organisation" : ""}${channel.is_member ? "" : `, without ${app}`}`;
-    const atHome = direct && here.tab === "home";
-    byId("app-tabs").hidden = !direct;
-    for (const tab of ["home", "messages"]) byId(`tab-${tab}`).setAttribute("aria-selected", String(direct && here.tab === tab));
+    const hasHome = store.raw.app.home; // as Slack: no tab for what the manifest does not enable
+    const atHome = direct && hasHome && here.tab === "home";
+    byId("app-tabs").hidden = !direct || !hasHome;
+    for (const tab of ["home", "messages"]) byId(`tab-${tab}`).setAttribute("aria-selected", String(direct && (tab === "home") === atHome));
     byId("home").hidden = !atHome;
     byId("channel-log").hidden = byId("channel-composer").hidden = atHome;
-    if (atHome) this.home.show(store.homeOf(here.me), store.raw.app.home, app);
+    if (atHome) this.home.show(store.homeOf(here.me), app);
     this.logs.channel.show(`${here.me} ${here.channel}`, channel, this.#withOwn(channel?.roots ?? [], channel, ""), channel?.replies ?? new Map(), "Nothing has been said here yet.", this.reading.since.channel);
     const mention = !direct && channel.is_member ? `@${app} ` : "";
     this.composers.channel.at(`${here.me} ${here.channel}`, `Message ${direct ? app : `#${channel.label}`}`, mention);

@@ -11,12 +11,12 @@ export class Home {
     this.entry = null;
   }
 
-  show(entry, enabled, app) {
-    const known = entry ?? (enabled ? "empty" : "none");
+  show(entry, app) {
+    const known = entry ?? "empty";
     if (known === this.entry) return;
     this.entry = known;
     if (!entry) {
-      this.root.replaceChildren(el("p", { class: "empty" }, enabled ? `${app} has not published its Home yet.` : `${app} has no Home tab.`));
+      this.root.replaceChildren(el("p", { class: "empty" }, `${app} has not published its Home yet.`));
       return;
     }
     const surface = {

@@ -13,7 +13,7 @@ const KEYS = [
   ["Enter, Shift+Enter", "send, new line"],
   ["?", "this list"],
 ];
-const PANELS = ["list", "home", "channel-log", "channel-composer", "thread-log", "thread-composer", "beside"];
+const PANELS = ["persona-choice", "list", "home", "channel-log", "channel-composer", "thread-log", "thread-composer", "beside"];
 
 const isTyping = (target) => target.closest?.("textarea, input, select, [contenteditable]");
 
@@ -68,6 +68,6 @@ function nextPanel(step) {
   const shown = PANELS.map(byId).filter((panel) => panel && panel.getClientRects().length);
   const now = shown.findIndex((panel) => panel.contains(document.activeElement));
   const panel = shown[(now + step + shown.length) % shown.length];
-  const field = panel.matches(".log") ? panel : panel.querySelector("textarea, [aria-current], [role=tab][tabindex='0'], button");
+  const field = panel.matches(".log") ? panel : panel.querySelector("textarea") ?? panel.querySelector("select, [aria-current], [role=tab][tabindex='0'], button");
   (field ?? panel).focus();
 }

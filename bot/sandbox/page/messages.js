@@ -103,7 +103,7 @@ export class Log {
         message.is_ephemeral && el("p", { class: "only-you" }, "Only visible to you ", this.#dismiss(channel, message)),
         el("p", { class: "by" },
           el("strong", {}, author.name),
-          author.app && el("span", { class: "badge" }, "APP"),
+          ...(author.app ? [" ", el("span", { class: "badge" }, "APP")] : []),
           author.word && el("span", { class: "faint" }, author.word),
           el("time", { class: "faint", title: moment(message.ts) }, clock(message.ts))),
         body,
@@ -170,7 +170,7 @@ export class Log {
     return el("button", { type: "button", class: `replies${fresh ? " new" : ""}`, on: { click: open } },
       el("strong", {}, count(replies.length, "reply", "replies")),
       el("span", { class: "faint" }, ` last ${clock(replies.at(-1).ts)}`),
-      fresh && el("span", { class: "badge" }, "NEW"));
+      ...(fresh ? [" ", el("span", { class: "badge" }, "NEW")] : []));
   }
 }
 

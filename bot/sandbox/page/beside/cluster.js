@@ -113,7 +113,7 @@ function drawWorkload(workload) {
   const repeats = kind === "cronjob" || kind === "job";
   return el("section", { class: `workload ${settled ? "well" : "unwell"}`, "aria-label": `${kind} ${name}` },
     el("h4", {},
-      el("span", {}, !settled && el("span", { class: "faint" }, `${workload.namespace}/`), name, SHORT[kind] && el("span", { class: "badge" }, SHORT[kind])),
+      el("span", {}, !settled && el("span", { class: "faint" }, `${workload.namespace}/`), name, ...(SHORT[kind] ? [" ", el("span", { class: "badge" }, SHORT[kind])] : [])),
       el("span", { class: "ready" }, repeats ? workload.word || "" : `${ready}/${desired} ready`)),
     el("p", { class: "faint" }, `${workload.images.join(", ")}${workload.revision ? ` · revision ${workload.revision}` : ""}`),
     paused && el("p", { class: "state" }, "paused"),
