@@ -90,7 +90,11 @@ export class Acts {
 
   async #remove(channel, message) {
     const sure = await ask({ title: { text: "Delete message" }, text: { text: "It cannot be brought back." }, confirm: { text: "Delete" }, style: "danger" });
-    if (sure) await this.perform("delete", { channel: channel.id, ts: message.ts });
+    if (!sure) return;
+    const gone = document.querySelector(`[data-ts="${CSS.escape(message.ts)}"]`);
+    const next = gone?.nextElementSibling ?? gone?.previousElementSibling;
+    await this.perform("delete", { channel: channel.id, ts: message.ts });
+    next?.focus(); // or the keyboard would stand nowhere
   }
 
   /** A message as it was typed: mentions by name. */
