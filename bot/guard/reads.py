@@ -183,7 +183,7 @@ class Reads:
     async def _store(
         self, run: Run, place: Place, tool: str, made: _Made, window: int, started: datetime
     ) -> Looked:
-        artifact = uuid7()
+        call_id, artifact = uuid7(), uuid7()
         cut = budget.cut(made.text, window, str(artifact))
         arguments, _ = masking.mask_json(dict(made.arguments))
         where = {
@@ -196,7 +196,7 @@ class Reads:
             stored = await tx.one(
                 "insert_read",
                 **where,
-                id=uuid7(),
+                id=call_id,
                 reply=place.reply,
                 ordinal=place.ordinal,
                 model_call_id=place.model_call_id,
@@ -232,6 +232,7 @@ class Reads:
                     "failed": made.error is not None,
                 },
                 run_id=run.id,
+                call_id=call_id,
             )
         return Looked(cut.text, failed=made.error is not None)
 
