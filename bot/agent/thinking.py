@@ -25,6 +25,7 @@ from bot.core.errors import DatabaseAway
 from bot.core.ids import uuid7
 from bot.core.model_errors import ContextTooLong, ModelError
 from bot.core.values import Event
+from bot.guard import masking
 from bot.guard.budget import RunLimits, Spent, limit_tokens, spent
 from bot.guard.house import House
 from bot.guard.records import Run
@@ -84,7 +85,8 @@ class Thinking:
             self._over.add(run.id)
             return assistant_message(run.id, replies, _found_so_far(over, own), ())
         reply = await self._ask_model(run, self._model, own, aside or Aside())
-        text, wanted = reply.text, len(reply.calls)
+        # a model can join or decode what no mask recognised where it stood
+        text, wanted = masking.safe(reply.text), len(reply.calls)
         if not wanted and (unread := self._context.unread(run)):
             text = f"{text}\n\n_{unread}_"
         if not wanted and (cut_off := _CUT_OFF.get(reply.finish)):

@@ -17,7 +17,17 @@ from dataclasses import replace
 
 import structlog
 
-from tests.benchmarks import beside, breakdown, full_runs, latency, page, policy, starts, wal
+from tests.benchmarks import (
+    beside,
+    breakdown,
+    full_runs,
+    latency,
+    masking,
+    page,
+    policy,
+    starts,
+    wal,
+)
 from tests.benchmarks.figures import HEADS, Figure, calibrate, table
 from tests.benchmarks.harness import Bench, bench
 
@@ -34,6 +44,7 @@ PARTS: Mapping[str, Part] = {
     "start": starts.start,
     "memory": starts.weight,
     "kill": starts.kill,
+    "masking": masking.measure,
     "page": page.measure,
     "policy": policy.decide,
     "breakdown": breakdown.profile,

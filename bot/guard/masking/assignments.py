@@ -3,14 +3,15 @@
 import re
 from collections.abc import Iterator
 
-from .names import holds_secret, is_password
+from .names import holds_secret, is_password, is_short, words_of
 from .spans import IS_MASK, MASK, Span, compiled, is_placeholder
 
-_NAMED = compiled(
-    r"(?i)([A-Z0-9_.\-/]*(?:pass|pwd|pw|secret|token|key|cred|dsn|connection_?string"
-    r"|access_?signature)[A-Z0-9_\-]*)"
-    r"(?:(\\*[\"'])?[ \t]*(:=|=>|==?|:)[ \t]*|[ \t]+)"
+_NAME = (
+    r"[A-Z0-9_.\-/]*(?:pass|pwd|pw|secret|token|key|cred|dsn|cookie|salt|connection_?string"
+    r"|access_?signature|rediscli_auth)[A-Z0-9_\-]*"
 )
+# A name and a sign between it and its value, or a flag and a space.
+_NAMED = compiled(rf"(?i)({_NAME})(\\*[\"'])?[ \t]*(:=|=>|==?|:)[ \t]*|(-{_NAME})[ \t]+")
 _QUOTED = re.compile(rb"(\\*)([\"'])")
 _BARE = re.compile(f"(?:{IS_MASK.pattern}|[^\\s,;&\"'`\\\\)}}\\]])+".encode())
 _TO_SPACE = re.compile(f"(?:{IS_MASK.pattern}|[^\\s\"'`])+".encode())
@@ -18,11 +19,18 @@ _BLOCK = re.compile(rb"[|>][0-9+\-]{0,2}[ \t]*\n")
 _NAMESPACED = re.compile(
     r"[a-z][a-z\-]*/[a-z][a-z\-.]*"
 )  # secret="shop/web-tls" in controllers' logs
+_KEY_IN_SECRET = re.compile(r"[A-Za-z]+(?:[._\-][A-Za-z]+)*")
+_LONGEST_NAME = 200
+_DECIMAL = re.compile(r"\d*\.\d+(?:e-?\d+)?")  # cost_per_token: 0.00000015
+_QUOTED_NEXT = frozenset({b' "', b" '"})
 _ONE_MORE_WORD = re.compile(rb"(?i)[ \t]+[a-z]")
 _SAYS_NO_MORE = frozenset(
     b"must should is was not required cannot invalid incorrect too may has authentication expired "
-    b"failed for field missing wrong the a an does can if when error mismatch length".split()
+    b"failed for field missing wrong the a an does can if when error mismatch length see revoked"
+    b" rotated unchanged changed found denied accepted rejected verified malformed set use".split()
 )
+_INSIDE = re.compile(rb"[A-Za-z0-9_./]")  # secrets/db-password is no flag
+_IN_ARN = re.compile(rb"arn:[A-Za-z0-9:_\-]*\Z")  # …:secretsmanager:…:secret:shop/db is a name
 _SPEAKS_OF_ONE = re.compile(
     rb"(?i)\b(?:unexpected|invalid|illegal|missing|next|bad|unknown|first|last)[ \t]+\Z"
 )
@@ -30,20 +38,37 @@ _SPEAKS_OF_ONE = re.compile(
 
 def is_secret_value(value: str, name: str) -> bool:
     """Say whether a value under a secret's name is one: no reference, path or switch."""
-    if is_placeholder(value):
+    if is_placeholder(value) or is_placeholder(value.rstrip(",;")):
         return False
     if value.isdigit():
         return is_password(name) or len(value) > 4
-    return name.lower() != "secret" or not _NAMESPACED.fullmatch(value)
+    if _DECIMAL.fullmatch(value):
+        return is_password(name)
+    if is_short(name):
+        return len(value) >= 6 and not value.isalpha()
+    if len(value) == 1:
+        return is_password(name)
+    return not _is_name_of_one(value, name)
+
+
+def _is_name_of_one(value: str, name: str) -> bool:
+    """Say whether the value says which secret, or which key in it, and is none itself.
+
+    `auth-secret: shop/basic-auth`, `secretKey: api-token`, `inject-ca-from-secret: web/ca`.
+    """
+    last = words_of(name[-_LONGEST_NAME:])[-1:]
+    if last == ("secret",):
+        return _NAMESPACED.fullmatch(value) is not None
+    return last == ("key",) and _KEY_IN_SECRET.fullmatch(value) is not None and holds_secret(value)
 
 
 def by_name(text: bytes) -> Iterator[Span]:
     """Values given to a name that holds secrets."""
     done = 0
     for match in _NAMED.finditer(text):
-        if match.start() < done:
+        if match.start() < done or (match[4] and _INSIDE.match(text, max(0, match.start() - 1))):
             continue
-        name = match[1].decode("latin-1")
+        name = (match[1] or match[4]).decode("latin-1")
         value = _value(text, match, name)
         if value is None:
             continue
@@ -56,12 +81,14 @@ def by_name(text: bytes) -> Iterator[Span]:
 def _value(text: bytes, match: "re.Match[bytes]", name: str) -> tuple[int, int] | None:
     """Where the value is; None if the name holds no secret or this is prose or a structure."""
     separator = match[3]
-    if separator is None and not name.startswith("-"):
-        return None
     # In upper case it is a variable, where any key counts.
     variable = separator is not None and name.isupper() and "_" in name
-    if not holds_secret(name.lstrip("-"), environment=variable):
+    short = match[2] is not None and is_short(name)  # {"pass": "…"}, but not pass: 3
+    if not short and not holds_secret(name.lstrip("-"), environment=variable):
         return None
+    at = match.start()
+    if text[max(0, at - 2) : at] == b"${" or _IN_ARN.search(text, max(0, at - 80), at):
+        return None  # ${PASSWORD:?must be set}
     quote = _QUOTED.match(text, match.end())
     return _quoted(text, quote) if quote else _unquoted(text, match, name)
 
@@ -79,13 +106,15 @@ def _unquoted(text: bytes, match: "re.Match[bytes]", name: str) -> tuple[int, in
     lead = text[_line_start(text, match.start()) : match.start()]
     is_first = match[2] is None and not lead.strip(b" \t+-")
     if is_first and separator == b":" and (block := _BLOCK.match(text, at)):
-        return _indented(text, match.start(1), block.end())
+        return _indented(text, match.start(), block.end())
     # First on its line it is YAML or an environment file, where only space ends a value.
     bare = (_TO_SPACE if is_first or name.startswith("-") else _BARE).match(text, at)
     if bare is None or bare[0].startswith((b"{", b"[")):
         return None
     if separator is None and bare[0].startswith(b"-"):
         return None
+    if match[2] and bare[0].isalpha() and text[bare.end() : bare.end() + 2] in _QUOTED_NEXT:
+        return None  # volume "token" : secret "api-token" not found
     if separator == b":" and match[2] is None and _is_prose(text, match.start(), bare, name):
         return None
     return bare.span()
@@ -138,6 +167,6 @@ def _is_prose(text: bytes, start: int, value: re.Match[bytes], name: str) -> boo
         return True  # kubectl describe secret
     if not word.isalpha():
         return False
-    if is_password(name):
-        return word.lower() in _SAYS_NO_MORE
-    return _ONE_MORE_WORD.match(text, value.end()) is not None
+    if word.lower() in _SAYS_NO_MORE:
+        return True
+    return not is_password(name) and _ONE_MORE_WORD.match(text, value.end()) is not None

@@ -1,49 +1,39 @@
 """Credentials in free text: by their form, by their place, and by the name they are given to.
 
-What scans a whole text is RE2's; `re` only looks at the place found, with patterns that cannot
-backtrack far. Text is searched as bytes: RE2 counts in bytes, and every delimiter here is ASCII.
+What scans a whole text is RE2's and asks for no group: then one pass over the text costs the same
+however many patterns there are. Only what was found is looked at again, for its kind and its part
+that is the credential. Text is searched as bytes: RE2 counts in bytes, every delimiter is ASCII.
 """
 
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
+import re2
+
 from .assignments import by_name
+from .elements import by_element
 from .pairs import by_pair
+from .patterns import FORMS, HASHES, NAME_HINTS, PLACES, WITHIN, WITHIN_LONGEST, Place
+from .sentences import SENTENCE_HINTS, by_sentence
 from .spans import MASK, Span, apart, apply, compiled, is_placeholder, mask_of
 
 # --- by form: what the issuer made recognisable ----------------------------------------------
 
-# In text that was escaped once too often a key follows a literal "\n", which is no word boundary.
-_EDGE = r"(?:\\[nrt]|\b)"
-_FORMS: tuple[tuple[str, str], ...] = (
-    ("AWS key", r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),
-    ("GitHub token", r"gh[pousr]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{20,}"),
-    ("GitLab token", r"gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat)-[A-Za-z0-9_.\-]{16,}"),
-    ("Slack token", r"xox[abceoprs](?:\.xox[bp])?-[A-Za-z0-9\-]{8,}|xapp-[0-9]-[A-Za-z0-9\-]{8,}"),
-    ("Anthropic key", r"sk-ant-[A-Za-z0-9_\-]{8,}"),
-    ("API key", r"sk-(?:proj|svcacct|admin|or-v1|lf)-[A-Za-z0-9_\-]{12,}"),
-    ("API key", r"sk-[A-Za-z0-9_\-]{20,}"),
-    ("Stripe key", r"(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{8,}|whsec_[A-Za-z0-9+/=]{16,}"),
-    ("npm token", r"npm_[A-Za-z0-9]{30,}"),
-    ("PyPI token", r"pypi-AgE[A-Za-z0-9_\-]{20,}"),
-    ("Google key", r"AIza[A-Za-z0-9_\-]{35}|ya29\.[A-Za-z0-9_\-]{20,}|GOCSPX-[A-Za-z0-9_\-]{20,}"),
-    ("JWT", r"eyJ[A-Za-z0-9_\-]{8,}\.eyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*)?"),
-    ("Vault token", r"hv[sbr]\.[A-Za-z0-9_\-]{20,}"),
-    ("Hugging Face token", r"hf_[A-Za-z0-9]{30,}"),
-    ("Docker token", r"dckr_(?:pat|oat)_[A-Za-z0-9_\-]{20,}"),
-    ("DigitalOcean token", r"do[opr]_v1_[a-f0-9]{64}"),
-    ("Grafana token", r"gl(?:sa|c)_[A-Za-z0-9_+/=]{20,}"),
-    ("SendGrid key", r"SG\.[A-Za-z0-9_\-]{16,}\.[A-Za-z0-9_\-]{16,}"),
-    ("Databricks token", r"dapi[a-f0-9]{32}\b"),
-    ("Shopify token", r"shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}"),
-    ("Atlassian token", r"ATATT3[A-Za-z0-9_\-=]{20,}"),
-    ("age key", r"AGE-SECRET-KEY-1[A-Z0-9]{40,}"),
-    ("private key", r"LS0tLS1CRUdJTi[A-Za-z0-9+/=]{20,}"),  # base64 of "-----BEGIN "
-)
-_FORM = compiled(_EDGE + "(?:" + "|".join(f"({pattern})" for _, pattern in _FORMS) + ")")
+# What may stand right before a key and is no part of it, though it ends in a letter: a literal
+# "\n" of text that was escaped once too often, a colour, a character written as %3D or \u003d.
+_BEFORE = r"\\[nrtfb]|\x1b\[[0-9;]{0,12}m|%[0-9A-Fa-f]{2}|\\u[0-9a-f]{4}"
+_BEFORE_AT_END = re.compile(rf"(?:{_BEFORE})\Z".encode())
+_WORD_ENDS = re.compile(rb"[A-Za-z0-9_]\Z")
+_EVERY_FORM = (*FORMS, *HASHES)
+# Where one may begin is found first, with short patterns; only there are the long ones tried. To
+# look for those in the whole text would be to find each one's beginning backwards from its end.
+_START = compiled("|".join(dict.fromkeys(form.hint for form in _EVERY_FORM)), groups=False)
+_FORM = compiled("|".join(form.regex for form in _EVERY_FORM), groups=False)
+_HASH = compiled("|".join(form.regex for form in HASHES), groups=False)
+_WINDOW = 16_384  # bytes tried at a place: many places that come to nothing must not add up
 _VENDORS = ("proj-", "svcacct-", "admin-", "or-v1-", "lf-")
 # The endings that controllers give to the names of pods.
 _POD_NAME = re.compile(
@@ -52,15 +42,44 @@ _POD_NAME = re.compile(
 _AWS_SECRET = re.compile(rb"(?<![A-Za-z0-9/+=_\-])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=_\-])")
 
 
+def _alternatives(patterns: tuple[str, ...]) -> "re2._Set":
+    """What tells which of the patterns a text matches from end to end."""
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    made = re2.Set.FullMatchSet(options)
+    for pattern in patterns:
+        made.Add(pattern.encode("ascii"))
+    made.Compile()
+    return made
+
+
+_WHICH_FORM = _alternatives(tuple(form.regex for form in _EVERY_FORM))
+
+
 def _by_form(text: bytes) -> Iterator[Span]:
-    for match in _FORM.finditer(text):
-        group = next(i for i in range(1, len(_FORMS) + 1) if match.start(i) >= 0)
-        kind = _FORMS[group - 1][0]
-        start, end = match.span(group)
-        if _passes(kind, text[start:end]):
-            yield Span(start, end, mask_of(kind))
+    at = 0
+    while start := _START.search(text, at):
+        at = start.start()
+        form = _FORM if _is_edge(text, at) else _HASH
+        match = form.match(text, at, at + _WINDOW)
+        if match is None:
+            at += 1
+            continue
+        end = match.end() if match.end() < at + _WINDOW else form.match(text, at).end()
+        found = text[at:end]
+        which = _WHICH_FORM.Match(found)
+        kind = _EVERY_FORM[min(which)].kind if which else ""
+        if _passes(kind, found):
+            yield Span(at, end, mask_of(kind) if kind else MASK)
             if kind == "AWS key":
                 yield from _aws_secret_after(text, end)
+        at = end
+
+
+def _is_edge(text: bytes, at: int) -> bool:
+    """Say whether a word may begin at a place."""
+    before = text[max(0, at - 16) : at]
+    return not _WORD_ENDS.search(before) or _BEFORE_AT_END.search(before) is not None
 
 
 def _passes(kind: str, found: bytes) -> bool:
@@ -88,12 +107,32 @@ def _decoded(text: bytes) -> bytes:
         return b""
 
 
+_MARKED = tuple((w, w.mark.encode(), re.compile(w.regex.encode())) for w in WITHIN)
+
+
+def _by_mark(text: bytes) -> Iterator[Span]:
+    """Forms that begin like any word: their mark is found first, then what is around it."""
+    for within, mark, regex in _MARKED:
+        at, done = text.find(mark), 0
+        while at >= 0:
+            start = max(done, at - within.lead)
+            found = regex.search(text, start, at + WITHIN_LONGEST)
+            if found and found.start() <= at < found.end():
+                yield Span(found.start(), found.end(), mask_of(within.kind))
+                done = found.end()
+            at = text.find(mark, max(at + len(mark), done))
+
+
 # --- private keys over several lines ---------------------------------------------------------
 
 _PEM_BEGIN = compiled(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _PEM_END = compiled(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-# Of a key whose end is missing: everything that still looks like its lines.
-_PEM_REST = compiled(r"(?:(?:\s|\\+[nr]|[>|\-+])*[A-Za-z0-9+/=]{20,})*")
+# Of a key whose end is missing: everything that still looks like its lines, and where the text
+# was cut off the beginning of one.
+_PEM_REST = compiled(
+    r"(?:(?:\s|\\+[nr]|[>|\-+])*[A-Za-z0-9+/=]{20,})*"
+    r"(?:(?:\s|\\+[nr]|[>|\-+])+[A-Za-z0-9+/=]{1,76}\z)?"
+)
 _PEM_LONGEST = 16_384  # bytes
 
 
@@ -107,70 +146,55 @@ def _private_keys(text: bytes) -> Iterator[Span]:
 
 # --- by place: what stands where only a credential stands ------------------------------------
 
-_PLACES: tuple[tuple[str, str], ...] = (
-    # user:password@host; the password may itself hold an @, the host cannot
-    ("", r"[A-Za-z][A-Za-z0-9+.\-]{1,30}://[^\s/:@\"'<>]*:([^\s/\"'<>`\\]+)@"),
-    ("", r"[A-Za-z][A-Za-z0-9+.\-]{1,30}://([A-Za-z0-9_\-]{20,})@"),
-    ("", r"[A-Za-z0-9_.\-]+:([^\s@/\"']+)@(?:tcp|unix)\("),
-    ("Slack webhook", r"hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/([\w/\-]+)"),
-    ("webhook", r"discord(?:app)?\.com/api/webhooks/([\w/\-]+)"),
-    (
-        "",
-        (
-            r"(?i:[?&](?:sig|signature|x-amz-signature|x-amz-security-token|code)=)"
-            r"([A-Za-z0-9%+/=_\-]{16,})"
-        ),
-    ),
-    (
-        "",
-        (
-            r"(?i:\bauthorization\\*[\"']?[ \t]*[:=][ \t]*\\*[\"']?"
-            r"(?:bearer|basic|token|apikey|digest|negotiate|splunk)[ \t]+)([^\s\"'\\,;]{4,})"
-        ),
-    ),
-    ("", r"(?i:\b(?:bearer|basic)[ \t]+)([A-Za-z0-9._~+/\-]{12,}=*)"),
-    ("", r"(?i:\bauthorization\\*[\"']?[ \t]*[:=][ \t]*\\*[\"']?)([^\s\"'\\,;]{16,})"),
-    (
-        "",
-        (
-            r"(?i:\b(?:set-cookie|cookie)\\*[\"']?[ \t]*[:=][ \t]*\\*[\"']?)"
-            r"([^\s\"'\\=;,]+=[^\r\n\"'\\]+)"
-        ),
-    ),
-    ("", r"(?i:\\*\"auth\\*\"[ \t]*:[ \t]*\\*\")([A-Za-z0-9+/]{8,}={0,2})"),
-    ("", r"(?i:\bidentified[ \t]+by[ \t]+(?:password[ \t]+)?['\"])([^'\"\r\n]+)"),
-    ("", r"\bmachine[ \t]+\S+[ \t]+login[ \t]+\S+[ \t]+password[ \t]+(\S+)"),  # .netrc
-    ("", r"\b(?:mysql\w*|mariadb[\w\-]*)\b[^\r\n|;]*[ \t]-p([^\s\"'\-][^\s\"']*)"),
-    (
-        "",
-        (
-            r"\b(?:redis-cli\b[^\r\n|;]*[ \t]-a|sshpass[ \t]+-p"
-            r"|(?:docker|podman)[ \t]+login\b[^\r\n|;]*[ \t]-p)[ \t]*([^\s\"'\-][^\s\"']*)"
-        ),
-    ),
-    ("", r"(?i:\bcurl\b[^\r\n|;]*[ \t](?:-u|--user)[ =]?[\"']?[^\s:\"']+:)([^\s\"']+)"),
-)
-_PLACE = compiled("|".join(f"(?:{pattern})" for _, pattern in _PLACES))
-_SCHEME, _BEARER, _HEADER, _DOCKER_AUTH = 7, 8, 9, 11  # groups of _PLACE, counted from 1
+
+class _Several:
+    """A few of the places together: one pass looks for all. All in one would be too many states."""
+
+    def __init__(self, places: tuple[Place, ...]) -> None:
+        patterns = tuple(place.regex for place in places)
+        self._any = compiled("|".join(f"(?:{pattern})" for pattern in patterns), groups=False)
+        self._which = _alternatives(patterns)
+        self._each = tuple((place, compiled(place.regex)) for place in places)
+
+    def find(self, text: bytes) -> Iterator[Span]:
+        """What stands in these places and is a credential."""
+        for match in self._any.finditer(text):
+            for number in sorted(self._which.Match(match[0])):
+                place, regex = self._each[number]
+                inner = regex.match(text, *match.span())
+                if inner is None or not inner.lastindex:
+                    continue
+                start, end = inner.span(inner.lastindex)
+                if _belongs(place, text, start, end):
+                    yield Span(start, end, mask_of(place.kind) if place.kind else MASK)
+                    break
+
+
+_AT_ONCE = 8
+_PLACES = tuple(_Several(PLACES[at : at + _AT_ONCE]) for at in range(0, len(PLACES), _AT_ONCE))
 
 
 def _by_place(text: bytes) -> Iterator[Span]:
-    for match in _PLACE.finditer(text):
-        group = next(i for i in range(1, len(_PLACES) + 1) if match.start(i) >= 0)
-        found = match[group]
-        if is_placeholder(found.decode("utf-8", "replace")) or not _belongs(group, found):
-            continue
-        kind = _PLACES[group - 1][0]
-        yield Span(match.start(group), match.end(group), mask_of(kind) if kind else MASK)
+    for several in _PLACES:
+        yield from several.find(text)
 
 
-def _belongs(group: int, found: bytes) -> bool:
-    """Say whether a find in a loose place also looks the part."""
-    if group == _SCHEME:
-        return not (found.isalpha() and found.islower())  # "authorization: token expired"
-    if group in {_BEARER, _HEADER}:
-        return re.search(rb"[0-9=]", found) is not None
-    return group != _DOCKER_AUTH or b":" in _decoded(found)
+_CHECKS: Mapping[str, Callable[[bytes, bytes], bool]] = {
+    # "authorization: token expired" is a sentence
+    "scheme": lambda found, _: not (found.isalpha() and found.islower()),
+    "digit": lambda found, _: re.search(rb"[0-9=]", found) is not None,
+    "mixed": lambda found, _: re.match(rb"(?=.*[0-9])(?=.*[A-Za-z])", found) is not None,
+    "pair": lambda found, _: b":" in _decoded(found),  # base64 of user:password
+    "jwk": lambda _, text: b"kty" in text,
+}
+
+
+def _belongs(place: Place, text: bytes, start: int, end: int) -> bool:
+    """Say whether a find in a place is a credential: no reference, and in loose ones its like."""
+    found = text[start:end]
+    if is_placeholder(found.decode("utf-8", "replace")):
+        return False
+    return not place.check or _CHECKS[place.check](found, text)
 
 
 # --- all together ----------------------------------------------------------------------------
@@ -178,17 +202,23 @@ def _belongs(group: int, found: bytes) -> bool:
 _FINDERS: tuple[Callable[[bytes], Iterator[Span]], ...] = (
     _private_keys,
     _by_form,
+    _by_mark,
     _by_place,
     by_name,
     by_pair,
+    by_element,
+    by_sentence,
 )
 # Without one of these there is nothing to find: most strings of a manifest end here.
-_HINT = compiled(
-    r"(?i)pass|pwd|pw|secret|token|key|cred|dsn|connection|signature|auth|bearer|basic|cookie"
-    r"|identified|curl|mysql|mariadb|redis-cli|login|@|hooks|[?&](?:sig|code)=|eyJ|LS0tLS1|AIza|ya29|A[KSBC][IC]A|gh[pousr]_"
-    r"|github_pat|gl[a-z]+[-_]|xox|xapp|sk-|[sr]k_|whsec|npm_|pypi|hv[sbr]\.|hf_|dckr|do[opr]_v1"
-    r"|SG\.|dapi|shp|ATATT|GOCSPX"
+_HINTS = dict.fromkeys(
+    [
+        *(form.hint for form in _EVERY_FORM),
+        *(re2.escape(within.mark) for within in WITHIN),
+        *(f"(?:{place.hint})" for place in PLACES),
+        f"(?i:{NAME_HINTS}|{SENTENCE_HINTS})",
+    ]
 )
+_HINT = compiled("|".join(_HINTS), groups=False)
 _MOST_ROUNDS = 10
 
 

@@ -9,13 +9,15 @@ from pydantic import JsonValue
 
 from .assignments import is_secret_value
 from .credentials import mask_credentials
-from .names import holds_secret
+from .names import holds_secret, is_short
 from .spans import IS_MASK, MASK
 
 _SECRET_DATA = frozenset({"data", "stringData"})
 _HELM_RELEASE = "sh.helm.release.v1."
 _MOST_ROUNDS = 5
 _DEEPEST = 100  # levels; json itself stops at about ten times that
+_ANY_FLAG = re.compile(r"--?(?:[A-Za-z][A-Za-z0-9_.\-]*(?:=.*)?)?")
+_PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "k"})  # members of a JSON web key
 _FLAG = re.compile(r"--?[A-Za-z][A-Za-z0-9_.\-]*")
 
 
@@ -39,12 +41,17 @@ class Masker:
 
     def text(self, text: str) -> str:
         """Free text masked, with the manifests that are in it."""
-        # What one masks may lay bare what the other knows; nearly always two rounds are all.
-        for _ in range(_MOST_ROUNDS):
-            before = self.count
-            embedded = _may_embed(text)
-            text, count = mask_credentials(self._embedded(text) if embedded else text)
+        # What one masks may lay bare what the other knows; nearly always one round is all.
+        embedded = _may_embed(text)
+        for number in range(_MOST_ROUNDS):
+            before, known = self.count, text
+            if embedded:
+                text = self._embedded(text)
+            if number and text == known:
+                break  # with credentials it was done before
+            text, count = mask_credentials(text)
             self.count += count
+            embedded = _may_embed(text)
             if not embedded or self.count == before:
                 break
         return text
@@ -62,10 +69,11 @@ class Masker:
         named = value.get("name", value.get("key"))
         variable = isinstance(named, str) and holds_secret(named, environment=True)
         reference = "remoteRef" in value  # an ExternalSecret's `secretKey` is a name
+        jwk = "kty" in value
         masked: dict[str, JsonValue] = {}
         for key, part in value.items():
             of_name = key == "value" and variable
-            secret = of_name or (_holds(key) and not reference)
+            secret = of_name or (_holds(key) and not reference) or (jwk and key in _PRIVATE)
             if secret and _is_secret(part, str(named) if of_name else key):
                 masked[key] = self._hide(part)
             else:
@@ -76,7 +84,7 @@ class Masker:
         masked: list[JsonValue] = []
         flag = ""
         for item in items:
-            if isinstance(item, str) and flag and not item.startswith("-"):
+            if isinstance(item, str) and flag and not _ANY_FLAG.fullmatch(item):
                 # A command line as a list: ["--token", "abc"]
                 masked.append(self._hide(item) if is_secret_value(item, flag) else item)
             else:
@@ -224,7 +232,7 @@ def _is_secret(value: JsonValue, name: str) -> bool:
 
 def _holds(key: str) -> bool:
     """As `holds_secret`; a key like STRIPE_KEY names a variable."""
-    return holds_secret(key, environment=key.isupper() and "_" in key)
+    return is_short(key) or holds_secret(key, environment=key.isupper() and "_" in key)
 
 
 def _is_helm_release(value: Mapping[str, JsonValue], kind: str) -> bool:

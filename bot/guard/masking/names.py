@@ -16,7 +16,7 @@ _ALWAYS = _words(
     "accesskey secretkey privatekey credential credentials dsn"
 )
 # ... and these, where it is the name of a variable.
-_OF_VARIABLES = _words("pw creds cred")
+_OF_VARIABLES = _words("pw creds cred salt")
 # Written together, as in PGPASSWORD or clientsecret, these still say it.
 _ENDINGS = ("password", "passwd", "passphrase", "secret", "token", "apikey", "secretkey")
 _PASSWORDS = _words("password passwd passwort passcode passphrase pwd pw pass")
@@ -24,19 +24,35 @@ _PASSWORDS = _words("password passwd passwort passcode passphrase pwd pw pass")
 _KEY_KINDS = _words(
     "api access secret private encryption decryption signing auth master account storage shared "
     "license app application jwt session hmac ssh deploy webhook crypto cipher aes service "
-    "client root admin"
+    "client root admin subscription consumer gossip fernet management function host ingest "
+    "instrumentation integration bot server database cluster passkey wrapping unseal recovery"
 )
 # ... while in the environment of a container any key counts, save these.
 _PLAIN_KEYS = _words(
     "public partition routing sort primary foreign cache idempotency object bucket hot group row "
-    "index lookup topology label annotation config"
+    "index lookup topology label annotation config password passwd token username"
 )
 # "the name of", "a reference to": these point at a secret and are none.
 _POINTERS = _words(
     "existing pull tls image ca cert certificate ingress continue next page sync cancellation "
     "checksum hash"
 )
-_PAIRS = frozenset({("connection", "string"), ("access", "signature"), ("session", "cookie")})
+_PAIRS = frozenset(
+    {
+        ("connection", "string"),
+        ("access", "signature"),
+        ("session", "cookie"),
+        ("erlang", "cookie"),
+        ("rediscli", "auth"),
+        ("pass", "phrase"),
+        ("pass", "word"),
+        ("pass", "code"),
+        ("password", "hash"),
+        ("passwd", "hash"),
+        ("password", "salt"),
+    }
+)
+_PAGER = frozenset({"pagerduty", "pd", "opsgenie"})  # their routing key is one
 _ENCODINGS = _words("value base base64 b64 plain raw text")  # SECRET_KEY_BASE is one too
 
 
@@ -56,6 +72,11 @@ def is_password(name: str) -> bool:
     )
 
 
+def is_short(name: str) -> bool:
+    """Say whether the name alone says little: what is under it must look like a password."""
+    return name.lower() in {"pass", "pw"}
+
+
 def holds_secret(name: str, *, environment: bool = False) -> bool:
     """Say whether the value under this name is a secret; `environment` is the stricter reading.
 
@@ -70,6 +91,8 @@ def holds_secret(name: str, *, environment: bool = False) -> bool:
     if before in _POINTERS:
         return False
     if last == "key":
+        if before in {"routing", "integration"}:
+            return not _PAGER.isdisjoint(words) or before == "integration"
         return before in _KEY_KINDS or (environment and before not in _PLAIN_KEYS)
     if last == "pass":
         return environment or before != ""

@@ -5,7 +5,7 @@ programs print their structures. What hides is the name; `is_secret_value` then 
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -23,11 +23,14 @@ _VALUE_FIRST = compiled(
 _FLAG_FIRST = compiled(r"[\"']--?([A-Za-z][A-Za-z0-9_.\-]{0,200})\\*[\"'][ \t]*,[\s+\-]*(\\*[\"'])")
 
 _IN_LINES = compiled(r"(?im)^[+\-]?[ \t]*(?:- +)*(?:[\"']?value[\"']?:|[\"']?--?[a-z])")
+_OF_INTEREST = re.compile(rb"(?i) *(?:- +)*(?:[\"']?value[\"']?:|[\"']?--?[a-z])")
+_EMPTY = re.compile(rb" *(?:- +)*\s*")
 _LINE = re.compile(rb"[^\n]+")
 _INDENT = re.compile(rb" *((?:- +)*)")
 _KEYED = re.compile(rb"(?i)[\"']?(name|key|value)[\"']?:(?:[ \t]+|\Z)")
 _SCALAR = re.compile(rb"[\"']?([A-Za-z0-9_.\-/]{1,200})[\"']?(?:[ \t]+#.*)?\Z")
 _FLAG = re.compile(rb"[\"']?(--?[A-Za-z][A-Za-z0-9_.\-]{0,200})[\"']?\Z")
+_ANY_FLAG = re.compile(rb"[\"']?--?(?:[A-Za-z][A-Za-z0-9_.\-]*)?(?:=.*|[\"']?)\Z")
 _BLOCK = re.compile(rb"(?:[|>][0-9+\-]{0,2})?\Z")
 _MASKED = re.compile(IS_MASK.pattern.encode())
 
@@ -77,6 +80,7 @@ class _Row(NamedTuple):
     opens: bool  # a dash stands before it: an item begins
     text: bytes
     first: bool  # of a hunk: what it belongs to may be out of sight
+    apart: bool = False  # lines were left out before it, which ended what was open
 
 
 @dataclass
@@ -92,11 +96,57 @@ class _Mapping:
 
 def _readings(text: bytes) -> Iterator[Iterable[_Row]]:
     """The lines as plain text and, as they may be a diff, as they were and as they will be."""
-    lines = [(match.start(), match[0]) for match in _LINE.finditer(text)]
-    yield _rows(lines, b"")
+    lines = [
+        (match.start(), match[0])
+        for match in _LINE.finditer(text)
+        if not _EMPTY.fullmatch(match[0])
+    ]
+    yield _near(lines)
     if any(line.startswith((b"+", b"-  ", b"@@")) for _, line in lines):
         yield _rows(lines, b" -")
         yield _rows(lines, b" +")
+
+
+def _near(lines: Sequence[tuple[int, bytes]]) -> Iterator[_Row]:
+    """The lines of mappings that have a value, and those after a flag; most others are neither.
+
+    A line comes again only for a mapping further out: at most as often as it is indented.
+    """
+    done = 0  # up to here lines were looked at
+    for number, (_, line) in enumerate(lines):
+        if number < done or not _OF_INTEREST.match(line):
+            continue
+        start, end = _around(lines, number)
+        cut = start != done
+        for row in _rows(lines[start:end], b""):
+            yield row._replace(apart=True) if cut else row
+            cut = False
+        done = end
+
+
+def _around(lines: Sequence[tuple[int, bytes]], number: int) -> tuple[int, int]:
+    """The lines of the mapping, or of the list of flags, that a line is in."""
+    column, opens = _column(lines[number][1])
+    start, end = number, number + 1
+    while start > 0 and not opens:
+        above, dashed = _column(lines[start - 1][1])
+        if above < column:
+            break
+        opens = dashed and above == column
+        start -= 1
+    while end < len(lines):
+        below, dashed = _column(lines[end][1])
+        ended = dashed and below == column and not _OF_INTEREST.match(lines[end - 1][1])
+        if below < column or ended:
+            break
+        end += 1
+    return start, end
+
+
+def _column(line: bytes) -> tuple[int, bool]:
+    """Where the text of a line begins, behind its dash, and whether it has one."""
+    found = _INDENT.match(line)
+    return (found.end(), bool(found[1])) if found else (0, False)
 
 
 def _rows(lines: Iterable[tuple[int, bytes]], side: bytes) -> Iterator[_Row]:
@@ -120,8 +170,9 @@ def _in_lines(rows: Iterable[_Row]) -> Iterator[Span]:
     open_: list[_Mapping] = []
     before: _Row | None = None
     for row in rows:
-        if row.first:
+        if row.first or row.apart:
             yield from _closed(open_, -1)
+            before = None if row.apart else before
         yield from _of_flag(before, row)
         before = row
         yield from _closed(open_, row.column if row.opens else row.column + 1)
@@ -179,7 +230,7 @@ def _of_flag(before: _Row | None, row: _Row) -> Iterator[Span]:
     if before is None or not (before.opens and row.opens and before.column == row.column):
         return
     flag = _FLAG.match(before.text)
-    if flag is None or row.text.lstrip(b"\"'").startswith(b"-"):
+    if flag is None or _ANY_FLAG.match(row.text):
         return
     if _names_secret(flag[1], environment=False):
         yield from _values([row], flag[1])

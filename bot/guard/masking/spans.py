@@ -6,6 +6,9 @@ from typing import NamedTuple
 import re2
 
 MASK = "‹masked›"
+# Bytes an automaton may take. With RE2's 8 MB the larger ones start anew all the time, and a find
+# costs ten times as much; what is really taken is some MB for all together.
+_MEMORY = 16 << 20
 # What a masked place looks like. The words after the colon name the kind of credential.
 IS_MASK = re.compile("‹masked(?:: [A-Za-z ]{1,40})?›")
 _MASK_BYTES = re.compile(IS_MASK.pattern.encode())
@@ -14,8 +17,15 @@ _MASK_BYTES = re.compile(IS_MASK.pattern.encode())
 _PLACEHOLDER = re.compile(
     r"(?i)null|none|nil|true|false|undefined|yes|no|~|unset|empty|optional|required|redacted|hidden"
     r"|\*{2,}|x{3,}|\.{2,}|-+|[\[(]redacted[\])]|<(?:set|unset)|<[a-z][a-z _.\-]*>|[|>][+\-]?"
-    r"|\$[A-Z_][A-Z0-9_]*|\$[{(].*|\{\{.*|%\(.*|%[svdq+]"
-    r"|/(?:run|var|etc|opt|home|mnt|tmp|usr|secrets?|root|app|vault)/.*|\\.{0,2}"
+    r"|\$[A-Z_][A-Z0-9_]*(?:[.:][A-Z_][A-Z0-9_.:\-]*)?|\$\d{1,2}|\$(?:__[a-z]+)?[{(].*|\{\{.*|%\(.*"
+    r"|%[svdq+]|%[A-Z_]+%|@[\w.\-/]*@|@Microsoft\.KeyVault\(.*"
+    # where a keeper of secrets has it, and what one has encrypted
+    r"|(?:vault|ref\+[a-z]+|op|ssm|secretref|awssm|gcpsm|azurekeyvault|file|env|arn)://?.*"
+    r"|(?:vault|arn|secretref):[\w.\-]+[:/].*|projects/[^/]+/secrets/.*|secrets?/data/.*"
+    r"|process\.env\.\w+|os\.environ/.*|bool(?:ean)?|str(?:ing)?|int(?:eger)?|object|array"
+    r"|(?:[A-Z_]\w*\.)+[A-Z_]\w*[(\[].*|ENV\[.*|getenv\(.*"
+    r"|ENC\[.*|Ag[A-D][A-Za-z0-9+/]{150,}={0,2}"
+    r"|/(?:run|var|etc|opt|home|mnt|tmp|usr|secrets?|root|app|vault)/.*|\.{1,2}/.*|\\.{0,2}"
 )
 
 
@@ -39,11 +49,16 @@ def is_placeholder(value: str) -> bool:
     return _PLACEHOLDER.fullmatch(value) is not None
 
 
-def compiled(pattern: str) -> "re2._Regexp":
-    """An RE2 pattern over bytes; text need not be valid UTF-8 for it."""
+def compiled(pattern: str, *, groups: bool = True) -> "re2._Regexp":
+    """An RE2 pattern over bytes; text need not be valid UTF-8 for it.
+
+    Without `groups` a pattern of any size is found at the speed of one automaton.
+    """
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.log_errors = False
+    options.never_capture = not groups
+    options.max_mem = _MEMORY
     return re2.compile(pattern.encode("ascii"), options=options)
 
 
