@@ -141,7 +141,18 @@ class Match(_Part):
 def _covers(mine: tuple[str, ...] | None, its: tuple[str, ...] | None) -> bool:
     if mine is None or "*" in mine:
         return True
-    return its is not None and all(any(fnmatchcase(one, glob) for glob in mine) for one in its)
+    return its is not None and all(any(_within(one, glob) for glob in mine) for one in its)
+
+
+def _within(one: str, glob: str) -> bool:
+    """Whether a glob matches all that `one` matches; a pattern within a pattern is told only where
+    both have nothing but `*`.
+    """
+    if one == glob:
+        return True
+    if any(mark in one for mark in "*?["):
+        return not any(mark in f"{one}{glob}" for mark in "?[") and fnmatchcase(one, glob)
+    return fnmatchcase(one, glob)
 
 
 class Escalation(_Part):

@@ -82,7 +82,7 @@ class Deeds:
                 change,
                 provenance=call.provenance,
                 fresh=call.risk == "danger",
-                undoes=call.undoes is not None,
+                undoes=call.takes_back,
             )
         except ToolError as error:
             reason = masking.safe(f"I looked again before starting: {error}")
@@ -203,7 +203,7 @@ class Deeds:
                 asking_for(run, call),
                 self._bind(call),
                 provenance=call.provenance,
-                undoes=call.undoes is not None,
+                undoes=call.takes_back,
             )
         except ToolError:
             return _Held(call, None, reason)

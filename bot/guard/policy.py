@@ -137,10 +137,12 @@ class Ruling:
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
-        """One that was stored with a call."""
+        """One that was stored with a call, also by another version."""
+        known = {one.name for one in fields(cls)}
         given: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in stored.items()
+            if name in known
         }
         return cls(**{**given, "effect": Effect(given["effect"])})
 

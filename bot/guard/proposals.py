@@ -119,7 +119,7 @@ class Proposals:
         made: dict[Place, Call | Turned] = await self._stored(run, wishes)
         new = [wish for wish in wishes if wish.place not in made]
         asking = await self._asking(run)
-        back = undoes is not None
+        back = undoes is not None and not await self._is_undo(undoes)
         answers = await asyncio.gather(
             *(self._judge_wish(asking, wish, overheard, undoes=back) for wish in new[:MOST])
         )
@@ -295,7 +295,7 @@ class Proposals:
             preview = await self.look(change)
             # that it is there is what the cluster itself says
             there = (change.target,) if "uid" in preview.before else ()
-            provenance = await self.provenance.of(run, said, overheard, there)
+            provenance = await self._origins(run, said, overheard, there)
             judged = await self.rule(run, change, preview, provenance=provenance, undoes=undoes)
         except ToolError as error:
             return Turned(masking.safe(str(error)))
@@ -310,6 +310,28 @@ class Proposals:
                 "else's approval: ask in a channel that an approver reads."
             )
         return judged
+
+    async def _origins(
+        self,
+        run: Run,
+        said: Mapping[str, JsonValue],
+        overheard: Overheard,
+        there: Sequence[str],
+    ) -> Mapping[str, str]:
+        """Where they come from. To ask again for what somebody else chose makes it nobody's own."""
+        again_of = (run.wish or {}).get("again_of")
+        if again_of is None:
+            return await self.provenance.of(run, said, overheard, there)
+        async with self._house.database.statement() as tx:
+            row = await tx.one("call", id=UUID(str(again_of)))
+        found = (row["policy_input"] or {}).get("provenance") if row else None
+        return dict.fromkeys(said, "untrusted") if found is None else dict(found)
+
+    async def _is_undo(self, call_id: UUID) -> bool:
+        """To take back a way back is a change like any other."""
+        async with self._house.database.statement() as tx:
+            row = await tx.one("call", id=call_id)
+        return row is not None and row["undoes"] is not None
 
     async def _why_not_undo(self, tx: Transaction, undoes: UUID) -> str | None:
         row = await tx.one("undone_by", id=undoes)

@@ -164,6 +164,11 @@ class Call:
         )
 
     @property
+    def takes_back(self) -> bool:
+        """Whether the policy took it for a way back when it was proposed."""
+        return bool(self.policy_input.get("undoes"))
+
+    @property
     def provenance(self) -> dict[str, str]:
         """Where each argument's value came from when it was proposed."""
         return dict(self.policy_input.get("provenance") or {})

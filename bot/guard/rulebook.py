@@ -40,9 +40,12 @@ class _Compiled:
         for what, fits in self.checks:
             if not fits(asked):
                 return what
-        if self.program is not None and self.program.execute(context.given) is not True:
-            return "when"
-        return ""
+        if self.program is None:
+            return ""
+        holds = self.program.execute(context.given)
+        if not isinstance(holds, bool):
+            raise TypeError("a condition is true or false")
+        return "" if holds else "when"
 
 
 class _Context:
@@ -153,9 +156,14 @@ def _tried(compiled: _Compiled, asked: PolicyInput, context: _Context) -> Ruling
     except (ValueError, TypeError, KeyError, RuntimeError, ArithmeticError, IndexError) as error:
         why = f"its condition cannot be computed here ({type(error).__name__})"
         return Ruling(Effect.DENY, compiled.rule.name, reason=why)
-    if compiled.rule.allow and asked.kind != "read" and "untrusted" in asked.provenance.values():
+    if compiled.rule.allow and asked.kind != "read" and not _is_trusted(asked):
         return None  # what nobody of ours said is looked at by people
     return _ruling(compiled.rule, asked)
+
+
+def _is_trusted(asked: PolicyInput) -> bool:
+    """Whether each value was said by who may ask, set by the operator, or is the world's own."""
+    return {*asked.provenance.values()} <= {"person", "configuration", "inventory"}
 
 
 def _ruling(rule: Rule, asked: PolicyInput) -> Ruling:
@@ -193,7 +201,7 @@ def _misfit(compiled: _Compiled, asked: PolicyInput) -> str:
         if not fits(asked):
             return f"{what} differs"
     if compiled.rule.allow:
-        return "a value comes only from untrusted text"
+        return "a value is neither said by who may ask, nor set here, nor the cluster's own"
     return "its condition does not hold"
 
 

@@ -49,7 +49,7 @@ class Provenance:
             return dict.fromkeys(arguments, Origin.PERSON.value)
         if run.kind == "undo":
             return {}  # what was seen before the change it takes back
-        sources = await self._sources(run, overheard, there)
+        sources, is_whole = await self._sources(run, overheard, there)
         long = sum(map(len, (*sources.people, *sources.inventory, *sources.untrusted))) > _SHORT
         found = (
             await asyncio.to_thread(origins, arguments, sources)
@@ -57,7 +57,7 @@ class Provenance:
             else origins(arguments, sources)
         )
         told = stored(found)
-        if overheard.known:
+        if overheard.known and is_whole:
             return told
         # it may stand in what nobody here has read
         return {
@@ -65,7 +65,10 @@ class Provenance:
             for name, origin in told.items()
         }
 
-    async def _sources(self, run: Run, overheard: Overheard, there: Sequence[str]) -> Sources:
+    async def _sources(
+        self, run: Run, overheard: Overheard, there: Sequence[str]
+    ) -> tuple[Sources, bool]:
+        """The texts, and whether they are all that was ever read here."""
         async with self._house.database.statement() as tx:
             rows = await tx.all(
                 "texts_of_thread",
@@ -73,12 +76,16 @@ class Provenance:
                 channel=run.thread.channel,
                 thread_ts=run.thread.ts,
                 run_id=run.id,
-                reads=_READS,
+                reads=_READS + 1,
             )
         people: list[str] = []
         inventory = [*there]
         untrusted: list[str] = []
+        reads = [row for row in rows if row["tool"] is not None]
+        is_whole = len(reads) <= _READS and all(row["text"] is not None for row in reads)
         for row in rows:
+            if row["text"] is None:
+                continue
             if row["tool"] is None:
                 people.append(row["text"])
             elif self._house.catalog.is_inventory(row["tool"], row["arguments"]):
@@ -87,7 +94,8 @@ class Provenance:
                 untrusted.append(row["text"])
         for author, text in overheard.texts:
             (people if author in run.contributors else untrusted).append(text)
-        return Sources(tuple(people), self._configuration(), tuple(inventory), tuple(untrusted))
+        found = Sources(tuple(people), self._configuration(), tuple(inventory), tuple(untrusted))
+        return found, is_whole
 
     def _configuration(self) -> tuple[str, ...]:
         clusters = " ".join(name.rpartition("/")[2] for name in self._house.catalog.clients)

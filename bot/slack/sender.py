@@ -320,7 +320,12 @@ class Sender:
             await self._unsayable(saying, refused.code)
             return
         log.error("bot_token_refused", code=refused.code, mend="give SLACK_BOT_TOKEN a new token")
-        await self._uncertain(saying, refused)
+        if datetime.now(UTC) - saying.created_at > _GIVE_UP:
+            await self._unsayable(saying, refused.code)
+            return
+        # certainly not said, so nothing has to be looked for before the next try
+        wait = min(self._pauses.retry * 2.0 ** min(saying.tries - 1, 8), _LONGEST_WAIT)
+        await self._later(saying, wait, _WAITS)
 
     async def _uncertain(self, saying: Saying, error: Exception) -> None:
         if datetime.now(UTC) - saying.created_at > _GIVE_UP:

@@ -137,7 +137,10 @@ def test_a_condition_that_cannot_be_computed_denies() -> None:
     text = rules("name: r, when: arguments.nope > 3, allow: true")
     assert ruled(text).effect is Effect.DENY
     assert "cannot be computed" in ruled(text).reason
-    assert ruled(rules("name: r, when: '1', allow: true")).rule != "r", "only true is true"
+    for odd in ("replicas", "target", "contributors"):
+        made = ruled(rules(f"name: r, when: {odd}, deny: No.", "name: s, allow: true"))
+        assert (made.effect, made.rule) == (Effect.DENY, "r"), "neither true nor false"
+        assert "cannot be computed" in made.reason
 
 
 def test_what_a_rule_asks() -> None:
@@ -183,7 +186,10 @@ def test_who_the_rule_names_may_approve_and_nobody_else() -> None:
 def test_an_allow_rule_does_not_count_for_what_only_untrusted_text_says() -> None:
     text = rules("name: r, match: {tool: k8s_scale}, allow: true")
     assert ruled(text).effect is Effect.ALLOW
-    assert ruled(text, provenance={"replicas": "untrusted"}).effect is Effect.ASK
+    told = {"name": "inventory", "namespace": "configuration", "replicas": "person"}
+    assert ruled(text, provenance=told).effect is Effect.ALLOW
+    for doubtful in ("untrusted", "unknown", "something new"):
+        assert ruled(text, provenance=told | {"replicas": doubtful}).effect is Effect.ASK
 
 
 # --- what no rule lifts -----------------------------------------------------------------------
@@ -419,6 +425,35 @@ def test_a_rule_that_is_never_reached_and_a_name_that_stands_twice(tmp_path: Pat
         "countersign.yaml:4: policy.rules.1: never reached: “all of k8s” above matches all of it.",
         "countersign.yaml:6: policy.rules.3.name: another rule has this name.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "hidden"),
+    [
+        ("team-*", "team-a", True),
+        ("team-*", "team-a*", True),
+        ("team-?", "team-*", False),
+        ("team-[!x]", "team-*", False),
+        ("*b*", "'[ab]'", False),
+        ("team-?", "team-?", True),
+        ("team-a", "team-*", False),
+    ],
+)
+def test_a_glob_covers_what_it_matches_for_certain(
+    tmp_path: Path, first: str, second: str, hidden: bool
+) -> None:
+    quoted = [one if one.startswith("'") else f"'{one}'" for one in (first, second)]
+    lines = [
+        f"    - {{name: r{number}, match: {{namespace: {one}}}, deny: No.}}\n"
+        for number, one in enumerate(quoted)
+    ]
+    found = mistakes(tmp_path, "policy:\n  rules:\n" + "".join(lines))
+    assert bool(found) is hidden
+
+
+def test_a_ruling_of_a_later_version_is_read() -> None:
+    stored = Ruling(Effect.ASK, "r", quorum=2, groups=("S1",)).stored()
+    assert Ruling.of({**stored, "not known yet": 1}).quorum == 2
 
 
 def test_where_groups_are_named_is_known(tmp_path: Path) -> None:

@@ -38,6 +38,11 @@ async def ruled(
 
 
 LEADS = "S0000000001"
+FROZEN = """
+policy:
+  windows:
+    - {name: holidays, kind: freeze, from: 2020-01-01T00:00:00Z, until: 2099-01-01T00:00:00Z}
+"""
 
 
 def read_policy(folder: Path) -> Policy:
@@ -157,11 +162,31 @@ async def test_what_a_rule_allows_runs_at_once_with_the_rule_as_its_decision(
         assert len(chat.cluster.mutations) == 2
 
 
+async def test_a_way_back_may_be_taken_in_a_freeze_but_not_taken_back(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with ruled(dsn, tmp_path, "policy: {}\n") as chat:
+        thread = await chat.ask(SCALE)
+        await chat.press("Approve", await chat.card(thread), by="bob")
+        await chat.reads(thread, "done and verified")
+        await chat.quiet(thread)
+        await chat.stop()
+        (tmp_path / "countersign.yaml").write_text(FROZEN)
+        await chat.start()
+        await chat.press("Undo", chat.cards(thread)[0], by="alice")
+        await chat.press("Approve", await chat.card(thread, 2), by="bob")
+        await chat.slack.wait_for(lambda: chat.replicas() == 3, 20)
+        await chat.quiet(thread)
+        await chat.press("Undo", chat.cards(thread)[1], by="alice")
+        await chat.reads(thread, "changes rest until 2099")
+        assert len(chat.cards(thread)) == 2
+
+
 async def test_of_one_reply_what_is_allowed_waits_for_what_is_asked(
     dsn: str, tmp_path: Path
 ) -> None:
     async with ruled(dsn, tmp_path, ALLOWS, by_model) as chat:
-        thread = await chat.ask("scale it twice")
+        thread = await chat.ask("scale web in shop to 4, then to 6")
         card = await chat.card(thread)
         assert chat.cluster.mutations == [], "they run in their order, once all is decided"
         await chat.slack.click("bob", "ops", card["ts"], text="Deny 2")
@@ -179,10 +204,7 @@ async def test_a_freeze_that_began_after_the_approval_stops_the_deed(
         thread = await chat.ask(SCALE)
         card = await chat.card(thread)
         await chat.stop()
-        (tmp_path / "countersign.yaml").write_text(
-            "policy:\n  windows:\n    - {name: holidays, kind: freeze,"
-            " from: 2020-01-01T00:00:00Z, until: 2099-01-01T00:00:00Z}\n"
-        )
+        (tmp_path / "countersign.yaml").write_text(FROZEN)
         await chat.start()
         await chat.press("Approve", card, by="bob")
         await chat.reads(thread, "the policy does not allow it any more: changes rest until 2099")

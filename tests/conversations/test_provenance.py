@@ -57,6 +57,16 @@ async def test_what_only_a_log_says_is_asked_though_a_rule_allows_it(
             "name": "inventory",
             "replicas": "untrusted",
         }
+        # to ask again for what nobody said does not make it anybody's own words
+        await chat.rows(
+            "UPDATE tool_calls SET created_at = created_at - interval '31 minutes',"
+            " expires_at = expires_at - interval '31 minutes' RETURNING id"
+        )
+        await chat.reads(thread, "expired")
+        await chat.press("Ask again", chat.cards(thread)[0], by="alice")
+        again = await chat.card(thread, 2)
+        assert "nobody who asked said `replicas` `17`" in shown(again)
+        assert chat.cluster.mutations == []
         # the same number, said by who may ask: the rule allows it
         other = await chat.ask("why is the shop slow? scale web in shop to 17")
         await chat.reads(other, "done and verified")

@@ -69,7 +69,8 @@ class Databases:
         except psycopg.OperationalError:
             return  # a test closed it
         async with connection:
-            await connection.execute(_OTHERS)
+            if int(await _one(connection, _OTHERS)):
+                return  # who was still there may come back
             if await _one(connection, _SCHEMA) != self._schema[dsn]:
                 return
             await connection.execute("SET session_replication_role = replica")

@@ -214,9 +214,8 @@ SELECT NULL AS tool, NULL::jsonb AS arguments, m.body->>'content' AS text
  WHERE m.org = %(org)s AND m.channel = %(channel)s AND m.thread_ts = %(thread_ts)s AND m.role = 'user'
    AND m.run_id <= %(run_id)s
 UNION ALL
-(SELECT t.tool, t.arguments, t.result FROM tool_calls t
-  WHERE t.org = %(org)s AND t.channel = %(channel)s AND t.thread_ts = %(thread_ts)s AND t.kind = 'read'
-    AND t.result IS NOT NULL AND t.run_id <= %(run_id)s
+(SELECT t.tool, t.arguments, t.result FROM runs r JOIN tool_calls t ON t.run_id = r.id
+  WHERE r.org = %(org)s AND r.channel = %(channel)s AND r.thread_ts = %(thread_ts)s AND r.id <= %(run_id)s AND t.kind = 'read'
   ORDER BY t.id DESC LIMIT %(reads)s);
 
 -- stored_inputs --
