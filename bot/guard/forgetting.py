@@ -83,6 +83,10 @@ async def forget(database: Database, org: str, wanted: Wanted) -> Removed:
         removed.left = tuple(_open(row) for row in await tx.all("open_runs_of", **of_him))
     if removed.left and not wanted.force:
         raise StillOpen(removed.left)
+    if not wanted.rehearse:
+        async with database.transaction() as tx:  # said first: what comes may break off
+            data: dict[str, JsonValue] = {"person": wanted.person, "before": before.isoformat()}
+            await audit.append(tx, org, "forgetting", "operator", data)
     after = _FIRST
     while True:
         rows = await _slice(database, org, after, before, wanted.person)
@@ -146,6 +150,7 @@ async def _empty(tx: Transaction, rows: Sequence[Row], person: str | None) -> Co
     if not said:
         return counts
     counts["runs"] = len(own)
+    await tx.run("outdate_summaries", runs=said)
     counts["summaries"] = await tx.run("forget_summaries", runs=said)
     of_him = {"runs": said, "person": person, "removed": REMOVED}
     counts["messages"] = await tx.run("forget_messages", **of_him)
@@ -161,7 +166,9 @@ async def _empty(tx: Transaction, rows: Sequence[Row], person: str | None) -> Co
         counts["checkpoints"] = await tx.run("sweep_checkpoints", threads=threads)
         await tx.run("sweep_checkpoint_blobs", threads=threads)
         await tx.run("sweep_checkpoint_writes", threads=threads)
-        await tx.run("mark_swept", ids=unswept)
+        # the graph writes its last checkpoint after the run has ended: the sweep comes once more
+        settled = [row["id"] for row in rows if row["settled"] and row["id"] in unswept]
+        await tx.run("mark_swept", ids=settled)
     return counts
 
 

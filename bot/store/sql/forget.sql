@@ -13,7 +13,7 @@ WITH slice AS (
     SELECT r.id, r.requester, r.wish, r.swept, r.ended_at FROM runs r
      WHERE r.org = %(org)s AND r.id > %(after)s::uuid AND r.id < %(until)s::uuid
      ORDER BY r.id LIMIT %(limit)s)
-SELECT s.id, s.swept,
+SELECT s.id, s.swept, s.ended_at < now() - interval '60 seconds' AS settled,
        s.ended_at IS NOT NULL AND (%(person)s::text IS NULL OR s.requester = %(person)s)
        AND (s.wish IS NOT NULL OR NOT s.swept
             OR EXISTS (SELECT FROM messages m
@@ -31,6 +31,12 @@ SELECT s.id, s.swept,
 UPDATE threads t SET summary = NULL, summarised_to = 0
   FROM (SELECT DISTINCT org, channel, thread_ts FROM runs WHERE id = ANY(%(runs)s::uuid[])) r
  WHERE t.org = r.org AND t.channel = r.channel AND t.thread_ts = r.thread_ts AND t.summary IS NOT NULL;
+
+-- outdate_summaries --
+-- Of threads without one: a first one under way has read the words, and must find that it is too late (see store_summary).
+UPDATE threads t SET summarised_to = CASE WHEN t.summarised_to = 0 THEN -1 ELSE 0 END
+  FROM (SELECT DISTINCT org, channel, thread_ts FROM runs WHERE id = ANY(%(runs)s::uuid[])) r
+ WHERE t.org = r.org AND t.channel = r.channel AND t.thread_ts = r.thread_ts AND t.summary IS NULL;
 
 -- forget_messages --
 -- The rows stay: who spoke to us in a thread, and what of it was a request and is not read from Slack once more.
