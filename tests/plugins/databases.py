@@ -4,6 +4,8 @@ One is given back only if the test left its schema as it was and nobody is conne
 otherwise the next test gets a new copy.
 """
 
+import asyncio
+
 import psycopg
 
 from bot.store.embedded import fresh_database
@@ -33,7 +35,7 @@ SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, 
 FROM pg_sequences WHERE last_value IS NOT NULL
 """
 _OTHERS = """
-SELECT count(pg_terminate_backend(pid, 2000)) FROM pg_stat_activity
+SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
 """
 
@@ -69,8 +71,12 @@ class Databases:
         except psycopg.OperationalError:
             return  # a test closed it
         async with connection:
-            if int(await _one(connection, _OTHERS)):
-                return  # who was still there may come back
+            for _ in range(50):  # a connection that was closed takes a moment to be gone
+                if await _one(connection, _OTHERS) == "0":
+                    break
+                await asyncio.sleep(0.01)
+            else:
+                return  # who is still there may write into the next test's rows
             if await _one(connection, _SCHEMA) != self._schema[dsn]:
                 return
             await connection.execute("SET session_replication_role = replica")
