@@ -15,7 +15,7 @@ from psycopg_pool import PoolTimeout
 
 from bot.core.errors import DatabaseAway
 from bot.core.values import Thread
-from bot.store.database import RECONNECT, Transaction
+from bot.store.database import Transaction
 
 log = structlog.get_logger()
 Job = Callable[[UUID], Awaitable[None]]
@@ -59,8 +59,6 @@ class Jobs:
                 conninfo=dsn,
                 min_size=1,
                 max_size=6,
-                timeout=1.5,  # who waits longer than the pool tries waits for nothing
-                reconnect_timeout=RECONNECT,
                 kwargs={
                     "application_name": "countersign jobs",
                     # fetch and finish repeat safely behind the attempt

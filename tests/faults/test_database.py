@@ -14,7 +14,8 @@ pytestmark = pytest.mark.timeout(150)
 crash = pytest.mark.crash
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(5, marks=crash)])
+@crash
+@pytest.mark.parametrize("times", [1, 5])
 async def test_cut_while_the_model_answers(
     dsn: str, tmp_path: Path, case: Case, times: int
 ) -> None:
@@ -37,7 +38,8 @@ async def test_cut_while_the_model_answers(
         assert len(at.chat.slack.app_messages("ops", thread)) <= 2
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(5, marks=crash)])
+@crash
+@pytest.mark.parametrize("times", [1, 5])
 async def test_cut_while_people_decide(dsn: str, tmp_path: Path, case: Case, times: int) -> None:
     async with scene(dsn, tmp_path, case, proposes) as at:
         thread, card = await at.asked()

@@ -47,7 +47,8 @@ async def test_during_a_model_call_that_never_ends(dsn: str, tmp_path: Path, cas
         assert len(model.requests) == 2
 
 
-@pytest.mark.parametrize("settle", [2, pytest.param(24, marks=crash)])
+@crash
+@pytest.mark.parametrize("settle", [2, 24])
 async def test_during_a_verification(dsn: str, tmp_path: Path, case: Case, settle: int) -> None:
     """Whatever time it still needs, it is not given up, and nothing is sent a second time."""
     extra = {"COUNTERSIGN_SETTLE_SECONDS": str(settle)}
@@ -67,6 +68,7 @@ async def test_during_a_verification(dsn: str, tmp_path: Path, case: Case, settl
         assert "interrupted" not in at.chat.thread(thread)
 
 
+@crash
 async def test_while_nothing_runs(dsn: str, tmp_path: Path, case: Case) -> None:
     async with scene(dsn, tmp_path, case, lambda _: says("All is well.")) as at:
         thread = await at.chat.ask("how is web?")

@@ -115,7 +115,7 @@ async def test_while_the_first_sign_of_a_waiting_run_is_posted(
 # --- 2: between card and click ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["terminate", "kill"])
+@pytest.mark.parametrize("how", [pytest.param("terminate", marks=crash), "kill"])
 async def test_between_card_and_click(dsn: str, tmp_path: Path, case: Case, how: str) -> None:
     async with scene(dsn, tmp_path, case, proposes) as at:
         thread, card = await at.asked()
@@ -356,7 +356,8 @@ async def test_while_the_card_is_posted(dsn: str, tmp_path: Path, case: Case) ->
 # --- 9: many open cards -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("count", [6, pytest.param(20, marks=crash)])
+@crash
+@pytest.mark.parametrize("count", [6, 20])
 async def test_with_many_open_cards(dsn: str, tmp_path: Path, case: Case, count: int) -> None:
     """Every one can still be decided, half of them approved and half denied."""
     async with scene(dsn, tmp_path, case, None) as at:
