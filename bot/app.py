@@ -347,8 +347,7 @@ def _house(ground: _Ground, directory: SlackDirectory) -> House:
 
 
 def _approvers(settings: Settings) -> Approvers:
-    """Those of the environment, and those of the file."""
-    return Approvers.parse((*settings.approvers, *(settings.file.people.approver or ())))
+    return Approvers.parse(settings.named_approvers())
 
 
 async def _known_groups(settings: Settings, api: SlackApi) -> None:
@@ -372,8 +371,8 @@ def _instructions(settings: Settings) -> tuple[str, ...]:
 
 def _named_groups(settings: Settings) -> tuple[str, ...]:
     """The user groups whose members the guard has to know."""
-    named = (*settings.file.policy.named_groups(), *settings.file.people.named_groups())
-    return tuple(sorted({*_approvers(settings).groups, *(group for group, _ in named)}))
+    named = (group for group, _ in settings.file.named_groups())
+    return tuple(sorted({*_approvers(settings).groups, *named}))
 
 
 def _bolt(api: SlackApi, listening: Listening) -> AsyncApp:

@@ -255,6 +255,10 @@ class Settings(_Part):
     in_cluster: bool = False
     file: File = File()
 
+    def named_approvers(self) -> tuple[str, ...]:
+        """Those of the environment, and those of the file."""
+        return (*self.approvers, *(self.file.people.approver or ()))
+
     def providers(self) -> dict[str, dict[str, Any]]:
         """The providers that are configured, with their settings."""
         configured = self.file.tools.kubernetes

@@ -92,7 +92,7 @@ class SlackSide:
         """Whether those who are named exist, and are enough."""
         if self._settings.read_only:
             return [ok("approvers", "none is needed: COUNTERSIGN_READ_ONLY switches changes off")]
-        named = Approvers.parse(self._settings.approvers)
+        named = Approvers.parse(self._settings.named_approvers())
         if named.nobody:
             return [
                 failed(

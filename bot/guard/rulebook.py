@@ -312,8 +312,3 @@ def _list(names: Sequence[str]) -> str:
 
 def _moment(asked: PolicyInput) -> datetime:
     return datetime.fromisoformat(asked.at) if asked.at else datetime.now(UTC)
-
-
-def groups_of(policy: Policy) -> frozenset[str]:
-    """The user groups whose members the policy has to know."""
-    return frozenset(group for group, _ in policy.named_groups())

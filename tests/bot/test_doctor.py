@@ -217,6 +217,10 @@ async def test_approvers_who_cannot_approve_are_each_named(dsn: str, tmp_path: P
         assert "only one person may approve" in text
         found = await report(chat, COUNTERSIGN_APPROVERS="")
         assert only(found, "approvers")[1].startswith("nobody may approve")
+        file = tmp_path / "countersign.yaml"
+        file.write_text("people: {approver: [U0ALICE00, U0DAVE000]}\n")
+        found = await report(chat, COUNTERSIGN_APPROVERS="", COUNTERSIGN_CONFIG=str(file))
+        assert only(found, "approvers") == ("ok", "2 people may approve")
 
 
 async def test_the_channel_for_approvals(dsn: str, tmp_path: Path) -> None:
