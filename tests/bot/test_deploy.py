@@ -142,7 +142,7 @@ async def test_it_runs_from_a_read_only_folder_and_its_health_check_works(
         )
         os.close(log)
         try:
-            await chat.slack.wait_for(lambda: bool(chat.slack.hub.sockets), 20)
+            await chat.slack.wait_for(lambda: bool(chat.slack.hub.sockets), 40)
             thread = await chat.ask("get pods -n shop")
             await chat.reads(thread, "checkout")
             assert await health(port) == 0
