@@ -16,6 +16,7 @@ from slack_bolt.async_app import AsyncApp
 from bot import VERSION
 from bot.agent.checkpoints import Checkpoints
 from bot.agent.context import Context
+from bot.agent.graph import Nodes
 from bot.agent.model import Model, ModelSettings, model_for
 from bot.agent.prompts import Instructions
 from bot.agent.runs import Runs
@@ -26,6 +27,7 @@ from bot.core.errors import BadSettings, DatabaseAway, LostClaim, SlackAway, rep
 from bot.core.tasks import Tasks
 from bot.core.values import Thread
 from bot.guard import chronicle, evidence
+from bot.guard.ahead import Ahead
 from bot.guard.allowance import Allowance, Daily, DailyLimits
 from bot.guard.budget import RunLimits
 from bot.guard.forgetting import Keeping, Retention
@@ -272,16 +274,17 @@ def _assembled(ground: _Ground, *, dev: bool) -> Parts:
     directory = SlackDirectory(api, ground.identity.team_id, _named_groups(settings))
     house = _house(ground, directory)
     checkpoints = Checkpoints(ground.database)
-    votes = Votes(house)
+    ahead = Ahead(house, ground.tasks)
+    votes = Votes(house, ahead)
     cards = Cards(house, ground.identity.org, api, budget, ground.tasks)
     cards.listen(bus)
     live = Live(bus, ground.database, api, budget, ground.tasks)
     thinking = Thinking(house, ground.model, _context(ground, directory), _limits(settings))
+    window = ground.model.window if ground.model else _DEFAULT_WINDOW
     runs = ground.work.runs = Runs(
         house,
-        thinking,
+        Nodes(house, thinking, window, ahead),
         checkpoints,
-        window=ground.model.window if ground.model else _DEFAULT_WINDOW,
         model_calls=settings.file.limits.model_calls,
         contain=contain,
         allowance=Allowance(ground.database, _daily_limits(settings)),

@@ -27,6 +27,7 @@ from bot.agent.outcomes import Denial, literal, outcome
 from bot.agent.thinking import Thinking
 from bot.agent.wishes import Wish, wishes_of
 from bot.core.text import one_line
+from bot.guard.ahead import Ahead
 from bot.guard.deeds import Deeds
 from bot.guard.house import House
 from bot.guard.proposals import Proposals, Turned, Wished
@@ -103,13 +104,13 @@ Graph = CompiledStateGraph[State, Turn, State, State]
 class Nodes:
     """The steps of a run. Each may be repeated after a crash and finds what it had stored."""
 
-    def __init__(self, house: House, thinking: Thinking, window: int) -> None:
+    def __init__(self, house: House, thinking: Thinking, window: int, ahead: Ahead) -> None:
         self._house = house
         self._thinking = thinking
         self._window = window
         self._reads = Reads(house)
         self._proposals = Proposals(house)
-        self._deeds = Deeds(house, self._proposals)
+        self._deeds = Deeds(house, self._proposals, ahead)
         self.steering = Steering(house, self._proposals)
         self._hearing = Hearing(house)
         self._closing = Closing(house)
@@ -265,11 +266,14 @@ class Nodes:
         ]
         return {"messages": results, "open": False, "over": "withdrawn" if withdrawn else ""}
 
-    async def carry_out(self, turn: Turn) -> None:
-        """Do what rows say is approved. What was done already is left alone."""
+    async def carry_out(self, turn: Turn) -> bool:
+        """Do what rows say is approved; False where people still have to decide. What was done
+        already is left alone.
+        """
         began = time.monotonic()
-        await self._deeds.act(turn.run)
+        acted = await self._deeds.act(turn.run)
         turn.paused += time.monotonic() - began
+        return acted
 
     async def answer(self, state: State, runtime: Runtime[Turn]) -> dict[str, Any]:
         """Close the run: its messages, its row and the answer in one transaction."""

@@ -17,7 +17,6 @@ from bot.agent.checkpoints import Checkpoints
 from bot.agent.closing import Closing
 from bot.agent.graph import Graph, Interrupted, Nodes, State, Turn, build
 from bot.agent.model import Message
-from bot.agent.thinking import Thinking
 from bot.core.errors import LostClaim
 from bot.core.model_errors import ModelError
 from bot.core.values import Event
@@ -46,17 +45,16 @@ class Runs:
     def __init__(
         self,
         house: House,
-        thinking: Thinking,
+        nodes: Nodes,
         checkpoints: Checkpoints,
         *,
-        window: int,
         model_calls: int,
         contain: Contain,
         allowance: Allowance,
     ) -> None:
         self._house = house
         self._closing = Closing(house)
-        self.nodes = Nodes(house, thinking, window)
+        self.nodes = nodes
         self._checkpoints = checkpoints
         self._graph: Graph = build(self.nodes, checkpoints)
         self._steps = model_calls * _STEPS_PER_REPLY + _STEPS_PER_REPLY
@@ -143,10 +141,8 @@ class Runs:
             "heard": 0,
             "over": "",
         }
-        is_open = False
-        if run.attempt > 1 and not (is_open := await self._is_open(run)):
-            # People wait for the deed, not for the graph: its `act` will find it done.
-            await self.nodes.carry_out(turn)
+        # People wait for the deed, not for the graph: its `act` will find it done.
+        is_open = run.attempt > 1 and not await self.nodes.carry_out(turn)
         checkpoint = await self._checkpoints.peek(run.id) if run.attempt > 1 else None
         if checkpoint is None:
             if code := await self._why_not(run):
@@ -166,12 +162,6 @@ class Runs:
             start = Command(resume=True)  # only wakes it: `act` reads the rows
         await self._graph.ainvoke(start, config, context=turn, durability="sync", control=control)
         await self._rest(run, turn)
-
-    async def _is_open(self, run: Run) -> bool:
-        """Whether it still waits for people."""
-        async with self._house.database.statement() as tx:
-            row = await tx.one("open_calls", run_id=run.id)
-        return row is not None and row["open"] > 0
 
     async def _rest(self, run: Run, turn: Turn) -> None:
         """It waits for people, or has ended: then this touches no row."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from bot.core.values import Standing
 from bot.guard import audit, masking
 from bot.guard.aftermath import Aftermath
+from bot.guard.ahead import Ahead
 from bot.guard.house import House, lock_claimed, redraw
 from bot.guard.policy import Effect, why_not_approve
 from bot.guard.proposals import Judged, Proposals, asking_for
@@ -31,18 +32,21 @@ class _Held:
 class Deeds:
     """Executes what was approved. The only code that calls `apply`."""
 
-    def __init__(self, house: House, proposals: Proposals) -> None:
+    def __init__(self, house: House, proposals: Proposals, ahead: Ahead) -> None:
         self._house = house
         self._proposals = proposals
+        self._ahead = ahead
         self._aftermath = Aftermath(house)
 
-    async def act(self, run: Run) -> None:
+    async def act(self, run: Run) -> bool:
         """Carry out the run's approved calls in order; after a failure the rest of that reply is
-        proposed anew.
+        proposed anew. Where people still have to decide, nothing is done: False.
 
         Raises `LostClaim` when another worker took the run over.
         """
         calls = await self._calls(run)
+        if any(one.state == "proposed" for one in calls):
+            return False
         for number, one in enumerate(calls):
             if number > 0:  # an earlier one may have changed what becomes of it
                 calls = await self._calls(run)
@@ -55,6 +59,7 @@ class Deeds:
                 await self._aftermath.verify(run, call, call.receipt)
             elif call.state == "approved":
                 await self._turn(run, call, calls)
+        return True
 
     async def _turn(self, run: Run, call: Call, calls: Sequence[Call]) -> None:
         """It is this call's turn: it runs, unless what came before it says otherwise."""
@@ -83,6 +88,7 @@ class Deeds:
                 provenance=call.provenance,
                 fresh=call.risk == "danger",
                 undoes=call.takes_back,
+                seen=await self._ahead.take(call),
             )
         except ToolError as error:
             reason = masking.safe(f"I looked again before starting: {error}")

@@ -152,9 +152,13 @@ class Proposals:
         provenance: Mapping[str, str],
         fresh: bool = False,
         undoes: bool = False,
+        seen: Preview | None = None,
     ) -> Judged:
-        """Preview against the live state and ask the policy of now. Raises `ToolError`."""
-        preview = await self.look(change)
+        """Preview against the live state, where nobody has just now, and ask the policy of now.
+
+        Raises `ToolError`.
+        """
+        preview = seen or await self.look(change)
         return await self.rule(
             run, change, preview, provenance=provenance, fresh=fresh, undoes=undoes
         )

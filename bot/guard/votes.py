@@ -15,6 +15,7 @@ from bot.core.errors import DatabaseAway
 from bot.core.ids import uuid7
 from bot.core.values import Event, Person
 from bot.guard import audit, short_ids
+from bot.guard.ahead import Ahead
 from bot.guard.house import House, redraw
 from bot.guard.policy import Effect, why_not_approve, why_not_deny
 from bot.guard.records import Call
@@ -127,8 +128,9 @@ class Votes:
     carries.
     """
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, ahead: Ahead) -> None:
         self._house = house
+        self._ahead = ahead
 
     async def find(self, click: Click) -> Call | None:
         """The call that this click is about, if it was shown where the click says."""
@@ -269,6 +271,8 @@ class Votes:
             if approved_by is None:
                 approved_by = await self._approved_by(call)
             voters = await self._voters(call, click.person, approved_by)
+            if vote == "approve" and len(voters.counting) >= call.quorum:
+                self._ahead.begin(call)
             approved_by = None  # of another round, as it is then
             try:
                 async with self._house.database.transaction() as tx:

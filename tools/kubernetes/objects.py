@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -189,13 +190,18 @@ def difference(before: Object, after: Object) -> str:
     return "\n".join(["--- now", "+++ after", *lines]) if lines else ""
 
 
-def _as_yaml(thing: Object) -> list[str]:
+def _as_yaml(thing: Object) -> Sequence[str]:
     found = cleaned(thing)
     if str(found.get("kind")) == "Secret":
         for part in ("data", "stringData"):
             found[part] = dict.fromkeys(found.get(part) or {}, "(not shown)")
-    text: str = yaml.dump(found, Dumper=_OneLine, sort_keys=True, width=_ENDLESS)
-    return text.splitlines()
+    return _lines(json.dumps(found, sort_keys=True))
+
+
+@lru_cache(maxsize=64)  # an object is shown again when its change is begun: unchanged, as a rule
+def _lines(found: str) -> tuple[str, ...]:
+    text: str = yaml.dump(json.loads(found), Dumper=_OneLine, sort_keys=True, width=_ENDLESS)
+    return tuple(text.splitlines())
 
 
 _ENDLESS = 2**31 - 1

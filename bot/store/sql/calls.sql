@@ -38,10 +38,6 @@ SELECT * FROM tool_calls
 -- calls_of_run --
 SELECT * FROM tool_calls WHERE run_id = %(run_id)s ORDER BY reply, ordinal, id;
 
--- open_calls --
--- Counted only under the run's row lock.
-SELECT count(*) AS open FROM tool_calls WHERE run_id = %(run_id)s AND state = 'proposed';
-
 -- insert_decision --
 INSERT INTO decisions (id, org, call_id, digest, person, vote, reason)
 VALUES (%(id)s, %(org)s, %(call_id)s, %(digest)s, %(person)s, %(vote)s, %(reason)s)
