@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from bot.sandbox.slack import Settings as SlackSettings
 from bot.sandbox.slack import Workspace, shown_text
 from bot.settings import read
 from bot.store.database import Row
+from tests.plugins.processes import Process, launch
 from tests.standins.cluster import SeededCluster
 from tests.standins.model import ModelServer
 
@@ -50,7 +50,7 @@ class World:
     extra: Mapping[str, str] = field(default_factory=dict)
     _stop: asyncio.Event | None = None
     _task: asyncio.Task[None] | None = None
-    process: asyncio.subprocess.Process | None = None
+    process: Process | asyncio.subprocess.Process | None = None
     parts: app.Parts | None = None
     starts: int = 0
     _looking: psycopg.AsyncConnection[Row] | None = None  # one for all looks: a new one is dear
@@ -98,18 +98,9 @@ class World:
     async def spawn(self) -> None:
         """Start the bot as a process of its own."""
         self.starts += 1
-        log = (self.folder / f"bot-{self.starts}.log").open("wb")
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "bot",
-            "run",
-            cwd=ROOT,
-            env={"PATH": os.environ["PATH"], **self.environment()},
-            stderr=log,
-            stdout=log,
-        )
-        log.close()
+        with (self.folder / f"bot-{self.starts}.log").open("wb") as log:
+            given = {"PATH": os.environ["PATH"], **self.environment()}
+            self.process = await launch("run", environment=given, out=log, err=log)
         await self._listening(asyncio.ensure_future(self.process.wait()))
 
     async def kill(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
@@ -11,6 +12,7 @@ import procrastinate
 import psycopg
 import structlog
 from procrastinate import exceptions
+from procrastinate.worker import Worker
 from psycopg_pool import PoolTimeout
 
 from bot.core.errors import DatabaseAway
@@ -31,6 +33,7 @@ class TryAgain(Exception):
 PRIORITY = {"turn": 0, "resume": 10}
 # Not less: a stalled loop would look like death, and the job would start twice.
 _HEARTBEAT, _STALLED, _POLL = 1.0, 3.0, 0.25
+_FORGOTTEN = 3  # looks, one a second, at which nobody ran a job that is ours to run
 _LONGEST_AHEAD = 0.3  # seconds that a job lets acks go first
 _AWAY = (exceptions.ConnectorException, psycopg.OperationalError, PoolTimeout)
 
@@ -67,6 +70,8 @@ class Jobs:
                 },
             )
         )
+        self._running: set[int | None] = set()
+        self._workers: set[int | None] = set()
         self._ahead = 0
         self._nothing_ahead = asyncio.Event()
         self._nothing_ahead.set()
@@ -131,6 +136,7 @@ class Jobs:
                             update_heartbeat_interval=_HEARTBEAT,
                             stalled_worker_timeout=_STALLED,
                             delete_jobs="successful",
+                            worker_middleware=[self._noted],
                         ),
                         name="job worker",
                     )
@@ -143,7 +149,10 @@ class Jobs:
                 await _wait(stop, 1.0)
 
     async def rescue(self, stop: asyncio.Event) -> None:
-        """Every second, hand jobs of workers that died to the living."""
+        """Every second, hand jobs of workers that died to the living, and take up again those of
+        our own of which the database never heard how they ended: their thread would wait for ever.
+        """
+        seen: Counter[int | None] = Counter()
         while not stop.is_set():
             try:
                 stalled = await self._app.job_manager.get_stalled_jobs(
@@ -151,9 +160,34 @@ class Jobs:
                 )
                 for job in stalled:
                     await self._retry(job)
+                left = await self._left_behind()
+                seen = Counter({job.id: seen[job.id] + 1 for job in left})
+                for job in left:
+                    if seen[job.id] >= _FORGOTTEN:
+                        await self._retry(job)
             except _AWAY as problem:
                 log.warning("jobs_database_away", error=type(problem).__name__)
             await _wait(stop, 1.0)
+
+    async def _noted(
+        self,
+        run: Callable[[], Awaitable[Any]],
+        context: procrastinate.JobContext,
+        worker: Worker,
+    ) -> Any:
+        self._workers.add(worker.worker_id)
+        self._running.add(context.job.id)
+        try:
+            return await run()
+        finally:
+            self._running.discard(context.job.id)
+
+    async def _left_behind(self) -> list[procrastinate.jobs.Job]:
+        """Jobs that the database takes for running here, and nobody runs."""
+        doing = await self._app.job_manager.list_jobs_async(status="doing")
+        return [
+            job for job in doing if job.worker_id in self._workers and job.id not in self._running
+        ]
 
     def _with_run(self, job: Job) -> Callable[..., Awaitable[None]]:
         async def run(run_id: str, **_: Any) -> None:

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 
@@ -16,6 +17,7 @@ from bot.commands import parser
 from bot.settings import read
 from bot.store.embedded import fresh_database
 from bot.store.migrate import migrations
+from tests.plugins.processes import launch
 from tests.world import ROOT, World, free_port, get_json, world
 
 UNAVAILABLE, CONFIG = 69, 78
@@ -40,25 +42,19 @@ class Ended:
 
 async def command(*words: str, environment: Mapping[str, str] | None = None) -> Ended:
     """Run `countersign …` to its end, with nothing in its environment but this."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "bot",
-        *words,
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "COLUMNS": "100", **(environment or {})},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(60):
-            out, err = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise
-    assert process.returncode is not None
-    return Ended(process.returncode, out.decode(), err.decode())
+    given = {"PATH": os.environ["PATH"], "COLUMNS": "100", **(environment or {})}
+    with TemporaryFile() as out, TemporaryFile() as err:
+        process = await launch(*words, environment=given, out=out, err=err)
+        try:
+            async with asyncio.timeout(60):
+                code = await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            raise
+        out.seek(0)
+        err.seek(0)
+        return Ended(code, out.read().decode(), err.read().decode())
 
 
 def settings(chat: World, **extra: str) -> dict[str, str]:

@@ -108,13 +108,13 @@ async def test_a_model_that_is_not_there_is_said_and_may_come_back(
     async with world(dsn, tmp_path, lambda _: says("Here I am again.")) as chat:
         impatient(chat, 2)
         assert chat.model is not None
-        await chat.model.__aexit__(None, None, None)
+        await chat.model.go_away()
         thread = await chat.ask("how is web?")
         await chat.reads(thread, r"did not answer \(3 tries, \d s: no connection\)")
         # commands need no model
         await chat.slack.post("dave", "ops", "get deployment web -n shop", thread_ts=thread)
         await chat.reads(thread, "kind: Deployment")
-        await chat.model.__aenter__()
+        await chat.model.come_back()
         await goes_on(chat, thread)
 
 
@@ -438,3 +438,25 @@ async def test_a_database_that_dies_inside_a_transaction_is_away_as_well(
         raise AssertionError(f"not translated: {type(raw_error).__name__}") from raw_error
     assert begun == [True]
     assert await database.answers()
+
+
+async def test_a_job_whose_end_the_database_never_heard_of_does_not_hold_its_thread(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with world(dsn, tmp_path, [says("All is well."), says("Still so.")]) as chat:
+        thread = await chat.ask("how is web?")
+        await chat.reads(thread, "All is well")
+        await chat.quiet(thread)
+        # what is left when the connection breaks in the very statement that ends a job
+        await chat.rows(
+            "INSERT INTO procrastinate_jobs"
+            " (queue_name, task_name, priority, lock, args, status, worker_id)"
+            " SELECT 'default', 'turn', 0, org || '/' || channel || '/' || thread_ts,"
+            " jsonb_build_object('run_id', id), 'doing',"
+            " (SELECT max(id) FROM procrastinate_workers) FROM runs RETURNING id"
+        )
+        await chat.slack.post("dave", "ops", "and now?", thread_ts=thread)
+        await chat.reads(thread, "Still so")
+        await chat.quiet(thread)
+        left = await chat.rows("SELECT status FROM procrastinate_jobs")
+        assert left == []

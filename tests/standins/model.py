@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import re
+import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -130,6 +131,7 @@ class ModelServer:
         self.disconnected = 0
         self.left = asyncio.Event()
         self._port = port
+        self._place: socket.socket | None = None
         self._sockets: set[object] = set()
         self._closing = False
         self._runner: web.AppRunner | None = None
@@ -145,17 +147,12 @@ class ModelServer:
         return len(self._sockets)
 
     async def __aenter__(self) -> Self:
-        app = web.Application(client_max_size=64 * 2**20)
-        app.router.add_post("/v1/chat/completions", self._complete)
-        app.router.add_post("/v1/messages", self._complete)
-        app.router.add_get("/v1/models", self._list)
-        self._runner = web.AppRunner(
-            app, handler_cancellation=True, access_log=None, shutdown_timeout=0.2
-        )
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
-        await site.start()
-        self._port = self._runner.addresses[0][1]
+        # bound and never listening: it keeps the port ours while nobody answers there
+        self._place = socket.socket()
+        self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._place.bind(("127.0.0.1", self._port))
+        self._port = self._place.getsockname()[1]
+        await self.come_back()
         return self
 
     async def __aexit__(
@@ -164,6 +161,25 @@ class ModelServer:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self.go_away()
+        if self._place is not None:
+            self._place.close()
+
+    async def come_back(self) -> None:
+        """Answer (again) at its address."""
+        app = web.Application(client_max_size=64 * 2**20)
+        app.router.add_post("/v1/chat/completions", self._complete)
+        app.router.add_post("/v1/messages", self._complete)
+        app.router.add_get("/v1/models", self._list)
+        self._runner = web.AppRunner(
+            app, handler_cancellation=True, access_log=None, shutdown_timeout=0.2
+        )
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_port=True).start()
+        self._closing = False
+
+    async def go_away(self) -> None:
+        """Refuse connections from now on, and end those that there are."""
         self._closing = True
         if self._runner is not None:
             await self._runner.cleanup()
