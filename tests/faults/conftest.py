@@ -9,7 +9,14 @@ from tests.faults.scene import Case
 
 _CASE = pytest.StashKey[Case]()
 _PROPERTY = "crash case"
-_HEADS = ("kill point", "runs of the change", "answers", "ready s", "goes on s", "the thread's end")
+_HEADS = (
+    "kill point",
+    "runs of the change",
+    "answers",
+    "ready s (forked)",
+    "goes on s",
+    "the thread's end",
+)
 
 
 @pytest.fixture
