@@ -196,6 +196,7 @@ class Nodes:
             [Wished(_place(wish), wish["tool"], wish["arguments"]) for wish in changes],
             model_says=said,
             undoes=UUID(undoes) if undoes else None,
+            because=str((run.wish or {}).get("because") or ""),
             overheard=self._thinking.overheard(run),
         )
         answers = {wish["id"]: made for wish, made in zip(changes, proposed, strict=True)}

@@ -21,7 +21,9 @@ def outcome(call: Call, denial: Denial | None = None) -> str:
         case "done", "holds":
             return f"done and verified: {reason}"
         case "done", "failed":
-            return f"done, but it does not work: {reason}"
+            back = call.undoes is None and call.preview.way_back
+            proposed = ". Its way back is proposed on a card of its own: propose no other"
+            return f"done, but it does not work: {reason.rstrip('.')}{proposed if back else ''}"
         case "done", _:
             return f"done; whether it holds could not be verified: {reason or 'no verdict yet'}"
         case "failed", _:

@@ -8,8 +8,9 @@ from typing import Literal
 from bot.core.errors import LostClaim
 from bot.core.text import visible_json
 from bot.guard import audit, masking
-from bot.guard.house import House, load_call, lock_claimed, redraw
+from bot.guard.house import House, load_call, lock_claimed, lock_thread, redraw
 from bot.guard.records import Call, Run
+from bot.guard.wayback import WayBack
 from bot.store.database import Transaction
 from bot.store.outbox import say
 from tools import Progress, Receipt, ToolError, Verdict
@@ -25,6 +26,7 @@ class Aftermath:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._way_back = WayBack(house)
 
     async def finish(
         self,
@@ -120,8 +122,10 @@ class Aftermath:
     async def _judge(self, run: Run, call: Call, verdict: Verdict) -> None:
         reason = masking.safe(verdict.reason)
         async with self._house.database.transaction() as tx:
+            if verdict.outcome == "failed":  # its way back is asked for in this thread
+                await lock_thread(tx, call.thread)
             await lock_claimed(tx, run)
-            await tx.one(
+            judged = await tx.one(
                 "judge_call",
                 id=call.id,
                 verdict={
@@ -151,6 +155,10 @@ class Aftermath:
                 run_id=run.id,
                 call_id=call.id,
             )
+            if verdict.outcome == "failed" and judged is not None:
+                await self._way_back.propose(
+                    tx, call, f"{call.preview.summary} does not work: {reason}"
+                )
         self._house.tell(call)
 
     async def _settle(self, tx: Transaction, call: Call, verdict: Verdict, reason: str) -> None:

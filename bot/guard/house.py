@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from bot.core.bus import Bus
 from bot.core.errors import LostClaim
-from bot.core.values import Event, Sharing, Standing
+from bot.core.values import Event, Sharing, Standing, Thread
 from bot.guard.people import Directory, Roles
 from bot.guard.policy import Approvers, PolicyInput
 from bot.guard.records import Call, Run
@@ -136,6 +136,11 @@ def _within(value: JsonValue, name: str) -> Iterator[JsonValue]:
     elif isinstance(value, list):
         for inner in value:
             yield from _within(inner, name)
+
+
+async def lock_thread(tx: Transaction, thread: Thread) -> None:
+    """Lock the thread's row: what is recorded there takes its turn. Before any run's row."""
+    await tx.one("lock_thread", org=thread.org, channel=thread.channel, thread_ts=thread.ts)
 
 
 async def lock_claimed(tx: Transaction, run: Run) -> None:

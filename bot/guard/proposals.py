@@ -109,11 +109,13 @@ class Proposals:
         *,
         model_says: str = "",
         undoes: UUID | None = None,
+        because: str = "",
         overheard: Overheard = NOT_KNOWN,
     ) -> list[Call | Turned]:
         """Preview the changes of one reply and store them with the card that they share.
 
-        The answers stand in the order of the wishes. Repeated after a crash, it finds its rows.
+        The answers stand in the order of the wishes; `because` is why we propose it ourselves.
+        Repeated after a crash, it finds its rows.
         Raises `LostClaim` when the run is no longer ours.
         """
         made: dict[Place, Call | Turned] = await self._stored(run, wishes)
@@ -130,6 +132,7 @@ class Proposals:
             {place: one for place, one in judged.items() if place not in made},
             model_says=model_says,
             undoes=undoes,
+            because=because,
         )
         if not drafts:
             return [made[wish.place] for wish in wishes]
@@ -138,7 +141,7 @@ class Proposals:
             if undoes is not None and (reason := await self._why_not_undo(tx, undoes)):
                 return [Turned(reason) for _ in wishes]
             calls = [await self._allow(tx, await self._insert(tx, draft)) for draft in drafts]
-            await self._show(tx, run, calls)
+            await self._show(tx, run, calls, because=because)
         for call in calls:
             self._announce(call)
         made |= {call.place: call for call in calls}
@@ -423,12 +426,22 @@ class Proposals:
         return replace(call, state="approved")
 
     async def _show(
-        self, tx: Transaction, run: Run, calls: Sequence[Call], reason: str = ""
+        self,
+        tx: Transaction,
+        run: Run,
+        calls: Sequence[Call],
+        reason: str = "",
+        *,
+        because: str = "",
     ) -> None:
         """One card for all of them; where the operator wants it, also in the approvals' channel."""
         first = calls[0].id
         ids: list[JsonValue] = [str(call.id) for call in calls]
-        data: dict[str, JsonValue] = {"call": str(first), "calls": ids, "reason": reason}
+        data: dict[str, JsonValue] = {"call": str(first), "calls": ids}
+        if reason:  # why another one is asked instead of what was approved
+            data["reason"] = reason
+        if because:  # why it is proposed though nobody asked for it
+            data["because"] = because
         given = {"run_id": run.id, "call_id": first}
         await say(tx, run.thread, "card", data, key=f"card:{first}", **given)
         elsewhere = self._house.rules.approvals_channel
@@ -471,13 +484,18 @@ def asking_for(run: Run, call: Call) -> Run:
 
 
 def _drafts(
-    run: Run, judged: dict[Place, Judged | Turned], *, model_says: str, undoes: UUID | None
+    run: Run,
+    judged: dict[Place, Judged | Turned],
+    *,
+    model_says: str,
+    undoes: UUID | None,
+    because: str,
 ) -> list[_Draft]:
     drafts: list[_Draft] = []
     for place, one in judged.items():
         if isinstance(one, Judged):
             before = _before(drafts, one)
-            drafts.append(_Draft(uuid7(), run, place, one, before, model_says, undoes))
+            drafts.append(_Draft(uuid7(), run, place, one, before, model_says, undoes, because))
     return drafts
 
 

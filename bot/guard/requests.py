@@ -9,10 +9,9 @@ from bot.core.text import visible
 from bot.core.values import Event
 from bot.guard import audit, masking
 from bot.guard.house import House
-from bot.guard.records import Call
-from bot.guard.votes import Click
-from bot.store.inbound import AuditRow, Request, record
-from tools import NoWayBack, ToolError, sha256_of
+from bot.store.database import Transaction
+from bot.store.inbound import AuditRow, Request, Taken, record
+from tools import sha256_of
 
 
 class Requests:
@@ -26,10 +25,8 @@ class Requests:
 
         That run is a new one, or the one that works in this thread: then it hears this next.
         """
-        at = datetime.now(UTC)
-        row, fed_row = (_row(asked, at, what) for what in (asked.kind, "fed"))
         async with self._house.database.durable_statement() as tx:
-            taken = await record(tx, key, kind, asked, at=at, row=row, fed_row=fed_row)
+            taken = await self.take_in(tx, key, kind, asked)
         if taken is None:
             return None
         if taken.fed:
@@ -38,39 +35,11 @@ class Requests:
             self._house.bus.publish(event)
         return taken.run_id
 
-    def way_back(self, call: Call) -> tuple[str, dict[str, object]] | str:
-        """The wish that takes a call back, or why there is none."""
-        try:
-            back = self._house.catalog.change(call.tool, call.arguments).undo(call.preview)
-        except ToolError as error:
-            return str(error)
-        if isinstance(back, NoWayBack):
-            return back.reason
-        if not call.preview.way_back:
-            # the masker hid a part of what it would have to restore
-            return "what was there before holds a secret that I do not keep"
-        return back.tool, dict(back.arguments)
-
-    async def undo(self, click: Click, call: Call) -> UUID | str | None:
-        """A run that proposes the way back; its clicker is the requester. A sentence when there
-        is none.
-        """
-        if call.state != "done":
-            return f"it is {call.state}"
-        back = self.way_back(call)
-        if isinstance(back, str):
-            return back
-        tool, arguments = back
-        asked = Request(
-            thread=call.thread,
-            author=click.person,
-            text="(pressed Undo on a change of this thread)",
-            ts="",
-            ours=False,
-            kind="undo",
-            wish={"tool": tool, "arguments": arguments, "undoes": str(call.id)},
-        )
-        return await self.take(click.key, "undo", asked)
+    async def take_in(self, tx: Transaction, key: str, kind: str, asked: Request) -> Taken | None:
+        """The same in the caller's transaction, which must lock the thread's row first."""
+        at = datetime.now(UTC)
+        row, fed_row = (_row(asked, at, what) for what in (asked.kind, "fed"))
+        return await record(tx, key, kind, asked, at=at, row=row, fed_row=fed_row)
 
 
 def _row(asked: Request, at: datetime, what: str) -> AuditRow:

@@ -22,7 +22,7 @@ from bot.guard.again import can_be_asked_again, was_asked_again
 from bot.guard.house import House
 from bot.guard.policy import Effect
 from bot.guard.records import Call
-from bot.guard.requests import Requests
+from bot.guard.wayback import WayBack
 from bot.slack import limits
 from bot.slack.api import Limited, Method, SlackApi, SlackProblem
 from bot.slack.budget import Budget, Lane
@@ -79,7 +79,7 @@ class Cards:
     def __init__(self, house: House, org: str, api: SlackApi, budget: Budget, tasks: Tasks) -> None:
         self.org = org
         self._house = house
-        self._requests = Requests(house)
+        self._way_back = WayBack(house)
         self._api = api
         self._budget = budget
         self._tasks = tasks
@@ -337,7 +337,7 @@ class Cards:
         approvers = self._house.rules.approvers.asked(call.ruling)
         votes: list[dict[str, str]] = row["votes"]
         denial = next((vote for vote in votes if vote["vote"] == "deny"), None)
-        back = self._requests.way_back(call)
+        back = self._way_back.of(call)
         return CardData(
             public_id=call.public_id,
             tool=call.tool,

@@ -18,9 +18,10 @@ from bot.guard.again import Again, again_key
 from bot.guard.house import House
 from bot.guard.people import why_not_ask
 from bot.guard.records import Call
-from bot.guard.requests import Requests, cleaned
+from bot.guard.requests import cleaned
 from bot.guard.stops import Stops
 from bot.guard.votes import Answer, Click, Together, Vote, Votes
+from bot.guard.wayback import WayBack
 from bot.slack import speech
 from bot.slack.api import SlackApi, SlackProblem
 from bot.slack.cards import Cards
@@ -46,7 +47,7 @@ class Clicks:
     ) -> None:
         self._house = house
         self._votes = votes
-        self._requests = Requests(house)
+        self._way_back = WayBack(house)
         self._again = Again(house)
         self._stops = Stops(house)
         self._cards = cards
@@ -266,7 +267,7 @@ class Clicks:
         if code := why_not_ask(person, sharing):
             self._tell(pressed, speech.may_not_ask(code))
             return
-        made = await self._requests.undo(click, call)
+        made = await self._way_back.press(click, call)
         if isinstance(made, str):
             self._tell(pressed, notices.refused(f"There is no way back by a button: {made}"))
         elif made is not None:

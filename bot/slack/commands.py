@@ -20,6 +20,7 @@ from bot.guard.records import Call
 from bot.guard.requests import Requests, cleaned
 from bot.guard.stops import Stops
 from bot.guard.votes import Answer, Click, Typed, Votes
+from bot.guard.wayback import WayBack
 from bot.slack import speech
 from bot.slack.api import SlackProblem
 from bot.slack.chronicle import Chronicle
@@ -69,6 +70,7 @@ class Commands:
         self._chronicle = Chronicle(house, voice.identity)
         self._stops = Stops(house)
         self._requests = Requests(house)
+        self._way_back = WayBack(house)
         self._underway = Underway(voice.tasks)
 
     async def hear(self, heard: Heard) -> None:
@@ -215,7 +217,7 @@ class Commands:
             public_id=call.public_id,
             channel=heard.channel,
         )
-        made = await self._requests.undo(click, call)
+        made = await self._way_back.press(click, call)
         if isinstance(made, UUID):
             log.info("undo", run=str(made), actor=heard.person, undoes=str(call.id))
             if heard.response_url or heard.thread_ts != call.thread.ts:
@@ -242,7 +244,7 @@ class Commands:
                 limit=_UNDOABLE,
             )
         calls = [Call.of(row) for row in rows]
-        ways = {call.id: self._requests.way_back(call) for call in calls}
+        ways = {call.id: self._way_back.of(call) for call in calls}
         undoable = [call for call in calls if not isinstance(ways[call.id], str)]
         if undoable and not wanted and (heard.thread_ts or len(undoable) == 1):
             return undoable[0]

@@ -3,6 +3,7 @@ here and there.
 """
 
 import asyncio
+import re
 from pathlib import Path
 
 from bot.sandbox.cluster import Behaviour
@@ -164,7 +165,9 @@ async def test_a_policy_that_changed_between_approval_and_start_asks_anew(
         assert chat.replicas() == 5
 
 
-async def test_a_change_that_does_not_work_can_be_taken_back(dsn: str, tmp_path: Path) -> None:
+async def test_the_way_back_of_a_change_that_does_not_work_is_the_next_proposal(
+    dsn: str, tmp_path: Path
+) -> None:
     crashes = Behaviour("shop/checkout:1.8.*", needs={"NOWHERE": "FATAL [no](http://x)"})
     async with world(dsn, tmp_path, from_now_on=(crashes,)) as chat:
         thread = await chat.ask("rollout undo deployment/checkout -n shop")
@@ -172,11 +175,21 @@ async def test_a_change_that_does_not_work_can_be_taken_back(dsn: str, tmp_path:
         answer = await chat.reads(thread, r"Roll back .* it does not work", timeout=30)
         assert "|no>" not in shown(answer)  # a log line hides no address behind words
         assert "Propose the way back" not in shown(answer)
-        await chat.quiet(thread)
-        assert buttons(chat.cards(thread)[0]) == ["Undo"]
-        await chat.press("Undo", chat.cards(thread)[0], by="alice")
-        await chat.press("Approve", await chat.card(thread, 2), by="bob")
+        back = await chat.card(thread, 2)
+        assert re.search(
+            r"Roll back .* does not work: .*the way back; it waits", chat.thread(thread)
+        )
+        assert len(chat.cluster.mutations) == 1
+        # it is asked for by who asked for the change, who may not decide it alone
+        await chat.press("Approve", back, by="dave")
+        await chat.told("dave", "not among those|asked for")
+        await chat.press("Approve", back, by="bob")
         await chat.slack.wait_for(lambda: chat.image().endswith(":1.9.0"), 10)
+        # which does not work either, as it did not before: there it ends
+        await chat.reads(thread, r"FATAL.*PAYMENTS_URL|done, but", timeout=30)
+        await chat.quiet(thread)
+        assert len(chat.cards(thread)) == 2
+        assert [buttons(card) for card in chat.cards(thread)] == [[], ["Undo"]]
 
 
 async def test_a_fix_that_is_approved_after_a_failed_change_runs(dsn: str, tmp_path: Path) -> None:

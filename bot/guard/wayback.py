@@ -1,0 +1,81 @@
+"""The way back: what takes a change back, asked for by a person or proposed by ourselves."""
+
+from typing import Any
+from uuid import UUID
+
+from bot.guard import masking
+from bot.guard.house import House
+from bot.guard.records import Call
+from bot.guard.requests import Requests
+from bot.guard.votes import Click
+from bot.store.database import Transaction
+from bot.store.inbound import Request
+from tools import NoWayBack, ToolError
+
+
+class WayBack:
+    """Makes runs without a model that propose to take a change back. Nothing here changes the
+    world.
+    """
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._requests = Requests(house)
+
+    def of(self, call: Call) -> tuple[str, dict[str, object]] | str:
+        """The wish that takes a call back, or why there is none."""
+        try:
+            back = self._house.catalog.change(call.tool, call.arguments).undo(call.preview)
+        except ToolError as error:
+            return str(error)
+        if isinstance(back, NoWayBack):
+            return back.reason
+        if not call.preview.way_back:
+            # the masker hid a part of what it would have to restore
+            return "what was there before holds a secret that I do not keep"
+        return back.tool, dict(back.arguments)
+
+    async def press(self, click: Click, call: Call) -> UUID | str | None:
+        """A run that proposes the way back; its clicker is the requester. A sentence when there
+        is none.
+        """
+        if call.state != "done":
+            return f"it is {call.state}"
+        back = self.of(call)
+        if isinstance(back, str):
+            return back
+        asked = _asking(call, back, click.person, "(pressed Undo on a change of this thread)")
+        return await self._requests.take(click.key, "undo", asked)
+
+    async def propose(self, tx: Transaction, call: Call, because: str) -> bool:
+        """In the caller's transaction, once: the way back of a change, unless it is one itself or
+        somebody asked for it before us. Whether there will be a card.
+
+        Who asked for the change asks for this, so that those may decide it who might decide that.
+        This transaction must already have locked the thread's row.
+        """
+        if call.undoes is not None or await tx.one("undone_by", id=call.id) is not None:
+            return False
+        back = self.of(call)
+        if isinstance(back, str):
+            return False
+        # nobody's words, and nothing of the world's: it is read as what people said
+        asked = _asking(
+            call,
+            back,
+            call.requester,
+            "(the way back of a change of this thread is proposed)",
+            because=masking.safe(because),
+        )
+        await self._requests.take_in(tx, f"back:{call.id}", "undo", asked)
+        return True
+
+
+def _asking(
+    call: Call, back: tuple[str, dict[str, object]], person: str, text: str, **more: str
+) -> Request:
+    tool, arguments = back
+    wish: dict[str, Any] = {"tool": tool, "arguments": arguments, "undoes": str(call.id), **more}
+    return Request(
+        thread=call.thread, author=person, text=text, ts="", ours=False, kind="undo", wish=wish
+    )
