@@ -84,7 +84,7 @@ class Steering:
             return call
         asking = await self._asking(run, call)
         try:
-            judged = await self._judge(asking, call, arguments, overheard)
+            judged = await self._judge(asking, run, call, arguments, overheard)
         except ToolError as error:
             return f"refused: {masking.safe(str(error))} {call.short_id} stands as it was."
         if isinstance(judged, str):
@@ -116,7 +116,12 @@ class Steering:
         return _revised(new)
 
     async def _judge(
-        self, asking: Run, call: Call, arguments: dict[str, JsonValue], overheard: Overheard
+        self,
+        asking: Run,
+        run: Run,
+        call: Call,
+        arguments: dict[str, JsonValue],
+        overheard: Overheard,
     ) -> Judged | str:
         """The revised proposal, or why there is none. Raises `ToolError`."""
         stands = f"{call.short_id} stands as it was."
@@ -129,7 +134,9 @@ class Steering:
             names = ", ".join(hidden)
             return f"refused: {names} looks like a credential; none may stand on a card."
         said = {name: change.arguments.get(name) for name in arguments}
-        new = await self._proposals.provenance.of(asking, said, overheard)
+        # what was said since it was proposed counts as well
+        said_until = replace(asking, id=run.id)
+        new = await self._proposals.provenance.of(said_until, said, overheard)
         provenance = {**call.provenance, **new}
         judged = await self._proposals.judge(asking, change, provenance=provenance)
         if judged.ruling.effect is Effect.ALLOW:

@@ -63,6 +63,7 @@ class Method(StrEnum):
     PERSON = "users.info"
     GROUP = "usergroups.users.list"
     OPEN_VIEW = "views.open"
+    PUSH_VIEW = "views.push"
     UPDATE_VIEW = "views.update"
     UPLOAD_URL = "files.getUploadURLExternal"
     UPLOAD_DONE = "files.completeUploadExternal"
@@ -364,6 +365,12 @@ class SlackApi:
         """Open a modal within the trigger's 3 seconds; the view's id."""
         given = {"trigger_id": trigger_id, "view": view}
         answer = await self._write(Method.OPEN_VIEW, given, timeout=_CLICK_SECONDS)
+        return _text(_object(answer, "view"), "id")
+
+    async def views_push(self, trigger_id: str, view: View) -> str:
+        """Open a modal on top of the one that was pressed in; the view's id."""
+        given = {"trigger_id": trigger_id, "view": view}
+        answer = await self._write(Method.PUSH_VIEW, given, timeout=_CLICK_SECONDS)
         return _text(_object(answer, "view"), "id")
 
     async def views_update(self, view_id: str, view: View) -> None:

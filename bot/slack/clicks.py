@@ -3,7 +3,7 @@ the row as well.
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from typing import Any
 from uuid import UUID
 
@@ -25,9 +25,12 @@ from bot.guard.wayback import WayBack
 from bot.slack import speech
 from bot.slack.api import SlackApi, SlackProblem
 from bot.slack.cards import Cards
+from bot.slack.dialogs import Dialogs
+from bot.slack.editing import Editing
 from bot.slack.incoming import Pressed, Submitted
-from bot.slack.views import modals, notices
-from bot.slack.views.data import Message, View
+from bot.slack.views import form, modals, notices
+from bot.slack.views.data import View
+from bot.slack.views.why import why_of
 
 log = structlog.get_logger()
 
@@ -37,6 +40,7 @@ _UNDO_SECONDS = 20.0  # how long the modal of an undo waits for its preview
 _NOTING = (0.05, 0.15, 0.4, 0.0)  # seconds between looks for a progress message
 _DEED_FIRST = 0.05  # seconds by which drawing gives way to what was approved just now
 _DONE = BoltResponse(status=200)
+_ALL_CLOSED = {"response_action": "clear"}
 
 
 class Clicks:
@@ -53,6 +57,8 @@ class Clicks:
         self._cards = cards
         self._api = api
         self._tasks = tasks
+        self._dialogs = Dialogs(cards, api, tasks)
+        self._editing = Editing(house)
         self._proposals = Proposed(house.bus)
 
     async def pressed(self, pressed: Pressed) -> BoltResponse:
@@ -69,7 +75,7 @@ class Clicks:
         """The connection may have been lost while it was being recorded: say only what is true."""
         key = again_key(pressed.value) if pressed.action == "ask_again" else pressed.trigger_id
         if not await self._was_recorded(key, _RECORD_SECONDS):
-            await self._ephemeral(pressed, notices.not_recorded())
+            await self._dialogs.whisper(pressed, notices.not_recorded())
 
     async def _was_recorded(self, key: str, seconds: float) -> bool:
         try:
@@ -80,12 +86,12 @@ class Clicks:
 
     def stranger(self, pressed: Pressed) -> BoltResponse:
         """Somebody of another organisation: told so, and nothing else."""
-        self._tell(pressed, notices.refused(speech.sentence("outsider", None)))
+        self._dialogs.refuse(pressed, speech.sentence("outsider", None))
         return _DONE
 
     async def submitted(self, submitted: Submitted) -> dict[str, Any] | None:
         """The modal's answer: None closes it; otherwise what it shows instead."""
-        if submitted.callback not in {modals.APPROVE, modals.APPROVE_ALL, modals.DENY}:
+        if submitted.callback not in {modals.APPROVE, modals.APPROVE_ALL, modals.DENY, form.EDIT}:
             return None
         click = Click(
             org=self._org,
@@ -97,6 +103,8 @@ class Clicks:
         )
         try:
             async with asyncio.timeout(_RECORD_SECONDS):
+                if submitted.callback == form.EDIT:
+                    return await self._edited(submitted, click)
                 sentence = await self._submit(submitted.callback, click)
         except (DatabaseAway, TimeoutError):
             log.warning("click_not_recorded", action=f"submit {submitted.callback}")
@@ -104,6 +112,15 @@ class Clicks:
                 return None  # its card shows what came of it
             return _instead(notices.not_recorded().text)
         return _instead(sentence) if sentence else None
+
+    async def _edited(self, submitted: Submitted, click: Click) -> dict[str, Any]:
+        call = await self._votes.find(click)
+        if call is None:
+            return _instead(speech.sentence("unknown_card", None))
+        if errors := await self._editing.submit(submitted, call):
+            return {"response_action": "errors", "errors": dict(errors)}
+        log.info("edited", actor=submitted.user, call=str(call.id))
+        return _ALL_CLOSED
 
     async def _submit(self, callback: str, click: Click) -> str:
         """Record what a modal decides; why it did not count, or nothing."""
@@ -134,6 +151,8 @@ class Clicks:
             "approve_all_open": self._open_all,
             "deny": self._open,
             "more": self._read,
+            "why": self._why,
+            "edit": self._edit,
             "ask_again": self._ask_again,
             "undo": self._undo,
         }
@@ -141,21 +160,17 @@ class Clicks:
             case "approve":
                 answer = await self._votes.vote(click, "approve")
                 self._after_vote(answer, pressed)
-                self._refuse(pressed, speech.not_counted(answer))
+                self._dialogs.refuse(pressed, speech.not_counted(answer))
             case "approve_all":
                 done = await self._votes.vote_all(click)
                 self._after_all(done, pressed)
-                self._refuse(pressed, speech.not_all(done))
+                self._dialogs.refuse(pressed, speech.not_all(done))
             case "stop":
                 await self._stop(pressed)
             case action if action in others:
                 await others[action](pressed, click)
             case _:
                 log.info("action_unknown", action=pressed.action)
-
-    def _refuse(self, pressed: Pressed, sentence: str) -> None:
-        if sentence:
-            self._tell(pressed, notices.refused(sentence))
 
     def _after_vote(self, answer: Answer, pressed: Pressed | None = None) -> None:
         if answer.call is not None and answer.code in {"approved", "counted", "denied"}:
@@ -185,22 +200,22 @@ class Clicks:
         vote: Vote = "deny" if pressed.action == "deny" else "approve"
         call = await self._votes.find(click)
         if call is None:
-            self._tell(pressed, notices.refused(speech.sentence("unknown_card", None)))
+            self._dialogs.refuse(pressed, speech.sentence("unknown_card", None))
             return
         code = speech.not_open(call) or await self._votes.why_not(call, pressed.user, vote)
         if code:
-            self._tell(pressed, notices.refused(speech.sentence(code, call)))
+            self._dialogs.refuse(pressed, speech.sentence(code, call))
             return
         if vote == "deny":
             view = modals.deny_reason(call.public_id, call.preview.summary)
         else:
             view = modals.approve_full(await self._cards.data(call.id))
-        self._tasks.start("open modal", self._show_modal(pressed, [call], view))
+        self._dialogs.open(pressed, [call], view)
 
     async def _open_all(self, pressed: Pressed, click: Click) -> None:
         """A modal with all of those that this person may approve; it will be the votes."""
         if await self._votes.find(click) is None:
-            self._tell(pressed, notices.refused(speech.sentence("unknown_card", None)))
+            self._dialogs.refuse(pressed, speech.sentence("unknown_card", None))
             return
         shown = [one for one in await self._votes.shown_with(click) if one.state == "proposed"]
         why = {one.id: await self._votes.why_not(one, pressed.user, "approve") for one in shown}
@@ -209,34 +224,53 @@ class Clicks:
         if barred or not shown:
             open_ones = [Answer("approved", one) for one in may]
             told = speech.not_all(Together((*open_ones, *barred)), later=bool(may))
-            self._tell(pressed, notices.refused(told))
+            self._dialogs.refuse(pressed, told)
         if may:
             view = modals.approve_all(await self._cards.all_data([one.id for one in may]))
-            self._tasks.start("open modal", self._show_modal(pressed, may, view))
+            self._dialogs.open(pressed, may, view)
 
     async def _read(self, pressed: Pressed, click: Click) -> None:
         """All of a change, to read: whoever sees the card may see that."""
         call = await self._votes.find(click)
         if call is None:
-            self._tell(pressed, notices.refused(speech.sentence("unknown_card", None)))
+            self._dialogs.refuse(pressed, speech.sentence("unknown_card", None))
             return
-        view = modals.more(await self._cards.data(call.id))
-        self._tasks.start("open modal", self._show_modal(pressed, [], view))
+        self._dialogs.open(pressed, [call], modals.more(await self._cards.data(call.id)))
+
+    async def _why(self, pressed: Pressed, click: Click) -> None:
+        call = await self._votes.find(click)
+        if call is None:
+            self._dialogs.refuse(pressed, speech.sentence("unknown_card", None))
+            return
+        view = modals.reason(why_of(call, self._house.rules.book), call.public_id)
+        self._dialogs.open(pressed, [], view)
+
+    async def _edit(self, pressed: Pressed, click: Click) -> None:
+        """A form that will be a request of who fills it in."""
+        call = await self._votes.find(click)
+        if call is None:
+            self._dialogs.refuse(pressed, speech.sentence("unknown_card", None))
+            return
+        view = await self._editing.view(call, await self._cards.data(call.id), pressed.user)
+        if isinstance(view, str):
+            self._dialogs.refuse(pressed, view)
+        else:
+            self._dialogs.open(pressed, [call], view)
 
     async def _ask_again(self, pressed: Pressed, click: Click) -> None:
         call = await self._votes.find(click)
         if call is None:
-            self._tell(pressed, notices.refused(speech.sentence("unknown_card", None)))
+            self._dialogs.refuse(pressed, speech.sentence("unknown_card", None))
             return
         if code := await self._why_not_ask(pressed, call):
-            self._tell(pressed, speech.may_not_ask(code))
+            self._dialogs.tell(pressed, speech.may_not_ask(code))
             return
         made = await self._again.ask(click, call)
         if isinstance(made, str):
-            self._tell(pressed, notices.refused(made))
+            self._dialogs.refuse(pressed, made)
             return
         if made is None:
-            self._tell(pressed, notices.notice("It was asked again already; look below"))
+            self._dialogs.tell(pressed, notices.notice("It was asked again already; look below"))
         else:
             log.info("asked_again", run=str(made), actor=pressed.user, call=str(call.id))
         self._redraw(call, pressed)
@@ -246,30 +280,19 @@ class Clicks:
         sharing = await self._house.directory.sharing(call.thread.org, call.thread.channel)
         return why_not_ask(person, sharing)
 
-    async def _show_modal(self, pressed: Pressed, calls: Sequence[Call], view: View) -> None:
-        """Open it and note for whom: a submission counts only from there."""
-        try:
-            view_id = await self._api.views_open(pressed.trigger_id, view)
-        except SlackProblem as problem:
-            log.warning("modal_not_opened", error=str(problem))
-            self._tell(pressed, notices.failure("Slack did not open the dialog. Press again."))
-            return
-        for call in calls:
-            await self._cards.shown_in_modal(call.id, view_id, pressed.user)
-
     async def _undo(self, pressed: Pressed, click: Click) -> None:
         call = await self._votes.find(click)
         if call is None:
-            self._tell(pressed, notices.refused(speech.sentence("unknown_card", None)))
+            self._dialogs.refuse(pressed, speech.sentence("unknown_card", None))
             return
         person = await self._house.directory.person(call.thread.org, pressed.user)
         sharing = await self._house.directory.sharing(call.thread.org, call.thread.channel)
         if code := why_not_ask(person, sharing):
-            self._tell(pressed, speech.may_not_ask(code))
+            self._dialogs.tell(pressed, speech.may_not_ask(code))
             return
         made = await self._way_back.press(click, call)
         if isinstance(made, str):
-            self._tell(pressed, notices.refused(f"There is no way back by a button: {made}"))
+            self._dialogs.refuse(pressed, f"There is no way back by a button: {made}")
         elif made is not None:
             log.info("undo", run=str(made), actor=pressed.user, undoes=str(call.id))
             rules = self._house.rules
@@ -280,14 +303,14 @@ class Clicks:
         """Only from that run's own progress message."""
         thread = await self._stoppable(pressed)
         if thread is None:
-            self._tell(pressed, notices.refused(speech.sentence("unknown_card", None)))
+            self._dialogs.refuse(pressed, speech.sentence("unknown_card", None))
             return
         run_id, key = UUID(pressed.value), pressed.trigger_id
         stopped = await self._stops.stop(thread, pressed.user, key, run_id)
         if stopped.code == "nothing":
-            self._tell(pressed, notices.refused("It has ended already"))
+            self._dialogs.refuse(pressed, "It has ended already")
         elif stopped.code not in {"stopped", "duplicate"}:
-            self._tell(pressed, speech.may_not_ask(stopped.code))
+            self._dialogs.tell(pressed, speech.may_not_ask(stopped.code))
 
     async def _stoppable(self, pressed: Pressed) -> Thread | None:
         try:
@@ -338,17 +361,6 @@ class Clicks:
         why = "" if alone else "This one needs somebody else"
         data = await self._cards.data(call.id)
         return modals.undo(data, may_approve=alone, why_not=why)
-
-    def _tell(self, pressed: Pressed, message: Message) -> None:
-        self._tasks.start("tell", self._ephemeral(pressed, message), heard=True)
-
-    async def _ephemeral(self, pressed: Pressed, message: Message) -> None:
-        """Only to who clicked; he sees nothing of it if Slack does not take it."""
-        in_thread = "" if pressed.thread_ts == pressed.ts else pressed.thread_ts
-        try:
-            await self._api.ephemeral(pressed.channel, pressed.user, message, thread_ts=in_thread)
-        except SlackProblem as problem:
-            log.warning("not_told", error=str(problem))
 
 
 class Proposed:

@@ -15,7 +15,6 @@ from bot.core.values import Thread
 from bot.guard import short_ids
 from bot.guard.house import House
 from bot.guard.people import why_not_ask
-from bot.guard.policy import PolicyInput
 from bot.guard.records import Call
 from bot.guard.requests import Requests, cleaned
 from bot.guard.stops import Stops
@@ -31,7 +30,7 @@ from bot.slack.views.data import Message
 from bot.slack.views.help import help_text
 from bot.slack.views.replies import linked
 from bot.slack.views.status import RunLine, status, which
-from bot.slack.views.why import why
+from bot.slack.views.why import why_of
 from bot.slack.voice import Voice
 
 log = structlog.get_logger()
@@ -161,15 +160,7 @@ class Commands:
         if row is None:
             cards = await self._status.cards(heard.channel)
             return notices.refused(speech.no_such_proposal(heard.word.short_id, cards))
-        call, book = Call.of(row), self._house.rules.book
-        asked = PolicyInput.of(call.policy_input)
-        return why(
-            call.short_id,
-            call.preview.summary,
-            call.ruling,
-            book.explain(asked),
-            book.decide(asked),
-        )
+        return why_of(Call.of(row), self._house.rules.book)
 
     # --- stop -------------------------------------------------------------------------------
 

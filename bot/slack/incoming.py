@@ -3,7 +3,7 @@
 import html
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
@@ -59,6 +59,7 @@ class Submitted:
     user: str
     reason: str
     key: str
+    values: Mapping[str, str | None] = field(default_factory=dict)  # by block; None: left empty
 
 
 @dataclass(frozen=True)
@@ -169,10 +170,13 @@ def _pressed(body: Mapping[str, Any]) -> Pressed:
 
 def _submitted(body: Mapping[str, Any]) -> Submitted:
     view = body["view"]
-    values = view.get("state", {}).get("values", {})
+    values: dict[str, str | None] = {}
     reason = ""
-    for block in values.values():
+    for block_id, block in view.get("state", {}).get("values", {}).items():
         for name, state in block.items():
+            option = state.get("selected_option") or {}
+            value = state.get("value") or option.get("value")
+            values[_text(block_id)] = None if value is None else _text(value)
             if name == "reason":
                 reason = _text(state.get("value") or "")
     return Submitted(
@@ -182,6 +186,7 @@ def _submitted(body: Mapping[str, Any]) -> Submitted:
         user=_id(body["user"]["id"]),
         reason=reason,
         key=_id(body.get("trigger_id") or f"view:{view['id']}:{view.get('hash', '')}"),
+        values=values,
     )
 
 

@@ -339,7 +339,7 @@ async def test_what_the_model_says_on_a_card_stands_apart_and_without_marks(
         assert text.index("The model says") > text.index("from 3 to 5")
         assert "✅" not in text
         assert not re.search("<!here|<@U0ALICE00>", raw_texts(chat))
-        assert buttons(card) == ["Approve", "Deny"]
+        assert buttons(card) == ["Approve", "Deny", "More…"]
 
 
 # --- commands without a model -----------------------------------------------------------------
@@ -470,7 +470,7 @@ async def test_an_undo_modal_that_is_closed_approves_nothing(dsn: str, tmp_path:
         )
         await chat.slack.close_view("alice")
         card = await chat.card(thread, 2)
-        assert buttons(card) == ["Approve", "Deny"]
+        assert buttons(card) == ["Approve", "Deny", "More…"]
         await chat.quiet(thread)
         assert chat.replicas("cart") == 3
         assert len(chat.cluster.mutations) == 1

@@ -51,7 +51,11 @@ async def test_one_card_shows_all_and_one_button_approves_all(dsn: str, tmp_path
         assert "Two changes, in this order" in text
         assert text.index("from 3 to 5") < text.index("from 2 to 3")
         assert text.count("`spec.replicas`") == 2
-        assert buttons(card) == ["Approve 1", "Deny 1", "Approve 2", "Deny 2", "Approve all (2)"]
+        assert buttons(card) == [
+            *("Approve 1", "Deny 1", "More 1…"),
+            *("Approve 2", "Deny 2", "More 2…"),
+            "Approve all (2)",
+        ]
         await chat.press("Approve all (2)", card, by="bob")
         await chat.reads(thread, "done and verified.* / done and verified")
         await chat.quiet(thread)
@@ -76,7 +80,7 @@ async def test_each_can_be_decided_alone_and_nothing_starts_before_the_last(
         view = await chat.slack.wait_for_view("alice")
         await chat.slack.submit("alice", view.id, {"reason": "not today"})
         await chat.slack.wait_for(lambda: "not today" in chat.thread(thread), 5)
-        assert buttons(chat.cards(thread)[0]) == ["Approve 2", "Deny 2"]
+        assert buttons(chat.cards(thread)[0]) == ["Approve 2", "Deny 2", "More 2…"]
         assert chat.cluster.mutations == []
         await chat.press("Approve 2", chat.cards(thread)[0], by="bob")
         await chat.reads(thread, "denied by .*not today.* / done and verified")
@@ -251,7 +255,7 @@ async def test_the_same_change_twice_in_a_reply_is_asked_once(dsn: str, tmp_path
     async with world(dsn, tmp_path, script) as chat:
         thread = await chat.ask("twice")
         card = await chat.card(thread)
-        assert buttons(card) == ["Approve", "Deny"]
+        assert buttons(card) == ["Approve", "Deny", "More…"]
         await chat.press("Approve", card, by="bob")
         await chat.reads(thread, "proposes exactly this already")
         assert len(chat.cluster.mutations) == 1
@@ -268,7 +272,7 @@ async def test_a_card_that_slack_refuses_is_shown_call_by_call(dsn: str, tmp_pat
         await chat.start()
         thread = await chat.ask("scale both")
         card = await chat.card(thread)
-        assert buttons(card) == ["Approve", "Deny"]
+        assert buttons(card) == ["Approve", "Deny", "More…"]
         await chat.press("Approve", card, by="bob")
         await chat.reads(thread, "done and verified.* / expired: invalid_blocks")
         assert (chat.replicas(), chat.replicas("cart")) == (5, 2)

@@ -123,7 +123,7 @@ async def test_somebody_of_another_organisation_who_clicks_is_told_so(
             overrides={"team": {"id": "T0ELSE000", "domain": "else"}},
         )
         await chat.told("alice", "Only full members")
-        assert buttons(chat.cards(thread)[0]) == ["Approve", "Deny"]
+        assert buttons(chat.cards(thread)[0]) == ["Approve", "Deny", "More…"]
         assert await chat.rows("SELECT 1 FROM decisions") == []
 
 

@@ -152,7 +152,7 @@ async def test_a_card_is_shown_in_the_approvals_channel_and_works_there(
         await chat.card(thread)
         await chat.slack.wait_for(lambda: bool(chat.slack.app_messages("general")), 5)
         [there] = chat.slack.app_messages("general")
-        assert buttons(there) == ["Approve", "Deny"]
+        assert buttons(there) == ["Approve", "Deny", "More…"]
         assert f"/archives/{chat.slack.channel_id('ops')}/p{thread.replace('.', '')}" in shown(
             there
         )

@@ -73,7 +73,7 @@ async def test_who_may_not_approve_is_told_why(
         await chat.press("Approve", card, by=who)
         await chat.told(who, why)
         assert chat.cluster.mutations == []
-        assert buttons(chat.cards(card["thread_ts"])[0]) == ["Approve", "Deny"]
+        assert buttons(chat.cards(card["thread_ts"])[0]) == ["Approve", "Deny", "More…"]
 
 
 async def test_the_requester_may_not_approve_his_own_wish_though_he_is_an_approver(
@@ -164,7 +164,7 @@ async def test_an_approval_that_is_too_old_to_start_on_is_asked_again(
         thread, card = await asked(chat)
         await chat.press("Approve", card, by="bob")
         again = await chat.card(thread, 2)
-        assert buttons(again) == ["Approve", "Deny"]
+        assert buttons(again) == ["Approve", "Deny", "More…"]
         await chat.reads(thread, "expired|too old")
         assert chat.cluster.mutations == []
 
@@ -298,7 +298,7 @@ class Forgetful(Gate):
             writer.transport.abort()
 
 
-@pytest.mark.parametrize("button", ["Approve", "Deny"])
+@pytest.mark.parametrize("button", ["Approve", "Deny", "More…"])
 async def test_a_decision_whose_commit_was_not_heard_is_not_said_to_be_lost(
     dsn: str, tmp_path: Path, button: str
 ) -> None:

@@ -366,7 +366,7 @@ def _outcomes(chat: World) -> list[str]:
     return [e.outcome for e in chat.slack.envelopes if e.event.get("type") == "app_mention"]
 
 
-@pytest.mark.parametrize("button", ["Approve", "Deny"])
+@pytest.mark.parametrize("button", ["Approve", "Deny", "More…"])
 async def test_a_click_while_the_database_is_away_is_acked_and_the_person_told(
     dsn: str, tmp_path: Path, button: str
 ) -> None:

@@ -44,7 +44,7 @@ async def test_a_change_is_proposed_approved_executed_once_verified_and_undone(
         card = await chat.card(thread)
         assert "from 3 to 5" in shown(card)
         assert "Three are too few" in shown(card)
-        assert buttons(card) == ["Approve", "Deny"]
+        assert buttons(card) == ["Approve", "Deny", "More…"]
         assert chat.replicas() == 3
 
         await chat.press("Approve", card, by="bob")

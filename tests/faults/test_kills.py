@@ -160,7 +160,7 @@ async def test_after_approve_and_too_late_to_start(dsn: str, tmp_path: Path, cas
         await at.start()
         again = await at.chat.card(thread, 2)
         at.goes_on()
-        assert buttons(again) == ["Approve", "Deny"]
+        assert buttons(again) == ["Approve", "Deny", "More…"]
         assert at.chat.cluster.mutations == []
         await at.chat.press("Approve", again, by="alice")
         await at.ends(thread, "It says: done and verified", executions=1, card="✅ verified")

@@ -88,6 +88,11 @@ class ChangeCall:
         """The floor; `Preview.risk` may raise it."""
         return self.tool.risk
 
+    @property
+    def client_argument(self) -> str:
+        """The argument that names the client: "cluster"."""
+        return self._bound.choice.argument
+
     async def preview(self) -> Preview:
         """What it would do. Raises `ToolError`."""
         return await self._change.preview(self._connection)

@@ -86,9 +86,8 @@ def decide(call: CardData, *, opens_modal: bool, number: str = "") -> Block:
             "primary" if not number else "",
         ),
         button(f"Deny{of}", "deny", call.public_id),
+        button(f"More{of}…", "more", call.public_id),
     ]
-    if opens_modal:
-        row.append(button(f"More{of}…", "more", call.public_id))
     return actions(*row)
 
 

@@ -7,8 +7,8 @@ from pydantic import JsonValue
 
 from bot.slack import limits
 from bot.slack.views import review, words
-from bot.slack.views.blocks import plain, reason_input, section
-from bot.slack.views.data import Block, CardData, View
+from bot.slack.views.blocks import actions, button, plain, reason_input, section
+from bot.slack.views.data import Block, CardData, Message, View
 
 APPROVE, APPROVE_ALL, DENY = "approve", "approve_all", "deny"
 """The callback ids of the modals that decide; `private_metadata` is the call's public id."""
@@ -20,8 +20,23 @@ def approve_full(call: CardData) -> View:
 
 
 def more(call: CardData) -> View:
-    """All that an approval would run, only to read."""
-    return _view("The whole change", _review(call), call.public_id)
+    """All that an approval would run, and what else can be done with an open call."""
+    blocks = _review(call)
+    if call.state == "proposed":
+        blocks.insert(0, actions(*_choices(call)))
+    return _view("The whole change", blocks, call.public_id)
+
+
+def _choices(call: CardData) -> list[Block]:
+    row = [button("Why…", "why", call.public_id)]
+    if not call.undoes:
+        row.insert(0, button("Edit…", "edit", call.public_id))
+    return row
+
+
+def reason(message: Message, public_id: str) -> View:
+    """Why the policy asks for it, rule by rule."""
+    return _view("Why it is asked", message.blocks, public_id)
 
 
 def approve_all(calls: Sequence[CardData]) -> View:

@@ -2,14 +2,23 @@
 
 from collections.abc import Sequence
 
-from bot.guard.policy import Effect, Ruling
-from bot.guard.rulebook import Step
+from bot.guard.policy import Effect, PolicyInput, Ruling
+from bot.guard.records import Call
+from bot.guard.rulebook import Rulebook, Step
 from bot.slack import limits
 from bot.slack.views import words
 from bot.slack.views.blocks import context, section
 from bot.slack.views.data import Message
 
 _SHOWN = 30  # rules; the last is the one that decides
+
+
+def why_of(call: Call, book: Rulebook) -> Message:
+    """By the input that was stored with the call, so that nothing is looked up anew."""
+    asked = PolicyInput.of(call.policy_input)
+    return why(
+        call.short_id, call.preview.summary, call.ruling, book.explain(asked), book.decide(asked)
+    )
 
 
 def why(short_id: str, summary: str, then: Ruling, steps: Sequence[Step], now: Ruling) -> Message:
