@@ -41,7 +41,9 @@ class Editing:
         wrong = await self._edits.ask(submitted.key, submitted.user, call, wanted)
         errors = {form.block_of(name): why for name, why in wrong.items()}
         shown = {block: why for block, why in errors.items() if block in submitted.values}
-        return shown or {first: why for why in list(errors.values())[:1]}
+        if errors and not shown:
+            return {first: next(iter(errors.values()))}
+        return shown
 
     async def _why_not(self, call: Call, person: str) -> str:
         if code := speech.not_open(call):
