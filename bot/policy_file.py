@@ -162,6 +162,12 @@ class Escalation(_Part):
     to: _Groups
 
 
+class BreakGlass(_Part):
+    """Who may run it alone when nobody else can be had, with a reason, before everybody's eyes."""
+
+    groups: _Groups
+
+
 class Ask(_Part):
     """Who has to agree before it runs."""
 
@@ -171,6 +177,7 @@ class Ask(_Part):
     expires: _Seconds | None = None
     reminder: _Seconds | Literal[False] | None = None
     escalate: Escalation | None = None
+    break_glass: BreakGlass | None = None
 
     @model_validator(mode="after")
     def _in_time(self) -> Self:
@@ -324,10 +331,12 @@ class Policy(_Part):
             where: Place = ("policy", "rules", number)
             asked = rule.ask or Ask()
             escalation = asked.escalate.to if asked.escalate else ()
+            breakers = asked.break_glass.groups if asked.break_glass else ()
             for groups, place in (
                 (rule.match.groups or (), (*where, "match", "groups")),
                 (asked.groups or (), (*where, "ask", "groups")),
                 (escalation, (*where, "ask", "escalate", "to")),
+                (breakers, (*where, "ask", "break_glass", "groups")),
             ):
                 yield from ((group, place) for group in groups)
         for number, window in enumerate(self.windows):

@@ -148,6 +148,8 @@ def _effect(rule: Rule) -> str:
         parts.append(f"within {ask.expires // 60} min")
     if ask.escalate:
         parts.append(f"after {ask.escalate.after // 60} min {', '.join(ask.escalate.to)} is called")
+    if ask.break_glass:
+        parts.append(f"or one of {', '.join(ask.break_glass.groups)} who breaks the glass")
     return ", ".join(parts)
 
 

@@ -121,8 +121,9 @@ class Aftermath:
 
     async def _judge(self, run: Run, call: Call, verdict: Verdict) -> None:
         reason = masking.safe(verdict.reason)
+        because = await self._why_back(call, verdict)
         async with self._house.database.transaction() as tx:
-            if verdict.outcome == "failed":  # its way back is asked for in this thread
+            if because:  # its way back is asked for in this thread
                 await lock_thread(tx, call.thread)
             await lock_claimed(tx, run)
             judged = await tx.one(
@@ -155,11 +156,23 @@ class Aftermath:
                 run_id=run.id,
                 call_id=call.id,
             )
-            if verdict.outcome == "failed" and judged is not None:
-                await self._way_back.propose(
-                    tx, call, f"{call.preview.summary} does not work: {reason}"
-                )
+            if because and judged is not None:
+                await self._way_back.propose(tx, call, because)
         self._house.tell(call)
+
+    async def _why_back(self, call: Call, verdict: Verdict) -> str:
+        """Why the way back is proposed though nobody asked for it; or empty."""
+        summary = call.preview.summary
+        if verdict.outcome == "failed":
+            return f"{summary} does not work: {verdict.reason}"
+        if verdict.outcome == "did not happen" or (
+            call.state == "unknown" and verdict.outcome != "holds"
+        ):
+            return ""
+        async with self._house.database.statement() as tx:
+            votes = await tx.all("decisions_of_call", call_id=call.id)
+        broken = any(vote["vote"] == "break glass" for vote in votes)
+        return f"{summary} was not approved by those whom it needs" if broken else ""
 
     async def _settle(self, tx: Transaction, call: Call, verdict: Verdict, reason: str) -> None:
         """From unknown to what the world shows; a person hears it whatever it is."""

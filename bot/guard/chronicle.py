@@ -23,7 +23,7 @@ _LONGEST: Final = timedelta(days=2)  # that a call may be open: a card's most is
 _FIRST, _LAST = UUID(int=0), UUID(int=2**128 - 1)
 _RAN: Final = frozenset({"executing", "done", "failed", "unknown"})
 _DEED: Final = ("tool", "arguments", "target", "digest")
-_VOTES: Final = frozenset({"approve", "deny"})
+_VOTES: Final = frozenset({"approve", "deny", "break glass"})
 
 
 @dataclass(frozen=True)

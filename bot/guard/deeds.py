@@ -10,7 +10,7 @@ from bot.guard import audit, masking
 from bot.guard.aftermath import Aftermath
 from bot.guard.ahead import Ahead
 from bot.guard.house import House, lock_claimed, redraw
-from bot.guard.policy import Effect, why_not_approve
+from bot.guard.policy import Effect, Ruling, why_not_approve, why_not_break_glass
 from bot.guard.proposals import Judged, Proposals, asking_for
 from bot.guard.records import Call, Run
 from bot.store.database import Transaction
@@ -121,20 +121,33 @@ class Deeds:
             return "the policy has changed since"
         if now.rule != call.ruling.rule or judged.risk != call.risk:
             return "the policy has changed since"
+        if await self._still_stands(call, now):
+            return ""
+        return "somebody who approved it no longer may"
+
+    async def _still_stands(self, call: Call, now: Ruling) -> bool:
+        """Whether those who decided so may do it now as well: the quorum, or one who broke the
+        glass.
+        """
         async with self._house.database.statement() as tx:
             votes = await tx.all("decisions_of_call", call_id=call.id)
         counting = 0
         for vote in votes:
-            if vote["vote"] != "approve" or vote["digest"] != call.digest:
+            if vote["digest"] != call.digest or vote["vote"] == "deny":
                 continue
+            alone = vote["vote"] == "break glass"
             person = await self._house.directory.person(
-                call.thread.org, vote["person"], fresh=call.risk == "danger"
+                call.thread.org, vote["person"], fresh=alone or call.risk == "danger"
             )
             if person.standing is Standing.UNKNOWN and _is_fresh(call):
-                raise TryAgain  # Slack did not say who approved; that may pass
-            if why_not_approve(person, self._house.rules.approvers, now, call.contributors) is None:
+                raise TryAgain  # Slack did not say who decided; that may pass
+            approvers = self._house.rules.approvers
+            if alone:
+                if why_not_break_glass(person, now) is None:
+                    return True
+            elif why_not_approve(person, approvers, now, call.contributors) is None:
                 counting += 1
-        return "" if counting >= call.quorum else "somebody who approved it no longer may"
+        return counting >= call.quorum
 
     async def _begin(self, run: Run, call: Call) -> bool:
         async with self._house.database.transaction() as tx:

@@ -129,6 +129,7 @@ class Ruling:
     reminder: float = 0  # seconds after the card; 0: at half-time; below 0: none
     escalate_after: float = 0  # seconds; 0: never
     escalate_to: tuple[str, ...] = ()
+    break_glass: tuple[str, ...] = ()  # groups of which one member may run it alone; none: nobody
 
     @property
     def is_default(self) -> bool:
@@ -202,6 +203,17 @@ def why_not_approve(
     if person.id in contributors and not ruling.contributors_may:
         return "own_request"
     return None
+
+
+def why_not_break_glass(person: Person, ruling: Ruling) -> str | None:
+    """The code of the reason why this person may not break the glass, or None. Who asked may."""
+    if not ruling.break_glass:
+        return "no_glass"
+    if person.standing is Standing.UNKNOWN:
+        return "unknown_person"
+    if person.standing is not Standing.MEMBER:
+        return "outsider" if person.standing is not Standing.GUEST else "guest"
+    return None if person.groups & {*ruling.break_glass} else "not_a_breaker"
 
 
 def why_not_deny(

@@ -190,6 +190,7 @@ def _asking(rule: Rule, ask: Ask, asked: PolicyInput) -> Ruling:
         reminder=-1 if ask.reminder is False else ask.reminder or 0,
         escalate_after=ask.escalate.after if ask.escalate else 0,
         escalate_to=ask.escalate.to if ask.escalate else (),
+        break_glass=ask.break_glass.groups if ask.break_glass else (),
     )
 
 

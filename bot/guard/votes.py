@@ -10,16 +10,18 @@ from typing import Literal
 from uuid import UUID
 
 import structlog
+from pydantic import JsonValue
 
 from bot.core.errors import DatabaseAway
 from bot.core.ids import uuid7
-from bot.core.values import Event, Person
+from bot.core.values import Event, Person, Thread
 from bot.guard import audit, short_ids
 from bot.guard.ahead import Ahead
 from bot.guard.house import House, redraw
-from bot.guard.policy import Effect, why_not_approve, why_not_deny
+from bot.guard.policy import Effect, why_not_approve, why_not_break_glass, why_not_deny
 from bot.guard.records import Call
 from bot.store.database import Row, Transaction
+from bot.store.outbox import say
 from tools import sha256_of
 
 log = structlog.get_logger()
@@ -40,9 +42,12 @@ Code = Literal[
     "not_an_approver",
     "own_request",
     "read_only",  # changes were switched off since
+    "no_glass",  # the rule has none to break
+    "not_a_breaker",
+    "say_why",  # whoever breaks the glass has to say why
     "open_the_card",  # not all of it was in sight: typing is no approval of that
 ]
-Vote = Literal["approve", "deny"]
+Vote = Literal["approve", "deny", "break glass"]
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,8 @@ _STATES: dict[str, Code] = {
 }
 
 
+MIN_REASON = 10  # characters that whoever breaks the glass has to say why in
+_DIFFERENT = 3  # letters; "aaaaaaaaaa" says nothing
 _ROUNDS = 5
 _REGISTERING = (0.05, 0.15, 0.4, 0.0)  # seconds between looks for a card
 
@@ -162,10 +169,11 @@ class Votes:
 
         `known` are those who were looked up for the same click already.
         """
-        if vote == "approve" and self._house.rules.read_only:
+        if vote != "deny" and self._house.rules.read_only:
             return "read_only"
         known = {} if known is None else known
-        key = (person_id, call.risk == "danger")  # a danger is worth a fresh look
+        # what is dangerous, or rests on one person, is worth a fresh look
+        key = (person_id, call.risk == "danger" or vote == "break glass")
         if key not in known:
             known[key] = await self._house.directory.person(
                 call.thread.org, person_id, fresh=key[1]
@@ -173,6 +181,8 @@ class Votes:
         person, approvers = known[key], self._house.rules.approvers
         if vote == "deny":
             return _code(why_not_deny(person, approvers, call.ruling, call.contributors))
+        if vote == "break glass":
+            return _code(why_not_break_glass(person, call.ruling))
         return _code(why_not_approve(person, approvers, call.ruling, call.contributors))
 
     async def vote(self, click: Click, vote: Vote) -> Answer:
@@ -264,14 +274,18 @@ class Votes:
         self, click: Click, call: Call, vote: Vote, approved_by: Sequence[str] | None = None
     ) -> Answer:
         """`approved_by`: who had approved it when it was found, if that was looked up."""
-        if code := await self.why_not(call, click.person, vote):
+        code = await self.why_not(call, click.person, vote)
+        if vote == "break glass" and code is None and not says_why(click.reason):
+            code = "say_why"
+        if code:
             await self._refuse(click, call, vote, code)
             return Answer(code, call)
         for _ in range(_ROUNDS):
             if approved_by is None:
                 approved_by = await self._approved_by(call)
             voters = await self._voters(call, click.person, approved_by)
-            if vote == "approve" and len(voters.counting) >= call.quorum:
+            alone = vote == "break glass"
+            if alone or (vote == "approve" and len(voters.counting) >= call.quorum):
                 self._ahead.begin(call)
             approved_by = None  # of another round, as it is then
             try:
@@ -374,6 +388,8 @@ class Votes:
         if vote == "deny":
             await drop_dependents(tx, call, "denied")
             return Answer("denied", call)
+        if vote == "break glass":
+            await self._sound(tx, call)
         if moved:
             return Answer("approved", call)
         return Answer("counted", call, needs=call.quorum - len(voters.counting))
@@ -383,6 +399,14 @@ class Votes:
     ) -> bool:
         if vote == "deny":
             row = await tx.one("deny_call", id=call.id, digest=call.digest, error=click.reason)
+        elif vote == "break glass":
+            row = await tx.one(
+                "break_glass",
+                id=call.id,
+                digest=call.digest,
+                person=click.person,
+                start_within=self._house.rules.start_seconds,
+            )
         else:
             row = await tx.one(
                 "approve_call",
@@ -392,6 +416,16 @@ class Votes:
                 start_within=self._house.rules.start_seconds,
             )
         return row is not None
+
+    async def _sound(self, tx: Transaction, call: Call) -> None:
+        """Those who would have been asked hear of it, here and where approvals are watched."""
+        data: dict[str, JsonValue] = {"code": "broken_glass", "call": str(call.id)}
+        given = {"run_id": call.run_id, "call_id": call.id}
+        await say(tx, call.thread, "notice", data, key=f"glass:{call.id}", **given)
+        elsewhere = self._house.rules.approvals_channel
+        if elsewhere not in {"", call.thread.channel} and not call.thread.channel.startswith("D"):
+            place = Thread(call.thread.org, elsewhere, call.thread.ts)
+            await say(tx, place, "announce", data, key=f"glass there:{call.id}", **given)
 
     async def _refuse(self, click: Click, call: Call, vote: str, code: Code) -> None:
         async with self._house.database.relaxed() as tx:
@@ -488,10 +522,16 @@ async def wake_if_decided(tx: Transaction, house: House, call: Call) -> None:
         tx.after_commit(partial(house.bus.publish, first))
 
 
+def says_why(reason: str) -> bool:
+    """Whether a reason for breaking the glass says anything."""
+    said = "".join(reason.split()).casefold()
+    return len(reason.strip()) >= MIN_REASON and len({*said}) >= _DIFFERENT
+
+
 def _code(reason: str | None) -> Code | None:
     match reason:
-        case None:
-            return None
+        case None | "no_glass" | "not_a_breaker":
+            return reason
         case "guest" | "outsider" | "unknown_person" | "nobody_may_approve" | "own_request":
             return reason
         case _:

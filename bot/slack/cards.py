@@ -102,9 +102,13 @@ class Cards:
             row = await tx.one("call_of_wish", run_id=run_id, reply=0, ordinal=0)
         return row["id"] if row and row["kind"] == "change" else None
 
-    async def data(self, call_id: UUID) -> CardData:
-        """All that one call's card shows. Raises `LookupError` for no such call."""
-        return (await self.all_data([call_id]))[0]
+    async def data(self, call_id: UUID, channel: str = "") -> CardData:
+        """All that one call's card shows, in `channel` where that is another than its own.
+
+        Raises `LookupError` for no such call.
+        """
+        call, data = (await self._datas(await self._these([call_id])))[0]
+        return self._there(call, data, channel)
 
     async def all_data(self, call_ids: Sequence[UUID]) -> list[CardData]:
         """The same for the calls of one card, in the order in which they run."""
@@ -123,13 +127,15 @@ class Cards:
         self, shown: Sequence["_Shown"], channel: str, *, first: bool = False
     ) -> Drawn:
         loaded = await self._datas(shown)
-        thread = loaded[0][0].thread
-        datas = [data for _, data in loaded]
-        if channel not in {"", thread.channel}:
-            datas = [replace(data, thread_link=self._link(thread)) for data in datas]
+        datas = [self._there(call, data, channel) for call, data in loaded]
         message = card(datas[0]) if len(datas) == 1 else batch(datas)
         cut = tuple(call.id for call, data in loaded if data.public_id in message.cut)
         return Drawn(_calling(message, datas) if first else message, drawing(message), cut)
+
+    def _there(self, call: Call, data: CardData, channel: str) -> CardData:
+        if channel in {"", call.thread.channel}:
+            return data
+        return replace(data, thread_link=self._link(call.thread))
 
     async def reminder(
         self, call_ids: Sequence[UUID], groups: Sequence[str] = ()
@@ -337,6 +343,7 @@ class Cards:
         approvers = self._house.rules.approvers.asked(call.ruling)
         votes: list[dict[str, str]] = row["votes"]
         denial = next((vote for vote in votes if vote["vote"] == "deny"), None)
+        broken = next((vote for vote in votes if vote["vote"] == "break glass"), None)
         back = self._way_back.of(call)
         return CardData(
             public_id=call.public_id,
@@ -375,6 +382,10 @@ class Cards:
                 for vote in votes
                 if vote["vote"] == "approve"
             ),
+            glass_groups=call.ruling.break_glass,
+            broken_by=broken["person"] if broken else "",
+            broken_at=datetime.fromisoformat(broken["at"]) if broken else None,
+            broken_because=broken["reason"] if broken else "",
             denied_by=denial["person"] if denial else "",
             deny_reason=denial["reason"] if denial else "",
             decided_at=_decided(call, votes),

@@ -20,7 +20,7 @@ from bot.guard.people import why_not_ask
 from bot.guard.records import Call
 from bot.guard.requests import cleaned
 from bot.guard.stops import Stops
-from bot.guard.votes import Answer, Click, Together, Vote, Votes
+from bot.guard.votes import MIN_REASON, Answer, Click, Together, Vote, Votes
 from bot.guard.wayback import WayBack
 from bot.slack import speech
 from bot.slack.api import SlackApi, SlackProblem
@@ -40,6 +40,7 @@ _UNDO_SECONDS = 20.0  # how long the modal of an undo waits for its preview
 _NOTING = (0.05, 0.15, 0.4, 0.0)  # seconds between looks for a progress message
 _DEED_FIRST = 0.05  # seconds by which drawing gives way to what was approved just now
 _DONE = BoltResponse(status=200)
+_CALLBACKS = {modals.APPROVE, modals.APPROVE_ALL, modals.DENY, modals.GLASS, form.EDIT}
 _ALL_CLOSED = {"response_action": "clear"}
 
 
@@ -91,7 +92,7 @@ class Clicks:
 
     async def submitted(self, submitted: Submitted) -> dict[str, Any] | None:
         """The modal's answer: None closes it; otherwise what it shows instead."""
-        if submitted.callback not in {modals.APPROVE, modals.APPROVE_ALL, modals.DENY, form.EDIT}:
+        if submitted.callback not in _CALLBACKS:
             return None
         click = Click(
             org=self._org,
@@ -105,6 +106,8 @@ class Clicks:
             async with asyncio.timeout(_RECORD_SECONDS):
                 if submitted.callback == form.EDIT:
                     return await self._edited(submitted, click)
+                if submitted.callback == modals.GLASS:
+                    return await self._broke_glass(click)
                 sentence = await self._submit(submitted.callback, click)
         except (DatabaseAway, TimeoutError):
             log.warning("click_not_recorded", action=f"submit {submitted.callback}")
@@ -121,6 +124,15 @@ class Clicks:
             return {"response_action": "errors", "errors": dict(errors)}
         log.info("edited", actor=submitted.user, call=str(call.id))
         return _ALL_CLOSED
+
+    async def _broke_glass(self, click: Click) -> dict[str, Any]:
+        answer = await self._votes.vote(click, "break glass")
+        self._after_vote(answer)
+        if answer.code == "say_why":
+            errors = {"reason": speech.sentence(answer.code, answer.call)}
+            return {"response_action": "errors", "errors": errors}
+        sentence = speech.not_counted(answer)
+        return _instead(sentence) if sentence else _ALL_CLOSED
 
     async def _submit(self, callback: str, click: Click) -> str:
         """Record what a modal decides; why it did not count, or nothing."""
@@ -153,6 +165,7 @@ class Clicks:
             "more": self._read,
             "why": self._why,
             "edit": self._edit,
+            "glass": self._glass,
             "ask_again": self._ask_again,
             "undo": self._undo,
         }
@@ -235,7 +248,25 @@ class Clicks:
         if call is None:
             self._dialogs.refuse(pressed, speech.sentence("unknown_card", None))
             return
-        self._dialogs.open(pressed, [call], modals.more(await self._cards.data(call.id)))
+        may = bool(call.ruling.break_glass) and (
+            await self._votes.why_not(call, pressed.user, "break glass") is None
+        )
+        view = modals.more(await self._cards.data(call.id), may_break_glass=may)
+        self._dialogs.open(pressed, [call], view)
+
+    async def _glass(self, pressed: Pressed, click: Click) -> None:
+        """A modal that will be the vote of one for all."""
+        call = await self._votes.find(click)
+        if call is None:
+            self._dialogs.refuse(pressed, speech.sentence("unknown_card", None))
+            return
+        not_now = speech.not_open(call)
+        code = not_now or await self._votes.why_not(call, pressed.user, "break glass")
+        if code:
+            self._dialogs.refuse(pressed, speech.sentence(code, call))
+            return
+        view = modals.break_glass(await self._cards.data(call.id), MIN_REASON)
+        self._dialogs.open(pressed, [call], view)
 
     async def _why(self, pressed: Pressed, click: Click) -> None:
         call = await self._votes.find(click)

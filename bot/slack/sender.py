@@ -55,7 +55,7 @@ Undeliverable = Callable[[UUID, str], Awaitable[None]]
 class CardsOf(Protocol):
     """What the sender needs to know of cards."""
 
-    async def data(self, call_id: UUID) -> CardData: ...
+    async def data(self, call_id: UUID, channel: str = "") -> CardData: ...
     async def draw(
         self, call_ids: Sequence[UUID], *, channel: str = "", first: bool = False
     ) -> Drawn: ...
@@ -407,6 +407,8 @@ class Sender:
         channel = saying.thread.channel
         if saying.data.get("code") == "audit_head":
             return await self._head(saying, channel)
+        if saying.data.get("code") == "broken_glass":
+            return await self._glass(saying, channel)
         if saying.tries > 1 and saying.waited not in {_LIMITED, _WAITS}:
             log.warning("announcement_uncertain", channel=channel)
             return ""
@@ -426,6 +428,15 @@ class Sender:
             return ""
         data = saying.data
         message = chronicle.head(str(data["day"]), int(data["seq"]), str(data["hash"]))
+        await self._budget.take(Method.POST, saying.lane, channel)
+        return await self._api.post(channel, message, key=saying.key(0))
+
+    async def _glass(self, saying: Saying, channel: str) -> str:
+        """Those who watch approvals hear of it too. Rather twice than not at all."""
+        if not await self._cards.may_show_in(channel):
+            log.warning("announcement_in_shared_channel", channel=channel)
+            return ""
+        message = notices.broken_glass(await self._cards.data(UUID(saying.data["call"]), channel))
         await self._budget.take(Method.POST, saying.lane, channel)
         return await self._api.post(channel, message, key=saying.key(0))
 
@@ -579,6 +590,8 @@ class Sender:
             case "unknown_outcome":
                 card = await self._cards.data(UUID(data["call"]))
                 return notices.unknown_outcome(card.summary, str(data.get("reason") or ""))
+            case "broken_glass":
+                return notices.broken_glass(await self._cards.data(UUID(data["call"])))
             case "stopped":
                 numbers = (int(data.get(name) or 0) for name in ("seconds", "reads", "changes"))
                 return notices.stopped(str(data.get("person") or ""), *numbers)

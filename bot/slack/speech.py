@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from bot.core.text import one_line
 from bot.guard.records import Call
-from bot.guard.votes import Answer, Code, Together
+from bot.guard.votes import MIN_REASON, Answer, Code, Together
 from bot.slack.views import notices
 from bot.slack.views.data import Message
 from bot.slack.views.status import CardLine
@@ -64,6 +64,12 @@ _WHY: dict[Code, str] = {
     "open_the_card": (
         "Not all of this change was in sight, so it cannot be approved by typing: press Approve on "
         "its card, which opens all of it."
+    ),
+    "no_glass": "Its rule lets nobody run it alone.",
+    "not_a_breaker": "You are not in a group that may break the glass here.",
+    "say_why": (
+        f"Say why, in at least {MIN_REASON} characters that mean something: it is told to those "
+        "who would have been asked."
     ),
     "not_an_approver": "You are not among those who may decide this. They were asked on the card.",
 }

@@ -375,6 +375,8 @@ def mistakes(tmp_path: Path, text: str) -> list[str]:
         ("{name: a, ask: {expires: soon}}", "a time such as 30m or 2h"),
         ("{name: a, ask: {expires: 10m, reminder: 20m}}", "reminder must be before it expires"),
         ("{name: a, ask: {escalate: {after: 40m, to: S0A}}}", "escalate.after must be before"),
+        ("{name: a, ask: {break_glass: {}}}", "break_glass.groups: is missing"),
+        ("{name: a, ask: {break_glass: {groups: U0DAVE}}}", "a Slack user-group id (S…)"),
         ("{allow: true}", "name: is missing"),
     ],
 )

@@ -18,7 +18,8 @@ policy:
     - {name: small steps, match: {tool: k8s_scale, namespace: web}, when: replicas <= 4,
        allow: true}
     - {name: gold, match: {labels: {tier: gold}},
-       ask: {approvers: 2, groups: S0SRE0000, expires: 2h, escalate: {after: 30m, to: S0BOSS000}}}
+       ask: {approvers: 2, groups: S0SRE0000, expires: 2h, escalate: {after: 30m, to: S0BOSS000},
+             break_glass: {groups: [S0BOSS000, S0ONCALL0]}}}
     - {name: no images, match: {tool: "k8s_set_*"}, deny: The pipeline sets images.}
 """
 CASES = """
@@ -57,7 +58,11 @@ def test_it_says_each_rule_and_what_needs_no_click(
     assert "Limit: at most 20 replicas.\n" in said
     assert "no change every week from fri 16:00 to mon 06:00 Europe/Berlin" in said
     assert "1. small steps: tool k8s_scale, namespace web, when replicas <= 4 → runs" in said
-    assert "2 approvals, of S0SRE0000, within 120 min, after 30 min S0BOSS000 is called" in said
+    assert (
+        "2 approvals, of S0SRE0000, within 120 min, after 30 min S0BOSS000 is called, or one of"
+        in said
+    )
+    assert "or one of S0BOSS000, S0ONCALL0 who breaks the glass" in said
     assert "3. no images: tool k8s_set_* → denied: The pipeline sets images.\n" in said
     clickless = said.partition("Without a click:\n")[2]
     assert "(rule “small steps”)" in clickless

@@ -47,7 +47,7 @@ class FakeCards:
     decided: bool = False
     redraws: list[UUID] = field(default_factory=list)
 
-    async def data(self, call_id: UUID) -> CardData:
+    async def data(self, call_id: UUID, channel: str = "") -> CardData:  # noqa: ARG002
         if call_id in self.broken:
             raise ValueError("a row of another version")
         return CardData(

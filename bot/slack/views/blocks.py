@@ -35,19 +35,20 @@ def actions(*buttons: Block) -> Block:
     return {"type": "actions", "elements": list[JsonValue](buttons)}
 
 
-def reason_input(label: str, most: int) -> Block:
-    """A text field that may stay empty."""
+def reason_input(label: str, most: int, *, least: int = 0) -> Block:
+    """A text field that may stay empty, unless it takes at `least` some characters."""
+    element: Block = {
+        "type": "plain_text_input",
+        "action_id": "reason",
+        "multiline": True,
+        "max_length": most,
+    }
     return {
         "type": "input",
         "block_id": "reason",
-        "optional": True,
+        "optional": not least,
         "label": plain(label),
-        "element": {
-            "type": "plain_text_input",
-            "action_id": "reason",
-            "multiline": True,
-            "max_length": most,
-        },
+        "element": element | ({"min_length": least} if least else {}),
     }
 
 

@@ -107,6 +107,10 @@ def _decided(story: Story) -> Iterator[str]:
     approved = [f"{words.mention(v.person)} {_moment(v.at)}" for v in story.approved_by()]
     if approved:
         yield f"approved by {words.either(approved, last='and')}"
+    for one in story.votes:
+        if one.vote == "break glass":
+            by = f"{words.mention(one.person)} {_moment(one.at)}"
+            yield f"glass broken by {by}{_because(one.reason)}"
     if story.rule:
         needs = f", {words.count(story.quorum, 'approval')}" if story.quorum else ""
         yield f"rule “{words.line(story.rule, 100)}”{needs}"

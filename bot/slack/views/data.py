@@ -68,6 +68,10 @@ class CardData:
     contributors: tuple[str, ...] = ()
     nobody_may_approve: bool = False
     approvals: tuple[tuple[str, datetime], ...] = ()
+    glass_groups: tuple[str, ...] = ()  # of which one member may run it alone
+    broken_by: str = ""  # who did
+    broken_at: datetime | None = None
+    broken_because: str = ""
     denied_by: str = ""
     deny_reason: str = ""
     decided_at: datetime | None = None

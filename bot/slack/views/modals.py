@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pydantic import JsonValue
 
 from bot.slack import limits
-from bot.slack.views import review, words
+from bot.slack.views import review, who, words
 from bot.slack.views.blocks import actions, button, plain, reason_input, section
 from bot.slack.views.data import Block, CardData, Message, View
 
-APPROVE, APPROVE_ALL, DENY = "approve", "approve_all", "deny"
+APPROVE, APPROVE_ALL, DENY, GLASS = "approve", "approve_all", "deny", "break_glass"
 """The callback ids of the modals that decide; `private_metadata` is the call's public id."""
 
 
@@ -19,18 +19,20 @@ def approve_full(call: CardData) -> View:
     return _view("Approve this change?", _review(call), call.public_id, APPROVE, "Approve")
 
 
-def more(call: CardData) -> View:
+def more(call: CardData, *, may_break_glass: bool = False) -> View:
     """All that an approval would run, and what else can be done with an open call."""
     blocks = _review(call)
     if call.state == "proposed":
-        blocks.insert(0, actions(*_choices(call)))
+        blocks.insert(0, actions(*_choices(call, may_break_glass=may_break_glass)))
     return _view("The whole change", blocks, call.public_id)
 
 
-def _choices(call: CardData) -> list[Block]:
+def _choices(call: CardData, *, may_break_glass: bool) -> list[Block]:
     row = [button("Why…", "why", call.public_id)]
     if not call.undoes:
         row.insert(0, button("Edit…", "edit", call.public_id))
+    if may_break_glass:
+        row.append(button("Break the glass…", "glass", call.public_id, "danger"))
     return row
 
 
@@ -69,6 +71,22 @@ def deny_reason(public_id: str, summary: str = "") -> View:
     blocks = [section(f"*{named}*")] if named else []
     blocks.append(reason_input("Why? The model hears it", limits.REASON))
     return _view("Deny this change?", blocks, public_id, DENY, "Deny")
+
+
+def break_glass(call: CardData, least: int) -> View:
+    """Asks why somebody runs it alone, and says who will be told."""
+    whom = who.mentions([call]) or "everybody here"
+    text = (
+        f"It runs at once, on your word alone: {words.count(call.needs, 'approval')} would be "
+        f"needed. {whom} will be told now, with your reason. Everything else holds: what is "
+        "denied, frozen or changed since does not run."
+    )
+    blocks = [
+        section(f"*{words.line(call.summary, 400)}*"),
+        section(f"{words.NEEDS_YOU} {text}"),
+        reason_input("Why can nobody else be asked?", limits.REASON, least=least),
+    ]
+    return _view("Break the glass?", blocks, call.public_id, GLASS, "Run it")
 
 
 def working(title: str, public_id: str = "") -> View:

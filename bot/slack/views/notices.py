@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from bot.slack.views import words
+from bot.slack.views import who, words
 from bot.slack.views.blocks import context, section
-from bot.slack.views.data import Message
+from bot.slack.views.data import CardData, Message
 
 _SENTENCE = 2_400  # longer ones are nobody's sentences
 
@@ -83,6 +83,20 @@ def unknown_outcome(summary: str, looked: str = "") -> Message:
         f"{words.NEEDS_YOU} I was interrupted during “{words.line(summary)}”; it may or may not "
         f"have happened. {found} I did not run it again."
     )
+
+
+def broken_glass(call: CardData) -> Message:
+    """To those who would have been asked: somebody ran it without them, and why."""
+    whom = who.mentions([call])
+    named = f"“{words.line(call.summary, 300)}”"
+    back = (
+        "Once it is done, its way back is proposed to you."
+        if call.way_back
+        else f"There is no way back: {_ours(call.no_way_back) or 'it has none'}."
+    )
+    where = f" {words.link(call.thread_link, 'The conversation')}." if call.thread_link else ""
+    text = f"{words.NEEDS_YOU} {who.broke_glass(call)}. {named} runs without your approval. {back}"
+    return _said(f"{f'{whom}: ' if whom else ''}{text}{where}")
 
 
 def stopped(person: str, seconds: int, reads: int, changes: int) -> Message:

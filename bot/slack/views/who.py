@@ -34,9 +34,14 @@ def called(calls: Sequence[CardData]) -> str:
 
     Whoever took part in asking is left out where his approval would not count.
     """
+    return mentions([call for call in calls if call.state == "proposed"])
+
+
+def mentions(calls: Sequence[CardData]) -> str:
+    """The same whatever became of them."""
     named: dict[str, None] = {}
     for call in calls:
-        if call.anyone or call.state != "proposed":
+        if call.anyone:
             continue
         barred = call.contributors if call.not_contributors else ()
         named |= dict.fromkeys(map(words.group, call.approver_groups))
@@ -65,7 +70,16 @@ def approved(call: CardData) -> str:
     return f"approved by {words.either(votes, last='and', most=5)}"
 
 
+def broke_glass(call: CardData) -> str:
+    """Who ran it alone, when and why; empty if nobody did."""
+    if not call.broken_by:
+        return ""
+    at = f" {words.clock(call.broken_at, exact=True)}" if call.broken_at else ""
+    because = words.line(call.broken_because, 500)
+    return f"{words.mention(call.broken_by)} broke the glass{at}{f': {because}' if because else ''}"
+
+
 def history(call: CardData) -> str:
     """Who approved, and when it ran."""
     started = f"ran {words.clock(call.started_at, exact=True)}" if call.started_at else ""
-    return ", ".join(part for part in (approved(call), started) if part)
+    return ", ".join(part for part in (approved(call), broke_glass(call), started) if part)

@@ -55,6 +55,14 @@ UPDATE tool_calls c SET state = 'approved', approved_at = now(), start_by = now(
          WHERE d.call_id = c.id AND d.digest = c.digest AND d.vote = 'approve' AND d.person = ANY(%(voters)s)) >= c.quorum
 RETURNING c.id;
 
+-- break_glass --
+-- One vote instead of the quorum, of exactly this person on exactly this digest.
+UPDATE tool_calls c SET state = 'approved', approved_at = now(), start_by = now() + make_interval(secs => %(start_within)s)
+ WHERE c.id = %(id)s AND c.state = 'proposed' AND c.digest = %(digest)s AND c.expires_at > now()
+   AND EXISTS (SELECT FROM decisions d
+                WHERE d.call_id = c.id AND d.digest = c.digest AND d.vote = 'break glass' AND d.person = %(person)s)
+RETURNING c.id;
+
 -- deny_call --
 UPDATE tool_calls SET state = 'denied', ended_at = now(), error = %(error)s
  WHERE id = %(id)s AND state = 'proposed' AND digest = %(digest)s

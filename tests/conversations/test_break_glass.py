@@ -1,0 +1,108 @@
+"""One person runs it alone because nobody else can be had: only where the rule says so, with a
+reason, before everybody's eyes, and with its way back proposed.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from tests.conversations.test_more import opened
+from tests.conversations.test_policy import FROZEN, LEADS, SCALE, ruled
+from tests.world import World, shown
+
+ONCALL = "S0000000004"
+RULE = f"""
+policy:
+  rules:
+    - name: web needs two
+      match: {{namespace: shop}}
+      ask:
+        approvers: 2
+        groups: {LEADS}
+        break_glass: {{groups: {ONCALL}}}
+"""
+WHY = "checkout is down and nobody answers"
+
+
+def glass(view: Any) -> bool:
+    return "Break the glass" in str(view.payload)
+
+
+async def on_call(chat: World, *people: str) -> None:
+    assert chat.slack.set_group("oncall", [*people]) == ONCALL
+
+
+async def test_who_breaks_the_glass_runs_it_alone_and_all_hear_of_it(
+    dsn: str, tmp_path: Path
+) -> None:
+    watched = f"approvals: {{channel: C0GENERAL}}{RULE}"
+    async with ruled(dsn, tmp_path, watched, running="not yet") as chat:
+        await on_call(chat, "dave")
+        await chat.start()
+        thread = await chat.ask(SCALE)
+        card = await chat.card(thread)
+        # it is not offered to those for whom it could not work
+        assert not glass(await opened(chat, "bob", card))
+        assert glass(await opened(chat, "dave", card))
+        view = await opened(chat, "dave", card, "Break the glass…")
+        assert f"<!subteam^{LEADS}>" in str(view.payload)
+        # ten characters that say nothing are no reason
+        sent = await chat.slack.submit("dave", view.id, {"reason": "aaaaaaaaaaaa"})
+        assert "Say why" in str(sent.response)
+        assert chat.cluster.mutations == []
+
+        sent = await chat.slack.submit("dave", view.id, {"reason": WHY})
+        assert sent.response == {"response_action": "clear"}
+        await chat.slack.wait_for(lambda: chat.replicas() == 5, 20)
+        told = shown(await chat.reads(thread, "runs without your approval"))
+        assert told.startswith(f"<!subteam^{LEADS}>: ")
+        assert WHY in told
+        there = chat.slack.app_messages("general")
+        assert any("runs without your approval" in shown(m) for m in there)
+        # it is done; what takes it back is theirs to decide
+        back = await chat.card(thread, 2)
+        assert "from 5 to 3" in shown(back)
+        assert "was not approved by those whom it needs" in chat.thread(thread)
+        await chat.slack.wait_for(lambda: "verified" in shown(chat.cards(thread)[0]), 20)
+        assert "broke the glass" in shown(chat.cards(thread)[0])
+        await chat.press("Approve", back, by="bob")
+        await chat.press("Approve", back, by="ada")
+        await chat.slack.wait_for(lambda: chat.replicas() == 3, 20)
+        await chat.quiet(thread)
+        rows = await chat.rows("SELECT data FROM audit WHERE kind = 'break glass'")
+        assert len(rows) == 1
+        assert rows[0]["data"]["completes"] is True
+        assert WHY not in str(rows)
+
+
+async def test_it_lifts_nothing_else(dsn: str, tmp_path: Path) -> None:
+    async with ruled(dsn, tmp_path, RULE, running="not yet") as chat:
+        await on_call(chat, "dave")
+        await chat.start()
+        first, second, third = [await chat.ask(SCALE) for _ in range(3)]
+        cards = [await chat.card(thread) for thread in (first, second, third)]
+        views = [await opened(chat, "dave", card, "Break the glass…") for card in cards[:1]]
+        # somebody denied it meanwhile
+        await chat.press("Deny", cards[0], by="bob")
+        sent = await chat.slack.submit("dave", views[0].id, {"reason": WHY})
+        assert "decided already" in str(sent.response)
+        # it changed meanwhile: what he saw is not what would run
+        view = await opened(chat, "dave", cards[1], "Break the glass…")
+        web = chat.cluster.get("Deployment", "shop", "web")
+        assert web is not None
+        chat.cluster.apply({**web, "spec": {**web["spec"], "replicas": 4}})
+        await chat.slack.submit("dave", view.id, {"reason": WHY})
+        again = await chat.card(second, 2)
+        assert "from 4 to 5" in shown(again)
+        assert chat.cluster.mutations == []
+        # a freeze began, and he is in that group no more
+        view = await opened(chat, "dave", again, "Break the glass…")
+        await chat.stop()
+        (tmp_path / "countersign.yaml").write_text(FROZEN + RULE.removeprefix("\npolicy:\n"))
+        await chat.start()
+        await chat.slack.submit("dave", view.id, {"reason": WHY})
+        await chat.reads(second, "changes rest until 2099")
+        other = await opened(chat, "dave", cards[2])
+        await on_call(chat, "alice")
+        await chat.slack.click_view("dave", other.id, text="Break the glass…")
+        await chat.slack.wait_for(lambda: "not in a group" in str(chat.slack.views("dave")), 10)
+        assert chat.cluster.mutations == []
