@@ -14,6 +14,7 @@ from bot.core.ids import public_id, uuid7
 from bot.core.text import visible_json
 from bot.core.values import Event, Thread
 from bot.guard import audit, masking
+from bot.guard.foresight import Foresight
 from bot.guard.house import ACTING, House, Wanted, lock_claimed
 from bot.guard.policy import READ_ONLY, Effect, PolicyInput, Ruling
 from bot.guard.records import Call, Place, Run, digest
@@ -87,6 +88,7 @@ class Proposals:
     def __init__(self, house: House) -> None:
         self._house = house
         self.provenance = Provenance(house)
+        self._foresight = Foresight(house)
 
     async def propose(
         self,
@@ -125,6 +127,7 @@ class Proposals:
         answers = await asyncio.gather(
             *(self._judge_wish(asking, wish, overheard, undoes=back) for wish in new[:MOST])
         )
+        answers = [await self._noted(answer, undoes) for answer in answers]
         judged = dict(zip((wish.place for wish in new), answers, strict=False))
         made |= await self._turn_away(run, new, judged)
         drafts = _drafts(
@@ -333,6 +336,11 @@ class Proposals:
             row = await tx.one("call", id=UUID(str(again_of)))
         found = (row["policy_input"] or {}).get("provenance") if row else None
         return dict.fromkeys(said, "untrusted") if found is None else dict(found)
+
+    async def _noted(self, judged: Judged | Turned, undoes: UUID | None) -> Judged | Turned:
+        if isinstance(judged, Turned):
+            return judged
+        return replace(judged, preview=await self._foresight.noted(judged.preview, undoes))
 
     async def _is_undo(self, call_id: UUID) -> bool:
         """To take back a way back is a change like any other."""

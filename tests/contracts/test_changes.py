@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -393,6 +394,55 @@ async def test_what_it_writes_and_every_reason_is_in_the_fingerprint(
         assert sent(cluster) == 0, material
         assert str(stale.value).endswith("."), material
         assert (await call.preview()).fingerprint != seen.fingerprint, material
+
+
+async def test_the_way_back_is_foreseen_exactly_and_runs_from_what_was_left(
+    call: ChangeCall, case: Case, catalog: Catalog, cluster: Cluster
+) -> None:
+    seen = await call.preview()
+    foreseen = await call.foresee(seen)
+    assert cluster.mutations == []
+    if not case.way_back:
+        assert isinstance(foreseen, NoWayBack)
+        return
+    assert isinstance(foreseen, Preview)
+    wish = call.undo(seen)
+    assert isinstance(wish, Wish)
+    back = catalog.change(wish.tool, wish.arguments)
+    receipt = await call.apply(seen)
+    await cluster.advance(30)
+    cluster.touch_status(case.kind, "shop", case.name, 3)
+    now = await back.preview()
+    assert foreseen.model_copy(update={"notes": now.notes}) == now
+    assert not await call.drift(seen, receipt)
+    await back.apply(foreseen)
+    before = {change.path: change.before for change in seen.changes}
+    assert {change.path: change.after for change in foreseen.changes} == before
+
+
+async def test_what_others_wrote_since_is_told_with_who_and_when(
+    call: ChangeCall, case: Case, cluster: Cluster
+) -> None:
+    seen = await call.preview()
+    receipt = await call.apply(seen)
+    await cluster.advance(30)
+    writes(case.kind, case.name, "spec.minReadySeconds", 3)(cluster)
+    elsewhere = await call.drift(seen, receipt)
+    assert "was written again" in elsewhere.since
+    assert elsewhere.differs == ()
+    if case.tool == "k8s_scale":
+        writes(case.kind, case.name, "spec.replicas", 7)(cluster)
+        drift = await call.drift(seen, receipt)
+        assert re.fullmatch(r"replicas was changed to 7 by \S+ at \S+ UTC", drift.since)
+        assert drift.differs == (drift.since,)
+    elif case.tool == "k8s_set_image":
+        writes(case.kind, case.name, IMAGE, "shop/x:7")(cluster)
+        [differs] = (await call.drift(seen, receipt)).differs
+        assert re.search(r"image was changed to shop/x:7 by \S+ at", differs)
+    recreated(case.name, case.kind)(cluster)
+    assert "made anew" in (await call.drift(seen, receipt)).since
+    cluster.delete(case.kind, "shop", case.name)
+    assert "was deleted" in (await call.drift(seen, receipt)).since
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ async def test_a_change_is_proposed_approved_executed_once_verified_and_undone(
         await chat.press("Undo", done, by="alice")
         back = await chat.card(thread, 2)
         assert "from 5 to 3" in shown(back)
+        assert "No longer exact" not in shown(back)
         await chat.press("Approve", back, by="bob")
         await chat.slack.wait_for(lambda: chat.replicas() == 3, 10)
         await chat.quiet(thread)

@@ -26,6 +26,7 @@ from tools._kit.canonical import sha256_of
 from tools._kit.errors import NotFound, Refused
 from tools._kit.provider import Change, Client, Offer, Provider
 from tools._kit.values import (
+    Drift,
     Finding,
     JsonObject,
     NoWayBack,
@@ -111,6 +112,14 @@ class ChangeCall:
         if isinstance(back, NoWayBack):
             return back
         return Wish(self._bound.names[type(back)], self._bound.canonical(back, self.client))
+
+    async def foresee(self, seen: Preview) -> Preview | NoWayBack:
+        """What that wish would do from exactly the state that this leaves; see `Change.foresee`."""
+        return await self._change.foresee(self._connection, seen)
+
+    async def drift(self, seen: Preview, receipt: Receipt) -> Drift:
+        """How the world differs from what this left in it. Raises `ToolError`."""
+        return await self._change.drift(self._connection, seen, receipt)
 
     @property
     def _connection(self) -> Client:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from tools._kit.values import NoWayBack, Preview, Progress, Receipt, Risk, Verdict
+from tools._kit.values import Drift, NoWayBack, Preview, Progress, Receipt, Risk, Verdict
 
 
 class Config(BaseModel):
@@ -107,6 +107,18 @@ class Change(BaseModel, ABC):
     @abstractmethod
     def undo(self, seen: Preview) -> "Change | NoWayBack":
         """The change that leads back to what `seen` saw."""
+
+    async def foresee(self, cluster: Any, seen: Preview) -> Preview | NoWayBack:  # noqa: ARG002
+        """What `undo` would do from exactly the state that this change would leave now.
+
+        Its fingerprint is of that state, so that it can be approved before this one is applied.
+        Raises `ToolError`.
+        """
+        return NoWayBack("What its way back would do is not known before it has run.")
+
+    async def drift(self, cluster: Any, seen: Preview, receipt: Receipt) -> Drift:  # noqa: ARG002
+        """How the world differs from what this change left in it. Raises `ToolError`."""
+        return Drift("Nothing tells whether it is as it was left.")
 
 
 @dataclass(frozen=True)

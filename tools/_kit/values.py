@@ -134,6 +134,17 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Drift:
+    """What became of the world since a change was applied to it; falsy: nothing at all."""
+
+    since: str = ""  # why it is not exactly as the change left it; empty: it is
+    differs: tuple[str, ...] = ()  # in what the change wrote: "replicas was changed to 7 by …"
+
+    def __bool__(self) -> bool:
+        return bool(self.since or self.differs)
+
+
+@dataclass(frozen=True)
 class NoWayBack:
     """Why a change cannot be undone."""
 

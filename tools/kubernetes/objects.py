@@ -276,6 +276,11 @@ def _quoted(key: str) -> str:
 _FREE_TEXT = re.compile(r"\.value$|\bannotations\.|\b(?:volumeAttributes|options)\.")
 
 
+def is_free_text(change: ChangedPath) -> bool:
+    """Whether a value stands there that may be a secret."""
+    return _FREE_TEXT.search(change.path) is not None
+
+
 def told(change: ChangedPath, limit: int = 80) -> str:
     """A changed path on one line: "image 1.9.0 → 1.8.0".
 
@@ -287,7 +292,7 @@ def told(change: ChangedPath, limit: int = 80) -> str:
     if change.after is None:
         return f"{short} removed"
     values = (change.before, change.after)
-    if _FREE_TEXT.search(change.path) or any(isinstance(v, (dict, list)) for v in values):
+    if is_free_text(change) or any(isinstance(v, (dict, list)) for v in values):
         return f"{short} changed"
     said = [v if isinstance(v, str) else json.dumps(v) for v in values]
     text = f"{short} {said[0]} → {said[1]}"

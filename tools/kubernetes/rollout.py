@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, cast
 
 from pydantic import Field, JsonValue
 
 from tools._kit import (
     Change,
+    Drift,
     Name,
     Namespace,
     NoWayBack,
@@ -20,9 +21,9 @@ from tools._kit import (
     Verdict,
     sha256_of,
 )
-from tools.kubernetes import missing
 from tools.kubernetes.cluster import JSON_PATCH, Cluster
-from tools.kubernetes.kinds import RESOURCES, DeploymentKind, Object
+from tools.kubernetes.drift import drift_of
+from tools.kubernetes.kinds import DeploymentKind, Object
 from tools.kubernetes.objects import (
     changed_paths,
     difference,
@@ -48,6 +49,8 @@ from tools.kubernetes.workloads import (
     reading,
     replicas_of,
     stale,
+    still,
+    workload,
     write_locked,
 )
 
@@ -104,6 +107,33 @@ class RolloutUndo(Change):
         revision = cast("int", seen.before["revision"])
         return self.model_copy(update={"to_revision": revision})
 
+    async def foresee(self, cluster: Cluster, seen: Preview) -> Preview | NoWayBack:
+        """Rolling forward again: the earlier template gets the number after the newest."""
+        back = self.undo(seen)
+        if not isinstance(back, RolloutUndo):
+            return back if isinstance(back, NoWayBack) else await super().foresee(cluster, seen)
+        found = await self._examine(cluster)
+        still(fingerprint(_CHANGE, found.facts), seen, self._what)
+        left = await self._patch(cluster, found, dry_run=True)
+        current = replace(found.goal, number=found.current.number + 1, current=True)
+        facts: Facts = {
+            **found.facts,
+            **base_facts(left),
+            "revision": current.number,
+            "to_revision": found.current.number,
+            "to_template": sha256_of(found.current.template),
+        }
+        then = replace(found, live=left, current=current, goal=found.current, facts=facts)
+        return back.leading(then, found.live)
+
+    def leading(self, left: _Seen, goal: Object) -> Preview:
+        """What it would do from a state that is not there yet to the one that is."""
+        return self._told(left, goal, notes=())
+
+    async def drift(self, cluster: Cluster, seen: Preview, receipt: Receipt) -> Drift:
+        """Whether it still has the template that this gave it, and nothing else was written."""
+        return await drift_of(cluster, ("deployment", self.namespace, self.name), seen, receipt)
+
     @property
     def _what(self) -> str:
         return f"deployment/{self.name}"
@@ -111,20 +141,22 @@ class RolloutUndo(Change):
     async def _preview(self, cluster: Cluster) -> Preview:
         found = await self._examine(cluster)
         stored = await self._patch(cluster, found, dry_run=True)
+        ready = int((found.live.get("status") or {}).get("readyReplicas") or 0)
+        return self._told(found, stored, notes=(f"{ready} of {_pods(found.live)} ready",))
+
+    def _told(self, found: _Seen, stored: Object, *, notes: tuple[str, ...]) -> Preview:
         before, after = template_of(found.live), template_of(stored)
         changes = tuple(changed_paths(before, after, "spec.template"))
-        count, status = replicas_of(found.live), found.live.get("status") or {}
-        pods = f"{count} pod" if count == 1 else f"{count} pods"
         keeps = found.live["spec"].get("revisionHistoryLimit", 10) != 0
         goal, now = found.goal.number, found.current.number
         return Preview(
             summary=f"Roll back `{self._what}` in `{self.namespace}` to revision {goal}",
-            effect=f"{_versions(before, after) or told(changes[0])} · {pods}",
+            effect=f"{_versions(before, after) or told(changes[0])} · {_pods(found.live)}",
             changes=changes,
             diff=difference(found.live, stored),
             labels=labels_of(found.live),
             warnings=found.warnings,
-            notes=(f"{int(status.get('readyReplicas') or 0)} of {pods} ready",),
+            notes=notes,
             fingerprint=fingerprint(_CHANGE, found.facts),
             risk=found.risk,
             before={
@@ -163,7 +195,7 @@ class RolloutUndo(Change):
 
     async def _examine(self, cluster: Cluster) -> _Seen:
         live, budgets = await asyncio.gather(
-            missing.found(cluster, RESOURCES["deployment"], self.namespace, self.name),
+            workload(cluster, ("deployment", self.namespace, self.name)),
             around(cluster, "poddisruptionbudget", self.namespace),
         )
         if live["spec"].get("paused"):
@@ -212,6 +244,11 @@ class RolloutUndo(Change):
             f"{self._what} in {self.namespace} does not keep revision {self.to_revision};"
             f" kept besides the live one: {kept}."
         )
+
+
+def _pods(live: Object) -> str:
+    count = replicas_of(live)
+    return f"{count} pod" if count == 1 else f"{count} pods"
 
 
 def _versions(before: Object, after: Object) -> str:

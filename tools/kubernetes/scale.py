@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, cast
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from tools._kit import (
     Change,
     ChangedPath,
+    Drift,
     Name,
     Namespace,
     NoWayBack,
@@ -21,9 +22,9 @@ from tools._kit import (
     Risk,
     Verdict,
 )
-from tools.kubernetes import missing
 from tools.kubernetes.cluster import MERGE_PATCH, Cluster
-from tools.kubernetes.kinds import RESOURCES, Object, ScalableKind
+from tools.kubernetes.drift import drift_of
+from tools.kubernetes.kinds import Object, ScalableKind
 from tools.kubernetes.objects import difference, labels_of, meta, name_of
 from tools.kubernetes.verification import Goal, follow
 from tools.kubernetes.workloads import (
@@ -42,6 +43,8 @@ from tools.kubernetes.workloads import (
     replicas_of,
     services_of,
     stale,
+    still,
+    workload,
     write_locked,
 )
 
@@ -100,6 +103,23 @@ class Scale(Change):
         before = cast("int", seen.before["replicas"])
         return self.model_copy(update={"replicas": before})
 
+    async def foresee(self, cluster: Cluster, seen: Preview) -> Preview | NoWayBack:
+        """Scaling back from the number that this sets."""
+        found = await self._examine(cluster)
+        still(fingerprint(_CHANGE, found.facts), seen, self._what)
+        back = self.model_copy(update={"replicas": replicas_of(found.live)})
+        left = copy.deepcopy(found.live)
+        left["spec"]["replicas"] = self.replicas
+        return await back.leading(cluster, left, found.live)
+
+    async def leading(self, cluster: Cluster, left: Object, goal: Object) -> Preview:
+        """What it would do from a state that is not there yet to the one that is."""
+        return self._told(await self._examine(cluster, left), goal, notes=())
+
+    async def drift(self, cluster: Cluster, seen: Preview, receipt: Receipt) -> Drift:
+        """Whether the number is still this, and nothing else was written."""
+        return await drift_of(cluster, (self.kind, self.namespace, self.name), seen, receipt)
+
     @property
     def _what(self) -> str:
         return f"{self.kind}/{self.name}"
@@ -112,8 +132,11 @@ class Scale(Change):
         stored = await self._patch(cluster, found.live, dry_run=True)
         after = copy.deepcopy(found.live)
         after["spec"]["replicas"] = stored["spec"].get("replicas", 0)
-        place, wanted = self.namespace, self.replicas
         ready = int((found.live.get("status") or {}).get("readyReplicas") or 0)
+        return self._told(found, after, notes=(f"{ready} of {now} pods ready",))
+
+    def _told(self, found: _Seen, after: Object, *, notes: tuple[str, ...]) -> Preview:
+        now, place, wanted = replicas_of(found.live), self.namespace, self.replicas
         return Preview(
             summary=f"Scale `{self._what}` in `{place}` from {now} to {wanted} replicas",
             effect=f"replicas {now} → {self.replicas}",
@@ -121,7 +144,7 @@ class Scale(Change):
             diff=difference(found.live, after),
             labels=labels_of(found.live),
             warnings=found.warnings,
-            notes=(f"{ready} of {now} pods ready",),
+            notes=notes,
             fingerprint=fingerprint(_CHANGE, found.facts),
             risk=found.risk,
             before={
@@ -137,9 +160,14 @@ class Scale(Change):
         if fingerprint(_CHANGE, found.facts) != seen.fingerprint:
             raise stale(seen.before.get("facts"), found.facts, self._what)
         stored = await self._patch(cluster, found.live, dry_run=False)
-        version = str(meta(stored).get("resourceVersion", ""))
         text = f"{self._what} in {self.namespace} was set to {self.replicas} replicas"
-        return Receipt(text=text, facts={"resource_version": version, "replicas": self.replicas})
+        facts: dict[str, JsonValue] = {
+            "resource_version": str(meta(stored).get("resourceVersion", "")),
+            "replicas": self.replicas,
+            # written with the version of what was read: this is the next one
+            "generation": int(meta(found.live).get("generation") or 0) + 1,
+        }
+        return Receipt(text=text, facts=facts)
 
     async def _patch(self, cluster: Cluster, live: Object, *, dry_run: bool) -> Object:
         """The scale sub-resource has the version of its workload: the lock of what was read."""
@@ -154,9 +182,10 @@ class Scale(Change):
             dry_run=dry_run,
         )
 
-    async def _examine(self, cluster: Cluster) -> _Seen:
+    async def _examine(self, cluster: Cluster, given: Object | None = None) -> _Seen:
+        """The workload as it is, or as it is `given`, with its surroundings of now."""
         live, autoscalers, budgets, services = await asyncio.gather(
-            missing.found(cluster, RESOURCES[self.kind], self.namespace, self.name),
+            workload(cluster, (self.kind, self.namespace, self.name), given),
             around(cluster, "horizontalpodautoscaler", self.namespace),
             around(cluster, "poddisruptionbudget", self.namespace),
             # Only when nothing would be left does it matter who sends traffic.

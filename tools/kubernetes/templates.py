@@ -10,8 +10,10 @@ from pydantic import JsonValue
 
 from tools._kit import (
     Change,
+    Drift,
     Name,
     Namespace,
+    NoWayBack,
     Preview,
     Progress,
     Receipt,
@@ -20,9 +22,9 @@ from tools._kit import (
     Verdict,
     sha256_of,
 )
-from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster
-from tools.kubernetes.kinds import RESOURCES, Object, RolledKind
+from tools.kubernetes.drift import drift_of
+from tools.kubernetes.kinds import Object, RolledKind
 from tools.kubernetes.objects import (
     changed_paths,
     difference,
@@ -49,7 +51,9 @@ from tools.kubernetes.workloads import (
     reading,
     replicas_of,
     stale,
+    still,
     strategy_of,
+    workload,
     write_locked,
 )
 
@@ -111,6 +115,24 @@ class TemplateChange(Change):
         goal = template_goal((self.kind, self.namespace, self.name), seen, receipt)
         return follow(cluster, goal, applied=receipt is not None)
 
+    async def foresee(self, cluster: Cluster, seen: Preview) -> Preview | NoWayBack:
+        """The way back from the template that the server would store."""
+        back = self.undo(seen)
+        if not isinstance(back, TemplateChange):
+            return back if isinstance(back, NoWayBack) else await super().foresee(cluster, seen)
+        found = await self._examine(cluster)
+        still(fingerprint(self.tool, found.facts), seen, self.what)
+        left = await self._patch(cluster, found, dry_run=True)
+        return await back.leading(cluster, left, found.live)
+
+    async def leading(self, cluster: Cluster, left: Object, goal: Object) -> Preview:
+        """What it would do from a state that is not there yet to the one that is."""
+        return self._told(await self._examine(cluster, left), goal, notes=())
+
+    async def drift(self, cluster: Cluster, seen: Preview, receipt: Receipt) -> Drift:
+        """Whether it still has the template that this gave it, and nothing else was written."""
+        return await drift_of(cluster, (self.kind, self.namespace, self.name), seen, receipt)
+
     @property
     def what(self) -> str:
         """The workload, for sentences."""
@@ -119,8 +141,11 @@ class TemplateChange(Change):
     async def _preview(self, cluster: Cluster) -> Preview:
         found = await self._examine(cluster)
         stored = await self._patch(cluster, found, dry_run=True)
-        before, after = template_of(found.live), template_of(stored)
         counts = counts_of(found.live)
+        return self._told(found, stored, notes=(f"{counts.ready} of {counts.wanted} pods ready",))
+
+    def _told(self, found: _Seen, stored: Object, *, notes: tuple[str, ...]) -> Preview:
+        before, after = template_of(found.live), template_of(stored)
         return Preview(
             summary=found.step.summary,
             effect=f"{found.step.effect} · {_all_pods(found.live)}",
@@ -128,7 +153,7 @@ class TemplateChange(Change):
             diff=difference(found.live, stored),
             labels=labels_of(found.live),
             warnings=found.warnings,
-            notes=(f"{counts.ready} of {counts.wanted} pods ready",),
+            notes=notes,
             fingerprint=fingerprint(self.tool, found.facts),
             risk=found.risk,
             before={
@@ -154,9 +179,10 @@ class TemplateChange(Change):
         step = found.step
         return await cluster.patch(target, step.body, step.content_type, dry_run=dry_run)
 
-    async def _examine(self, cluster: Cluster) -> _Seen:
+    async def _examine(self, cluster: Cluster, given: Object | None = None) -> _Seen:
+        """The workload as it is, or as it is `given`, with its surroundings of now."""
         live, autoscalers, budgets = await asyncio.gather(
-            missing.found(cluster, RESOURCES[self.kind], self.namespace, self.name),
+            workload(cluster, (self.kind, self.namespace, self.name), given),
             around(cluster, "horizontalpodautoscaler", self.namespace),
             around(cluster, "poddisruptionbudget", self.namespace),
         )

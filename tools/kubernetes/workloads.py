@@ -8,8 +8,9 @@ from typing import TypeVar
 from pydantic import JsonValue
 
 from tools._kit import NotFound, Preview, Receipt, Refused, Stale, Unavailable, sha256_of
+from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster, Conflict, Listing
-from tools.kubernetes.kinds import Object
+from tools.kubernetes.kinds import RESOURCES, Object
 from tools.kubernetes.objects import (
     annotation,
     controller,
@@ -196,6 +197,22 @@ def share_of(amount: object, whole: int) -> int:
 
 def _pods(count: int) -> str:
     return f"{count} pod" if count == 1 else f"{count} pods"
+
+
+async def workload(
+    cluster: Cluster, target: tuple[str, str, str], given: Object | None = None
+) -> Object:
+    """The workload of this kind, namespace and name as it is; or as it is `given`, where that is
+    what a change would leave. Raises `NotFound`.
+    """
+    kind, namespace, name = target
+    return given or await missing.found(cluster, RESOURCES[kind], namespace, name)
+
+
+def still(now: str, seen: Preview, what: str) -> None:
+    """What was seen is what is there: on it, more can be foreseen. Raises `Unavailable`."""
+    if now != seen.fingerprint:
+        raise Unavailable(f"{what} is being changed just now; try again.", nothing_sent=True)
 
 
 def fingerprint(change: str, facts: Facts) -> str:

@@ -1,0 +1,109 @@
+"""What became of a workload since a change of ours: who wrote which of its fields after us."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pydantic import JsonValue
+
+from tools._kit import ChangedPath, Drift, NotFound, Preview, Receipt
+from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.kinds import Object
+from tools.kubernetes.objects import is_free_text, meta, moment
+
+_STEP = re.compile(r'\[([^\]]*)\]|\.?("(?:[^"\\]|\\.)*"|[^.\["]+)')
+
+
+async def drift_of(
+    cluster: Cluster, target: tuple[str, str, str], seen: Preview, receipt: Receipt
+) -> Drift:
+    """How a workload (kind, namespace, name) differs from what a change left. Raises `ToolError`.
+
+    Whatever writes its specification counts its generation up; status and annotations do not.
+    """
+    kind, _, name = target
+    try:
+        live = await cluster.get(*target)
+    except NotFound:
+        gone = f"{kind}/{name} was deleted"
+        return Drift(gone, (gone,))
+    if str(meta(live).get("uid")) != seen.before.get("uid"):
+        anew = f"{kind}/{name} was deleted and made anew"
+        return Drift(anew, (anew,))
+    differs = tuple(
+        _told(live, change) for change in seen.changes if _is_other(_value(live, change), change)
+    )
+    left, now = receipt.facts.get("generation"), meta(live).get("generation")
+    if left == now and not differs:
+        return Drift()
+    written = f"{kind}/{name} was written again (generation {now}, ours was {left})"
+    return Drift("; ".join(differs) or written, differs)
+
+
+def _is_other(now: JsonValue, change: ChangedPath) -> bool:
+    """A value that may be a secret was masked when it was stored: nothing can be said of it."""
+    return now != change.after and not is_free_text(change)
+
+
+def _told(live: Object, change: ChangedPath) -> str:
+    now, short = _value(live, change), change.path.removeprefix("spec.")
+    if now is None:
+        said = f"{short} was removed"
+    elif isinstance(now, dict | list):
+        said = f"{short} was changed"
+    else:
+        said = f"{short} was changed to {now if isinstance(now, str) else json.dumps(now)}"
+    return said + _by(live, change.path)
+
+
+def _value(live: Object, change: ChangedPath) -> Any:
+    found: Any = live
+    for step in _steps(change.path):
+        if isinstance(found, list):
+            found = next((one for one in found if _is_named(one, step)), None)
+        else:
+            found = found.get(step) if isinstance(found, dict) else None
+    return found
+
+
+def _is_named(item: object, name: str) -> bool:
+    return isinstance(item, dict) and item.get("name") == name
+
+
+def _steps(path: str) -> list[str]:
+    """As `changed_paths` writes them: "spec.containers[web].image"."""
+    return [
+        name or (json.loads(key) if key.startswith('"') else key)
+        for name, key in _STEP.findall(path)
+    ]
+
+
+def _by(live: Object, path: str) -> str:
+    """Who wrote it last and when, as far as the server keeps that."""
+    written = [
+        (str(entry.get("time", "")), str(entry.get("manager", "")))
+        for entry in meta(live).get("managedFields") or ()
+        if _owns(entry.get("fieldsV1") or {}, _steps(path))
+    ]
+    if not written:
+        return ""
+    at, manager = max(written)
+    when = moment(at)
+    return f" by {manager}" + (f" at {when:%H:%M:%S} UTC" if when else "")
+
+
+def _owns(tree: Object, steps: Sequence[str]) -> bool:
+    """Whether a manager's tree of fields reaches all the way to this one, or ends above it."""
+    if not steps or not {*tree} - {"."}:
+        return True
+    return any(_owns(below, steps[1:]) for key, below in tree.items() if steps[0] in _names(key))
+
+
+def _names(key: str) -> Iterator[str]:
+    """What a key of a tree of fields may be called in a path: f:image, k:{"name":"web"}."""
+    kind, _, rest = key.partition(":")
+    if kind == "f":
+        yield rest
+    elif kind == "k":
+        yield str(json.loads(rest).get("name", ""))
