@@ -168,6 +168,12 @@ class BreakGlass(_Part):
     groups: _Groups
 
 
+class Rollback(_Part):
+    """What does not work is rolled back by itself, as it was approved with it."""
+
+    within: _Seconds  # of its start; later, people decide
+
+
 class Ask(_Part):
     """Who has to agree before it runs."""
 
@@ -178,6 +184,7 @@ class Ask(_Part):
     reminder: _Seconds | Literal[False] | None = None
     escalate: Escalation | None = None
     break_glass: BreakGlass | None = None
+    rollback: Rollback | None = None
 
     @model_validator(mode="after")
     def _in_time(self) -> Self:

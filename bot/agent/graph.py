@@ -251,7 +251,7 @@ class Nodes:
         turn = runtime.context
         await self.carry_out(turn)
         calls = await self._calls_of_reply(turn.run, state["replies"] - 1)
-        if any(call.state in {"proposed", "approved"} for call, _ in calls):
+        if any(call.state in {"proposed", "approved"} for call, _, _ in calls):
             return {"open": True}
         withdrawn = bool(calls) and await self._all_withdrawn(turn.run)
         # a command's outcome is its answer: the first line alone must make sense
@@ -259,11 +259,11 @@ class Nodes:
         results = [
             _result(
                 call.place.model_call_id,
-                f"{call.preview.summary}: {literal(outcome(call, denial))}"
+                f"{call.preview.summary}: {literal(outcome(call, denial, back))}"
                 if named
-                else outcome(call, denial),
+                else outcome(call, denial, back),
             )
-            for call, denial in calls
+            for call, denial, back in calls
         ]
         return {"messages": results, "open": False, "over": "withdrawn" if withdrawn else ""}
 
@@ -300,19 +300,24 @@ class Nodes:
         changes = [row for row in rows if row["kind"] == "change" and not row["superseded_by"]]
         return all(row["withdrawn_by"] for row in changes)
 
-    async def _calls_of_reply(self, run: Run, reply: int) -> list[tuple[Call, Denial | None]]:
-        found: list[tuple[Call, Denial | None]] = []
+    async def _calls_of_reply(
+        self, run: Run, reply: int
+    ) -> list[tuple[Call, Denial | None, Call | None]]:
+        """Each with its denial and what rolled it back, where there is such a thing."""
+        found: list[tuple[Call, Denial | None, Call | None]] = []
         async with self._house.database.relaxed() as tx:
             for row in await tx.all("calls_of_run", run_id=run.id):
                 if row["kind"] != "change" or row["reply"] != reply or row["superseded_by"]:
                     continue
-                call, denial = Call.of(row), None
+                call, denial, back = Call.of(row), None, None
+                if call.ruling.rollback and (one := await tx.one("rollback_of", id=call.id)):
+                    back = Call.of(one)
                 if call.state == "denied":
                     votes = await tx.all("decisions_of_call", call_id=call.id)
                     deny = next(vote for vote in votes if vote["vote"] == "deny")
                     person = await self._house.directory.person(run.thread.org, deny["person"])
                     denial = Denial(one_line(person.name, 60) or deny["person"], deny["reason"])
-                found.append((call, denial))
+                found.append((call, denial, back))
         return found
 
     def _wishes(self, state: State) -> list[Wish]:

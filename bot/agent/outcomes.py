@@ -14,16 +14,14 @@ class Denial:
     reason: str
 
 
-def outcome(call: Call, denial: Denial | None = None) -> str:
+def outcome(call: Call, denial: Denial | None = None, rollback: Call | None = None) -> str:
     """One call's outcome, as that call's tool result."""
     reason = call.verdict["reason"] if call.verdict else ""
     match call.state, call.outcome:
         case "done", "holds":
             return f"done and verified: {reason}"
         case "done", "failed":
-            back = call.undoes is None and call.preview.way_back
-            proposed = ". Its way back is proposed on a card of its own: propose no other"
-            return f"done, but it does not work: {reason.rstrip('.')}{proposed if back else ''}"
+            return _does_not_work(call, reason.rstrip("."), rollback)
         case "done", _:
             return f"done; whether it holds could not be verified: {reason or 'no verdict yet'}"
         case "failed", _:
@@ -43,6 +41,15 @@ def outcome(call: Call, denial: Denial | None = None) -> str:
             )
         case state, _:
             return f"{state}: not decided yet"
+
+
+def _does_not_work(call: Call, reason: str, rollback: Call | None) -> str:
+    said = f"done, but it does not work: {reason}"
+    if rollback is not None and rollback.started_at is not None and rollback.state != "failed":
+        return f"{said}. It was rolled back, as was approved with it: {outcome(rollback)}"
+    if call.undoes is not None or not call.preview.way_back:
+        return said
+    return f"{said}. Its way back is proposed on a card of its own: propose no other"
 
 
 def literal(text: str) -> str:

@@ -150,6 +150,9 @@ def _effect(rule: Rule) -> str:
         parts.append(f"after {ask.escalate.after // 60} min {', '.join(ask.escalate.to)} is called")
     if ask.break_glass:
         parts.append(f"or one of {', '.join(ask.break_glass.groups)} who breaks the glass")
+    if ask.rollback:
+        within = ask.rollback.within // 60
+        parts.append(f"rolled back by itself if it does not work within {within} min")
     return ", ".join(parts)
 
 
@@ -160,7 +163,10 @@ def _clickless(policy: Policy) -> Iterator[str]:
     for rule in found:
         yield f"   {_about(rule.match)}{_condition(rule)} (rule “{rule.name}”)"
     changes = [rule for rule in found if rule.match.risk != ("read",)]
-    if not changes:
+    back = [rule for rule in policy.rules if rule.ask and rule.ask.rollback]
+    for rule in back:
+        yield f"   the rollback that was approved with a change (rule “{rule.name}”)"
+    if not changes and not back:
         yield "   no change at all"
 
 

@@ -10,6 +10,7 @@ from bot.core.text import visible_json
 from bot.guard import audit, masking
 from bot.guard.house import House, load_call, lock_claimed, lock_thread, redraw
 from bot.guard.records import Call, Run
+from bot.guard.standby import stand_down, stands_by
 from bot.guard.wayback import WayBack
 from bot.store.database import Transaction
 from bot.store.outbox import say
@@ -51,6 +52,7 @@ class Aftermath:
             if row is None:
                 raise LostClaim(str(run.id))
             if state == "failed":
+                await stand_down(tx, call, "its change failed, and nothing was changed")
                 await redraw(tx, call)
             await audit.append(
                 tx,
@@ -156,7 +158,10 @@ class Aftermath:
                 run_id=run.id,
                 call_id=call.id,
             )
-            if because and judged is not None:
+            if verdict.outcome != "failed":
+                await stand_down(tx, call, f"its change was looked at: {verdict.outcome}")
+            # what stands by for it comes first; where that may not run, it is proposed then
+            if because and judged is not None and not await stands_by(tx, call):
                 await self._way_back.propose(tx, call, because)
         self._house.tell(call)
 

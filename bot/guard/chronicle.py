@@ -77,6 +77,7 @@ class Story:
     withdrawn_by: str
     superseded_by: str
     undoes: str
+    rolls_back: bool  # by itself, as it was approved with what it undoes
     undone_by: str
     undo_state: str
     undone_at: datetime | None
@@ -209,6 +210,7 @@ def _story(call: Row, votes: Sequence[Row], rows: Sequence[Row]) -> Story:
         withdrawn_by=call["withdrawn_by"] or "",
         superseded_by=call["superseded_by"] or "",
         undoes=call["undoes"] or "",
+        rolls_back=call["rolls_back"],
         undone_by=call["undone_by"] or "",
         undo_state=call["undo_state"] or "",
         undone_at=call["undone_at"],

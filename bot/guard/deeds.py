@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from bot.core.values import Standing
 from bot.guard import audit, masking
 from bot.guard.aftermath import Aftermath
 from bot.guard.ahead import Ahead
-from bot.guard.house import House, lock_claimed, redraw
-from bot.guard.policy import Effect, Ruling, why_not_approve, why_not_break_glass
+from bot.guard.house import House, load_call, lock_claimed, redraw
+from bot.guard.policy import Effect
 from bot.guard.proposals import Judged, Proposals, asking_for
 from bot.guard.records import Call, Run
+from bot.guard.recount import is_fresh, still_stands
+from bot.guard.rollback import Rollback
+from bot.guard.standby import stand_down
 from bot.store.database import Transaction
 from bot.store.jobs import TryAgain
 from tools import ChangeCall, Preview, Refused, Stale, ToolError, Unavailable
@@ -37,6 +39,7 @@ class Deeds:
         self._proposals = proposals
         self._ahead = ahead
         self._aftermath = Aftermath(house)
+        self._rollback = Rollback(house, proposals)
 
     async def act(self, run: Run) -> bool:
         """Carry out the run's approved calls in order; after a failure the rest of that reply is
@@ -51,15 +54,49 @@ class Deeds:
             if number > 0:  # an earlier one may have changed what becomes of it
                 calls = await self._calls(run)
             call = next(now for now in calls if now.id == one.id)
-            if call.state == "executing":
-                call = await self._aftermath.doubt(run, call)
-            if call.state == "unknown" and not call.outcome:
-                await self._aftermath.look_after(run, call)
-            elif call.state == "done" and not call.outcome:
-                await self._aftermath.verify(run, call, call.receipt)
-            elif call.state == "approved":
+            await self._go_on(run, call)
+            if call.state == "approved":
                 await self._turn(run, call, calls)
+            await self._roll_back(run, call)
         return True
+
+    async def _go_on(self, run: Run, call: Call) -> None:
+        """What was begun and not looked at to the end, by us or by a worker before us."""
+        if call.state == "executing":
+            call = await self._aftermath.doubt(run, call)
+        if call.state == "unknown" and not call.outcome:
+            await self._aftermath.look_after(run, call)
+        elif call.state == "done" and not call.outcome:
+            await self._aftermath.verify(run, call, call.receipt)
+
+    async def _roll_back(self, run: Run, call: Call) -> None:
+        """What was approved with the call, where that does not work: once, or people decide."""
+        back = await self._rollback.of(call)
+        if back is None:
+            return
+        await self._go_on(run, back)
+        call = await load_call(self._house.database, call.id)
+        if call.state != "done" or call.outcome != "failed":
+            return
+        if back.state == "standby":
+            if reason := await self._why_not_roll_back(run, call, back):
+                await self._rollback.ask(run, call, reason)
+                return
+            await self._apply(run, back, self._bind(back))
+        back = await load_call(self._house.database, back.id)
+        if back.state == "failed":  # nothing was changed by it
+            await self._rollback.ask(run, call, back.error)
+
+    async def _why_not_roll_back(self, run: Run, call: Call, back: Call) -> str:
+        """Why it was not begun, in words; empty when it was."""
+        try:
+            if reason := await self._rollback.why_not(run, call, back):
+                return reason
+        except ToolError as error:
+            return str(error)
+        if await self._rollback.begin(run, call, back):
+            return ""
+        return "the turn was stopped, or somebody takes it back already"
 
     async def _turn(self, run: Run, call: Call, calls: Sequence[Call]) -> None:
         """It is this call's turn: it runs, unless what came before it says otherwise."""
@@ -94,7 +131,7 @@ class Deeds:
             reason = masking.safe(f"I looked again before starting: {error}")
             await self._replace(run, [_Held(call, None, reason)], "")
             return
-        if judged.asked.requester_standing == Standing.UNKNOWN and _is_fresh(call):
+        if judged.asked.requester_standing == Standing.UNKNOWN and is_fresh(call):
             # Slack did not say who asked; while the approval is fresh, that may pass
             raise TryAgain
         if reason := await self._why_not_start(call, judged):
@@ -121,33 +158,11 @@ class Deeds:
             return "the policy has changed since"
         if now.rule != call.ruling.rule or judged.risk != call.risk:
             return "the policy has changed since"
-        if await self._still_stands(call, now):
+        if now.rollback != call.ruling.rollback:
+            return "the policy has changed since"
+        if await still_stands(self._house, call, now, call.quorum):
             return ""
         return "somebody who approved it no longer may"
-
-    async def _still_stands(self, call: Call, now: Ruling) -> bool:
-        """Whether those who decided so may do it now as well: the quorum, or one who broke the
-        glass.
-        """
-        async with self._house.database.statement() as tx:
-            votes = await tx.all("decisions_of_call", call_id=call.id)
-        counting = 0
-        for vote in votes:
-            if vote["digest"] != call.digest or vote["vote"] == "deny":
-                continue
-            alone = vote["vote"] == "break glass"
-            person = await self._house.directory.person(
-                call.thread.org, vote["person"], fresh=alone or call.risk == "danger"
-            )
-            if person.standing is Standing.UNKNOWN and _is_fresh(call):
-                raise TryAgain  # Slack did not say who decided; that may pass
-            approvers = self._house.rules.approvers
-            if alone:
-                if why_not_break_glass(person, now) is None:
-                    return True
-            elif why_not_approve(person, approvers, now, call.contributors) is None:
-                counting += 1
-        return counting >= call.quorum
 
     async def _begin(self, run: Run, call: Call) -> bool:
         async with self._house.database.transaction() as tx:
@@ -178,6 +193,8 @@ class Deeds:
                 receipt = await change.apply(call.preview)
         except Stale as error:
             await self._aftermath.finish(run, call, "failed", error=f"Nothing was sent: {error}")
+            if call.rolls_back is not None:
+                return
             failed = replace(call, state="failed")  # as its row says now
             held = await self._look_anew(run, failed, str(error))
             if held.judged is not None:  # else the failed call says why, and holds back the rest
@@ -206,7 +223,7 @@ class Deeds:
         if judged.ruling.effect is not Effect.ASK:
             await self._replace(run, [_Held(call, None, reason)], "")
             return
-        first = _Held(call, judged, reason)
+        first = _Held(call, await self._whole(run, call, judged), reason)
         await self._replace(run, [first, *await self._rest(run, call)], reason)
 
     async def _rest(self, run: Run, call: Call) -> list[_Held]:
@@ -226,7 +243,12 @@ class Deeds:
             )
         except ToolError:
             return _Held(call, None, reason)
-        return _Held(call, judged if judged.ruling.effect is Effect.ASK else None, reason)
+        if judged.ruling.effect is not Effect.ASK:
+            return _Held(call, None, reason)
+        return _Held(call, await self._whole(run, call, judged), reason)
+
+    async def _whole(self, run: Run, call: Call, judged: Judged) -> Judged:
+        return await self._proposals.whole(asking_for(run, call), judged, call.undoes)
 
     async def _replace(self, run: Run, held: Sequence[_Held], why: str) -> None:
         """None of these runs; those that can be are proposed anew, together on one card."""
@@ -258,6 +280,7 @@ class Deeds:
         return old is not None
 
     async def _note_superseded(self, tx: Transaction, run: Run, call: Call, reason: str) -> None:
+        await stand_down(tx, call, "its change did not run as it was approved")
         await redraw(tx, call)
         await audit.append(
             tx,
@@ -326,10 +349,6 @@ def _was_known(one: Call, call: Call) -> bool:
     """Whether people who decided on this call could see already how the earlier one ended."""
     moved = one.started_at or one.ended_at
     return one.state != "proposed" and moved is not None and moved <= call.created_at
-
-
-def _is_fresh(call: Call) -> bool:
-    return call.start_by is not None and call.start_by > datetime.now(UTC)
 
 
 def difference(then: Preview, now: Preview) -> str:

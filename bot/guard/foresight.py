@@ -1,10 +1,16 @@
-"""What a proposal says beside its own preview: whether a way back still is exact, and why not."""
+"""What a proposal says beside its own preview: whether a way back still is exact, and what would
+take the change back.
+"""
 
 from uuid import UUID
 
+from bot.core.text import visible_json
 from bot.guard import masking
 from bot.guard.house import House, load_call
-from tools import Preview, ToolError
+from tools import ChangeCall, NoWayBack, Preview, ToolError
+
+# the masker hid a part of what it would have to restore
+HIDDEN = "what was there before holds a secret that I do not keep"
 
 
 class Foresight:
@@ -30,3 +36,24 @@ class Foresight:
         except ToolError:
             return ""  # the preview itself was possible: it shows what is there now
         return masking.safe(f"No longer exact: {'; '.join(drift.differs)}") if drift.differs else ""
+
+    async def rollback(
+        self, change: ChangeCall, preview: Preview
+    ) -> tuple[ChangeCall, Preview] | str:
+        """What would take a change back from exactly the state that it leaves, and what that would
+        do then, masked; or why that is not known before it runs.
+        """
+        try:
+            wish = change.undo(preview)
+            if isinstance(wish, NoWayBack):
+                return wish.reason
+            if not preview.way_back:
+                return HIDDEN
+            foreseen = await change.foresee(preview)
+            if isinstance(foreseen, NoWayBack):
+                return foreseen.reason
+            back = self._house.catalog.change(wish.tool, wish.arguments)
+        except ToolError as error:
+            return masking.safe(str(error))
+        seen = Preview.model_validate(visible_json(foreseen.model_dump(mode="json")))
+        return back, masking.mask_preview(seen)[0]

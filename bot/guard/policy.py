@@ -130,6 +130,7 @@ class Ruling:
     escalate_after: float = 0  # seconds; 0: never
     escalate_to: tuple[str, ...] = ()
     break_glass: tuple[str, ...] = ()  # groups of which one member may run it alone; none: nobody
+    rollback: float = 0  # seconds in which what does not work is rolled back by itself; 0: never
 
     @property
     def is_default(self) -> bool:

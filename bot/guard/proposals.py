@@ -55,6 +55,7 @@ class Judged:
     asked: PolicyInput
     ruling: Ruling
     risk: str
+    rollback: "Judged | None" = None  # what is approved with it, for the case that it does not work
 
     @property
     def digest(self) -> str:
@@ -80,6 +81,7 @@ class _Draft:
     model_says: str = ""
     undoes: UUID | None = None
     reason: str = ""
+    rolls_back: "_Draft | None" = None  # of a rollback that stands by: what it takes back
 
 
 class Proposals:
@@ -127,7 +129,10 @@ class Proposals:
         answers = await asyncio.gather(
             *(self._judge_wish(asking, wish, overheard, undoes=back) for wish in new[:MOST])
         )
-        answers = [await self._noted(answer, undoes) for answer in answers]
+        answers = [
+            answer if isinstance(answer, Turned) else await self.whole(asking, answer, undoes)
+            for answer in answers
+        ]
         judged = dict(zip((wish.place for wish in new), answers, strict=False))
         made |= await self._turn_away(run, new, judged)
         drafts = _drafts(
@@ -208,6 +213,26 @@ class Proposals:
         )
         asked = await self._house.policy_input(run, wanted, fresh=fresh)
         return Judged(change, preview, asked, self._house.rules.book.decide(asked), risk.value)
+
+    async def whole(self, run: Run, judged: Judged, undoes: UUID | None = None) -> Judged:
+        """The same with all that its card says and asks for: what a way back no longer restores
+        exactly, and the rollback that a rule lets people approve with a change.
+        """
+        preview = await self._foresight.noted(judged.preview, undoes)
+        if judged.ruling.rollback:
+            foreseen = await self._foresight.rollback(judged.change, preview)
+            if not isinstance(foreseen, str):
+                change, then = foreseen
+                origins = judged.asked.provenance
+                back = await self.rule(run, change, then, provenance=origins, undoes=True)
+                foreseen = _why_no_rollback(judged.ruling, back.ruling)
+                if not foreseen:
+                    return replace(judged, preview=preview, rollback=back)
+            # where there is no way back at all, the card says why below
+            why = f": {foreseen}" if preview.way_back else ""
+            note = f"It is not rolled back by itself{why}"
+            preview = preview.model_copy(update={"notes": (note, *preview.notes)})
+        return replace(judged, preview=preview)
 
     async def again(
         self, tx: Transaction, run: Run, old: Call, judged: Judged, reason: str
@@ -337,11 +362,6 @@ class Proposals:
         found = (row["policy_input"] or {}).get("provenance") if row else None
         return dict.fromkeys(said, "untrusted") if found is None else dict(found)
 
-    async def _noted(self, judged: Judged | Turned, undoes: UUID | None) -> Judged | Turned:
-        if isinstance(judged, Turned):
-            return judged
-        return replace(judged, preview=await self._foresight.noted(judged.preview, undoes))
-
     async def _is_undo(self, call_id: UUID) -> bool:
         """To take back a way back is a change like any other."""
         async with self._house.database.statement() as tx:
@@ -355,7 +375,7 @@ class Proposals:
         return "There is an open or finished undo of this already; its card is in the thread."
 
     async def _insert(self, tx: Transaction, draft: _Draft) -> Call:
-        run, judged = draft.asking, draft.judged
+        run, judged, first = draft.asking, draft.judged, draft.rolls_back
         arguments: dict[str, JsonValue] = dict(judged.change.arguments)
         row = None
         while row is None:  # what people type may be taken: then it gets another
@@ -376,22 +396,23 @@ class Proposals:
                 requester=run.requester,
                 contributors=list(run.contributors),
                 acting=ACTING,
-                state="proposed",
+                state="standby" if first else "proposed",
                 public_id=public_id(),
                 digest=judged.digest,
                 schema_hash=judged.change.tool.schema_hash,
                 preview=judged.preview.model_dump(mode="json"),
                 policy_input=judged.asked.stored(),
                 policy=judged.ruling.stored(),
-                quorum=judged.ruling.quorum,
+                quorum=(first or draft).judged.ruling.quorum,
                 model_says=draft.model_says,
                 lifetime=judged.ruling.expires or self._house.rules.card_seconds,
                 undoes=draft.undoes,
                 error=draft.reason or None,
-                short_id=short_id(),
+                short_id=None if first else short_id(),
                 depends_on=draft.depends_on,
+                rolls_back=first.id if first else None,
             )
-        if draft.undoes is not None:
+        if draft.undoes is not None and not first:
             data: dict[str, JsonValue] = {"call": str(draft.undoes)}
             await say(tx, run.thread, "redraw", data, run_id=run.id, call_id=draft.undoes)
         await audit.append(
@@ -408,10 +429,13 @@ class Proposals:
                 "rule": judged.ruling.rule,
                 "quorum": judged.ruling.quorum,
                 "reason": draft.reason,
+                **({"rolls_back": str(first.id)} if first else {}),
             },
             run_id=run.id,
             call_id=draft.id,
         )
+        if judged.rollback is not None:
+            await self._insert(tx, _rollback(draft, judged.rollback))
         return Call.of(row)
 
     async def _allow(self, tx: Transaction, call: Call) -> Call:
@@ -505,6 +529,26 @@ def _drafts(
             before = _before(drafts, one)
             drafts.append(_Draft(uuid7(), run, place, one, before, model_says, undoes, because))
     return drafts
+
+
+def _rollback(first: _Draft, judged: Judged) -> _Draft:
+    """It stands by in the first one's place, under the same votes."""
+    return _Draft(uuid7(), first.asking, first.place, judged, undoes=first.id, rolls_back=first)
+
+
+def _why_no_rollback(ruling: Ruling, back: Ruling) -> str:
+    """Why the votes on a change are none on its rollback, by what the policy says of each."""
+    match back.effect:
+        case Effect.ALLOW:
+            return ""
+        case Effect.ASK:
+            same = back.groups == ruling.groups
+            own = back.contributors_may or not ruling.contributors_may
+            if same and own and back.quorum <= ruling.quorum:
+                return ""
+            return f"the rule “{back.rule}” asks others for that"
+        case _:
+            return f"the policy does not allow it: {back.reason or back.rule}"
 
 
 def _successor(call_id: UUID, run: Run, old: Call, judged: Judged, reason: str) -> _Draft:

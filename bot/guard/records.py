@@ -14,6 +14,7 @@ from tools import Preview, Receipt, sha256_of
 
 CallState = Literal[
     "proposed",
+    "standby",  # a rollback: it waits for what becomes of the change that it takes back
     "approved",
     "denied",
     "expired",
@@ -119,6 +120,7 @@ class Call:
     depends_on: UUID | None = None
     withdrawn_by: str = ""
     revised_by: str = ""
+    rolls_back: UUID | None = None  # of a rollback that was approved with a change: that one
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -161,6 +163,7 @@ class Call:
             depends_on=row["depends_on"],
             withdrawn_by=row["withdrawn_by"] or "",
             revised_by=row["revised_by"] or "",
+            rolls_back=row["rolls_back"],
         )
 
     @property

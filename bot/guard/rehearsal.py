@@ -142,7 +142,8 @@ def told(ruling: Ruling) -> str:
             many = "one approval" if ruling.quorum == 1 else f"{ruling.quorum} approvals"
             whom = f" of {', '.join(ruling.groups)}" if ruling.groups else ""
             own = ", the requester's counts" if ruling.contributors_may else ""
-            return f"{many}{whom}{own}"
+            back = ", rolled back by itself" if ruling.rollback else ""
+            return f"{many}{whom}{own}{back}"
         case Effect.ALLOW:
             return "runs without a click"
         case Effect.PREVIEW:

@@ -3,7 +3,7 @@ and before the default rules.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
@@ -98,6 +98,11 @@ class Rulebook:
                 return ruling
         return self._after(asked)
 
+    def freeze(self, asked: PolicyInput) -> Ruling | None:
+        """The freeze in which it would be made, also of what takes a change back; or None."""
+        windows = [one for one in self._policy.windows if one.kind == "freeze"]
+        return _at_rest(windows, replace(asked, undoes=False))
+
     def explain(self, asked: PolicyInput) -> list[Step]:
         """The same, rule by rule, up to the one that decides."""
         if (ruling := self._before(asked)) is not None:
@@ -191,6 +196,8 @@ def _asking(rule: Rule, ask: Ask, asked: PolicyInput) -> Ruling:
         escalate_after=ask.escalate.after if ask.escalate else 0,
         escalate_to=ask.escalate.to if ask.escalate else (),
         break_glass=ask.break_glass.groups if ask.break_glass else (),
+        # what takes a change back is itself not taken back
+        rollback=ask.rollback.within if ask.rollback and not asked.undoes else 0,
     )
 
 

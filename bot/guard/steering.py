@@ -15,6 +15,7 @@ from bot.guard.policy import Effect
 from bot.guard.proposals import Judged, Proposals
 from bot.guard.records import Call, Run
 from bot.guard.sources import NOT_KNOWN, Overheard
+from bot.guard.standby import stand_down
 from bot.guard.votes import drop_dependents, wake_if_decided
 from bot.store.database import Transaction
 from tools import ToolError
@@ -94,6 +95,7 @@ class Steering:
             await self._lock(tx, run, call)
             if await tx.one("revise_call", id=call.id, error=reason, by_run=run.id) is None:
                 return _TOO_LATE.format(id=call.short_id)
+            await stand_down(tx, call, "its change was revised")
             await tx.run("vacate_call", id=call.id)
             new = await self._proposals.again(tx, asking, call, judged, reason)
             await tx.run("succeed_call", id=call.id, superseded_by=new.id)
@@ -148,7 +150,7 @@ class Steering:
             return f"refused: nobody else could see its card in a direct message. {stands}"
         if judged.digest == call.digest:
             return f"{call.short_id} proposes exactly that already; it stands as it was."
-        return judged
+        return await self._proposals.whole(asking, judged)
 
     async def _find(self, run: Run, short_id: str) -> Call | str:
         wanted = short_id.strip().upper()

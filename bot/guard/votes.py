@@ -20,6 +20,7 @@ from bot.guard.ahead import Ahead
 from bot.guard.house import House, redraw
 from bot.guard.policy import Effect, why_not_approve, why_not_break_glass, why_not_deny
 from bot.guard.records import Call
+from bot.guard.standby import stand_down, vote_along
 from bot.store.database import Row, Transaction
 from bot.store.outbox import say
 from tools import sha256_of
@@ -390,6 +391,9 @@ class Votes:
             return Answer("denied", call)
         if vote == "break glass":
             await self._sound(tx, call)
+            await stand_down(tx, call, "the glass was broken for its change alone")
+        else:
+            await vote_along(tx, call, click.person)
         if moved:
             return Answer("approved", call)
         return Answer("counted", call, needs=call.quorum - len(voters.counting))
@@ -493,7 +497,10 @@ def _as_far_as_readable(row: Row) -> Call:
 
 
 async def drop_dependents(tx: Transaction, call: Call, became: str) -> None:
-    """Under the run's row lock: what was to come after this call makes no sense without it."""
+    """Under the run's row lock: what was to come after this call, or stands by for it, makes no
+    sense without it.
+    """
+    await stand_down(tx, call, f"its change was {became}")
     why = f"it was to come after “{call.preview.summary}”, which was {became}"
     rows = await tx.all("supersede_dependents", id=call.id, run_id=call.run_id, error=why)
     for row in rows:

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from bot.guard import masking
+from bot.guard.foresight import HIDDEN
 from bot.guard.house import House
 from bot.guard.records import Call
 from bot.guard.requests import Requests
@@ -31,8 +32,7 @@ class WayBack:
         if isinstance(back, NoWayBack):
             return back.reason
         if not call.preview.way_back:
-            # the masker hid a part of what it would have to restore
-            return "what was there before holds a secret that I do not keep"
+            return HIDDEN
         return back.tool, dict(back.arguments)
 
     async def press(self, click: Click, call: Call) -> UUID | str | None:

@@ -331,7 +331,21 @@ class Cards:
         if can_be_asked_again(call):
             async with self._house.database.statement() as tx:
                 data = replace(data, can_ask_again=not await was_asked_again(tx, call))
+        if call.ruling.rollback:
+            data = replace(
+                data,
+                rollback=await self._rollback(call),
+                rollback_minutes=round(call.ruling.rollback / 60),
+            )
         return call, data
+
+    async def _rollback(self, call: Call) -> CardData | None:
+        async with self._house.database.statement() as tx:
+            row = await tx.one("rollback_of", id=call.id)
+        if row is None:
+            return None
+        [shown] = await self._read([row["id"]], None)
+        return self._data(Call.of(shown.row), shown.row)
 
     def _link(self, thread: Thread) -> str:
         us = self._api.identity

@@ -592,6 +592,9 @@ class Sender:
                 return notices.unknown_outcome(card.summary, str(data.get("reason") or ""))
             case "broken_glass":
                 return notices.broken_glass(await self._cards.data(UUID(data["call"])))
+            case "rolling_back":
+                card = await self._cards.data(UUID(data["call"]))
+                return notices.rolling_back(card.summary, card.verdict_reason)
             case "stopped":
                 numbers = (int(data.get(name) or 0) for name in ("seconds", "reads", "changes"))
                 return notices.stopped(str(data.get("person") or ""), *numbers)

@@ -53,6 +53,7 @@ STORY = Story(
     withdrawn_by="",
     superseded_by="",
     undoes="",
+    rolls_back=False,
     undone_by="p2",
     undo_state="done",
     undone_at=NOW,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.slack import limits
-from bot.slack.views import changes, review, who, words
+from bot.slack.views import changes, review, rollback, who, words
 from bot.slack.views.blocks import actions, button, context, section
 from bot.slack.views.card import decide, elsewhere, later
 from bot.slack.views.data import Block, CardData, Message
@@ -79,9 +79,11 @@ def _open_item(number: int, call: CardData, room: int) -> _Item:
     room -= words.size(above) + sum(words.size(text) + 1 for text in below)
     rows, rows_cut = changes.fitted(call, max(room, 0))
     diff, diff_cut = changes.diff(call, room - sum(map(words.size, rows)))
-    cut = title_cut or facts_cut or warnings_cut or rows_cut or diff_cut
+    room -= sum(map(words.size, rows)) + words.size(diff)
+    promised, promise_cut = rollback.promise(call, room)
+    cut = title_cut or facts_cut or warnings_cut or rows_cut or diff_cut or promise_cut
     texts = words.packed([above, *rows, *below], limits.SECTION)
-    texts += [diff] if diff else []
+    texts += [text for text in (diff, *promised) if text]
     blocks = [section(text) for text in texts if text]
     blocks.append(decide(call, opens_modal=cut, number=str(number)))
     return _Item(blocks, sum(map(words.size, texts)), cut)
@@ -101,6 +103,7 @@ def _item(number: int, call: CardData, room: int, *, wait: str) -> _Item:
     history = who.history(call)
     became = wait if wait and call.state == "approved" else outcome(call)
     lines = [f"{number}. {title}{f': {history}' if history else ''}", became]
+    lines += [line for line in [rollback.became(call)] if line]
     if not is_over(call) or call.verdict in {"failed", "cannot tell"}:
         lines += [f"• {words.line(step, 200)}" for step in call.progress[-_SHOWN_LINES:]]
     room -= sum(words.size(text) + 1 for text in lines)
@@ -130,7 +133,8 @@ def _facts(call: CardData) -> tuple[str, bool]:
 def _length(call: CardData) -> int:
     """About how much room all of it takes."""
     head = 900 + sum(map(len, call.warnings[:3]))
-    return min(head + changes.length(call) + changes.length(call) // 4, limits.MESSAGE)
+    length = changes.length(call) + rollback.length(call)
+    return min(head + length + length // 4, limits.MESSAGE)
 
 
 def _head(calls: Sequence[CardData], is_open: int) -> str:

@@ -1,7 +1,7 @@
 """The card of one call: what it would do, who may decide, and what became of it."""
 
 from bot.slack import limits
-from bot.slack.views import changes, review, who, words
+from bot.slack.views import changes, review, rollback, who, words
 from bot.slack.views.blocks import actions, button, context, section
 from bot.slack.views.data import Block, CardData, Message
 from bot.slack.views.outcome import is_over, outcome
@@ -30,9 +30,12 @@ def _proposed(call: CardData) -> Message:
     room = limits.MESSAGE - sum(map(words.size, [*above, *below, typed])) - 400
     rows, rows_cut = changes.fitted(call, room)
     diff, diff_cut = changes.diff(call, room - sum(map(words.size, rows)))
-    cut = title_cut or facts_cut or warnings_cut or rows_cut or diff_cut
+    room -= sum(map(words.size, rows)) + words.size(diff)
+    promised, promise_cut = rollback.promise(call, room)
+    cut = title_cut or facts_cut or warnings_cut or rows_cut or diff_cut or promise_cut
     file = changes.as_file(call) if cut and review.whole(call) is None else None
-    blocks = [section(text) for text in [*above, *rows, *([diff] if diff else []), *below] if text]
+    texts = [*above, *rows, diff, *promised, *below]
+    blocks = [section(text) for text in texts if text]
     if cut:
         blocks.append(context(_where_all_is(file)))
     blocks.append(decide(call, opens_modal=cut))
@@ -49,6 +52,8 @@ def _decided(call: CardData) -> Message:
         f"{f'{words.UNDONE} ' if call.undoes else ''}{title}{f': {history}' if history else ''}",
         outcome(call),
     ]
+    if became := rollback.became(call):
+        lines.append(became)
     if not is_over(call) or call.verdict in {"failed", "cannot tell"}:
         lines += [f"• {words.line(step, 200)}" for step in call.progress[-_SHOWN_LINES:]]
     target, _ = words.code(call.target, 300)
@@ -94,7 +99,8 @@ def decide(call: CardData, *, opens_modal: bool, number: str = "") -> Block:
 def later(call: CardData, number: str = "") -> Block | None:
     """The button of a call that is over, where there is something left to do."""
     of = f" {number}" if number else ""
-    if call.can_undo and call.state == "done" and call.verdict in {"holds", "failed"}:
+    rolls = call.rollback is not None and call.rollback.state == "standby"
+    if call.can_undo and not rolls and call.state == "done" and call.verdict in {"holds", "failed"}:
         return actions(button(f"Undo{of}", "undo", call.public_id))
     if call.can_ask_again and call.state in {"expired", "superseded"}:
         return actions(button(f"Ask again{of}", "ask_again", call.public_id))
@@ -120,7 +126,8 @@ def _fallback(call: CardData) -> str:
         effect = words.line(call.effect, 150)
         many = words.count(call.needs, "approval")
         first = f"{words.NEEDS_YOU} needs {many}: {summary}{f' ({effect})' if effect else ''}"
-        text = f"{first}\nasked by {words.mention(call.requester)}"
+        back = " · rolled back by itself if it does not work" if call.rollback else ""
+        text = f"{first}\nasked by {words.mention(call.requester)}{back}"
     else:
         text = f"{outcome(call)}\n{summary}"
     # Mentions and times stand at the beginning: a cut never meets one.

@@ -97,6 +97,10 @@ def as_file(call: CardData) -> tuple[str, str]:
     lines += ["", f"Changed paths ({len(call.changes)})"]
     lines += [f"  {path}\n    - {before}\n    + {after}" for path, before, after in call.changes]
     lines += ["", "Diff", call.diff]
+    if call.rollback is not None:
+        within = f"within {call.rollback_minutes} min"
+        lines += ["", f"If it does not work {within}, it is rolled back by itself:"]
+        lines.append(as_file(call.rollback)[1])
     return file_name(call), visible("\n".join(lines))
 
 

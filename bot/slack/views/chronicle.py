@@ -22,6 +22,10 @@ _ENDS = {
     "superseded": "replaced by a newer card, nothing was changed",
     "unknown": f"{words.NEEDS_YOU} interrupted, it may or may not have happened",
 }
+_STANDBY = {
+    "standby": "stands by, should that not work",
+    "superseded": "did not run by itself, nothing was changed by it",
+}
 _VERDICTS = {
     "": f"{words.WORKING} sent, verifying",
     "cannot tell": f"{words.NEEDS_YOU} it ran, whether it holds is not known",
@@ -130,12 +134,16 @@ def _became(story: Story) -> str:
         return f"withdrawn by {words.mention(story.withdrawn_by)}, nothing was changed"
     if story.state == "done":
         return f"{_VERDICTS.get(story.outcome, story.outcome)}{_because(story.verdict)}"
+    if story.rolls_back and not story.started_at:
+        return f"{_STANDBY.get(story.state, story.state)}{_because(story.error)}"
     reason = story.verdict or story.error if story.started_at else ""
     return f"{_ENDS.get(story.state, story.state)}{_because(reason)}"
 
 
 def _back(story: Story) -> Iterator[str]:
-    if story.undoes:
+    if story.rolls_back:
+        yield "it rolls an earlier change back by itself, as was approved with that"
+    elif story.undoes:
         yield "it takes an earlier change back"
     match story.undo_state:
         case "":

@@ -16,6 +16,7 @@ View = dict[str, JsonValue]
 
 CallState = Literal[
     "proposed",
+    "standby",  # only of a rollback
     "approved",
     "executing",
     "done",
@@ -92,6 +93,8 @@ class CardData:
     withdrawn_by: str = ""
     can_ask_again: bool = False
     thread_link: str = ""
+    rollback: "CardData | None" = None  # what is approved with it, should it not work
+    rollback_minutes: int = 0  # within which
     version: int = 1
 
 

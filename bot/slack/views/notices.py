@@ -99,6 +99,15 @@ def broken_glass(call: CardData) -> Message:
     return _said(f"{f'{whom}: ' if whom else ''}{text}{where}")
 
 
+def rolling_back(summary: str, why: str) -> Message:
+    """A change does not work: what was approved with it is about to be done."""
+    because = f": {_ours(words.line(why, 700))}" if why else ""
+    return _said(
+        f"{words.UNDONE} “{words.line(summary)}” does not work{because}. I am rolling it back, as "
+        "was approved with it."
+    )
+
+
 def stopped(person: str, seconds: int, reads: int, changes: int) -> Message:
     """A person ended a run: who, after how long, and what had been done until then."""
     looked = words.amount(reads, "read")

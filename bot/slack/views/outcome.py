@@ -13,7 +13,7 @@ _REVISED = re.compile(r"revised by <@([UW][A-Z0-9]+)>")
 def outcome(call: CardData) -> str:
     """The sentence under a card's heading; empty while the call only waits for a decision."""
     match call.state:
-        case "proposed":
+        case "proposed" | "standby":
             return ""
         case "approved":
             return f"{words.WORKING} approved, starting"

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 
 from bot.slack import limits
-from bot.slack.views import changes, who, words
+from bot.slack.views import changes, rollback, who, words
 from bot.slack.views.data import CardData
 
 
@@ -71,14 +71,18 @@ def whole(call: CardData) -> list[str] | None:
 
     None if a modal cannot hold it: then a file has to.
     """
-    if changes.length(call) > limits.VIEW_BYTES:
+    if changes.length(call) + rollback.length(call) > limits.VIEW_BYTES:
         return None
     title, title_cut = heading(call, 2_400)
     line, line_cut = facts(call, 600)
     warnings, warnings_cut = heads_up(call, most=40, width=2_000)
     if title_cut or line_cut or warnings_cut:
         return None
-    texts = [*words.packed([title, line, *warnings], limits.SECTION), *changes.everything(call)]
+    texts = [
+        *words.packed([title, line, *warnings], limits.SECTION),
+        *changes.everything(call),
+        *rollback.everything(call),
+    ]
     return texts if _fits(texts) else None
 
 
@@ -91,7 +95,7 @@ def shortened(call: CardData) -> list[str]:
         f"`{changes.file_name(call)}` in the thread holds every path, value and line."
     )
     shown, _ = changes.diff(call, limits.SECTION)
-    below = [shown] if shown else []
+    below = [*([shown] if shown else []), *rollback.promise(call, limits.SECTION)[0]]
     many = [*above, *changes.fitted(call, 150_000)[0], *below]
     # A unit takes at most six bytes: this always fits.
     return many if _fits(many) else [*above, *changes.fitted(call, 20_000)[0], *below]

@@ -51,7 +51,10 @@ def _told(ruling: Ruling) -> str:
         case Effect.ASK:
             groups = words.either([words.group(one) for one in ruling.groups])
             of = f" of {groups}" if groups else ""
-            return f"needs {words.count(ruling.quorum, 'approval')}{of}"
+            back = ""
+            if ruling.rollback:
+                back = f", rolled back by itself within {ruling.rollback / 60:.0f} min"
+            return f"needs {words.count(ruling.quorum, 'approval')}{of}{back}"
         case Effect.ALLOW:
             return "runs without a click"
         case Effect.PREVIEW:

@@ -13,11 +13,12 @@ RETURNING id;
 -- No row comes back when what people type for it is taken by another open call of the channel.
 INSERT INTO tool_calls (id, org, channel, thread_ts, run_id, reply, ordinal, model_call_id, kind, tool, arguments, target, risk,
                         requester, contributors, acting, state, public_id, digest, schema_hash, preview, policy_input, policy,
-                        quorum, model_says, expires_at, undoes, error, short_id, depends_on)
+                        quorum, model_says, expires_at, undoes, error, short_id, depends_on, rolls_back)
 VALUES (%(id)s, %(org)s, %(channel)s, %(thread_ts)s, %(run_id)s, %(reply)s, %(ordinal)s, %(model_call_id)s, 'change', %(tool)s,
         %(arguments)s, %(target)s, %(risk)s, %(requester)s, %(contributors)s, %(acting)s, %(state)s, %(public_id)s, %(digest)s,
         %(schema_hash)s, %(preview)s, %(policy_input)s, %(policy)s, %(quorum)s, %(model_says)s,
-        now() + make_interval(secs => %(lifetime)s), %(undoes)s, %(error)s, %(short_id)s, %(depends_on)s)
+        now() + make_interval(secs => %(lifetime)s), %(undoes)s, %(error)s, %(short_id)s, %(depends_on)s,
+        %(rolls_back)s)
 ON CONFLICT (org, channel, short_id) WHERE state = 'proposed' AND short_id IS NOT NULL DO NOTHING
 RETURNING *;
 
@@ -33,10 +34,34 @@ SELECT * FROM tool_calls
 -- call_of_wish --
 -- The newest preview of a wish.
 SELECT * FROM tool_calls
- WHERE run_id = %(run_id)s AND reply = %(reply)s AND ordinal = %(ordinal)s AND superseded_by IS NULL;
+ WHERE run_id = %(run_id)s AND reply = %(reply)s AND ordinal = %(ordinal)s AND superseded_by IS NULL AND rolls_back IS NULL;
 
 -- calls_of_run --
-SELECT * FROM tool_calls WHERE run_id = %(run_id)s ORDER BY reply, ordinal, id;
+-- What it wished; a rollback that stands by belongs to the call that it takes back.
+SELECT * FROM tool_calls WHERE run_id = %(run_id)s AND rolls_back IS NULL ORDER BY reply, ordinal, id;
+
+-- rollback_of --
+SELECT * FROM tool_calls WHERE rolls_back = %(id)s;
+
+-- stand_down --
+-- What it would have taken back ended otherwise than in a failure, or people decide now.
+UPDATE tool_calls SET state = 'superseded', ended_at = now(), error = %(error)s
+ WHERE rolls_back = %(id)s AND state = 'standby'
+RETURNING id;
+
+-- begin_rollback --
+-- Once, in its time, by whoever holds the run: the change ran and does not work, the votes are bound to this rollback, and
+-- nobody takes it back or stopped it meanwhile.
+UPDATE tool_calls c SET state = 'executing', approved_at = f.approved_at, started_at = now(), attempt = %(attempt)s
+  FROM tool_calls f
+ WHERE c.id = %(id)s AND c.state = 'standby' AND c.digest = %(digest)s
+   AND f.id = c.rolls_back AND f.state = 'done' AND f.verdict->>'outcome' = 'failed'
+   AND f.started_at + make_interval(secs => (f.policy->>'rollback')::float) > now()
+   AND (SELECT count(*) FROM decisions d WHERE d.call_id = c.id AND d.digest = c.digest AND d.vote = 'approve') >= c.quorum
+   AND NOT EXISTS (SELECT FROM tool_calls u
+                    WHERE u.undoes = f.id AND u.state IN ('proposed', 'approved', 'executing', 'done', 'unknown'))
+   AND EXISTS (SELECT FROM runs r WHERE r.id = c.run_id AND r.attempt = %(attempt)s AND r.stopped_by IS NULL)
+RETURNING c.id;
 
 -- insert_decision --
 INSERT INTO decisions (id, org, call_id, digest, person, vote, reason)

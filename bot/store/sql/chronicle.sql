@@ -27,7 +27,8 @@ LIMIT %(limit)s;
 SELECT c.id, c.org, c.channel, c.thread_ts, c.run_id, c.kind, c.tool, c.arguments, c.target, c.risk, c.requester,
        c.contributors, c.acting, c.state, c.public_id, c.short_id, c.digest, c.policy, c.quorum, c.created_at, c.started_at,
        c.ended_at, c.preview->>'summary' AS summary, c.receipt->>'text' AS receipt, c.verdict, c.error, c.withdrawn_by,
-       c.revised_by, u.public_id AS undoes, s.public_id AS superseded_by, b.public_id AS undone_by, b.short_id AS undone_short,
+       c.revised_by, u.public_id AS undoes, c.rolls_back IS NOT NULL AS rolls_back, s.public_id AS superseded_by,
+       b.public_id AS undone_by, b.short_id AS undone_short,
        b.state AS undo_state, b.ended_at AS undone_at
   FROM tool_calls c
   LEFT JOIN tool_calls u ON u.id = c.undoes

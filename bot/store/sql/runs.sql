@@ -130,7 +130,7 @@ SELECT id, title, content FROM artifacts
 -- supersede_open_calls --
 -- The run ends without them: nobody could execute them any more.
 UPDATE tool_calls SET state = 'superseded', ended_at = now(), error = %(error)s
- WHERE run_id = %(run_id)s AND state IN ('proposed', 'approved')
+ WHERE run_id = %(run_id)s AND state IN ('proposed', 'standby', 'approved')
 RETURNING id, undoes;
 
 -- unjudged_calls --
