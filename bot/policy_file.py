@@ -174,6 +174,27 @@ class Rollback(_Part):
     within: _Seconds  # of its start; later, people decide
 
 
+class Range(_Part):
+    """From the least to the most, both included."""
+
+    min: int
+    max: int
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min > self.max:
+            raise ValueError("min must not be above max")
+        return self
+
+
+class Grant(_Part):
+    """One approval may be one of the same again in its thread, a few times, for a while."""
+
+    times: Annotated[int, Field(ge=1, le=10)] = 3
+    within: Annotated[int, BeforeValidator(_seconds), Field(ge=60, le=1_800)] = 1_800
+    vary: dict[str, Range] = {}  # argument → where it may lie; every other one is the same
+
+
 class Ask(_Part):
     """Who has to agree before it runs."""
 
@@ -185,12 +206,15 @@ class Ask(_Part):
     escalate: Escalation | None = None
     break_glass: BreakGlass | None = None
     rollback: Rollback | None = None
+    grant: Grant | None = None
 
     @model_validator(mode="after")
     def _in_time(self) -> Self:
         until = self.expires or 30 * 60
         if self.escalate and self.escalate.after >= until:
             raise ValueError(f"escalate.after must be before it expires, after {until // 60} min")
+        if self.grant and self.approvers > 1:
+            raise ValueError("a grant is given by one: it goes with approvers: 1")
         if self.reminder and self.reminder >= until:
             raise ValueError(f"reminder must be before it expires, after {until // 60} min")
         return self

@@ -166,7 +166,19 @@ def _clickless(policy: Policy) -> Iterator[str]:
     back = [rule for rule in policy.rules if rule.ask and rule.ask.rollback]
     for rule in back:
         yield f"   the rollback that was approved with a change (rule “{rule.name}”)"
-    if not changes and not back:
+        changes.append(rule)
+    for rule in policy.rules:
+        if rule.ask and rule.ask.grant:
+            grant = rule.ask.grant
+            ranges = [f"{name} {one.min} to {one.max}" for name, one in grant.vary.items()]
+            but = f" but {', '.join(ranges)}" if ranges else ""
+            yield (
+                f"   the same again of {_about(rule.match)}{_condition(rule)}: equal in all{but}, "
+                f"{grant.times} times within {grant.within // 60} min, in a thread where its "
+                f"approver allowed that (rule “{rule.name}”)"
+            )
+            changes.append(rule)
+    if not changes:
         yield "   no change at all"
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from bot.core.errors import LostClaim
 from bot.core.text import visible_json
-from bot.guard import audit, masking
+from bot.guard import audit, grants, masking
 from bot.guard.house import House, load_call, lock_claimed, lock_thread, redraw
 from bot.guard.records import Call, Run
 from bot.guard.standby import stand_down, stands_by
@@ -138,6 +138,8 @@ class Aftermath:
                 },
                 attempt=run.attempt,
             )
+            if verdict.outcome != "holds":
+                await grants.void(tx, call, f"the last one did not hold: {reason}")
             if call.state == "unknown":
                 await self._settle(tx, call, verdict, reason)
             if call.attempt in {None, run.attempt}:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot.core.values import Standing
-from bot.guard import audit, masking
+from bot.guard import audit, grants, masking
 from bot.guard.aftermath import Aftermath
 from bot.guard.ahead import Ahead
 from bot.guard.house import House, load_call, lock_claimed, redraw
@@ -160,6 +160,10 @@ class Deeds:
             return "the policy has changed since"
         if now.rollback != call.ruling.rollback:
             return "the policy has changed since"
+        if call.grant is not None:
+            async with self._house.database.statement() as tx:
+                if not await grants.stands(tx, call.grant):
+                    return "the grant under which it would have run was taken back"
         if await still_stands(self._house, call, now, call.quorum):
             return ""
         return "somebody who approved it no longer may"

@@ -131,6 +131,9 @@ class Ruling:
     escalate_to: tuple[str, ...] = ()
     break_glass: tuple[str, ...] = ()  # groups of which one member may run it alone; none: nobody
     rollback: float = 0  # seconds in which what does not work is rolled back by itself; 0: never
+    grant_times: int = 0  # how often an approval may be one of the same again; 0: never
+    grant_within: float = 0  # seconds
+    grant_vary: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # argument → range
 
     @property
     def is_default(self) -> bool:

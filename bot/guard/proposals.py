@@ -13,13 +13,14 @@ from pydantic import JsonValue
 from bot.core.ids import public_id, uuid7
 from bot.core.text import visible_json
 from bot.core.values import Event, Thread
-from bot.guard import audit, masking
+from bot.guard import audit, grants, masking
 from bot.guard.foresight import Foresight
 from bot.guard.house import ACTING, House, Wanted, lock_claimed
 from bot.guard.policy import READ_ONLY, Effect, PolicyInput, Ruling
 from bot.guard.records import Call, Place, Run, digest
 from bot.guard.short_ids import short_id
 from bot.guard.sources import NOT_KNOWN, Overheard, Provenance
+from bot.guard.standby import vote_along
 from bot.store.database import Transaction
 from bot.store.outbox import say
 from tools import ChangeCall, JsonObject, Preview, Refused, Risk, ToolError, Unavailable
@@ -148,7 +149,11 @@ class Proposals:
             await lock_claimed(tx, run)
             if undoes is not None and (reason := await self._why_not_undo(tx, undoes)):
                 return [Turned(reason) for _ in wishes]
-            calls = [await self._allow(tx, await self._insert(tx, draft)) for draft in drafts]
+            uses = [await self._granted(tx, draft) for draft in drafts]
+            calls = [
+                await self._allow(tx, await self._insert(tx, draft), use)
+                for draft, use in zip(drafts, uses, strict=True)
+            ]
             await self._show(tx, run, calls, because=because)
         for call in calls:
             self._announce(call)
@@ -438,8 +443,26 @@ class Proposals:
             await self._insert(tx, _rollback(draft, judged.rollback))
         return Call.of(row)
 
-    async def _allow(self, tx: Transaction, call: Call) -> Call:
-        """What a rule allows needs nobody: its decision is the rule's, on exactly this digest."""
+    async def _granted(self, tx: Transaction, draft: _Draft) -> grants.Use | None:
+        """One use of what somebody allowed in advance, if that covers this."""
+        judged = draft.judged
+        if draft.undoes is not None:
+            return None
+        return await grants.use(
+            tx,
+            draft.asking,
+            judged.asked,
+            judged.ruling,
+            arguments=judged.change.arguments,
+            schema_hash=judged.change.tool.schema_hash,
+        )
+
+    async def _allow(self, tx: Transaction, call: Call, use: grants.Use | None) -> Call:
+        """What a rule allows needs nobody: its decision is the rule's, on exactly this digest. What
+        a grant covers is its giver's.
+        """
+        if use is not None:
+            return await self._approve_for(tx, call, use)
         if call.ruling.effect is not Effect.ALLOW:
             return call
         within = self._house.rules.start_seconds
@@ -456,6 +479,42 @@ class Proposals:
             call_id=call.id,
         )
         return replace(call, state="approved")
+
+    async def _approve_for(self, tx: Transaction, call: Call, use: grants.Use) -> Call:
+        """The giver's vote, on exactly this digest; whether he still may is looked at before it
+        runs.
+        """
+        cast = {"org": call.thread.org, "call_id": call.id, "digest": call.digest, "reason": ""}
+        await tx.one("insert_decision", id=uuid7(), person=use.approver, vote="approve", **cast)
+        moved = await tx.one(
+            "approve_call",
+            id=call.id,
+            digest=call.digest,
+            voters=[use.approver],
+            start_within=self._house.rules.start_seconds,
+        )
+        if moved is None:
+            raise LookupError(f"a grant does not approve {call.id}")
+        await vote_along(tx, call, use.approver)
+        await tx.run("note_grant", id=call.id, grant_id=use.grant, number=use.number)
+        await grants.redraw_of(tx, call.thread, use.of_call, call.run_id)
+        await audit.append(
+            tx,
+            call.thread.org,
+            "approve",
+            use.approver,
+            {
+                "digest": call.digest,
+                "completes": True,
+                "rule": call.ruling.rule,
+                "reason_sha256": "",
+                "grant": str(use.grant),
+                "use": use.number,
+            },
+            run_id=call.run_id,
+            call_id=call.id,
+        )
+        return replace(call, state="approved", grant=use.grant, grant_use=use.number)
 
     async def _show(
         self,

@@ -121,6 +121,8 @@ class Call:
     withdrawn_by: str = ""
     revised_by: str = ""
     rolls_back: UUID | None = None  # of a rollback that was approved with a change: that one
+    grant: UUID | None = None  # under which it was approved
+    grant_use: int = 0  # the how manieth use that was
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -164,6 +166,8 @@ class Call:
             withdrawn_by=row["withdrawn_by"] or "",
             revised_by=row["revised_by"] or "",
             rolls_back=row["rolls_back"],
+            grant=row["grant_id"],
+            grant_use=row["grant_use"] or 0,
         )
 
     @property

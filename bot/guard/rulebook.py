@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
 from bot.guard.policy import Effect, PolicyInput, Ruling, decide, floor
-from bot.policy_file import NAMES, Ask, Limits, Match, Policy, Rule, Window
+from bot.policy_file import NAMES, Ask, Grant, Limits, Match, Policy, Rule, Window
 
 _ROLES = {"read": "viewer", "change": "operator"}
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -198,7 +198,16 @@ def _asking(rule: Rule, ask: Ask, asked: PolicyInput) -> Ruling:
         break_glass=ask.break_glass.groups if ask.break_glass else (),
         # what takes a change back is itself not taken back
         rollback=ask.rollback.within if ask.rollback and not asked.undoes else 0,
+        **(_granting(ask.grant) if ask.grant and asked.risk != "danger" else {}),
     )
+
+
+def _granting(grant: Grant) -> dict[str, Any]:
+    return {
+        "grant_times": grant.times,
+        "grant_within": grant.within,
+        "grant_vary": {name: (one.min, one.max) for name, one in grant.vary.items()},
+    }
 
 
 def _misfit(compiled: _Compiled, asked: PolicyInput) -> str:

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from bot.core.errors import DatabaseAway
 from bot.core.ids import uuid7
 from bot.core.values import Event, Person, Thread
-from bot.guard import audit, short_ids
+from bot.guard import audit, grants, short_ids
 from bot.guard.ahead import Ahead
 from bot.guard.house import House, redraw
 from bot.guard.policy import Effect, why_not_approve, why_not_break_glass, why_not_deny
@@ -45,6 +45,8 @@ Code = Literal[
     "read_only",  # changes were switched off since
     "no_glass",  # the rule has none to break
     "not_a_breaker",
+    "revoked",  # what was granted
+    "no_grant",  # there is none any more
     "say_why",  # whoever breaks the glass has to say why
     "open_the_card",  # not all of it was in sight: typing is no approval of that
 ]
@@ -186,15 +188,17 @@ class Votes:
             return _code(why_not_break_glass(person, call.ruling))
         return _code(why_not_approve(person, approvers, call.ruling, call.contributors))
 
-    async def vote(self, click: Click, vote: Vote) -> Answer:
+    async def vote(self, click: Click, vote: Vote, *, grants_more: bool = False) -> Answer:
         """Record one vote; the last one that is needed makes the arrow and wakes the run.
 
+        With `grants_more` it allows the same again as well, where the rule lets one do that.
         Raises `DatabaseAway`: then nothing was recorded.
         """
         row = await self._find(click)
         if row is None:
             return Answer("unknown_card")
-        return await self._decide(click, Call.of(row), vote, row["approved_by"])
+        call = Call.of(row)
+        return await self._decide(click, call, vote, row["approved_by"], grants_more=grants_more)
 
     async def vote_typed(self, typed: Typed, vote: Vote) -> Answer:
         """Record a vote that somebody typed: counts as a click on the card would.
@@ -271,8 +275,34 @@ class Votes:
             )
         return [Call.of(row) for row in rows]
 
+    async def revoke(self, click: Click) -> Answer:
+        """Take back what was granted on that card, or what let its call run: the giver, or whoever
+        may deny it. Raises `DatabaseAway`: then nothing was recorded.
+        """
+        row = await self._find(click)
+        if row is None:
+            return Answer("unknown_card")
+        call = Call.of(row)
+        async with self._house.database.statement() as tx:
+            found = await tx.one("grant_of_call", call_id=call.id)
+        if found is None or found["revoked_at"] is not None:
+            return Answer("no_grant", call)
+        if click.person != found["approver"]:
+            code = await self.why_not(call, click.person, "deny")
+            if code:
+                return Answer(code, call)
+        async with self._house.database.transaction() as tx:
+            ended = await grants.revoke(tx, call, click.person)
+        return Answer("revoked" if ended else "no_grant", call)
+
     async def _decide(
-        self, click: Click, call: Call, vote: Vote, approved_by: Sequence[str] | None = None
+        self,
+        click: Click,
+        call: Call,
+        vote: Vote,
+        approved_by: Sequence[str] | None = None,
+        *,
+        grants_more: bool = False,
     ) -> Answer:
         """`approved_by`: who had approved it when it was found, if that was looked up."""
         code = await self.why_not(call, click.person, vote)
@@ -291,7 +321,10 @@ class Votes:
             approved_by = None  # of another round, as it is then
             try:
                 async with self._house.database.transaction() as tx:
-                    return await self._record(tx, click, call, vote, voters)
+                    answer = await self._record(tx, click, call, vote, voters)
+                    if grants_more and answer.code == "approved":
+                        await grants.give(tx, call, click.person)
+                    return answer
             except _AnotherVoted:
                 continue
         raise DatabaseAway("Too many votes at once.")
@@ -358,6 +391,8 @@ class Votes:
             return Answer("expired", call)
         if {*row["approved_by"]} - voters.seen:
             raise _AnotherVoted
+        if vote == "deny":
+            await grants.void_here(tx, call, "the next one was denied")
         cast = await tx.one(
             "insert_decision",
             id=uuid7(),

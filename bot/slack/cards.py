@@ -8,7 +8,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from bot.core.bus import Bus
 from bot.core.tasks import Tasks
 from bot.core.values import Event, Sharing, Thread
 from bot.guard.again import can_be_asked_again, was_asked_again
+from bot.guard.grants import can_be_given
 from bot.guard.house import House
 from bot.guard.policy import Effect
 from bot.guard.records import Call
@@ -30,7 +31,7 @@ from bot.slack.views import notices, who, words
 from bot.slack.views.batch import batch
 from bot.slack.views.card import card
 from bot.slack.views.changes import as_text
-from bot.slack.views.data import CardData, Message, VerdictWord
+from bot.slack.views.data import CardData, GrantData, Message, VerdictWord
 from bot.store.database import Row
 
 log = structlog.get_logger()
@@ -396,6 +397,9 @@ class Cards:
                 for vote in votes
                 if vote["vote"] == "approve"
             ),
+            grant=_grant(call, row["granted"]),
+            grant_use=call.grant_use,
+            can_grant=can_be_given(call),
             glass_groups=call.ruling.break_glass,
             broken_by=broken["person"] if broken else "",
             broken_at=datetime.fromisoformat(broken["at"]) if broken else None,
@@ -420,6 +424,26 @@ class Cards:
             revised_by=call.revised_by,
             withdrawn_by=call.withdrawn_by,
         )
+
+
+def _grant(call: Call, granted: dict[str, Any] | None) -> GrantData | None:
+    """What was given; of an open call that it could be given on, what that would be."""
+    if granted is None:
+        if call.state != "proposed" or not can_be_given(call):
+            return None
+        ruling = call.ruling
+        until = datetime.now(UTC) + timedelta(seconds=ruling.grant_within)
+        vary = {name: (least, most) for name, (least, most) in ruling.grant_vary.items()}
+        return GrantData("", ruling.grant_times, 0, until, vary, is_open=False)
+    return GrantData(
+        approver=granted["approver"],
+        times=granted["times"],
+        used=granted["used"],
+        until=datetime.fromisoformat(granted["until"]),
+        vary={name: (one[0], one[1]) for name, one in granted["vary"].items()},
+        is_open=granted["open"],
+        ended=granted["why"],
+    )
 
 
 def _places(shown: Sequence[_Shown]) -> list[_Place]:

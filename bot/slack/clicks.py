@@ -40,7 +40,10 @@ _UNDO_SECONDS = 20.0  # how long the modal of an undo waits for its preview
 _NOTING = (0.05, 0.15, 0.4, 0.0)  # seconds between looks for a progress message
 _DEED_FIRST = 0.05  # seconds by which drawing gives way to what was approved just now
 _DONE = BoltResponse(status=200)
-_CALLBACKS = {modals.APPROVE, modals.APPROVE_ALL, modals.DENY, modals.GLASS, form.EDIT}
+_CALLBACKS = {
+    *(modals.APPROVE, modals.APPROVE_ALL, modals.DENY),
+    *(modals.GLASS, modals.GRANT, form.EDIT),
+}
 _ALL_CLOSED = {"response_action": "clear"}
 
 
@@ -109,6 +112,8 @@ class Clicks:
                 if submitted.callback == modals.GLASS:
                     return await self._broke_glass(click)
                 sentence = await self._submit(submitted.callback, click)
+                if submitted.callback == modals.GRANT and not sentence:
+                    return _ALL_CLOSED
         except (DatabaseAway, TimeoutError):
             log.warning("click_not_recorded", action=f"submit {submitted.callback}")
             if await self._was_recorded(submitted.key, _LOOK_SECONDS):
@@ -140,7 +145,9 @@ class Clicks:
             done = await self._votes.vote_all(click)
             self._after_all(done)
             return speech.not_all(done)
-        answer = await self._votes.vote(click, "deny" if callback == modals.DENY else "approve")
+        granting = callback == modals.GRANT
+        vote: Vote = "deny" if callback == modals.DENY else "approve"
+        answer = await self._votes.vote(click, vote, grants_more=granting)
         self._after_vote(answer)
         return speech.not_counted(answer)
 
@@ -166,6 +173,8 @@ class Clicks:
             "why": self._why,
             "edit": self._edit,
             "glass": self._glass,
+            "grant": self._grant,
+            "revoke": self._revoke,
             "ask_again": self._ask_again,
             "undo": self._undo,
         }
@@ -251,8 +260,32 @@ class Clicks:
         may = bool(call.ruling.break_glass) and (
             await self._votes.why_not(call, pressed.user, "break glass") is None
         )
-        view = modals.more(await self._cards.data(call.id), may_break_glass=may)
+        data = await self._cards.data(call.id)
+        again = data.can_grant and (
+            await self._votes.why_not(call, pressed.user, "approve") is None
+        )
+        view = modals.more(data, may_break_glass=may, may_grant=again)
         self._dialogs.open(pressed, [call], view)
+
+    async def _grant(self, pressed: Pressed, click: Click) -> None:
+        """A modal that will be the vote, and one for the same again."""
+        call = await self._votes.find(click)
+        if call is None:
+            self._dialogs.refuse(pressed, speech.sentence("unknown_card", None))
+            return
+        not_now = speech.not_open(call)
+        if code := not_now or await self._votes.why_not(call, pressed.user, "approve"):
+            self._dialogs.refuse(pressed, speech.sentence(code, call))
+            return
+        self._dialogs.open(pressed, [call], modals.grant(await self._cards.data(call.id)))
+
+    async def _revoke(self, pressed: Pressed, click: Click) -> None:
+        answer = await self._votes.revoke(click)
+        if answer.call is not None and answer.code == "revoked":
+            log.info("revoked", actor=pressed.user, call=str(answer.call.id))
+            self._redraw(answer.call, pressed)
+        else:
+            self._dialogs.refuse(pressed, speech.sentence(answer.code, answer.call))
 
     async def _glass(self, pressed: Pressed, click: Click) -> None:
         """A modal that will be the vote of one for all."""

@@ -65,6 +65,7 @@ _WHY: dict[Code, str] = {
         "Not all of this change was in sight, so it cannot be approved by typing: press Approve on "
         "its card, which opens all of it."
     ),
+    "no_grant": "It is over already: nothing runs without being asked.",
     "no_glass": "Its rule lets nobody run it alone.",
     "not_a_breaker": "You are not in a group that may break the glass here.",
     "say_why": (

@@ -106,6 +106,8 @@ def _item(number: int, call: CardData, room: int, *, wait: str) -> _Item:
     lines += [line for line in [rollback.became(call)] if line]
     if not is_over(call) or call.verdict in {"failed", "cannot tell"}:
         lines += [f"• {words.line(step, 200)}" for step in call.progress[-_SHOWN_LINES:]]
+    if allowed := who.granted(call):
+        lines.append(allowed)
     room -= sum(words.size(text) + 1 for text in lines)
     rows, _ = changes.fitted(call, max(room, 0))
     texts = words.packed([*lines, *rows], limits.SECTION)

@@ -56,6 +56,8 @@ def _decided(call: CardData) -> Message:
         lines.append(became)
     if not is_over(call) or call.verdict in {"failed", "cannot tell"}:
         lines += [f"• {words.line(step, 200)}" for step in call.progress[-_SHOWN_LINES:]]
+    if allowed := who.granted(call):
+        lines.append(allowed)
     target, _ = words.code(call.target, 300)
     small = " · ".join(part for part in (target, who.asked_by(call), elsewhere(call)) if part)
     head = words.packed(lines, limits.SECTION)
@@ -100,8 +102,13 @@ def later(call: CardData, number: str = "") -> Block | None:
     """The button of a call that is over, where there is something left to do."""
     of = f" {number}" if number else ""
     rolls = call.rollback is not None and call.rollback.state == "standby"
+    row: list[Block] = []
     if call.can_undo and not rolls and call.state == "done" and call.verdict in {"holds", "failed"}:
-        return actions(button(f"Undo{of}", "undo", call.public_id))
+        row.append(button(f"Undo{of}", "undo", call.public_id))
+    if call.grant and call.grant.is_open and call.state != "proposed":
+        row.append(button(f"Revoke{of}", "revoke", call.public_id))
+    if row:
+        return actions(*row)
     if call.can_ask_again and call.state in {"expired", "superseded"}:
         return actions(button(f"Ask again{of}", "ask_again", call.public_id))
     return None

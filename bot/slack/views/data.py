@@ -32,6 +32,19 @@ VerdictWord = Literal["", "holds", "did not happen", "cannot tell", "failed"]
 
 
 @dataclass(frozen=True)
+class GrantData:
+    """The same again: whose word that is, how often, until when, and where which argument lies."""
+
+    approver: str
+    times: int
+    used: int
+    until: datetime
+    vary: Mapping[str, tuple[int, int]]
+    is_open: bool = True
+    ended: str = ""  # why it covers nothing any more, other than by its number and time
+
+
+@dataclass(frozen=True)
 class CardData:
     """Everything one call's card shows; `requester` and the like are Slack user ids.
 
@@ -73,6 +86,9 @@ class CardData:
     broken_by: str = ""  # who did
     broken_at: datetime | None = None
     broken_because: str = ""
+    grant: "GrantData | None" = None  # that was given here, or under which it ran
+    grant_use: int = 0  # the how manieth use this was; 0: given here, or none
+    can_grant: bool = False  # whether one approval may be one of the same again
     denied_by: str = ""
     deny_reason: str = ""
     decided_at: datetime | None = None

@@ -10,7 +10,8 @@ from bot.slack.views import review, who, words
 from bot.slack.views.blocks import actions, button, plain, reason_input, section
 from bot.slack.views.data import Block, CardData, Message, View
 
-APPROVE, APPROVE_ALL, DENY, GLASS = "approve", "approve_all", "deny", "break_glass"
+APPROVE, APPROVE_ALL, DENY = "approve", "approve_all", "deny"
+GLASS, GRANT = "break_glass", "grant"
 """The callback ids of the modals that decide; `private_metadata` is the call's public id."""
 
 
@@ -19,18 +20,21 @@ def approve_full(call: CardData) -> View:
     return _view("Approve this change?", _review(call), call.public_id, APPROVE, "Approve")
 
 
-def more(call: CardData, *, may_break_glass: bool = False) -> View:
+def more(call: CardData, *, may_break_glass: bool = False, may_grant: bool = False) -> View:
     """All that an approval would run, and what else can be done with an open call."""
     blocks = _review(call)
     if call.state == "proposed":
-        blocks.insert(0, actions(*_choices(call, may_break_glass=may_break_glass)))
+        row = _choices(call, may_break_glass=may_break_glass, may_grant=may_grant)
+        blocks.insert(0, actions(*row))
     return _view("The whole change", blocks, call.public_id)
 
 
-def _choices(call: CardData, *, may_break_glass: bool) -> list[Block]:
+def _choices(call: CardData, *, may_break_glass: bool, may_grant: bool) -> list[Block]:
     row = [button("Why…", "why", call.public_id)]
     if not call.undoes:
         row.insert(0, button("Edit…", "edit", call.public_id))
+    if may_grant:
+        row.append(button("The same again…", "grant", call.public_id))
     if may_break_glass:
         row.append(button("Break the glass…", "glass", call.public_id, "danger"))
     return row
@@ -71,6 +75,18 @@ def deny_reason(public_id: str, summary: str = "") -> View:
     blocks = [section(f"*{named}*")] if named else []
     blocks.append(reason_input("Why? The model hears it", limits.REASON))
     return _view("Deny this change?", blocks, public_id, DENY, "Deny")
+
+
+def grant(call: CardData) -> View:
+    """Approves it, and what equals it: says exactly what that will be."""
+    text = (
+        f"This runs now. And in this thread the same may run again without asking you, "
+        f"{who.terms(call)}: the same tool on the same object, every other argument as it is "
+        "here. Each is previewed, shown and verified. It ends when one does not hold, when "
+        "something is denied, or when you revoke it on this card."
+    )
+    blocks = [section(f"{words.NEEDS_YOU} {text}"), *_review(call)]
+    return _view("Approve, and again?", blocks, call.public_id, GRANT, "Approve")
 
 
 def break_glass(call: CardData, least: int) -> View:

@@ -67,7 +67,39 @@ def approved(call: CardData) -> str:
     if not call.approvals:
         return f"allowed by the rule “{words.line(call.rule, 80)}”" if call.is_allowed else ""
     votes = [f"{words.mention(user)} {words.clock(at, exact=True)}" for user, at in call.approvals]
-    return f"approved by {words.either(votes, last='and', most=5)}"
+    under = ""
+    if call.grant_use and call.grant:
+        under = f", {call.grant_use} of {call.grant.times} of the same again"
+    return f"approved by {words.either(votes, last='and', most=5)}{under}"
+
+
+def granted(call: CardData) -> str:
+    """On the card where it was given: what is allowed in advance, or why nothing is any more."""
+    grant = call.grant
+    if grant is None or call.grant_use or call.state == "proposed":
+        return ""
+    said = f"{words.mention(grant.approver)} allowed the same again here: {terms(call)}"
+    used = f"{grant.used} used" if grant.used else "none used yet"
+    over = (
+        ""
+        if grant.is_open
+        else f"; over{f': {words.line(grant.ended, 200)}' if grant.ended else ''}"
+    )
+    return f"{said}; {used}{over}."
+
+
+def terms(call: CardData) -> str:
+    """What the same again is: how often, until when, and what may differ."""
+    if call.grant is None:
+        return ""
+    ranges = [
+        f"{words.code(name, 60)[0]} {least} to {most}"
+        for name, (least, most) in call.grant.vary.items()
+    ]
+    differs = f", with {words.either(ranges, last='and')}" if ranges else ""
+    many = words.count(call.grant.times, "time")
+    until, whom = words.clock(call.grant.until), words.mention(call.requester)
+    return f"{many} until {until}, for {whom}{differs}"
 
 
 def broke_glass(call: CardData) -> str:

@@ -202,6 +202,10 @@ SELECT t.*, old.public_id AS undoes_public_id, new.public_id AS new_public_id, n
        (SELECT coalesce(jsonb_agg(jsonb_build_object('person', d.person, 'vote', d.vote, 'reason', d.reason, 'at', d.at)
                                   ORDER BY d.at, d.id), '[]')
           FROM decisions d WHERE d.call_id = t.id) AS votes,
+       (SELECT jsonb_build_object('approver', g.approver, 'here', g.call_id = t.id, 'used', g.used, 'times', g.times,
+                                  'until', g.until, 'vary', g.vary, 'why', g.revoked_why, 'by', g.revoked_by,
+                                  'open', g.revoked_at IS NULL AND g.until > now() AND g.used < g.times)
+          FROM grants g WHERE g.call_id = t.id OR g.id = t.grant_id ORDER BY g.at DESC LIMIT 1) AS granted,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('channel', c.channel, 'ts', c.ts, 'drawn', c.drawn) ORDER BY c.at), '[]')
           FROM cards c JOIN cards o ON o.org = c.org AND o.channel = c.channel AND o.ts = c.ts
          WHERE c.call_id = %(shown_with)s::uuid AND c.ts <> '' AND o.ts <> '' AND o.call_id = t.id) AS places

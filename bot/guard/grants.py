@@ -1,0 +1,174 @@
+"""The same again here: an approver allows in advance what equals what he approves, counted, for a
+while, in this thread.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from pydantic import JsonValue
+
+from bot.core.ids import uuid7
+from bot.core.values import Thread
+from bot.guard import audit
+from bot.guard.house import ACTING
+from bot.guard.policy import Effect, PolicyInput, Ruling
+from bot.guard.records import Call, Run
+from bot.store.database import Transaction
+from bot.store.outbox import say
+
+_TRUSTED = frozenset({"person", "configuration", "inventory"})
+
+
+@dataclass(frozen=True)
+class Use:
+    """One use of a grant: whose, and the how manieth."""
+
+    grant: UUID
+    of_call: UUID
+    approver: str
+    number: int
+
+
+def can_be_given(call: Call) -> bool:
+    """Whether one approval of it may be one of the same again."""
+    ruling = call.ruling
+    return _applies(ruling, call.risk) and call.undoes is None and _varies(ruling, call.arguments)
+
+
+async def give(tx: Transaction, call: Call, person: str) -> None:
+    """In the transaction of the one vote that approves it, which must hold the run's row."""
+    if not can_be_given(call):
+        return
+    ruling = call.ruling
+    vary: dict[str, JsonValue] = {name: list(bounds) for name, bounds in ruling.grant_vary.items()}
+    grant_id = uuid7()
+    row = await tx.one(
+        "insert_grant",
+        id=grant_id,
+        call_id=call.id,
+        vary=vary,
+        varying=list(vary),
+        person=person,
+        times=ruling.grant_times,
+        within=ruling.grant_within,
+    )
+    if row is None:
+        return
+    data: dict[str, JsonValue] = {
+        "grant": str(grant_id),
+        "rule": ruling.rule,
+        "times": ruling.grant_times,
+        "vary": vary,
+        "until": row["until"].isoformat(),
+    }
+    await audit.append(
+        tx, call.thread.org, "granted", person, data, run_id=call.run_id, call_id=call.id
+    )
+
+
+async def use(
+    tx: Transaction,
+    run: Run,
+    asked: PolicyInput,
+    ruling: Ruling,
+    *,
+    arguments: Mapping[str, JsonValue],
+    schema_hash: str,
+) -> Use | None:
+    """Take one use of a grant that covers exactly this, if there is one.
+
+    Before anything is written into the audit: its head is the last lock that is taken.
+    """
+    if not _applies(ruling, asked.risk) or asked.undoes or not _varies(ruling, arguments):
+        return None
+    if not {*asked.provenance.values()} <= _TRUSTED:
+        return None  # what nobody of ours said is looked at by people
+    row = await tx.one(
+        "use_grant",
+        org=run.thread.org,
+        channel=run.thread.channel,
+        thread_ts=run.thread.ts,
+        tool=asked.tool,
+        target=asked.target,
+        requester=run.requester,
+        contributors=list(run.contributors),
+        acting=ACTING,
+        schema_hash=schema_hash,
+        policy=ruling.stored(),
+        arguments=dict(arguments),
+        provenance=dict(asked.provenance),
+        seen={"warnings": list(asked.warnings)},
+        varying=list(ruling.grant_vary),
+    )
+    return Use(row["id"], row["call_id"], row["approver"], row["used"]) if row else None
+
+
+async def stands(tx: Transaction, grant: UUID) -> bool:
+    """Whether nobody revoked it and nothing made it void; its time and number are for new uses."""
+    row = await tx.one("grant_stands", id=grant)
+    return row is not None and bool(row["yes"])
+
+
+async def void(tx: Transaction, call: Call, why: str) -> None:
+    """What was given on this call's card, or let it run, covers nothing any more."""
+    rows = await tx.all("void_grants_of_call", call_id=call.id, why=why)
+    await _ended(tx, call, [(row["id"], row["call_id"]) for row in rows], why)
+
+
+async def void_here(tx: Transaction, call: Call, why: str) -> None:
+    """Nothing in this thread covers any more what is about the same object."""
+    thread = call.thread
+    rows = await tx.all(
+        "void_grants_of_target",
+        org=thread.org,
+        channel=thread.channel,
+        thread_ts=thread.ts,
+        target=call.target,
+        why=why,
+    )
+    await _ended(tx, call, [(row["id"], row["call_id"]) for row in rows], why)
+
+
+async def revoke(tx: Transaction, call: Call, person: str) -> bool:
+    """Somebody takes it back; False when it had ended already."""
+    row = await tx.one("grant_of_call", call_id=call.id)
+    if row is None:
+        return False
+    ended = await tx.one("revoke_grant", id=row["id"], person=person, why="revoked")
+    if ended is None:
+        return False
+    await redraw_of(tx, call.thread, row["call_id"], call.run_id)
+    data: dict[str, JsonValue] = {"grant": str(row["id"]), "used": row["used"]}
+    await audit.append(
+        tx, call.thread.org, "revoked", person, data, run_id=call.run_id, call_id=row["call_id"]
+    )
+    return True
+
+
+async def redraw_of(tx: Transaction, thread: Thread, call_id: UUID, run_id: UUID) -> None:
+    """The card on which it was given says how much of it is left."""
+    await say(tx, thread, "redraw", {"call": str(call_id)}, run_id=run_id, call_id=call_id)
+
+
+async def _ended(tx: Transaction, call: Call, grants: list[tuple[UUID, UUID]], why: str) -> None:
+    for grant, of_call in grants:
+        await redraw_of(tx, call.thread, of_call, call.run_id)
+        data: dict[str, JsonValue] = {"grant": str(grant), "why": why}
+        await audit.append(
+            tx, call.thread.org, "revoked", "", data, run_id=call.run_id, call_id=of_call
+        )
+
+
+def _applies(ruling: Ruling, risk: str) -> bool:
+    asks_one = ruling.effect is Effect.ASK and ruling.quorum == 1
+    return asks_one and ruling.grant_times > 0 and risk == "write"
+
+
+def _varies(ruling: Ruling, arguments: Mapping[str, JsonValue]) -> bool:
+    """Whether each argument that may vary lies within its range."""
+    return all(
+        type(value := arguments.get(name)) is int and least <= value <= most
+        for name, (least, most) in ruling.grant_vary.items()
+        if name in arguments
+    )

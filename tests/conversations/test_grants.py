@@ -1,0 +1,118 @@
+"""The same again here: what one approver allowed in advance, and all that it does not cover."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from tests.conversations.test_more import opened
+from tests.conversations.test_policy import ruled
+from tests.world import World, buttons, shown
+
+RULE = """
+policy:
+  rules:
+    - name: web may step
+      match: {tool: k8s_scale, namespace: shop}
+      ask: {grant: {times: 2, within: 20m, vary: {replicas: {min: 1, max: 6}}}}
+"""
+
+
+def scale(replicas: int, name: str = "web") -> str:
+    return f"scale deployment/{name} --replicas {replicas} -n shop"
+
+
+async def granted(chat: World, by: str = "bob") -> str:
+    """A thread in which somebody approved a scale to 5 and allowed the same again."""
+    thread = await chat.ask(scale(5))
+    view = await opened(chat, by, await chat.card(thread), "The same again…")
+    said = str(view.payload)
+    assert "two times until" in said
+    assert "`replicas` 1 to 6" in said
+    sent = await chat.slack.submit(by, view.id, {})
+    assert sent.response == {"response_action": "clear"}
+    await runs(chat, thread, 5)
+    return thread
+
+
+async def says(chat: World, thread: str, text: str, by: str = "dave") -> None:
+    await chat.slack.post(by, "ops", f"<@{chat.slack.bot_user_id}> {text}", thread_ts=thread)
+
+
+async def runs(chat: World, thread: str, replicas: int) -> None:
+    await chat.slack.wait_for(lambda: chat.replicas() == replicas, 20)
+    await chat.quiet(thread)
+
+
+async def asks(chat: World, thread: str, text: str, by: str = "dave") -> Any:
+    """It is asked, as it would be without a grant."""
+    before, changes = len(chat.cards(thread)), len(chat.cluster.mutations)
+    await says(chat, thread, text, by)
+    card = await chat.card(thread, before + 1)
+    assert "Approve" in buttons(card)
+    assert len(chat.cluster.mutations) == changes
+    return card
+
+
+async def test_it_covers_what_is_equal_in_its_range_as_often_as_it_says(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with ruled(dsn, tmp_path, RULE) as chat:
+        thread = await granted(chat)
+        first = shown(chat.cards(thread)[0])
+        assert f"<@{chat.slack.user_id('bob')}> allowed the same again here: two times" in first
+        assert buttons(chat.cards(thread)[0]) == ["Undo", "Revoke"]
+        # each use is previewed, said in the thread, a row of its own, and somebody's vote
+        await says(chat, thread, scale(4))
+        await runs(chat, thread, 4)
+        used = await chat.reads(thread, "1 of 2 of the same again")
+        assert "from 5 to 4" in shown(used)
+        await chat.slack.wait_for(lambda: "1 used" in shown(chat.cards(thread)[0]), 10)
+        # beyond the range, another object, another person, another thread: asked
+        for text, by in ((scale(9), "dave"), (scale(3, "cart"), "dave"), (scale(3), "ada")):
+            await asks(chat, thread, text, by)
+        other = await chat.ask(scale(3))
+        assert "Approve" in buttons(await chat.card(other))
+        # the last one, of two that come at once
+        await asyncio.gather(says(chat, thread, scale(6)), says(chat, thread, scale(2)))
+        await chat.reads(thread, "2 of 2 of the same again")
+        await chat.slack.wait_for(lambda: "Approve" in str(buttons(chat.cards(thread)[-1])), 20)
+        votes = await chat.rows(
+            "SELECT d.person, g.used FROM tool_calls c JOIN grants g ON g.id = c.grant_id"
+            " JOIN decisions d ON d.call_id = c.id AND d.digest = c.digest"
+        )
+        assert [(row["person"], row["used"]) for row in votes] == [
+            (chat.slack.user_id("bob"), 2)
+        ] * 2
+
+
+async def test_it_ends_when_it_is_revoked_denied_or_its_giver_may_no_more(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with ruled(dsn, tmp_path, RULE) as chat:
+        thread = await granted(chat)
+        # who only asks may not revoke it
+        await chat.press("Revoke", chat.cards(thread)[0], by="ada")
+        await chat.told("ada", "not among those")
+        await chat.press("Revoke", chat.cards(thread)[0], by="alice")
+        await chat.slack.wait_for(lambda: "over: revoked" in shown(chat.cards(thread)[0]), 10)
+        assert buttons(chat.cards(thread)[0]) == ["Undo"]
+        await asks(chat, thread, scale(4))
+
+        other = await granted_again(chat)
+        await chat.press("Deny", await asks(chat, other, scale(9)), by="alice")
+        await chat.slack.wait_for(lambda: "was denied" in shown(chat.cards(other)[0]), 10)
+        await asks(chat, other, scale(3))
+
+        last = await granted_again(chat)
+        chat.slack.set_group("sre", ["alice"])
+        await says(chat, last, scale(2))
+        await chat.reads(last, "no longer may")
+        rows = await chat.rows("SELECT kind FROM audit WHERE kind IN ('granted', 'revoked')")
+        assert [row["kind"] for row in rows].count("granted") == 3
+
+
+async def granted_again(chat: World) -> str:
+    web = chat.cluster.get("Deployment", "shop", "web")
+    assert web is not None
+    chat.cluster.apply({**web, "spec": {**web["spec"], "replicas": 3}})
+    return await granted(chat)
