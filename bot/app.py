@@ -339,6 +339,7 @@ def _house(ground: _Ground, directory: SlackDirectory) -> House:
         _approvers(settings),
         roles=Roles(people),
         book=Rulebook(settings.file.policy),
+        identities=settings.file.identities,
         instructions=_instructions(settings),
         self_approval=settings.file.self_approval,
         read_only=settings.read_only,

@@ -26,7 +26,8 @@ from pydantic import (
 )
 
 from bot.core.errors import BadSettings
-from bot.policy_file import People, Policy
+from bot.identity_file import Identities
+from bot.policy_file import Mistake, People, Policy
 
 
 class _Part(BaseModel):
@@ -177,9 +178,16 @@ class File(_Part):
     self_approval: bool = False
     people: People = People()
     policy: Policy = Policy()
+    identities: Identities | None = None  # left out: the bot acts as itself for everybody
     model_windows: dict[str, Annotated[int, Field(ge=1000)]] = {}
     # user groups that rules and roles name, and where in the file
     _groups: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """What is wrong with it as a whole, though each part is well-formed."""
+        yield from self.policy.mistakes()
+        if self.identities is not None:
+            yield from self.identities.mistakes()
 
     def named_groups(self) -> list[tuple[str, str]]:
         """Each of them with the first place that names it, as mistakes name places."""
@@ -400,7 +408,7 @@ def mistakes_in_file(value: Mapping[str, object]) -> list[str]:
             f"{'.'.join(map(str, detail['loc']))}: {_said(detail['msg'])}."
             for detail in error.errors(include_url=False, include_input=False)
         ]
-    return [f"{_dotted(place)}: {said}." for place, said in file.policy.mistakes()]
+    return [f"{_dotted(place)}: {said}." for place, said in file.mistakes()]
 
 
 def _misshapen(field: str, text: str) -> list[str]:
@@ -517,7 +525,7 @@ def _file(path: str, mistakes: list[str]) -> File:
             line = _line(node, detail["loc"])
             mistakes.append(f"{name}:{line}: {where}: {_said(detail['msg'])}.{_near(detail)}")
         return File()
-    for place, said in file.policy.mistakes():
+    for place, said in file.mistakes():
         mistakes.append(f"{name}:{_line(node, place)}: {_dotted(place)}: {said}.")
     for group, place in (*file.policy.named_groups(), *file.people.named_groups()):
         file._groups.setdefault(group, f"{name}:{_line(node, place)}: {_dotted(place)}")  # noqa: SLF001 - ours

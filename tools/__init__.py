@@ -1,6 +1,7 @@
 """The outside world. Knows nothing of the bot."""
 
 from tools._kit import (
+    Access,
     Catalog,
     Change,
     ChangeCall,
@@ -10,6 +11,7 @@ from tools._kit import (
     Drift,
     Duration,
     Finding,
+    Identity,
     JsonObject,
     Lines,
     Manifests,
@@ -43,6 +45,7 @@ from tools._kit import (
 )
 
 __all__ = [
+    "Access",
     "Catalog",
     "Change",
     "ChangeCall",
@@ -52,6 +55,7 @@ __all__ = [
     "Drift",
     "Duration",
     "Finding",
+    "Identity",
     "JsonObject",
     "Lines",
     "Manifests",

@@ -13,7 +13,6 @@ from bot.core.errors import LostClaim
 from bot.core.text import one_line
 from bot.core.values import Event
 from bot.guard.house import House
-from bot.guard.people import why_not_ask
 from bot.guard.records import Call, Run
 from bot.guard.toolset import Offered
 from bot.store.outbox import say
@@ -126,9 +125,10 @@ class Hearing:
             self._house.bus.publish(event)
 
     async def _why_not(self, run: Run, author: str) -> str | None:
-        person = await self._house.directory.person(run.thread.org, author)
-        sharing = await self._house.directory.sharing(run.thread.org, run.thread.channel)
-        return why_not_ask(person, sharing)
+        if self._house.rules.identities is not None and author != run.requester:
+            return "own_turn"  # it was fed before people were mapped
+        thread = run.thread
+        return await self._house.why_not_ask(thread.org, thread.channel, author)
 
 
 class _Words(TypedDict):

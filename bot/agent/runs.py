@@ -22,7 +22,6 @@ from bot.core.model_errors import ModelError
 from bot.core.values import Event
 from bot.guard.allowance import Allowance
 from bot.guard.house import House
-from bot.guard.people import why_not_ask
 from bot.guard.records import Run
 from bot.store.jobs import TryAgain
 
@@ -169,9 +168,8 @@ class Runs:
             self._house.bus.publish(Event(run.thread, run.id, "waiting"))
 
     async def _why_not(self, run: Run) -> str | None:
-        person = await self._house.directory.person(run.thread.org, run.requester)
-        sharing = await self._house.directory.sharing(run.thread.org, run.thread.channel)
-        return why_not_ask(person, sharing)
+        thread = run.thread
+        return await self._house.why_not_ask(thread.org, thread.channel, run.requester)
 
 
 def _asks_people(checkpoint: CheckpointTuple) -> bool:

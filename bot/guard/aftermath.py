@@ -108,7 +108,7 @@ class Aftermath:
         await self._judge(run, call, verdict)
 
     async def _follow(self, run: Run, call: Call, receipt: Receipt | None) -> Verdict:
-        change = self._house.catalog.change(call.tool, call.arguments)
+        change = self._house.bound(call)
         async for item in change.verify(call.preview, receipt):
             if isinstance(item, Verdict):
                 return item

@@ -58,7 +58,7 @@ class Ahead:
     async def _look(self, call: Call, look: _Look) -> None:
         preview = None
         try:
-            change = self._house.catalog.change(call.tool, call.arguments)
+            change = self._house.bound(call)
             preview = await self._proposals.look(change)
         except ToolError:
             pass  # the deed tries it itself, and says why it cannot

@@ -9,6 +9,7 @@ from bot.guard import audit, grants, masking
 from bot.guard.aftermath import Aftermath
 from bot.guard.ahead import Ahead
 from bot.guard.house import House, load_call, lock_claimed, redraw
+from bot.guard.identities import WhoUnknown
 from bot.guard.policy import Effect
 from bot.guard.proposals import Judged, Proposals, asking_for
 from bot.guard.records import Call, Run
@@ -82,7 +83,7 @@ class Deeds:
             if reason := await self._why_not_roll_back(run, call, back):
                 await self._rollback.ask(run, call, reason)
                 return
-            await self._apply(run, back, self._bind(back))
+            await self._apply(run, back, self._house.bound(back))
         back = await load_call(self._house.database, back.id)
         if back.state == "failed":  # nothing was changed by it
             await self._rollback.ask(run, call, back.error)
@@ -113,12 +114,9 @@ class Deeds:
             rows = await tx.all("calls_of_run", run_id=run.id)
         return [Call.of(row) for row in rows if row["kind"] == "change"]
 
-    def _bind(self, call: Call) -> ChangeCall:
-        return self._house.catalog.change(call.tool, call.arguments)
-
     async def _perform(self, run: Run, call: Call, calls: Sequence[Call]) -> None:
         try:
-            change = self._bind(call)
+            change = await self._house.bound_anew(call)
             judged = await self._proposals.judge(
                 asking_for(run, call),
                 change,
@@ -128,6 +126,8 @@ class Deeds:
                 seen=await self._ahead.take(call),
             )
         except ToolError as error:
+            if isinstance(error, WhoUnknown) and is_fresh(call):
+                raise TryAgain from error
             reason = masking.safe(f"I looked again before starting: {error}")
             await self._replace(run, [_Held(call, None, reason)], "")
             return
@@ -148,7 +148,7 @@ class Deeds:
         was.
         """
         if judged.digest != call.digest:
-            return difference(call.preview, judged.preview)
+            return _otherwise(call, judged)
         now = judged.ruling
         if now.effect not in {Effect.ASK, Effect.ALLOW}:
             return f"the policy does not allow it any more: {now.reason or now.rule}"
@@ -241,7 +241,7 @@ class Deeds:
         try:
             judged = await self._proposals.judge(
                 asking_for(run, call),
-                self._bind(call),
+                await self._house.bound_anew(call),
                 provenance=call.provenance,
                 undoes=call.takes_back,
             )
@@ -353,6 +353,12 @@ def _was_known(one: Call, call: Call) -> bool:
     """Whether people who decided on this call could see already how the earlier one ended."""
     moved = one.started_at or one.ended_at
     return one.state != "proposed" and moved is not None and moved <= call.created_at
+
+
+def _otherwise(call: Call, judged: Judged) -> str:
+    if judged.acting != call.acting:
+        return f"it would run as {judged.acting} now, not as {call.acting}"
+    return difference(call.preview, judged.preview)
 
 
 def difference(then: Preview, now: Preview) -> str:

@@ -10,7 +10,6 @@ from pydantic import JsonValue
 
 from bot.guard import masking
 from bot.guard.house import House
-from bot.guard.people import why_not_ask
 from bot.guard.records import Call
 from bot.guard.requests import Requests, cleaned
 from bot.store.inbound import Request
@@ -37,9 +36,7 @@ class Edits:
 
     async def why_not_ask(self, call: Call, person_id: str) -> str | None:
         """The code of the reason why this person may not ask for anything there, or None."""
-        person = await self._house.directory.person(call.thread.org, person_id)
-        sharing = await self._house.directory.sharing(call.thread.org, call.thread.channel)
-        return why_not_ask(person, sharing)
+        return await self._house.why_not_ask(call.thread.org, call.thread.channel, person_id)
 
     def of(self, call: Call) -> Editable | str:
         """What of it can be edited, or why nothing can."""

@@ -7,7 +7,7 @@ from uuid import UUID
 from bot.core.text import visible_json
 from bot.guard import masking
 from bot.guard.house import House, load_call
-from tools import ChangeCall, NoWayBack, Preview, ToolError
+from tools import ChangeCall, Identity, NoWayBack, Preview, ToolError
 
 # the masker hid a part of what it would have to restore
 HIDDEN = "what was there before holds a secret that I do not keep"
@@ -19,19 +19,19 @@ class Foresight:
     def __init__(self, house: House) -> None:
         self._house = house
 
-    async def noted(self, preview: Preview, undoes: UUID | None) -> Preview:
+    async def noted(self, back: ChangeCall, preview: Preview, undoes: UUID | None) -> Preview:
         """The preview of a way back says what was written since the change that it takes back."""
-        note = await self._no_longer_exact(undoes) if undoes is not None else ""
+        note = await self._no_longer_exact(undoes, back.acting) if undoes is not None else ""
         if not note:
             return preview
         return preview.model_copy(update={"notes": (note, *preview.notes)})
 
-    async def _no_longer_exact(self, undoes: UUID) -> str:
+    async def _no_longer_exact(self, undoes: UUID, acting: Identity | None) -> str:
         call = await load_call(self._house.database, undoes)
         if call.receipt is None:
             return ""
         try:
-            change = self._house.catalog.change(call.tool, call.arguments)
+            change = self._house.catalog.change(call.tool, call.arguments, acting=acting)
             drift = await change.drift(call.preview, call.receipt)
         except ToolError:
             return ""  # the preview itself was possible: it shows what is there now
@@ -52,7 +52,7 @@ class Foresight:
             foreseen = await change.foresee(preview)
             if isinstance(foreseen, NoWayBack):
                 return foreseen.reason
-            back = self._house.catalog.change(wish.tool, wish.arguments)
+            back = self._house.catalog.change(wish.tool, wish.arguments, acting=change.acting)
         except ToolError as error:
             return masking.safe(str(error))
         seen = Preview.model_validate(visible_json(foreseen.model_dump(mode="json")))

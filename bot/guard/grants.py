@@ -11,7 +11,6 @@ from pydantic import JsonValue
 from bot.core.ids import uuid7
 from bot.core.values import Thread
 from bot.guard import audit
-from bot.guard.house import ACTING
 from bot.guard.policy import Effect, PolicyInput, Ruling
 from bot.guard.records import Call, Run
 from bot.store.database import Transaction
@@ -75,6 +74,7 @@ async def use(
     *,
     arguments: Mapping[str, JsonValue],
     schema_hash: str,
+    acting: str,
 ) -> Use | None:
     """Take one use of a grant that covers exactly this, if there is one.
 
@@ -93,7 +93,7 @@ async def use(
         target=asked.target,
         requester=run.requester,
         contributors=list(run.contributors),
-        acting=ACTING,
+        acting=acting,
         schema_hash=schema_hash,
         policy=ruling.stored(),
         arguments=dict(arguments),

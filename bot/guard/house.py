@@ -13,16 +13,16 @@ from pydantic import JsonValue
 from bot.core.bus import Bus
 from bot.core.errors import LostClaim
 from bot.core.values import Event, Sharing, Standing, Thread
-from bot.guard.people import Directory, Roles
+from bot.guard.identities import acting_as
+from bot.guard.people import Directory, Roles, why_not_ask
 from bot.guard.policy import Approvers, PolicyInput
 from bot.guard.records import Call, Run
 from bot.guard.rulebook import Rulebook
+from bot.identity_file import Identities
 from bot.store.database import Database, Transaction
 from bot.store.jobs import Jobs
 from bot.store.outbox import say
-from tools import Catalog, Preview
-
-ACTING = "bot"  # the identity that changes run as, until people are mapped to their own
+from tools import Catalog, ChangeCall, Identity, Preview, Refused
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Rules:
     approvals_channel: str = ""  # where cards of other channels are shown as well
     roles: Roles = field(default_factory=Roles)
     book: Rulebook = field(default_factory=Rulebook)
+    identities: Identities | None = None  # None: the bot acts as itself, for everybody
     instructions: tuple[str, ...] = ()  # the operator's, to the model
 
 
@@ -65,6 +66,39 @@ class House:
     directory: Directory
     bus: Bus
     rules: Rules
+
+    async def acting(self, org: str, person_id: str, *, fresh: bool = False) -> Identity | None:
+        """As whom somebody's wishes are done on clusters; None: as the bot itself.
+
+        Raises `ToolError` where people are mapped and he is not.
+        """
+        if self.rules.identities is None:
+            return None
+        person = await self.directory.person(org, person_id, fresh=fresh)
+        return acting_as(self.rules.identities, person)
+
+    def bound(self, call: Call) -> ChangeCall:
+        """A call as its row says, also as whom. Raises `ToolError`."""
+        return self.catalog.change(call.tool, call.arguments, acting=call.identity)
+
+    async def bound_anew(self, call: Call) -> ChangeCall:
+        """A call as who asked for it is known now: if he is somebody else since, it is not what was
+        approved. Raises `ToolError`.
+        """
+        org, is_danger = call.thread.org, call.risk == "danger"
+        acting = await self.acting(org, call.requester, fresh=is_danger)
+        return self.catalog.change(call.tool, call.arguments, acting=acting)
+
+    async def why_not_ask(self, org: str, channel: str, person_id: str) -> str | None:
+        """The code of the reason why somebody may not ask there, or None."""
+        person = await self.directory.person(org, person_id)
+        if code := why_not_ask(person, await self.directory.sharing(org, channel)):
+            return code
+        try:
+            acting_as(self.rules.identities, person)
+        except Refused:
+            return "not_mapped"
+        return None
 
     async def policy_input(self, run: Run, wanted: Wanted, *, fresh: bool = False) -> PolicyInput:
         """Gather what the policy looks at, now."""

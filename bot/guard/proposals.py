@@ -15,15 +15,15 @@ from bot.core.text import visible_json
 from bot.core.values import Event, Thread
 from bot.guard import audit, grants, masking
 from bot.guard.foresight import Foresight
-from bot.guard.house import ACTING, House, Wanted, lock_claimed
+from bot.guard.house import House, Wanted, lock_claimed
 from bot.guard.policy import READ_ONLY, Effect, PolicyInput, Ruling
-from bot.guard.records import Call, Place, Run, digest
+from bot.guard.records import Call, Place, Run, digest, stored_identity
 from bot.guard.short_ids import short_id
 from bot.guard.sources import NOT_KNOWN, Overheard, Provenance
 from bot.guard.standby import vote_along
 from bot.store.database import Transaction
 from bot.store.outbox import say
-from tools import ChangeCall, JsonObject, Preview, Refused, Risk, ToolError, Unavailable
+from tools import Access, ChangeCall, JsonObject, Preview, Refused, Risk, ToolError, Unavailable
 
 log = structlog.get_logger()
 
@@ -59,12 +59,16 @@ class Judged:
     rollback: "Judged | None" = None  # what is approved with it, for the case that it does not work
 
     @property
+    def acting(self) -> str:
+        return stored_identity(self.change.acting)
+
+    @property
     def digest(self) -> str:
         return digest(
             tool=self.change.tool.name,
             arguments=dict(self.change.arguments),
             target=self.change.target,
-            acting=ACTING,
+            acting=self.acting,
             fingerprint=self.preview.fingerprint,
             schema_hash=self.change.tool.schema_hash,
         )
@@ -185,6 +189,8 @@ class Proposals:
             raise Refused(f"{READ_ONLY.reason.capitalize()}.")
         try:
             async with asyncio.timeout(_PREVIEW_SECONDS):
+                if lacking := await change.lacking():
+                    raise Refused(_not_himself(change, lacking))
                 seen = await change.preview()
         except TimeoutError as error:
             what = f"{change.tool.name} had no preview within {_PREVIEW_SECONDS:.0f} s."
@@ -223,7 +229,7 @@ class Proposals:
         """The same with all that its card says and asks for: what a way back no longer restores
         exactly, and the rollback that a rule lets people approve with a change.
         """
-        preview = await self._foresight.noted(judged.preview, undoes)
+        preview = await self._foresight.noted(judged.change, judged.preview, undoes)
         if judged.ruling.rollback:
             foreseen = await self._foresight.rollback(judged.change, preview)
             if not isinstance(foreseen, str):
@@ -327,7 +333,8 @@ class Proposals:
         if self._house.rules.read_only:  # not even a dry run is sent
             return _denied(wish, READ_ONLY)
         try:
-            change = self._house.catalog.change(wish.tool, wish.arguments)
+            acting = await self._house.acting(run.thread.org, run.requester)
+            change = self._house.catalog.change(wish.tool, wish.arguments, acting=acting)
             if hidden := masking.would_alter(dict(change.arguments)):
                 names = ", ".join(hidden)
                 return Turned(f"{names} looks like a credential; none may stand on a card.")
@@ -400,7 +407,7 @@ class Proposals:
                 risk=judged.risk,
                 requester=run.requester,
                 contributors=list(run.contributors),
-                acting=ACTING,
+                acting=judged.acting,
                 state="standby" if first else "proposed",
                 public_id=public_id(),
                 digest=judged.digest,
@@ -430,6 +437,7 @@ class Proposals:
                 "arguments": arguments,
                 "target": judged.change.target,
                 "risk": judged.risk,
+                "acting": judged.acting,
                 "digest": judged.digest,
                 "rule": judged.ruling.rule,
                 "quorum": judged.ruling.quorum,
@@ -455,6 +463,7 @@ class Proposals:
             judged.ruling,
             arguments=judged.change.arguments,
             schema_hash=judged.change.tool.schema_hash,
+            acting=judged.acting,
         )
 
     async def _allow(self, tx: Transaction, call: Call, use: grants.Use | None) -> Call:
@@ -551,6 +560,15 @@ class Proposals:
                 call_id=call.id,
             )
         )
+
+
+def _not_himself(change: ChangeCall, lacking: Sequence[Access]) -> str:
+    """The cluster was asked as him before anybody is shown a card."""
+    deeds = ", ".join(str(one) for one in lacking)
+    return (
+        f"{change.acting} may not {deeds} at {change.target}: the cluster says so. "
+        "Nothing was proposed."
+    )
 
 
 def _denied(wish: Wished, ruling: Ruling) -> Turned:

@@ -13,12 +13,12 @@ from bot.core.ids import uuid7
 from bot.core.text import one_line, visible
 from bot.core.values import Event
 from bot.guard import audit, budget, masking, search
-from bot.guard.house import ACTING, House, Wanted
+from bot.guard.house import House, Wanted
 from bot.guard.policy import Effect
-from bot.guard.records import Place, Run
+from bot.guard.records import Place, Run, stored_identity
 from bot.guard.rendering import render
 from bot.store.database import Transaction
-from tools import Finding, JsonObject, NotFound, ReadCall, Refused, ToolError, sha256_of
+from tools import Finding, Identity, JsonObject, NotFound, ReadCall, Refused, ToolError, sha256_of
 
 _READ_SECONDS = 60.0
 SEARCH = "artifact_search"
@@ -51,6 +51,7 @@ class _Made:
     text: str
     arguments: JsonObject
     target: str
+    acting: str  # empty: nobody, as who asked is not mapped
     error: str | None = None
     gist: str = ""  # for people who watch: what was looked at, not what it said
 
@@ -118,25 +119,29 @@ class Reads:
 
     async def _make(self, run: Run, place: Place, tool: str, arguments: JsonObject) -> _Made:
         """Permit, bound, call, mask. What a tool says it could not do is a result as well."""
+        as_whom = ""
         try:
+            acting = await self._house.acting(run.thread.org, run.requester)
+            as_whom = stored_identity(acting)
             if tool == SEARCH:
-                return await self._search(run, arguments)
-            call = self._house.catalog.read(tool, arguments)
+                return await self._search(run, arguments, acting)
+            call = self._house.catalog.read(tool, arguments, acting=acting)
+            as_whom = stored_identity(call.acting)
             if reason := await self._why_not(run, place, call):
-                return _Made(reason, call.arguments, call.target, reason)
+                return _Made(reason, call.arguments, call.target, as_whom, reason)
             async with asyncio.timeout(_READ_SECONDS):
                 finding = await call.run()
         except ToolError as error:
             text = masking.safe(str(error))
-            return _Made(text, arguments, "", text)
+            return _Made(text, arguments, "", as_whom, text)
         except TimeoutError:
             text = f"{tool} did not answer within {_READ_SECONDS:.0f} s."
-            return _Made(text, arguments, "", text)
+            return _Made(text, arguments, "", as_whom, text)
         # a megabyte of logs takes its time: not on the loop that acks Slack
         text = await asyncio.to_thread(_shown, finding)
-        return _Made(text, call.arguments, call.target, gist=finding.note)
+        return _Made(text, call.arguments, call.target, as_whom, gist=finding.note)
 
-    async def _search(self, run: Run, arguments: JsonObject) -> _Made:
+    async def _search(self, run: Run, arguments: JsonObject, acting: Identity | None) -> _Made:
         wanted = _Search.of(arguments)
         async with self._house.database.statement() as tx:
             rows = await tx.all(
@@ -145,6 +150,7 @@ class Reads:
                 channel=run.thread.channel,
                 thread_ts=run.thread.ts,
                 prefix=wanted.id,
+                acting=None if acting is None else str(acting),
             )
         if len(rows) != 1:
             raise NotFound("There is no such artifact in this thread.")
@@ -154,7 +160,7 @@ class Reads:
             )
         except search.BadPattern as error:
             raise Refused(str(error)) from error
-        return _Made(str(found), arguments, rows[0]["title"])
+        return _Made(str(found), arguments, rows[0]["title"], stored_identity(acting))
 
     async def _why_not(self, run: Run, place: Place, call: ReadCall) -> str:
         wanted = Wanted(
@@ -205,7 +211,7 @@ class Reads:
                 target=made.target,
                 requester=run.requester,
                 contributors=list(run.contributors),
-                acting=ACTING,
+                acting=made.acting,
                 state="failed" if made.error else "done",
                 result=cut.text,
                 artifact=artifact if cut.cut else None,

@@ -9,8 +9,9 @@ from pydantic import JsonValue
 
 from bot.core.values import Thread
 from bot.guard.policy import Ruling
+from bot.identity_file import ITSELF
 from bot.store.database import Row
-from tools import Preview, Receipt, sha256_of
+from tools import Identity, Preview, Receipt, sha256_of
 
 CallState = Literal[
     "proposed",
@@ -171,6 +172,11 @@ class Call:
         )
 
     @property
+    def identity(self) -> Identity | None:
+        """As whom it runs; None: as the bot itself."""
+        return None if self.acting == ITSELF else Identity.of(self.acting)
+
+    @property
     def takes_back(self) -> bool:
         """Whether the policy took it for a way back when it was proposed."""
         return bool(self.policy_input.get("undoes"))
@@ -189,6 +195,11 @@ class Call:
     def outcome(self) -> str:
         """The verdict's word, or empty while there is none."""
         return self.verdict["outcome"] if self.verdict else ""
+
+
+def stored_identity(acting: Identity | None) -> str:
+    """As a row and a digest hold it."""
+    return ITSELF if acting is None else str(acting)
 
 
 def digest(

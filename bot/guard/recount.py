@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime
 
-from bot.core.values import Standing
+from bot.core.values import Person, Standing
+from bot.guard.clearance import why_not_himself
 from bot.guard.house import House
 from bot.guard.policy import Ruling, why_not_approve, why_not_break_glass
 from bot.guard.records import Call
@@ -12,7 +13,8 @@ from bot.store.jobs import TryAgain
 async def still_stands(house: House, call: Call, now: Ruling, quorum: int) -> bool:
     """Whether those who decided so may do it now as well: the quorum, or one who broke the glass.
 
-    Raises `TryAgain` where Slack does not say who somebody is, while the approval is fresh.
+    Raises `TryAgain` where Slack does not say who somebody is, or a cluster what he may, while the
+    approval is fresh.
     """
     async with house.database.statement() as tx:
         votes = await tx.all("decisions_of_call", call_id=call.id)
@@ -27,11 +29,22 @@ async def still_stands(house: House, call: Call, now: Ruling, quorum: int) -> bo
         if person.standing is Standing.UNKNOWN and is_fresh(call):
             raise TryAgain  # Slack did not say who decided; that may pass
         if alone:
-            if why_not_break_glass(person, now) is None:
-                return True
-        elif why_not_approve(person, house.rules.approvers, now, call.contributors) is None:
-            counting += 1
+            barred = why_not_break_glass(person, now)
+        else:
+            barred = why_not_approve(person, house.rules.approvers, now, call.contributors)
+        if barred is not None or not await _may_himself(house, call, person):
+            continue
+        if alone:
+            return True
+        counting += 1
     return counting >= quorum
+
+
+async def _may_himself(house: House, call: Call, person: Person) -> bool:
+    bar = await why_not_himself(house, call, person)
+    if bar == "rights_unknown" and is_fresh(call):
+        raise TryAgain  # the cluster did not say what he may; that may pass
+    return bar is None
 
 
 def is_fresh(call: Call) -> bool:

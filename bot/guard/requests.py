@@ -1,5 +1,6 @@
 """Requests at the door: masked, recorded in one transaction with their audit row."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -38,6 +39,8 @@ class Requests:
     async def take_in(self, tx: Transaction, key: str, kind: str, asked: Request) -> Taken | None:
         """The same in the caller's transaction, which must lock the thread's row first."""
         at = datetime.now(UTC)
+        # with a map a run has the rights of who started it: nobody else speaks into it
+        asked = replace(asked, apart=self._house.rules.identities is not None)
         row, fed_row = (_row(asked, at, what) for what in (asked.kind, "fed"))
         return await record(tx, key, kind, asked, at=at, row=row, fed_row=fed_row)
 

@@ -37,7 +37,7 @@ class Rollback:
         within = timedelta(seconds=call.ruling.rollback)
         if call.started_at is None or datetime.now(UTC) >= call.started_at + within:
             return f"its {within.seconds // 60} min were over"
-        change = self._house.catalog.change(back.tool, back.arguments)
+        change = await self._house.bound_anew(back)
         judged = await self._proposals.rule(
             asking_for(run, back),
             change,
@@ -46,6 +46,8 @@ class Rollback:
             fresh=back.risk == "danger",
             undoes=True,
         )
+        if judged.acting != back.acting:
+            return f"it would run as {judged.acting} now, not as {back.acting}"
         if judged.digest != back.digest or judged.risk != back.risk:
             return "the tool is not the one that was approved"
         if frozen := self._house.rules.book.freeze(judged.asked):
@@ -61,7 +63,7 @@ class Rollback:
     async def _drift(self, call: Call) -> str:
         if call.receipt is None:
             return "I was interrupted, and do not know what exactly I left"
-        change = self._house.catalog.change(call.tool, call.arguments)
+        change = self._house.bound(call)
         return masking.safe((await change.drift(call.preview, call.receipt)).since)
 
     async def begin(self, run: Run, call: Call, back: Call) -> bool:

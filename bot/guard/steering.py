@@ -131,7 +131,9 @@ class Steering:
             return (
                 f"refused: a way back is taken as it is or withdrawn; ask for the other. {stands}"
             )
-        change = self._house.catalog.change(call.tool, {**call.arguments, **arguments})
+        acting = await self._house.acting(asking.thread.org, asking.requester)
+        wanted = {**call.arguments, **arguments}
+        change = self._house.catalog.change(call.tool, wanted, acting=acting)
         if hidden := masking.would_alter(dict(change.arguments)):
             names = ", ".join(hidden)
             return f"refused: {names} looks like a credential; none may stand on a card."

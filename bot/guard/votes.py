@@ -17,6 +17,7 @@ from bot.core.ids import uuid7
 from bot.core.values import Event, Person, Thread
 from bot.guard import audit, grants, short_ids
 from bot.guard.ahead import Ahead
+from bot.guard.clearance import why_not_himself
 from bot.guard.house import House, redraw
 from bot.guard.policy import Effect, why_not_approve, why_not_break_glass, why_not_deny
 from bot.guard.records import Call
@@ -41,6 +42,9 @@ Code = Literal[
     "unknown_person",
     "nobody_may_approve",
     "not_an_approver",
+    "not_mapped",  # people are mapped to their own identities on clusters, and he is not
+    "not_himself",  # the cluster would not let him do it himself
+    "rights_unknown",  # it did not say
     "own_request",
     "read_only",  # changes were switched off since
     "no_glass",  # the rule has none to break
@@ -185,8 +189,10 @@ class Votes:
         if vote == "deny":
             return _code(why_not_deny(person, approvers, call.ruling, call.contributors))
         if vote == "break glass":
-            return _code(why_not_break_glass(person, call.ruling))
-        return _code(why_not_approve(person, approvers, call.ruling, call.contributors))
+            code = _code(why_not_break_glass(person, call.ruling))
+        else:
+            code = _code(why_not_approve(person, approvers, call.ruling, call.contributors))
+        return code or await why_not_himself(self._house, call, person)
 
     async def vote(self, click: Click, vote: Vote, *, grants_more: bool = False) -> Answer:
         """Record one vote; the last one that is needed makes the arrow and wakes the run.

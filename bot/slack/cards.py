@@ -364,6 +364,7 @@ class Cards:
             public_id=call.public_id,
             tool=call.tool,
             arguments=call.arguments,
+            acting="" if call.identity is None else call.acting,
             target=call.target,
             risk=call.risk,
             state=call.state,

@@ -16,7 +16,6 @@ from bot.core.tasks import Tasks
 from bot.core.values import Event, Thread
 from bot.guard.again import Again, again_key
 from bot.guard.house import House
-from bot.guard.people import why_not_ask
 from bot.guard.records import Call
 from bot.guard.requests import cleaned
 from bot.guard.stops import Stops
@@ -340,18 +339,15 @@ class Clicks:
         self._redraw(call, pressed)
 
     async def _why_not_ask(self, pressed: Pressed, call: Call) -> str | None:
-        person = await self._house.directory.person(call.thread.org, pressed.user)
-        sharing = await self._house.directory.sharing(call.thread.org, call.thread.channel)
-        return why_not_ask(person, sharing)
+        thread = call.thread
+        return await self._house.why_not_ask(thread.org, thread.channel, pressed.user)
 
     async def _undo(self, pressed: Pressed, click: Click) -> None:
         call = await self._votes.find(click)
         if call is None:
             self._dialogs.refuse(pressed, speech.sentence("unknown_card", None))
             return
-        person = await self._house.directory.person(call.thread.org, pressed.user)
-        sharing = await self._house.directory.sharing(call.thread.org, call.thread.channel)
-        if code := why_not_ask(person, sharing):
+        if code := await self._why_not_ask(pressed, call):
             self._dialogs.tell(pressed, speech.may_not_ask(code))
             return
         made = await self._way_back.press(click, call)
@@ -360,6 +356,7 @@ class Clicks:
         elif made is not None:
             log.info("undo", run=str(made), actor=pressed.user, undoes=str(call.id))
             rules = self._house.rules
+            person = await self._house.directory.person(call.thread.org, pressed.user)
             if rules.self_approval and rules.approvers.include(person):
                 self._tasks.start("undo modal", self._undo_modal(pressed, made))
 

@@ -39,7 +39,8 @@ class SlackDirectory:
             return Person(user, Standing.UNKNOWN)
         standing = _standing(found, self._team)
         groups = await self._groups_of(user, fresh=fresh) if standing is Standing.MEMBER else ()
-        return Person(user, standing, str(found.get("real_name") or ""), frozenset(groups))
+        name = str(found.get("real_name") or "")
+        return Person(user, standing, name, frozenset(groups), _mail(found))
 
     async def sharing(self, org: str, channel: str) -> Sharing:  # noqa: ARG002 -- one workspace
         """Whether only our organisation reads a channel."""
@@ -98,6 +99,13 @@ def _standing(user: Mapping[str, Any], team: str) -> Standing:
     if user.get("is_restricted") or user.get("is_ultra_restricted"):
         return Standing.GUEST
     return Standing.MEMBER
+
+
+def _mail(user: Mapping[str, Any]) -> str:
+    """An address that is surely his; Slack tells it to apps that may read it."""
+    if user.get("is_email_confirmed") is not True:
+        return ""
+    return str((user.get("profile") or {}).get("email") or "")
 
 
 class _Copy:

@@ -21,7 +21,6 @@ from bot.core.tasks import Tasks
 from bot.core.text import one_line
 from bot.core.values import Thread
 from bot.guard.house import House
-from bot.guard.people import why_not_ask
 from bot.guard.requests import Requests, cleaned
 from bot.slack.api import Identity
 from bot.slack.clicks import Clicks
@@ -203,9 +202,7 @@ class Listening:
     async def _first_sign(self, thread: Thread, user: str, run_id: UUID, text: str) -> None:
         """Who may not ask gets only the refusal, which the run says."""
         await self._house.jobs.nothing_ahead()
-        person = await self._directory.person(thread.org, user)
-        sharing = await self._directory.sharing(thread.org, thread.channel)
-        if why_not_ask(person, sharing) is None:
+        if await self._house.why_not_ask(thread.org, thread.channel, user) is None:
             await self._live.first_sign(thread, run_id, f"“{one_line(text, 80)}”")
 
     async def _is_addressed(self, said: Said, thread: Thread) -> bool:

@@ -18,7 +18,6 @@ from bot.core.errors import DatabaseAway, reply_for
 from bot.core.text import one_line
 from bot.core.values import Thread
 from bot.guard.house import House
-from bot.guard.people import why_not_ask
 from bot.guard.requests import Requests, cleaned
 from bot.slack import speech
 from bot.slack.api import Limited, Refused, SlackProblem, Uncertain
@@ -123,9 +122,7 @@ class Slash:
             self._tell(slashed, notices.refused(advice(text)))
 
     async def _refusal(self, slashed: Slashed) -> Message | None:
-        person = await self._house.directory.person(self._org, slashed.user)
-        sharing = await self._house.directory.sharing(self._org, slashed.channel)
-        match why_not_ask(person, sharing):
+        match await self._house.why_not_ask(self._org, slashed.channel, slashed.user):
             case None:
                 return None
             case "shared_channel":

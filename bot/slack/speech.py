@@ -72,6 +72,18 @@ _WHY: dict[Code, str] = {
         f"Say why, in at least {MIN_REASON} characters that mean something: it is told to those "
         "who would have been asked."
     ),
+    "not_mapped": (
+        "You are nobody on the clusters, so your approval does not count: whoever runs me has to "
+        "add you to `identities.users` of my settings."
+    ),
+    "not_himself": (
+        "The cluster would not let you do this yourself, so you cannot approve that somebody else "
+        "does it."
+    ),
+    "rights_unknown": (
+        "The cluster did not say whether you may do this yourself, so I did not count it. Try "
+        "again."
+    ),
     "not_an_approver": "You are not among those who may decide this. They were asked on the card.",
 }
 
@@ -97,6 +109,15 @@ def may_not_ask(code: str) -> Message:
             return notices.shared_channel()
         case "guest":
             return notices.may_not_ask("guests can neither ask nor approve")
+        case "not_mapped":
+            return notices.may_not_ask(
+                "you are nobody on the clusters: whoever runs me has to add you to "
+                "`identities.users` of my settings, and until then I do nothing for you"
+            )
+        case "own_turn":
+            return notices.may_not_ask(
+                "I was working for somebody else, with his rights; say it again for a turn of yours"
+            )
         case "unknown_person":
             return notices.may_not_ask("I could not find out from Slack who you are; try again")
         case _:

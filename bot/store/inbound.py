@@ -24,6 +24,7 @@ class Request:
     ours: bool  # the thread's root mentions us, or is this message
     kind: Literal["turn", "command", "undo"] = "turn"
     wish: dict[str, Any] | None = None
+    apart: bool = False  # people act as themselves: it is fed to no run but one of his own
 
 
 async def speaks_with_us(tx: Transaction, thread: Thread, author: str) -> bool:
@@ -90,5 +91,6 @@ async def record(
         until_prev=row.until_prev,
         fed_data=fed_row.data,
         fed_until_prev=fed_row.until_prev,
+        apart=asked.apart,
     )
     return Taken(taken["run_id"], fed=taken["fed"]) if taken else None

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from bot.core.values import Person
 from bot.slack.api import Method, SlackApi
 from bot.slack.incoming import Slashed, understand
 
@@ -26,6 +27,7 @@ SCOPES_OF_METHOD: dict[Method, set[str]] = {
     Method.PERSON: {"users:read"},
     Method.GROUP: {"usergroups:read"},
     Method.OPEN_VIEW: set(),
+    Method.PUSH_VIEW: set(),
     Method.UPDATE_VIEW: set(),
     Method.UPLOAD_URL: {"files:write"},
     Method.UPLOAD_DONE: {"files:write"},
@@ -63,6 +65,7 @@ def test_every_scope_is_needed_and_none_is_missing() -> None:
         *(SCOPES_OF_METHOD[method] for method in Method),
         *(SCOPES_OF_EVENT[event] for event in events),
         {"files:read"} if hasattr(SlackApi, "download") else set(),
+        {"users:read.email"} if "mail" in Person.__annotations__ else set(),
         {"commands"} if MANIFEST["features"]["slash_commands"] else set(),
     )
     assert set(MANIFEST["oauth_config"]["scopes"]["bot"]) == needed

@@ -264,8 +264,8 @@ self_aproval: true
         ),
         (
             "countersign.yaml:11: self_aproval: there is no such setting. "
-            "Known: approvals, instructions, limits, model_windows, people, policy, retention, "
-            "self_approval, tools. "
+            "Known: approvals, identities, instructions, limits, model_windows, people, policy, "
+            "retention, self_approval, tools. "
             "Did you mean self_approval?"
         ),
     ]
@@ -394,3 +394,28 @@ def test_a_providers_key_in_an_unreadable_file_is_a_mistake(tmp_path: Path) -> N
     assert mistakes(given) == [
         "ANTHROPIC_API_KEY_FILE: the file cannot be read (FileNotFoundError)."
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("  users: {U0A: 'system:admin'}", "users.U0A: nobody acts as a system: name"),
+        ("  users: {U0A: 'System:masters'}", "users.U0A: nobody acts as a system: name"),
+        ("  users: {U0A: a}\n  groups: {U0A: ['system:masters']}", "groups.U0A.0: nobody acts"),
+        ("  users: {U0A: bot}", "users.U0A: bot stands for the bot itself"),
+        ("  users: {U0A: 'al ice'}", "users.U0A: a name without spaces"),
+        ("  users: {U0A: ''}", "users.U0A: a name without spaces"),
+        ("  users: {alice: a}", "users.alice: a Slack user id (U…) is expected"),
+        ("  users: {U0A: a, U0A: b}", "U0A stands here twice"),
+        ("  people: {U0A: a}", "people: there is no such setting"),
+        ("  mail_domains: [corp]", "mail_domains.0: a mail domain such as"),
+        ("  mail_domains: [a.b, a.b]", "mail_domains.1: this domain stands here twice"),
+        ("  approvers_checked: true", "users or mail_domains must name somebody"),
+        ("  users: {U0A: a}\n  groups: {U0B: [c]}", "groups.U0B: users has no name"),
+    ],
+)
+def test_a_map_of_identities_is_refused_at_its_line(tmp_path: Path, text: str, says: str) -> None:
+    found = mistakes(with_file(tmp_path, f"self_approval: true\nidentities:\n{text}\n"))
+    assert says in found[0]
+    line = 4 if "groups" in text else 2 if "must name" in says else 3
+    assert found[0].startswith(f"countersign.yaml:{line}: ")

@@ -11,15 +11,26 @@ from tools._kit.catalog import (
     provider_names,
 )
 from tools._kit.errors import NotFound, Refused, Stale, ToolError, Unavailable
-from tools._kit.provider import Change, Client, Config, Offer, Provider, Toolbox, read
+from tools._kit.provider import (
+    Change,
+    Client,
+    Config,
+    Impersonating,
+    Offer,
+    Provider,
+    Toolbox,
+    read,
+)
 from tools._kit.threads import Threads
 from tools._kit.values import (
     MAYBE_NAME,
     MAYBE_NAMESPACE,
+    Access,
     ChangedPath,
     Drift,
     Duration,
     Finding,
+    Identity,
     JsonObject,
     Lines,
     Manifests,
@@ -38,6 +49,7 @@ from tools._kit.values import (
 __all__ = [
     "MAYBE_NAME",
     "MAYBE_NAMESPACE",
+    "Access",
     "Catalog",
     "Change",
     "ChangeCall",
@@ -47,6 +59,8 @@ __all__ = [
     "Drift",
     "Duration",
     "Finding",
+    "Identity",
+    "Impersonating",
     "JsonObject",
     "Lines",
     "Manifests",

@@ -24,10 +24,12 @@ from tools._kit.arguments import (
 )
 from tools._kit.canonical import sha256_of
 from tools._kit.errors import NotFound, Refused
-from tools._kit.provider import Change, Client, Offer, Provider
+from tools._kit.provider import Change, Client, Impersonating, Offer, Provider
 from tools._kit.values import (
+    Access,
     Drift,
     Finding,
+    Identity,
     JsonObject,
     NoWayBack,
     Preview,
@@ -66,6 +68,7 @@ class ReadCall:
     arguments: JsonObject  # canonical: defaults filled, the client named
     target: str
     client: str
+    acting: Identity | None  # None: the bot itself
     _run: Callable[[], Awaitable[Finding]] = field(repr=False, compare=False)
 
     async def run(self) -> Finding:
@@ -81,6 +84,7 @@ class ChangeCall:
     arguments: JsonObject  # canonical: defaults filled, the client named
     target: str  # "demo/shop/deployment/web"
     client: str
+    acting: Identity | None  # None: the bot itself
     _change: Change = field(repr=False, compare=False)
     _bound: "_Bound" = field(repr=False, compare=False)
 
@@ -106,6 +110,18 @@ class ChangeCall:
         """Follow the world; a Verdict comes last. `receipt` None: find out whether it happened."""
         return self._change.verify(self._connection, seen, receipt)
 
+    async def lacking(self) -> tuple[Access, ...]:
+        """What of that which `apply` will do whom it acts as may not. Raises `ToolError`.
+
+        Nothing where the bot itself acts: its preview meets the same refusals.
+        """
+        connection = self._connection
+        if self.acting is None or not isinstance(connection, Impersonating):
+            return ()
+        needs = self._change.needs()
+        allowed = await asyncio.gather(*(connection.may(need) for need in needs))
+        return tuple(need for need, may in zip(needs, allowed, strict=True) if not may)
+
     def undo(self, seen: Preview) -> Wish | NoWayBack:
         """The wish that leads back to what `seen` saw."""
         back = self._change.undo(seen)
@@ -123,7 +139,7 @@ class ChangeCall:
 
     @property
     def _connection(self) -> Client:
-        return self._bound.clients[self.client]
+        return self._bound.connection(self.client, self.acting)
 
 
 @dataclass(frozen=True)
@@ -137,6 +153,17 @@ class _Bound:
     method: Callable[..., Awaitable[Finding]] | None = None  # of a read
     is_inventory: Callable[[JsonObject], bool] = lambda _: False  # what that gives
     names: Mapping[type[Change], str] = field(default_factory=dict)  # of its provider's changes
+
+    def actor(self, client: str, acting: Identity | None) -> Identity | None:
+        """Who really acts: a client that can only be the bot is the bot's."""
+        return acting if isinstance(self.clients[client], Impersonating) else None
+
+    def connection(self, client: str, acting: Identity | None) -> Client:
+        """The client as that identity; None: as the bot itself."""
+        connection = self.clients[client]
+        if acting is None or not isinstance(connection, Impersonating):
+            return connection
+        return connection.acting_as(acting)
 
     def parse(self, arguments: JsonObject) -> tuple[str, BaseModel]:
         """The client's name and the typed arguments. Raises `Refused`."""
@@ -166,31 +193,39 @@ class Catalog:
         """Every client by provider and name: "kubernetes/demo"."""
         return dict(self._clients)
 
-    def read(self, name: str, arguments: JsonObject) -> ReadCall:
-        """A read ready to run. Raises `NotFound` for no such tool, `Refused` for its arguments."""
+    def read(self, name: str, arguments: JsonObject, *, acting: Identity | None = None) -> ReadCall:
+        """A read ready to run, as `acting`; None: as the bot itself.
+
+        Raises `NotFound` for no such tool, `Refused` for its arguments.
+        """
         bound = self._find(name, "read")
         client, parsed = bound.parse(arguments)
         canonical = bound.canonical(parsed, client)
         method = cast("Callable[..., Awaitable[Finding]]", bound.method)
         values = {field: getattr(parsed, field) for field in type(parsed).model_fields}
-        connection = bound.clients[client]
+        connection, actor = bound.connection(client, acting), bound.actor(client, acting)
         places = (canonical.get(part) for part in ("namespace", "kind", "name"))
         target = "/".join([client, *(str(place) for place in places if place)])
-        return ReadCall(bound.tool, canonical, target, client, lambda: method(connection, **values))
+        return ReadCall(
+            bound.tool, canonical, target, client, actor, lambda: method(connection, **values)
+        )
 
     def is_inventory(self, name: str, arguments: JsonObject) -> bool:
         """Whether such a read gives only what the other side itself calls things."""
         bound = self._bound.get(name)
         return bound is not None and bound.is_inventory(arguments)
 
-    def change(self, name: str, arguments: JsonObject) -> ChangeCall:
-        """A change ready to preview. Raises like `read`."""
+    def change(
+        self, name: str, arguments: JsonObject, *, acting: Identity | None = None
+    ) -> ChangeCall:
+        """A change ready to preview, as `acting`. Raises like `read`."""
         bound = self._find(name, "change")
         client, parsed = bound.parse(arguments)
         change = cast("Change", parsed)
         target = f"{client}/{change.target()}"
         canonical = bound.canonical(change, client)
-        return ChangeCall(bound.tool, canonical, target, client, change, bound)
+        actor = bound.actor(client, acting)
+        return ChangeCall(bound.tool, canonical, target, client, actor, change, bound)
 
     def add(self, provider: str, prefix: str, offer: Offer) -> None:
         """Take in what a provider offers. Raises `TypeError` for a name that is taken."""

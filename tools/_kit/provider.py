@@ -3,11 +3,21 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from tools._kit.values import Drift, NoWayBack, Preview, Progress, Receipt, Risk, Verdict
+from tools._kit.values import (
+    Access,
+    Drift,
+    Identity,
+    NoWayBack,
+    Preview,
+    Progress,
+    Receipt,
+    Risk,
+    Verdict,
+)
 
 
 class Config(BaseModel):
@@ -24,6 +34,17 @@ class Client(Protocol):
 
         Raises `Unavailable` with one sentence when there is none.
         """
+
+
+@runtime_checkable
+class Impersonating(Client, Protocol):
+    """A connection that can act as somebody else than the bot, with his rights and no others."""
+
+    def acting_as(self, identity: Identity) -> Self:
+        """The same connection, as `identity`. Nothing it remembers is shared with others'."""
+
+    async def may(self, access: Access) -> bool:
+        """Whether whom this connection acts as may do that. Raises `ToolError`."""
 
 
 _READ = "_countersign_read"
@@ -82,6 +103,10 @@ class Change(BaseModel, ABC):
     @abstractmethod
     def target(self) -> str:
         """The object it works on: "shop/deployment/web"; the kit puts the client before it."""
+
+    def needs(self) -> tuple[Access, ...]:
+        """What `apply` will do there: who must not may neither ask for it nor approve it."""
+        return ()
 
     @abstractmethod
     async def preview(self, cluster: Any) -> Preview:

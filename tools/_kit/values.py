@@ -42,6 +42,41 @@ def seconds(duration: str) -> int:
 
 
 @dataclass(frozen=True)
+class Identity:
+    """As whom something is done on the other side: its name there, and the groups that go with it.
+
+    Neither has a space in it, so that the whole can be stored as one line of text.
+    """
+
+    name: str
+    groups: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join((self.name, *self.groups))
+
+    @classmethod
+    def of(cls, stored: str) -> "Identity":
+        """One as `str` gave it."""
+        name, *groups = stored.split(" ")
+        return cls(name, tuple(groups))
+
+
+@dataclass(frozen=True, order=True)
+class Access:
+    """One deed on the other side, as an access review asks about it; empty: any, or none."""
+
+    verb: str
+    group: str  # of the API; empty: the core group
+    resource: str  # plural
+    sub: str = ""
+    namespace: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource}" + (f"/{self.sub}" if self.sub else "")
+
+
+@dataclass(frozen=True)
 class Lines:
     """Text as the other side wrote it, newest last. `note` says which window and limit it has."""
 

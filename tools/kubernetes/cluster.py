@@ -1,15 +1,17 @@
 """The client of one cluster: one way across to the official library, and errors as sentences."""
 
+import copy
 import json
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import urllib3
 from kubernetes.client.exceptions import ApiException
 from pydantic import JsonValue
 
-from tools._kit import NotFound, Refused, Threads, ToolError, Unavailable
+from tools._kit import Access, Identity, NotFound, Refused, Threads, ToolError, Unavailable
 from tools.kubernetes.connection import Connection, connect, context_name
 from tools.kubernetes.discovery import Discovery
 from tools.kubernetes.kinds import RESOURCES, Object, Resource
@@ -22,6 +24,8 @@ _LOG_BYTES = 1_000_000  # of one container: more would never be read
 _PAGE = 500  # objects of a list in one answer, as kubectl asks
 _PAGES = 20  # a server may give fewer than asked for at once, but not for ever
 MOST = 5000  # objects of a list that are read at all
+_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_PEOPLE = 200  # whose clients are kept: what each remembers is little
 _TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 
@@ -51,11 +55,14 @@ class Request:
     query: tuple[tuple[str, str], ...] = ()
     body: JsonValue = None
     content_type: str = "application/json"
+    leaves_no_trace: bool = False  # though it is no GET: a question that is posted
     accept: str = "*/*"
 
     @property
     def changes(self) -> bool:
         """Whether it may leave a trace in the cluster."""
+        if self.leaves_no_trace:
+            return False
         return self.method != "GET" and ("dryRun", "All") not in self.query
 
 
@@ -81,6 +88,25 @@ class Cluster:
         self._discovery = Discovery(self._document)
         self._threads = Threads("The cluster")
         self._connection: Connection | None = None
+        self._identity: Identity | None = None  # the bot's own
+        self._own = self  # the one that holds the connection
+        self._others: OrderedDict[Identity, Self] = OrderedDict()
+
+    def acting_as(self, identity: Identity) -> Self:
+        """The same cluster as somebody: every request says so, and nothing it has read is shared.
+
+        The connection is one for all: its credential stays the bot's.
+        """
+        found = self._others.pop(identity, None)
+        if found is None:
+            found = copy.copy(self)
+            found._identity = identity  # noqa: SLF001 - a copy of this
+            found._discovery = Discovery(found._document)  # noqa: SLF001
+            found._others = OrderedDict()  # noqa: SLF001
+            if len(self._others) >= _PEOPLE:
+                self._others.popitem(last=False)
+        self._others[identity] = found
+        return found
 
     async def start(self) -> None:
         """Load the configuration, so that the cluster has its context's name from the start."""
@@ -98,6 +124,8 @@ class Cluster:
 
     async def connected(self) -> Connection:
         """The loaded configuration. Raises `Unavailable` with a sentence that says what to mend."""
+        if self._own is not self:
+            return await self._own.connected()
         if self._connection is None:
             options = self._settings
             self._connection = await self._threads.run(
@@ -119,6 +147,25 @@ class Cluster:
             await self.send(Request("its version", "GET", "/version"))
         except Refused as error:
             raise Unavailable(str(error), nothing_sent=True) from error
+
+    async def may(self, access: Access) -> bool:
+        """Whether whom this acts as may do that, as the cluster itself says."""
+        attributes: dict[str, JsonValue] = {
+            "verb": access.verb,
+            "group": access.group,
+            "resource": access.resource,
+            "subresource": access.sub,
+            "namespace": access.namespace,
+            "name": access.name,
+        }
+        body: JsonValue = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        question = Request("an access review", "POST", _REVIEWS, body=body, leaves_no_trace=True)
+        answer = await self.send(question)
+        return (answer.get("status") or {}).get("allowed") is True
 
     async def resource(self, kind: str) -> Resource:
         """Where a kind lives, asking the cluster for one that is not built in.
@@ -258,6 +305,8 @@ class Cluster:
             body=request.body,
             auth_settings=["BearerToken"],
         )
+        if self._identity is not None:
+            prepared = _impersonating(prepared, self._identity)
         try:
             response = _resent_once(api, prepared, seconds, again=request.method == "GET")
         except (ApiException, urllib3.exceptions.HTTPError) as error:
@@ -323,6 +372,16 @@ class Cluster:
             f"What answers as cluster {self.name} is no Kubernetes API: check the address.",
             nothing_sent=not request.changes,
         )
+
+
+def _impersonating(prepared: tuple[Any, ...], identity: Identity) -> tuple[Any, ...]:
+    """The request with the headers that say as whom; a group is a header of its own."""
+    method, url, given, *rest = prepared
+    headers = urllib3.HTTPHeaderDict(given)
+    headers["Impersonate-User"] = identity.name
+    for group in identity.groups:
+        headers.add("Impersonate-Group", group)
+    return (method, url, headers, *rest)
 
 
 def _resent_once(

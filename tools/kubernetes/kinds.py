@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
+from tools._kit import Access
+
 # The API's objects are JSON by nature; what is needed of them is read by small functions.
 Object: TypeAlias = dict[str, Any]
 
@@ -58,6 +60,16 @@ RESOURCES = {
         Resource("resourcequota", _CORE, "resourcequotas", ("quota",)),
     )
 }
+
+
+def access(verb: str, kind: str, sub: str = "", *, namespace: str = "", name: str = "") -> Access:
+    """A deed on a built-in kind, as the cluster's access reviews call it."""
+    resource = RESOURCES[kind]
+    parts = resource.prefix.split("/")
+    group = parts[2] if parts[1] == "apis" else ""
+    return Access(verb, group, resource.plural, sub, namespace, name)
+
+
 _ALIASES = {
     alias: resource.kind
     for resource in RESOURCES.values()

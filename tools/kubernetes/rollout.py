@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, cast
 from pydantic import Field, JsonValue
 
 from tools._kit import (
+    Access,
     Change,
     Drift,
     Name,
@@ -23,7 +24,7 @@ from tools._kit import (
 )
 from tools.kubernetes.cluster import JSON_PATCH, Cluster
 from tools.kubernetes.drift import drift_of
-from tools.kubernetes.kinds import DeploymentKind, Object
+from tools.kubernetes.kinds import DeploymentKind, Object, access
 from tools.kubernetes.objects import (
     changed_paths,
     difference,
@@ -84,6 +85,10 @@ class RolloutUndo(Change):
     def target(self) -> str:
         """The deployment."""
         return f"{self.namespace}/deployment/{self.name}"
+
+    def needs(self) -> tuple[Access, ...]:
+        """The one write."""
+        return (access("patch", "deployment", namespace=self.namespace, name=self.name),)
 
     async def preview(self, cluster: Cluster) -> Preview:
         """Find the revision and ask the server what it would store."""

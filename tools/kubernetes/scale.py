@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, cast
 from pydantic import Field, JsonValue
 
 from tools._kit import (
+    Access,
     Change,
     ChangedPath,
     Drift,
@@ -24,7 +25,7 @@ from tools._kit import (
 )
 from tools.kubernetes.cluster import MERGE_PATCH, Cluster
 from tools.kubernetes.drift import drift_of
-from tools.kubernetes.kinds import Object, ScalableKind
+from tools.kubernetes.kinds import Object, ScalableKind, access
 from tools.kubernetes.objects import difference, labels_of, meta, name_of
 from tools.kubernetes.verification import Goal, follow
 from tools.kubernetes.workloads import (
@@ -73,6 +74,10 @@ class Scale(Change):
     def target(self) -> str:
         """The workload."""
         return f"{self.namespace}/{self.kind}/{self.name}"
+
+    def needs(self) -> tuple[Access, ...]:
+        """The one write."""
+        return (access("patch", self.kind, "scale", namespace=self.namespace, name=self.name),)
 
     async def preview(self, cluster: Cluster) -> Preview:
         """Ask the server what it would store. Refuses when there is nothing to change."""

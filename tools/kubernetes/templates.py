@@ -9,6 +9,7 @@ from typing import ClassVar
 from pydantic import JsonValue
 
 from tools._kit import (
+    Access,
     Change,
     Drift,
     Name,
@@ -24,7 +25,7 @@ from tools._kit import (
 )
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.drift import drift_of
-from tools.kubernetes.kinds import Object, RolledKind
+from tools.kubernetes.kinds import Object, RolledKind, access
 from tools.kubernetes.objects import (
     changed_paths,
     difference,
@@ -99,6 +100,10 @@ class TemplateChange(Change):
     def target(self) -> str:
         """The workload."""
         return f"{self.namespace}/{self.kind}/{self.name}"
+
+    def needs(self) -> tuple[Access, ...]:
+        """The one write."""
+        return (access("patch", self.kind, namespace=self.namespace, name=self.name),)
 
     async def preview(self, cluster: Cluster) -> Preview:
         """Ask the server what it would store. Refuses when there is nothing to change."""

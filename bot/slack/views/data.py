@@ -111,6 +111,7 @@ class CardData:
     thread_link: str = ""
     rollback: "CardData | None" = None  # what is approved with it, should it not work
     rollback_minutes: int = 0  # within which
+    acting: str = ""  # as whom it runs on the cluster, and his groups; empty: as the bot itself
     version: int = 1
 
 

@@ -24,6 +24,7 @@ def facts(call: CardData, limit: int = 400) -> tuple[str, bool]:
         target,
         "danger" if call.risk == "danger" else "",
         who.asked_by(call),
+        who.runs_as(call.acting),
         who.needed(call),
         f"expires {words.clock(call.expires_at)}",
     ]

@@ -62,6 +62,13 @@ def asked_by(call: CardData) -> str:
     return f"{asked}, revised by {words.mention(call.revised_by)}"
 
 
+def runs_as(acting: str) -> str:
+    """As whom it runs on the cluster; empty where that is the bot itself."""
+    name, *groups = acting.split(" ")
+    of = f" with {words.either([words.code(one, 80)[0] for one in groups], last='and')}"
+    return f"runs as {words.code(name, 260)[0]}{of if groups else ''}" if name else ""
+
+
 def approved(call: CardData) -> str:
     """Who approved and when; empty if nobody did."""
     if not call.approvals:

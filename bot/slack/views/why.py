@@ -6,7 +6,7 @@ from bot.guard.policy import Effect, PolicyInput, Ruling
 from bot.guard.records import Call
 from bot.guard.rulebook import Rulebook, Step
 from bot.slack import limits
-from bot.slack.views import words
+from bot.slack.views import who, words
 from bot.slack.views.blocks import context, section
 from bot.slack.views.data import Message
 
@@ -17,11 +17,18 @@ def why_of(call: Call, book: Rulebook) -> Message:
     """By the input that was stored with the call, so that nothing is looked up anew."""
     asked = PolicyInput.of(call.policy_input)
     return why(
-        call.short_id, call.preview.summary, call.ruling, book.explain(asked), book.decide(asked)
+        call.short_id,
+        call.preview.summary,
+        call.ruling,
+        book.explain(asked),
+        book.decide(asked),
+        "" if call.identity is None else who.runs_as(call.acting),
     )
 
 
-def why(short_id: str, summary: str, then: Ruling, steps: Sequence[Step], now: Ruling) -> Message:
+def why(
+    short_id: str, summary: str, then: Ruling, steps: Sequence[Step], now: Ruling, as_whom: str = ""
+) -> Message:
     """`then` is what was ruled when it was proposed; `steps` and `now` are by the policy of now."""
     title = f"`{short_id}` {words.line(summary, 200)}: {_told(then)}, by the rule “{_rule(then)}”."
     lines = [title]
@@ -32,6 +39,8 @@ def why(short_id: str, summary: str, then: Ruling, steps: Sequence[Step], now: R
     blocks = [section(text) for text in words.packed(lines, limits.SECTION)]
     if _told(now) != _told(then):
         blocks.append(context(f"The policy of now says otherwise: {_told(now)}."))
+    if as_whom:
+        blocks.append(context(f"On the cluster it {as_whom}."))
     blocks.append(context("Limits, freezes and who may ask at all come before every rule."))
     return Message(words.fit(title, 800)[0], blocks)
 

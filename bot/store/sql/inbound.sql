@@ -35,7 +35,8 @@ SELECT t.ours AND EXISTS (
 -- take_request --
 SELECT * FROM take_request(
     %(org)s, %(key)s, %(event)s, %(author)s, %(channel)s, %(thread_ts)s, %(ours)s, %(kind)s, %(wish)s, %(id)s, %(ts)s, %(body)s,
-    %(lock)s, %(priority)s, %(at)s, %(data)s, %(until_prev)s, %(fed_data)s, %(fed_until_prev)s);
+    %(lock)s, %(priority)s, %(at)s, %(data)s, %(until_prev)s, %(fed_data)s, %(fed_until_prev)s,
+    %(apart)s);
 
 -- append_message --
 -- The thread's row is already locked by this transaction.

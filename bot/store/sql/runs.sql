@@ -123,8 +123,11 @@ SELECT content FROM artifacts WHERE run_id = %(run_id)s
  LIMIT 1;
 
 -- artifact_of_thread --
-SELECT id, title, content FROM artifacts
- WHERE org = %(org)s AND channel = %(channel)s AND thread_ts = %(thread_ts)s AND id::text LIKE %(prefix)s || '%%'
+-- Where people act as themselves, only what was read as the one who searches.
+SELECT a.id, a.title, a.content FROM artifacts a
+ WHERE a.org = %(org)s AND a.channel = %(channel)s AND a.thread_ts = %(thread_ts)s AND a.id::text LIKE %(prefix)s || '%%'
+   AND (%(acting)s::text IS NULL
+        OR EXISTS (SELECT FROM tool_calls c WHERE c.run_id = a.run_id AND c.artifact = a.id AND c.acting = %(acting)s))
  LIMIT 2;
 
 -- supersede_open_calls --

@@ -51,6 +51,7 @@ def _shown(on: Services, user: User) -> Json:
     shown = user.as_json()
     if "users:read.email" in on.state.manifest.scopes and not user.is_bot:
         shown["profile"]["email"] = user.email
+        shown["is_email_confirmed"] = True
     return shown
 
 
