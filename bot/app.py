@@ -569,11 +569,13 @@ def _model(settings: Settings) -> Model | None:
 
 def _context(ground: _Ground, directory: SlackDirectory) -> Context:
     texts = ground.settings.file.instructions
+    apart = ground.settings.file.identities is not None
     return Context(
         ground.database,
         Instructions(texts.workspace, texts.channels, texts.clusters),
         SlackThreads(ground.api, ground.budget, directory.known_name),
-        Summaries(ground.database, ground.model),
+        Summaries(ground.database, ground.model, apart=apart),
+        apart=apart,
     )
 
 

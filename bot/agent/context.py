@@ -37,6 +37,7 @@ _NEWEST = 400  # messages looked at; what fits is far less
 _OLD_RESULT = 1_500  # characters of an earlier turn's tool result: the rest was said in its answer
 _KEPT_SHARE = 0.5  # of the room for earlier turns that stays unsummarised: the next summary is far
 _ROOT_SHARE = 0.1  # of the budget, for a first message whose turn no longer fits
+_NOT_YOURS = "(read with the rights of who asked then; look yourself if you need it)"
 _RUNS = 200  # whose threads are remembered as read
 
 
@@ -90,11 +91,15 @@ class Context:
         instructions: Instructions,
         reader: ThreadReader | None = None,
         summaries: Summaries | None = None,
+        *,
+        apart: bool = False,
     ) -> None:
+        """With `apart` everybody reads with his own rights, and is told no results of others."""
         self._database = database
         self._instructions = instructions
         self._reader = reader
         self._summaries = summaries
+        self._apart = apart
         self._once: OrderedDict[UUID, _Once] = OrderedDict()
 
     async def build(
@@ -237,7 +242,8 @@ class Context:
         ordered = sorted(rows, key=lambda row: row["run_id"], reverse=True)
         for run_id, group in groupby(ordered, key=lambda row: row["run_id"]):
             said = sorted(group, key=lambda row: row["seq"])
-            messages = paired([_said(row) for row in said])
+            hides = self._apart and said[0]["requester"] != run.requester
+            messages = paired([_said(_withheld(row) if hides else row) for row in said])
             first, last = said[0]["seq"], said[-1]["seq"]
             turns.append(_Turn(run_id, first, last, messages, _size(messages)))
         return _Record(turns, more=len(rows) == _NEWEST)
@@ -311,6 +317,13 @@ def _said(row: dict[str, Any]) -> Message:
     if not body.get("tool_calls") and not str(body.get("content") or "").strip():
         return {"role": "assistant", "content": "(no answer)"}  # providers refuse an empty one
     return {"role": "assistant", **body}
+
+
+def _withheld(row: Row) -> Row:
+    """A result that somebody else's rights gave; what was answered, the channel has read."""
+    if row["role"] != "tool":
+        return row
+    return {**row, "body": {**row["body"], "content": _NOT_YOURS}}
 
 
 def _size(messages: Sequence[Message]) -> int:

@@ -39,9 +39,11 @@ class Summary:
 class Summaries:
     """Makes summaries longer. A failure costs nothing but the summary: the next run tries again."""
 
-    def __init__(self, database: Database, model: Model | None) -> None:
+    def __init__(self, database: Database, model: Model | None, *, apart: bool = False) -> None:
+        """With `apart` what was read stays out of them: each reads with his own rights."""
         self._database = database
         self._model = model
+        self._apart = apart
 
     async def extend(self, run: Run, now: Summary, to: int) -> Summary:
         """The summary up to `to`, or as far as it came. Its calls count as the run's own."""
@@ -81,6 +83,7 @@ class Summaries:
                 after=now.to,
                 to=to,
                 limit=_ROWS,
+                apart=self._apart,
             )
 
     async def _ask(self, model: Model, run: Run, before: str, record: str) -> Reply | None:

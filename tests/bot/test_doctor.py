@@ -375,6 +375,19 @@ async def test_rights_that_are_lacking_are_told_by_tool(dsn: str, tmp_path: Path
     assert "get pods," not in lean[0].said
 
 
+async def test_as_whom_the_bot_may_not_act_is_told(dsn: str, tmp_path: Path) -> None:
+    async with ill(dsn, tmp_path) as chat:
+        config = tmp_path / "countersign.yaml"
+        config.write_text("identities: {users: {U0A: a@corp, U0B: b@corp}, groups: {U0B: [sre]}}")
+        extra = {"COUNTERSIGN_CONFIG": str(config)}
+        assert "may act as anybody" in only(await report(chat, **extra), "cluster demo")[1]
+        chat.cluster.allow("lean", Rule(("impersonate",), ("users",)))
+        extra["KUBECONFIG"] = str(chat.cluster.write_kubeconfig(tmp_path / "lean", "lean"))
+        mark, said = only(await report(chat, **extra), "cluster demo")
+        assert mark == "failed"
+        assert said.endswith(" answers; the bot may not act as sre")
+
+
 def test_what_the_doctor_cannot_print() -> None:
     found = Finding("x", Mark.FAILED, f"it said {SECRET}", f"not {SECRET}").without([SECRET])
     assert SECRET not in json.dumps(found.data()) + found.line()

@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
-from bot.sandbox.cluster import Cluster
+from bot.sandbox.cluster import Cluster, Rule
 from bot.sandbox.cluster.kinds import of_kind
+from bot.sandbox.cluster.rights import READ
 from tools import (
     Catalog,
     ChangeCall,
+    Identity,
     JsonObject,
     NoWayBack,
     Preview,
@@ -609,14 +611,21 @@ async def test_undo_leads_back(case: Case, catalog: Catalog, cluster: Cluster) -
     assert after["spec"] == before["spec"]
 
 
-async def test_a_viewer_is_refused_in_the_clusters_words(
-    case: Case, cluster: Cluster, tmp_path: Path
+async def test_it_is_refused_without_what_it_needs_and_needs_nothing_else_to_write(
+    case: Case, catalog: Catalog, cluster: Cluster
 ) -> None:
-    config: JsonObject = {"kubeconfig": str(cluster.write_kubeconfig(tmp_path / "v", "viewer"))}
-    async with open_providers({"kubernetes": config}) as catalog:
-        with pytest.raises(Refused, match="cannot patch resource"):
-            await catalog.change(case.tool, case.arguments).preview()
-    assert cluster.mutations == []
+    cluster.allow("eve@corp", Rule(READ))
+    call = catalog.change(case.tool, case.arguments, acting=Identity("eve@corp"))
+    needs = await call.lacking()
+    assert needs
+    with pytest.raises(Refused, match="cannot patch resource"):
+        await call.preview()
+    whats = [f"{one.resource}/{one.sub}" if one.sub else one.resource for one in needs]
+    rights = [Rule((one.verb,), (what,)) for one, what in zip(needs, whats, strict=True)]
+    cluster.allow("eve@corp", Rule(READ), *rights)
+    assert await call.lacking() == ()
+    await call.apply(await call.preview())
+    assert [one.user for one in cluster.mutations] == ["eve@corp"]
 
 
 HOSTILE = [

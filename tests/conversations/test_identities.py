@@ -1,20 +1,26 @@
 """People act on the cluster as themselves: with their rights, and never with the bot's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from bot.commands.rbac import role
+from bot.core.values import Person, Standing
+from bot.guard.identities import WhoUnknown, acting_as
 from bot.identity_file import Identities
 from bot.sandbox.cluster import Rule
 from bot.sandbox.cluster.rights import BOT, READ
 from tests.conversations.test_steer import recorded, requests, said_to, say
 from tests.standins.model import calls, held, says
 from tests.world import World, shown, world
+from tools import Refused
 
 ACCOUNT = "system:serviceaccount:countersign:countersign"
 SCALE = "scale deployment/web --replicas 5 -n shop"
@@ -34,16 +40,22 @@ def settings(chat: World, names: Mapping[str, str], **more: object) -> None:
 
 @asynccontextmanager
 async def mapped(
-    dsn: str, folder: Path, script: Any = None, **more: object
+    dsn: str,
+    folder: Path,
+    script: Any = None,
+    *,
+    names: Mapping[str, str] = MAP,
+    may: Sequence[Rule] = (),
+    **more: object,
 ) -> AsyncIterator[World]:
-    """A bot that may do nothing itself but act as people; alice may only look."""
+    """A bot whose account may nothing (or `may`) but act as these; alice may only look."""
     extra = {"COUNTERSIGN_CONFIG": str(folder / "countersign.yaml")}
     async with world(dsn, folder, script, extra=extra, running="not yet") as chat:
-        chat.cluster.allow(ACCOUNT)
+        chat.cluster.allow(ACCOUNT, *may)
         for name in MAP.values():
             chat.cluster.allow(name, *(BOT if name != "alice@corp" else (Rule(READ),)))
         chat.cluster.write_kubeconfig(folder / "kubeconfig", ACCOUNT)
-        settings(chat, MAP, **more)
+        settings(chat, names, **more)
         await chat.start()
         yield chat
 
@@ -52,6 +64,16 @@ def actors(chat: World, since: int = 0) -> set[str]:
     """As whom the cluster was asked for objects; what it serves at all is anybody's."""
     about = [one for one in chat.cluster.requests[since:] if "/namespaces/" in one.path]
     return {one.user for one in about}
+
+
+def reviews(chat: World) -> list[Any]:
+    return [one for one in chat.cluster.requests if one.path.endswith("accessreviews")]
+
+
+def lose(chat: World, name: str, number: int) -> None:
+    """Takes almost all rights from somebody as the cluster hears that many access reviews."""
+    if len(reviews(chat)) == number:
+        chat.cluster.allow(name, Rule(READ))
 
 
 async def test_each_acts_as_himself_and_who_is_not_mapped_as_nobody(
@@ -83,8 +105,19 @@ async def test_each_acts_as_himself_and_who_is_not_mapped_as_nobody(
         # who may not do it himself cannot approve it, nor who is nobody there
         await chat.press("Approve", card, by="alice")
         await chat.told("alice", "would not let you do this yourself")
-        assert chat.cluster.mutations == []
+        short = re.search(r"approve ([A-Z0-9]{4})", shown(card))
+        assert short is not None
+        await chat.slack.slash("bob", "ops", "/ops", f"why {short[1]}")
+        await chat.told("bob", "On the cluster it runs as `dave@corp`")
+        # what he may is asked once more before the deed
+        chat.cluster._api.listeners.append(partial(lose, chat, "bob@corp", len(reviews(chat)) + 2))
         await chat.press("Approve", card, by="bob")
+        await chat.card(thread, 2)
+        assert "somebody who approved it no longer may" in chat.thread(thread)
+        assert chat.cluster.mutations == []
+        chat.cluster._api.listeners.clear()
+        chat.cluster.allow("bob@corp", *BOT)
+        await chat.press("Approve", chat.cards(thread)[1], by="bob")
         await chat.slack.wait_for(lambda: chat.replicas() == 5, 20)
         await chat.reads(thread, "done and verified")
         await chat.quiet(thread)
@@ -98,8 +131,8 @@ async def test_each_acts_as_himself_and_who_is_not_mapped_as_nobody(
         }
 
         # the way back is taken as who presses it: another identity, another digest
-        await chat.press("Undo", chat.cards(thread)[0], by="bob")
-        back = await chat.card(thread, 2)
+        await chat.press("Undo", chat.cards(thread)[1], by="bob")
+        back = await chat.card(thread, 3)
         assert "runs as `bob@corp`" in shown(back)
         forth = await chat.ask(SCALE.replace("5", "3"))
         await chat.card(forth)
@@ -133,15 +166,29 @@ async def test_another_ones_words_start_a_turn_of_his_own(dsn: str, tmp_path: Pa
     gate = asyncio.Event()
 
     script = [held(calls(PODS), gate), says("Fine."), calls(PODS), says("Fine.")]
-    async with mapped(dsn, tmp_path, script) as chat:
+    # bob is known by his confirmed address, for which there is no role
+    given: dict[str, Any] = {"names": {"dave": "dave@corp"}, "mail_domains": ["t0acme000.example"]}
+    given["may"] = [Rule(("impersonate",), ("users",))]
+    async with mapped(dsn, tmp_path, script, **given) as chat:
+        chat.cluster.allow("bob@t0acme000.example", Rule(READ))
         thread = await chat.ask("how is web?")
         await requests(chat, 1)
         await say(chat, "bob", thread, "and api?")
         await say(chat, "dave", thread, "its pods, I mean")
         await recorded(chat, 3)
+        # fed to it before there was a map: his words are no part of it, and he is told
+        await chat.rows(
+            "WITH next AS (UPDATE threads SET next_seq = next_seq + 1 RETURNING *)"
+            " INSERT INTO messages (org, channel, thread_ts, seq, run_id, role, author, ts, body)"
+            " SELECT n.org, n.channel, n.thread_ts, n.next_seq - 1, r.id, 'user', %s, '9.9', %s"
+            " FROM next n, (SELECT id FROM runs ORDER BY id LIMIT 1) r RETURNING 1",
+            chat.slack.user_id("bob"),
+            '{"content": "scale it to nothing"}',
+        )
         gate.set()
         await chat.slack.wait_for(lambda: chat.thread(thread).count("Fine.") == 2, 20)
         await chat.quiet(thread)
+        assert "say it again for a turn of yours" in chat.thread(thread)
         runs = await chat.rows("SELECT requester, contributors FROM runs ORDER BY id")
         dave, bob = chat.slack.user_id("dave"), chat.slack.user_id("bob")
         assert [(run["requester"], run["contributors"]) for run in runs] == [
@@ -150,4 +197,37 @@ async def test_another_ones_words_start_a_turn_of_his_own(dsn: str, tmp_path: Pa
         ]
         assert "its pods, I mean" in said_to((await requests(chat, 2))[1])
         reads = await chat.rows("SELECT acting FROM tool_calls ORDER BY id")
-        assert [row["acting"] for row in reads] == ["dave@corp", "bob@corp"]
+        assert [row["acting"] for row in reads] == ["dave@corp", "bob@t0acme000.example"]
+        # what was read with dave's rights is not told to a turn of bob's
+        told = (await requests(chat, 3))[2]["messages"]
+        assert [m["content"] for m in told if m["role"] == "tool"] == [
+            "(read with the rights of who asked then; look yourself if you need it)"
+        ]
+
+
+def test_who_somebody_is_and_who_is_nobody() -> None:
+    identities = Identities(
+        users={"U0A": "alice@corp"}, mail_domains=("corp.example",), groups={"U0B": ("sre",)}
+    )
+
+    def who(user: str, mail: str = "", standing: Standing = Standing.MEMBER) -> str:
+        return str(acting_as(identities, Person(user, standing, mail=mail)))
+
+    assert who("U0A", "other@corp.example") == "alice@corp", "what is spelt out wins"
+    assert who("U0B", "b@Corp.example") == "b@Corp.example sre"
+    for mail in (
+        "",
+        "b@evil.example",
+        "b@sub.corp.example",
+        "b@corp.example.evil",
+        "b c@corp.example",
+        "system:admin@corp.example",
+    ):
+        with pytest.raises(Refused, match="nobody on the clusters"):
+            who("U0B", mail)
+    for standing in (Standing.GUEST, Standing.OUTSIDER, Standing.BOT, Standing.GONE):
+        with pytest.raises(Refused, match="Only full members"):
+            who("U0A", "", standing)
+    with pytest.raises(WhoUnknown):
+        who("U0A", "", Standing.UNKNOWN)
+    assert acting_as(None, Person("U0A", Standing.MEMBER)) is None

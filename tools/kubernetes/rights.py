@@ -54,6 +54,11 @@ def _named(denied: Iterable[Access], needs: frozenset[Access]) -> list[str]:
     return [str(right) for right in denied if right in needs]
 
 
+async def may_impersonate(cluster: Cluster, resource: str, name: str) -> bool:
+    """Whether this may act as one of the users or groups. Raises `ToolError`."""
+    return await cluster.may(Access("impersonate", "", resource, name=name))
+
+
 async def version(cluster: Cluster) -> str:
     """What the server calls itself, such as `v1.34.2`. Raises `ToolError`."""
     answer = await cluster.send(Request("its version", "GET", "/version"))

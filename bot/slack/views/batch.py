@@ -124,6 +124,7 @@ def _facts(call: CardData) -> tuple[str, bool]:
         effect,
         target,
         "danger" if call.risk == "danger" else "",
+        who.runs_as(call.acting),
         who.needed(call),
         f"revised by {words.mention(call.revised_by)}" if call.revised_by else "",
         f"after {call.after}" if call.after else "",

@@ -59,7 +59,8 @@ def _decided(call: CardData) -> Message:
     if allowed := who.granted(call):
         lines.append(allowed)
     target, _ = words.code(call.target, 300)
-    small = " · ".join(part for part in (target, who.asked_by(call), elsewhere(call)) if part)
+    parts = (target, who.asked_by(call), who.runs_as(call.acting), elsewhere(call))
+    small = " · ".join(part for part in parts if part)
     head = words.packed(lines, limits.SECTION)
     room = limits.MESSAGE - sum(map(words.size, head)) - words.size(small) - 100
     rows, _ = changes.fitted(call, room)

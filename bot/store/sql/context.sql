@@ -11,7 +11,7 @@ SELECT t.ours, t.summary, t.summarised_to,
 -- conversation --
 -- Earlier turns as this run may know them, newest first: nothing that was asked after it, and nothing that is in the summary.
 -- Whom we refused has no say in what the model reads.
-SELECT m.run_id, m.seq, m.role, m.author, m.ts, r.contributors @> ARRAY[m.author] AS asked,
+SELECT m.run_id, m.seq, m.role, m.author, m.ts, r.requester, r.contributors @> ARRAY[m.author] AS asked,
        CASE WHEN m.role = 'tool' AND length(m.body->>'content') > %(most)s
             THEN jsonb_set(m.body, '{content}', to_jsonb(left(m.body->>'content', %(most)s) || E'\n(cut: an earlier turn)'))
             ELSE m.body END AS body
@@ -37,8 +37,10 @@ SELECT m.ts, coalesce(r.error, '') LIKE 'refused:%%' AS refused
  WHERE m.org = %(org)s AND m.channel = %(channel)s AND m.thread_ts = %(thread_ts)s AND m.role = 'user' AND m.ts IS NOT NULL;
 
 -- to_summarise --
--- Oldest first. Nothing from this run's own first words on: whatever is skipped here is never summarised.
-SELECT m.seq, m.role, m.author, r.contributors @> ARRAY[m.author] AS asked, m.body
+-- Oldest first. With `apart` without what was read: that was with the rights of one, and a summary is for all.
+-- Nothing from this run's own first words on: whatever is skipped here is never summarised.
+SELECT m.seq, m.role, m.author, r.contributors @> ARRAY[m.author] AS asked,
+       CASE WHEN %(apart)s AND m.role = 'tool' THEN jsonb_set(m.body, '{content}', '"(not for the summary)"') ELSE m.body END AS body
   FROM messages m JOIN runs r ON r.id = m.run_id AND coalesce(r.error, '') NOT LIKE 'refused:%%'
  WHERE m.org = %(org)s AND m.channel = %(channel)s AND m.thread_ts = %(thread_ts)s
    AND m.run_id < %(run_id)s AND m.seq > %(after)s AND m.seq <= %(to)s
