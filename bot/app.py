@@ -271,7 +271,9 @@ async def _opened(settings: Settings, stack: AsyncExitStack) -> _Ground:
 
 def _assembled(ground: _Ground, *, dev: bool) -> Parts:
     settings, api, bus, budget = ground.settings, ground.api, ground.bus, ground.budget
-    directory = SlackDirectory(api, ground.identity.team_id, _named_groups(settings))
+    directory = SlackDirectory(
+        api, ground.identity.team_id, _named_groups(settings), _listed(settings)
+    )
     house = _house(ground, directory)
     checkpoints = Checkpoints(ground.database)
     ahead = Ahead(house, ground.tasks)
@@ -371,6 +373,12 @@ async def _known_groups(settings: Settings, api: SlackApi) -> None:
 def _instructions(settings: Settings) -> tuple[str, ...]:
     texts = settings.file.instructions
     return (texts.workspace, *texts.channels.values(), *texts.clusters.values())
+
+
+def _listed(settings: Settings) -> frozenset[str]:
+    """Channels that another organisation may read too."""
+    channels = settings.file.policy.channels
+    return frozenset(channel for channel, about in channels.items() if about.shared)
 
 
 def _named_groups(settings: Settings) -> tuple[str, ...]:

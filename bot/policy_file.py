@@ -335,11 +335,36 @@ class Limits(_Part):
     forbidden_tags: _Globs | None = None  # "latest"; an image without a tag has that one
 
 
+class Bound(_Part):
+    """What a channel is about: nothing else is looked at or changed from there."""
+
+    clusters: _Globs | None = None
+    namespaces: _Globs | None = None  # what lies in none is outside of them
+    tools: _Globs | None = None
+    cluster: str = ""  # meant where none is named; left out, the only one of `clusters`
+    shared: bool = False  # work there although another organisation reads it too
+
+    @model_validator(mode="after")
+    def _narrow_enough(self) -> Self:
+        if self.shared and (self.tools is None or self.namespaces is None):
+            raise ValueError("a shared channel needs its tools and its namespaces")
+        if self.cluster and not _covers(self.clusters, (self.cluster,)):
+            raise ValueError("cluster is none of clusters")
+        return self
+
+    @property
+    def default_cluster(self) -> str:
+        """The cluster that is meant where none is named; empty for none."""
+        only = self.clusters if self.clusters and len(self.clusters) == 1 else ("",)
+        return self.cluster or ("" if any(mark in only[0] for mark in "*?[") else only[0])
+
+
 class Policy(_Part):
     """Ordered rules: the first that matches decides; after them, the default rules."""
 
     rules: tuple[Rule, ...] = ()
     windows: tuple[Window, ...] = ()
+    channels: dict[Annotated[str, AfterValidator(_channel)], Bound] = {}
     limits: Limits = Limits()
     defaults: bool = True  # false: what no rule matches is denied
 

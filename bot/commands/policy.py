@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from bot.core.errors import BadSettings
 from bot.guard.rehearsal import Cases, Replayed, replay, summary, told
 from bot.guard.rulebook import Rulebook
-from bot.policy_file import Match, Policy, Rule, Window
+from bot.policy_file import Bound, Match, Policy, Rule, Window
 from bot.settings import File, config_file, database_url
 from bot.store.database import Database
 
@@ -84,6 +84,7 @@ def explained(file: File) -> Iterator[str]:
     policy = file.policy
     yield _AT_FIRST
     yield from (f"Limit: {line}." for line in _limits(policy))
+    yield from (_channel(channel, about) for channel, about in policy.channels.items())
     yield from (_window(window) for window in policy.windows)
     for number, rule in enumerate(policy.rules, start=1):
         yield f"{number}. {rule.name}: {_about(rule.match)}{_condition(rule)} → {_effect(rule)}"
@@ -107,6 +108,21 @@ def _limits(policy: Policy) -> Iterator[str]:
         yield f"images only from {', '.join(limits.images)}"
     if limits.forbidden_tags is not None:
         yield f"no image with the tag {', '.join(limits.forbidden_tags)}"
+
+
+def _channel(channel: str, about: Bound) -> str:
+    named = [
+        f"{what} {' or '.join(globs)}"
+        for what, globs in (
+            ("cluster", about.clusters),
+            ("namespace", about.namespaces),
+            ("tool", about.tools),
+        )
+        if globs
+    ]
+    meant = f"; {about.default_cluster} is meant" if about.default_cluster else ""
+    shared = "; also where another organisation reads it" if about.shared else ""
+    return f"Channel {channel}: only {', '.join(named) or 'everything'}{meant}{shared}."
 
 
 def _window(window: Window) -> str:

@@ -22,7 +22,7 @@ from bot.identity_file import Identities
 from bot.store.database import Database, Transaction
 from bot.store.jobs import Jobs
 from bot.store.outbox import say
-from tools import Catalog, ChangeCall, Identity, Preview, Refused
+from tools import Catalog, ChangeCall, Identity, JsonObject, Preview, Refused
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class Wanted:
     preview: Preview | None = None  # of a change
     provenance: Mapping[str, str] = field(default_factory=dict)
     undoes: bool = False
+    namespace: str | None = None  # None: the one that the arguments name
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,12 @@ class House:
         org, is_danger = call.thread.org, call.risk == "danger"
         acting = await self.acting(org, call.requester, fresh=is_danger)
         return self.catalog.change(call.tool, call.arguments, acting=acting)
+
+    def placed(self, channel: str, tool: str, arguments: JsonObject) -> JsonObject:
+        """The arguments with the cluster that is meant in that channel, where none is named."""
+        about = self.rules.book.policy.channels.get(channel)
+        cluster = about.default_cluster if about else ""
+        return self.catalog.placed(tool, arguments, cluster, argument="cluster")
 
     async def why_not_ask(self, org: str, channel: str, person_id: str) -> str | None:
         """The code of the reason why somebody may not ask there, or None."""
@@ -125,7 +132,11 @@ class House:
             requester_groups=tuple(sorted(person.groups)),
             requester_roles=rules.roles.of(person),
             cluster=wanted.cluster,
-            namespace=_word(wanted.arguments, "namespace"),
+            namespace=(
+                _word(wanted.arguments, "namespace")
+                if wanted.namespace is None
+                else wanted.namespace
+            ),
             object_kind=_word(wanted.arguments, "kind"),
             name=_word(wanted.arguments, "name"),
             labels=preview.labels if preview else {},

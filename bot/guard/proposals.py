@@ -334,10 +334,13 @@ class Proposals:
             return _denied(wish, READ_ONLY)
         try:
             acting = await self._house.acting(run.thread.org, run.requester)
-            change = self._house.catalog.change(wish.tool, wish.arguments, acting=acting)
+            placed = self._house.placed(run.thread.channel, wish.tool, wish.arguments)
+            change = self._house.catalog.change(wish.tool, placed, acting=acting)
             if hidden := masking.would_alter(dict(change.arguments)):
                 names = ", ".join(hidden)
                 return Turned(f"{names} looks like a credential; none may stand on a card.")
+            if (barred := await self._barred(run, change, undoes=undoes)) is not None:
+                return _denied(wish, barred)
             said = {name: change.arguments.get(name) for name in wish.arguments}
             preview = await self.look(change)
             # that it is there is what the cluster itself says
@@ -357,6 +360,20 @@ class Proposals:
                 "else's approval: ask in a channel that an approver reads."
             )
         return judged
+
+    async def _barred(self, run: Run, change: ChangeCall, *, undoes: bool) -> Ruling | None:
+        """What is denied whatever it would do is not looked at: what is there is not told either."""
+        wanted = Wanted(
+            tool=change.tool.name,
+            kind="change",
+            risk=change.risk.value,
+            target=change.target,
+            arguments=dict(change.arguments),
+            cluster=change.client,
+            undoes=undoes,
+        )
+        asked = await self._house.policy_input(run, wanted)
+        return self._house.rules.book.barred(asked)
 
     async def _origins(
         self,

@@ -125,7 +125,8 @@ class Reads:
             as_whom = stored_identity(acting)
             if tool == SEARCH:
                 return await self._search(run, arguments, acting)
-            call = self._house.catalog.read(tool, arguments, acting=acting)
+            placed = self._house.placed(run.thread.channel, tool, arguments)
+            call = self._house.catalog.read(tool, placed, acting=acting)
             as_whom = stored_identity(call.acting)
             if reason := await self._why_not(run, place, call):
                 return _Made(reason, call.arguments, call.target, as_whom, reason)
@@ -170,6 +171,7 @@ class Reads:
             target=call.target,
             arguments=dict(call.arguments),
             cluster=call.client,
+            namespace=call.namespace,
         )
         asked = await self._house.policy_input(run, wanted)
         ruling = self._house.rules.book.decide(asked)

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
 from bot.guard.policy import Effect, PolicyInput, Ruling, decide, floor
-from bot.policy_file import NAMES, Ask, Grant, Limits, Match, Policy, Rule, Window
+from bot.policy_file import NAMES, Ask, Bound, Grant, Limits, Match, Policy, Rule, Window
 
 _ROLES = {"read": "viewer", "change": "operator"}
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -89,7 +89,7 @@ class Rulebook:
 
     def decide(self, asked: PolicyInput) -> Ruling:
         """What may become of one call. Raises nothing: what cannot be judged is denied."""
-        if (ruling := self._before(asked)) is not None:
+        if (ruling := self.barred(asked)) is not None:
             return ruling
         context = _Context(asked)
         for compiled in self._candidates(asked.tool):
@@ -105,7 +105,7 @@ class Rulebook:
 
     def explain(self, asked: PolicyInput) -> list[Step]:
         """The same, rule by rule, up to the one that decides."""
-        if (ruling := self._before(asked)) is not None:
+        if (ruling := self.barred(asked)) is not None:
             return [Step(ruling.rule, decides=True, why=ruling.reason)]
         steps: list[Step] = []
         context = _Context(asked)
@@ -118,11 +118,12 @@ class Rulebook:
         ruling = self._after(asked)
         return [*steps, Step(ruling.rule, decides=True, why=ruling.reason)]
 
-    def _before(self, asked: PolicyInput) -> Ruling | None:
-        """What no rule lifts: the floor, roles, limits and windows."""
+    def barred(self, asked: PolicyInput) -> Ruling | None:
+        """What no rule lifts: the floor, roles, channels, limits and windows; or None."""
         return (
             floor(asked)
             or self._without_role(asked)
+            or _elsewhere(self._policy.channels.get(asked.channel), asked)
             or _beyond(self._policy.limits, asked)
             or _at_rest(self._policy.windows, asked)
         )
@@ -263,6 +264,21 @@ def _any(globs: Iterable[str], text: str) -> bool:
 
 
 # --- what no rule lifts ------------------------------------------------------------------------
+
+
+def _elsewhere(bound: Bound | None, asked: PolicyInput) -> Ruling | None:
+    """What the channel is not about, looks included."""
+    if bound is None:
+        return None
+    reason = ""
+    if bound.clusters is not None and not _any(bound.clusters, asked.cluster):
+        reason = f"this channel is about the cluster {_list(bound.clusters)}"
+    elif bound.namespaces is not None and not _any(bound.namespaces, asked.namespace):
+        named = asked.namespace or "what lies in none or several: name one"
+        reason = f"this channel is about the namespace {_list(bound.namespaces)}, not {named}"
+    elif bound.tools is not None and not _any(bound.tools, asked.tool):
+        reason = f"in this channel only {_list(bound.tools)} may be used"
+    return Ruling(Effect.DENY, "channel", reason=reason) if reason else None
 
 
 def _beyond(limits: Limits, asked: PolicyInput) -> Ruling | None:

@@ -22,10 +22,17 @@ _MOST = 10_000  # entries of a copy before the oldest half is forgotten
 class SlackDirectory:
     """The guard's directory, from Slack's Web API."""
 
-    def __init__(self, api: SlackApi, team: str, groups: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        api: SlackApi,
+        team: str,
+        groups: tuple[str, ...],
+        listed: frozenset[str] = frozenset(),
+    ) -> None:
         self._api = api
         self._team = team
         self._groups = groups
+        self._listed = listed  # channels where the operator lets us work whoever reads them
         self._people = _Copy()
         self._channels = _Copy()
         self._members = _Copy()
@@ -43,7 +50,9 @@ class SlackDirectory:
         return Person(user, standing, name, frozenset(groups), _mail(found))
 
     async def sharing(self, org: str, channel: str) -> Sharing:  # noqa: ARG002 -- one workspace
-        """Whether only our organisation reads a channel."""
+        """Whether only our organisation reads a channel, or the operator listed it."""
+        if channel in self._listed:
+            return Sharing.OURS
         try:
             found = await self._channels.get(channel, lambda: self._api.channel(channel))
         except SlackProblem as problem:

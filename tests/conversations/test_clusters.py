@@ -7,10 +7,18 @@ import yaml
 from bot.sandbox.cluster import Cluster
 from tests.world import shown, world
 
+CONFIG = """
+tools: {kubernetes: {contexts: {demo: one, prod: two}}}
+policy:
+  channels:
+    C0GENERAL: {clusters: prod, namespaces: [shop, "team-*"]}
+    C0PARTNER: {cluster: demo, namespaces: shop, tools: k8s_get, shared: true}
+"""
+
 
 async def test_each_cluster_is_asked_and_changed_by_its_name(dsn: str, tmp_path: Path) -> None:
     config = tmp_path / "countersign.yaml"
-    config.write_text("tools: {kubernetes: {contexts: {demo: one, prod: two}}}\n")
+    config.write_text(CONFIG)
     extra = {"COUNTERSIGN_CONFIG": str(config)}
     async with (
         Cluster(seed=True, speed=20) as other,
@@ -42,3 +50,21 @@ async def test_each_cluster_is_asked_and_changed_by_its_name(dsn: str, tmp_path:
         thread = await chat.ask("status")
         said = shown(await chat.reads(thread, "prod"))
         assert "demo" in said
+
+        # a channel is about one of them: that is meant there, and nothing else is seen from there
+        thread = await chat.ask("get deployments -n shop", where="general")
+        assert "5/5" in shown(await chat.reads(thread, "checkout", "general"))
+        for text, why in (
+            ("get deployments -n shop --cluster demo", "about the cluster prod"),
+            ("get pods -n payments", r"about the namespace shop or team-\*, not payments"),
+            ("get pods --all-namespaces", "not what lies in none or several"),
+            ("get nodes -n shop", "not what lies in none or several"),
+            ("scale deployment/ledger --replicas 2 -n payments", "about the namespace shop"),
+        ):
+            thread = await chat.ask(text, where="general")
+            await chat.reads(thread, why, "general")
+        # one that others read too is worked in as far as the operator listed it, for ours alone
+        thread = await chat.ask("get deployments -n shop", by="alice", where="partners")
+        await chat.reads(thread, "checkout", "partners")
+        thread = await chat.ask("scale deployment/web --replicas 4 -n shop", "alice", "partners")
+        await chat.reads(thread, "only k8s_get may be used", "partners")

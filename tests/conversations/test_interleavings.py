@@ -58,7 +58,7 @@ _edited: st.SearchStrategy[list[Op]] = _ticks.map(
 
 def plans(ops: st.SearchStrategy[Op]) -> st.SearchStrategy[list[Op]]:
     """What happens to one card."""
-    first = st.one_of(_quorum, _one, _edited, st.just([]))
+    first: st.SearchStrategy[list[Op]] = st.one_of(_quorum, _one, _edited, st.just([]))
     return st.tuples(first, st.lists(ops, min_size=0, max_size=5)).map(
         lambda both: [*both[0], *both[1]]
     )

@@ -69,6 +69,7 @@ class ReadCall:
     target: str
     client: str
     acting: Identity | None  # None: the bot itself
+    namespace: str  # the only one that it looks into; empty when it may look beyond one
     _run: Callable[[], Awaitable[Finding]] = field(repr=False, compare=False)
 
     async def run(self) -> Finding:
@@ -152,6 +153,7 @@ class _Bound:
     clients: Mapping[str, Client]
     method: Callable[..., Awaitable[Finding]] | None = None  # of a read
     is_inventory: Callable[[JsonObject], bool] = lambda _: False  # what that gives
+    namespace_of: Callable[[JsonObject], str] = lambda _: ""  # where that looks
     names: Mapping[type[Change], str] = field(default_factory=dict)  # of its provider's changes
 
     def actor(self, client: str, acting: Identity | None) -> Identity | None:
@@ -207,13 +209,27 @@ class Catalog:
         places = (canonical.get(part) for part in ("namespace", "kind", "name"))
         target = "/".join([client, *(str(place) for place in places if place)])
         return ReadCall(
-            bound.tool, canonical, target, client, actor, lambda: method(connection, **values)
+            bound.tool,
+            canonical,
+            target,
+            client,
+            actor,
+            bound.namespace_of(canonical),
+            lambda: method(connection, **values),
         )
 
     def is_inventory(self, name: str, arguments: JsonObject) -> bool:
         """Whether such a read gives only what the other side itself calls things."""
         bound = self._bound.get(name)
         return bound is not None and bound.is_inventory(arguments)
+
+    def placed(self, name: str, arguments: JsonObject, client: str, *, argument: str) -> JsonObject:
+        """The arguments with `client`, where such a tool takes one by that name and has none."""
+        bound = self._bound.get(name)
+        if not client or bound is None or bound.choice.argument != argument:
+            return arguments
+        given = arguments.get(argument)
+        return {**arguments, argument: client} if given is None else arguments
 
     def change(
         self, name: str, arguments: JsonObject, *, acting: Identity | None = None
@@ -238,12 +254,16 @@ class Catalog:
                 method = getattr(box, name)
                 model = model_of_method(f"{prefix}_{name}", function)
                 tool = _tool(f"{prefix}_{name}", function, model, choice, provider)
-                names_only = partial(type(box).is_inventory, name)
-                self._add(
-                    _Bound(
-                        tool, model, choice, offer.clients, method=method, is_inventory=names_only
-                    )
+                made = _Bound(
+                    tool,
+                    model,
+                    choice,
+                    offer.clients,
+                    method=method,
+                    is_inventory=partial(type(box).is_inventory, name),
+                    namespace_of=partial(type(box).namespace_of, name),
                 )
+                self._add(made)
         names = {change: f"{prefix}_{snake_case(change.__name__)}" for change in offer.changes}
         for change, name in names.items():
             tool = _tool(name, change, change, choice, provider)

@@ -79,6 +79,14 @@ class Toolbox:
         return False
 
     @classmethod
+    def namespace_of(cls, read: str, arguments: Mapping[str, JsonValue]) -> str:  # noqa: ARG003
+        """The only namespace, or whatever the other side has in its place, that a read with these
+        arguments looks into; empty when it may look beyond one.
+        """
+        named = arguments.get("namespace")
+        return named if isinstance(named, str) else ""
+
+    @classmethod
     def reads(cls) -> dict[str, Callable[..., Any]]:
         """The marked methods by name; an unmarked one is not a tool."""
         return {name: member for name, member in vars(cls).items() if getattr(member, _READ, False)}

@@ -31,6 +31,7 @@ from tools.kubernetes.kinds import (
     MaybeKind,
     Object,
     RolledKind,
+    canonical_kind,
 )
 from tools.kubernetes.logs import Window, read_logs
 from tools.kubernetes.objects import (
@@ -84,6 +85,16 @@ class Kubernetes(Toolbox):
         """A table is; an object has annotations, and an event's message is anybody's."""
         kind = str(arguments.get("kind", "")).lower()
         return read == "get" and not arguments.get("name") and not kind.startswith(("ev", "event"))
+
+    @classmethod
+    def namespace_of(cls, read: str, arguments: Mapping[str, JsonValue]) -> str:
+        """None for what lies in no namespace, and for kinds of which that is not known here."""
+        kind = arguments.get("kind")
+        resource = RESOURCES.get(str(canonical_kind(kind)))
+        within = kind is None or (resource is not None and resource.namespaced)
+        if arguments.get("all_namespaces") or not within:
+            return ""
+        return super().namespace_of(read, arguments)
 
     @read
     async def get(
