@@ -362,7 +362,7 @@ class Proposals:
         return judged
 
     async def _barred(self, run: Run, change: ChangeCall, *, undoes: bool) -> Ruling | None:
-        """What is denied whatever it would do is not looked at: what is there is not told either."""
+        """What is denied whatever it would do is not looked at, so that nothing is told of it."""
         wanted = Wanted(
             tool=change.tool.name,
             kind="change",
