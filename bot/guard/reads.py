@@ -17,6 +17,7 @@ from bot.guard.house import House, Wanted
 from bot.guard.policy import Effect
 from bot.guard.records import Place, Run, stored_identity
 from bot.guard.rendering import render
+from bot.identity_file import ITSELF
 from bot.store.database import Transaction
 from tools import Finding, Identity, JsonObject, NotFound, ReadCall, Refused, ToolError, sha256_of
 
@@ -238,6 +239,7 @@ class Reads:
                     "target": made.target,
                     "arguments": sha256_of(dict(made.arguments)),
                     "failed": made.error is not None,
+                    **({} if made.acting == ITSELF else {"acting": made.acting}),
                 },
                 run_id=run.id,
                 call_id=call_id,

@@ -105,6 +105,12 @@ async def test_each_acts_as_himself_and_who_is_not_mapped_as_nobody(
         # who may not do it himself cannot approve it, nor who is nobody there
         await chat.press("Approve", card, by="alice")
         await chat.told("alice", "would not let you do this yourself")
+        chat.slack.set_group("sre", ["alice", "bob", "ada"])
+        await chat.press("Approve", card, by="ada")
+        await chat.told("ada", "You are nobody on the clusters, so your approval does not count")
+        chat.cluster.fail("POST", "accessreviews", 503)
+        await chat.press("Approve", card, by="bob")
+        await chat.told("bob", "did not say whether you may do this yourself")
         short = re.search(r"approve ([A-Z0-9]{4})", shown(card))
         assert short is not None
         await chat.slack.slash("bob", "ops", "/ops", f"why {short[1]}")
@@ -124,11 +130,14 @@ async def test_each_acts_as_himself_and_who_is_not_mapped_as_nobody(
         # dry runs, the look before it, the deed and its verification
         assert actors(chat, began) == {"dave@corp"}
         assert {one.user for one in chat.cluster.mutations} == {"dave@corp"}
-        assert {one.user for one in chat.cluster.requests[began:]} == {
+        answered = [one for one in chat.cluster.requests[began:] if one.status != 503]
+        assert {one.user for one in answered} == {
             "alice@corp",
             "bob@corp",
             "dave@corp",
         }
+        read = await chat.rows("SELECT data->>'acting' AS acting FROM audit WHERE kind = 'read'")
+        assert {row["acting"] for row in read} == {"dave@corp"}
 
         # the way back is taken as who presses it: another identity, another digest
         await chat.press("Undo", chat.cards(thread)[1], by="bob")
