@@ -2,12 +2,17 @@
 once, by itself, from exactly what it left.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
+from bot.guard.chronicle import Question, Story, stories
+from bot.guard.evidence import heads
 from bot.sandbox.cluster import Behaviour
 from tests.world import World, buttons, shown, world
 
@@ -44,12 +49,12 @@ policy:
       match: {namespace: shop}
       ask: {rollback: {within: 10m}}
 """
-MISSING = Behaviour("shop/cart:9.*", pullable=False)
+MISSING = Behaviour("shop/*:9.*", pullable=False)
 
 
 @asynccontextmanager
 async def ruled(dsn: str, folder: Path, policy: str = RULE, **more: Any) -> AsyncIterator[World]:
-    """A world with this policy, where the release that is asked for cannot be pulled."""
+    """A world with this policy, where a release 9 cannot be pulled."""
     path = folder / "countersign.yaml"
     path.write_text(policy)
     extra = {"COUNTERSIGN_CONFIG": str(path)}
@@ -66,7 +71,7 @@ async def test_what_was_approved_with_a_rollback_rolls_back_by_itself(
         card = await chat.card(thread)
         said = shown(card)
         assert "If it does not work within 10 min, I roll it back by myself" in said
-        assert re.search(rf"\+ +- image: {was}|\+ +image: {was}", said), "the second diff"
+        assert f"+      - image: {was}" in said, "the second diff"
         assert len(await chat.rows("SELECT 1 FROM tool_calls WHERE state = 'proposed'")) == 1
         await chat.press("Approve", card, by="alice")
         await chat.reads(thread, "does not work: .*I am rolling it back, as was approved")
@@ -74,13 +79,110 @@ async def test_what_was_approved_with_a_rollback_rolls_back_by_itself(
         await chat.quiet(thread)
         assert chat.image("cart") == was
         assert len(chat.cluster.mutations) == 2
-        cards = chat.cards(thread)
-        assert len(cards) == 1, "nobody is asked"
-        assert "rolled back by itself, verified" in shown(cards[0])
-        assert "More…" not in buttons(cards[0])
+        [card] = chat.cards(thread)  # nobody is asked
+        assert "rolled back by itself, verified" in shown(card)
+        assert buttons(card) == []
         rows = await chat.rows(
             "SELECT c.state, d.person, d.digest = c.digest AS bound FROM tool_calls c"
             " LEFT JOIN decisions d ON d.call_id = c.id ORDER BY c.rolls_back NULLS FIRST"
         )
         alice = chat.slack.user_id("alice")
         assert rows == [{"state": "done", "person": alice, "bound": True}] * 2
+
+        # what has no way back says so; what is denied, revised or holds takes its rollback along
+        restart = await chat.card(await chat.ask("rollout restart deployment/cart -n shop"))
+        assert "It is not rolled back by itself." in shown(restart)
+        assert "No way back: A restart" in shown(restart)
+        denied = await chat.ask(CART)
+        await chat.press("Deny", await chat.card(denied), by="alice")
+        await chat.reads(denied, "denied")
+        holds = await chat.ask(SCALE)
+        await chat.press("Approve", await chat.card(holds), by="alice")
+        await chat.reads(holds, "done and verified")
+        await chat.quiet(holds)
+        assert buttons(chat.cards(holds)[0]) == ["Undo"]
+        assert "rolled back" not in shown(chat.cards(holds)[0])
+        ended = await chat.rows(
+            "SELECT state, error FROM tool_calls WHERE rolls_back IS NOT NULL ORDER BY id"
+        )
+        assert [tuple(row.values()) for row in ended] == [
+            ("done", None),
+            ("superseded", "its change was denied"),
+            ("superseded", "its change was looked at: holds"),
+        ]
+        told = await told_by_the_audit(chat)
+        assert [one.differs for one in told if one.differs] == []
+        assert [one.state for one in told if one.rolls_back] == ["done", "superseded", "superseded"]
+
+
+async def told_by_the_audit(chat: World) -> list[Story]:
+    assert chat.parts is not None
+    database = chat.parts.database
+    [head] = await heads(database)
+    return [story async for story in stories(database, head, Question())]
+
+
+async def sees(chat: World, query: str, *values: object) -> None:
+    """Wait until a query finds something."""
+    for _ in range(1500):
+        if await chat.rows(query, *values):
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(query)
+
+
+@asynccontextmanager
+async def before_the_verdict(chat: World, text: str) -> AsyncIterator[str]:
+    """A change is approved, ran and failed; its verdict is not stored before this is left."""
+    thread = await chat.ask(text)
+    card = await chat.card(thread)
+    resting = "SELECT 1 FROM runs WHERE thread_ts = %s AND state = 'waiting'"
+    await sees(chat, resting, thread)  # it takes that row too
+    async with await psycopg.AsyncConnection.connect(chat.dsn) as held:
+        await held.execute("SELECT FROM threads WHERE thread_ts = %s FOR UPDATE", (thread,))
+        await chat.press("Approve", card, by="alice")
+        await sees(
+            chat,
+            "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            " AND datname = current_database() AND query LIKE '%%FROM threads%%FOR UPDATE%%'",
+        )
+        yield thread
+
+
+async def test_what_keeps_it_from_rolling_back_by_itself_is_said_and_people_are_asked(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with ruled(dsn, tmp_path, running="not yet") as chat:
+        frozen = chat.slack.set_group("contractors", ["ada"])
+        (tmp_path / "countersign.yaml").write_text(
+            f"{RULE}  windows:\n    - {{name: holidays, kind: freeze, match: {{groups: {frozen}}},"
+            " from: 2020-01-01T00:00:00Z, until: 2099-01-01T00:00:00Z}\n"
+        )
+        await chat.start()
+        threads = {}
+        async with before_the_verdict(chat, CART) as thread:
+            threads[thread] = r"deployment/cart was written again \(generation \d+, ours was \d+\)"
+            cart = chat.cluster.get("Deployment", "shop", "cart")
+            assert cart is not None
+            chat.cluster.apply({**cart, "spec": {**cart["spec"], "minReadySeconds": 1}})
+        async with before_the_verdict(chat, CART.replace("cart", "web")) as thread:
+            threads[thread] = "its 10 min were over"
+            await chat.rows(
+                "UPDATE tool_calls SET started_at = started_at - interval '10 min'"
+                " WHERE thread_ts = %s RETURNING id",
+                thread,
+            )
+        async with before_the_verdict(chat, CART.replace("cart", "checkout")) as thread:
+            threads[thread] = "changes rest until 2099-01-01 00:00 UTC"
+            chat.slack.set_group("contractors", ["ada", "dave"])
+            await asyncio.sleep(0.5)  # until that is known
+        for thread, why in threads.items():
+            said = f"does not work: .*It was not rolled back by itself: {why}"
+            await chat.reads(thread, f"{said}.*This is the way back; it waits for an approval")
+            assert "Undo: " in shown(await chat.card(thread, 2))
+            await chat.quiet(thread)
+            assert re.search(f"not rolled back by itself: {why}", shown(chat.cards(thread)[0]))
+        assert len(chat.cluster.mutations) == 3
+        first = next(iter(threads))
+        await chat.press("Approve", chat.cards(first)[1], by="bob")
+        await chat.slack.wait_for(lambda: not chat.image("cart").endswith(":9.9.9"), 10)
