@@ -28,7 +28,7 @@ _TRY_YOURS = ("get deployments -A", "events -A", "get pods -A")
 # What countersign.yaml beside this file says.
 RULES = (
     "Its rules: a change in payments needs two people, its stateful sets are frozen, and the shop "
-    "is never scaled to nothing."
+    "is never scaled to nothing; there, an image that does not work goes back by itself."
 )
 
 WELCOME = (

@@ -377,6 +377,8 @@ def mistakes(tmp_path: Path, text: str) -> list[str]:
         ("{name: a, ask: {escalate: {after: 40m, to: S0A}}}", "escalate.after must be before"),
         ("{name: a, ask: {break_glass: {}}}", "break_glass.groups: is missing"),
         ("{name: a, ask: {break_glass: {groups: U0DAVE}}}", "a Slack user-group id (S…)"),
+        ("{name: a, ask: {rollback: {}}}", "rollback.within: is missing"),
+        ("{name: a, ask: {rollback: {within: 10}}}", "a time such as 30m or 2h"),
         ("{allow: true}", "name: is missing"),
     ],
 )
@@ -512,6 +514,7 @@ def test_roles(
     [
         ({"replicas": 0}, Effect.DENY, "shop never sleeps"),
         ({"replicas": 2}, Effect.ASK, "a change needs one"),
+        ({"tool": "k8s_set_image"}, Effect.ASK, "a bad image goes back"),
         ({"namespace": "payments"}, Effect.ASK, "payments needs two"),
         (
             {"namespace": "payments", "object_kind": "statefulset"},

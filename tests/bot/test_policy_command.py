@@ -20,6 +20,7 @@ policy:
     - {name: gold, match: {labels: {tier: gold}},
        ask: {approvers: 2, groups: S0SRE0000, expires: 2h, escalate: {after: 30m, to: S0BOSS000},
              break_glass: {groups: [S0BOSS000, S0ONCALL0]}}}
+    - {name: releases, match: {tool: k8s_rollout_undo}, ask: {rollback: {within: 10m}}}
     - {name: no images, match: {tool: "k8s_set_*"}, deny: The pipeline sets images.}
 """
 CASES = """
@@ -63,9 +64,11 @@ def test_it_says_each_rule_and_what_needs_no_click(
         in said
     )
     assert "or one of S0BOSS000, S0ONCALL0 who breaks the glass" in said
-    assert "3. no images: tool k8s_set_* → denied: The pipeline sets images.\n" in said
+    assert "one approval, rolled back by itself if it does not work within 10 min\n" in said
+    assert "4. no images: tool k8s_set_* → denied: The pipeline sets images.\n" in said
     clickless = said.partition("Without a click:\n")[2]
     assert "(rule “small steps”)" in clickless
+    assert "the rollback that was approved with a change (rule “releases”)" in clickless
     assert "gold" not in clickless
     assert "no change at all" not in clickless
 

@@ -96,6 +96,15 @@ ANSWER = AnswerData(
     cost=Decimal("0.0312"),
 )
 
+ROLLBACK = replace(
+    PROPOSED,
+    public_id="c0ffee7d2a914b5f",
+    state="standby",
+    summary="Roll back `deployment/checkout` in `shop` (cluster demo) to revision 7",
+    changes=tuple((path, after, before) for path, before, after in PROPOSED.changes),
+    diff="-        image: shop/checkout:1.8.0\n+        image: shop/checkout:1.9.0\n",
+    undoes=PROPOSED.public_id,
+)
 CARDS: dict[str, CardData] = {
     "proposed": PROPOSED,
     "proposed-danger": replace(
@@ -125,6 +134,33 @@ CARDS: dict[str, CardData] = {
     ),
     "done-did-not-happen": replace(
         VERIFIED, verdict="did not happen", verdict_reason="it is as before"
+    ),
+    "proposed-rollback": replace(PROPOSED, rollback=ROLLBACK, rollback_minutes=10),
+    "done-rolled-back": replace(
+        APPROVED,
+        state="done",
+        verdict="failed",
+        verdict_reason="pod checkout-1 exits with code 1",
+        rollback_minutes=10,
+        rollback=replace(
+            ROLLBACK,
+            state="done",
+            verdict="holds",
+            verdict_reason="3 of 3 pods ready on 1.9.0",
+            finished_at=AT + timedelta(minutes=5),
+        ),
+    ),
+    "done-not-rolled-back": replace(
+        APPROVED,
+        state="done",
+        verdict="failed",
+        verdict_reason="pod checkout-1 exits with code 1",
+        rollback_minutes=10,
+        rollback=replace(
+            ROLLBACK,
+            state="superseded",
+            superseded_reason="deployment/checkout was written again (generation 9, ours was 8)",
+        ),
     ),
     "done-failed": replace(
         VERIFIED, verdict="failed", verdict_reason="pod checkout-1 exits with code 1"
