@@ -22,13 +22,14 @@ demo: .venv/.runtime ## Run the bot against a local Slack and a demo cluster (RE
 
 test: .venv/.dev ## Run all tests
 	@# Three on two cores: half of a test is waiting. What is compiled may be kept, whatever the shell says.
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 -m "not bench and not crash and not real"
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 -m "not bench and not crash and not real and not long"
 
 test-crash: .venv/.dev ## Kill the bot at every step that matters; prints a table
 	@$(BIN)/python -m pytest -m "crash or not crash" tests/faults -n 0 -q
+	@$(BIN)/python -m pytest -m crash tests/conversations -n 0 -q
 
 test-browser: .venv/.dev ## Drive the demo's page in a real Chromium
-	@$(BIN)/python -m pytest -m browser -n 0
+	@$(BIN)/python -m pytest tests/browser -n 0
 
 test-real: .venv/.dev ## Try the demo cluster with a real kubectl, got from npm; prints a table
 	@$(BIN)/python -m pytest -m real tests/real -n 0 -q

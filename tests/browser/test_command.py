@@ -80,6 +80,7 @@ def is_verified(state: Any) -> bool:
 
 
 @pytest.mark.timeout(150)
+@pytest.mark.long
 def test_it_leaves_nothing_behind_and_goes_on_where_it_was(data: Path) -> None:
     with started(data) as demo, socket.socket() as other:
         address = demo.address()
