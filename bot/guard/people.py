@@ -12,7 +12,7 @@ from bot.core.values import Person, Sharing, Standing
 class Directory(Protocol):
     """Where facts about people and channels come from; a copy at most 60 s old.
 
-    Never raises: a look-up that fails is `Standing.UNKNOWN`, `Sharing.SHARED`, no group.
+    Never raises: a look-up that fails is `Standing.UNKNOWN`, `Sharing.SHARED`, no group, not there.
     """
 
     async def person(self, org: str, user: str, *, fresh: bool = False) -> Person:
@@ -20,6 +20,9 @@ class Directory(Protocol):
 
     async def sharing(self, org: str, channel: str) -> Sharing:
         """Whether only our organisation reads a channel."""
+
+    async def reads(self, org: str, channel: str, user: str) -> bool:
+        """Whether somebody is in a channel; not where that cannot be told."""
 
 
 @dataclass(frozen=True)

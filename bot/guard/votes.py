@@ -49,6 +49,8 @@ Code = Literal[
     "read_only",  # changes were switched off since
     "no_glass",  # the rule has none to break
     "not_a_breaker",
+    "not_a_viewer",
+    "not_in_channel",
     "revoked",  # what was granted
     "no_grant",  # there is none any more
     "say_why",  # whoever breaks the glass has to say why

@@ -61,6 +61,7 @@ class Method(StrEnum):
     REPLIES = "conversations.replies"
     CHANNEL = "conversations.info"
     PERSON = "users.info"
+    MEMBERS = "conversations.members"
     GROUP = "usergroups.users.list"
     OPEN_VIEW = "views.open"
     PUSH_VIEW = "views.push"
@@ -353,6 +354,19 @@ class SlackApi:
     async def channel(self, channel: str) -> Mapping[str, Any]:
         """Slack's channel object."""
         return _object(await self._read(Method.CHANNEL, {"channel": channel}), "channel")
+
+    async def channel_members(self, channel: str) -> frozenset[str]:
+        """The user ids of those who are in a channel; of huge ones the first 20,000."""
+        found: set[str] = set()
+        cursor = ""
+        for _ in range(20):
+            given = {"channel": channel, "limit": 1000, **({"cursor": cursor} if cursor else {})}
+            answer = await self._read(Method.MEMBERS, given)
+            found |= {str(user) for user in answer.get("members") or ()}
+            cursor = str((answer.get("response_metadata") or {}).get("next_cursor") or "")
+            if not cursor:
+                break
+        return frozenset(found)
 
     async def group_members(self, group: str) -> list[str]:
         """The user ids of a group's members."""

@@ -41,6 +41,8 @@ _PACES: Mapping[Method, Pace] = {
     Method.PERSON: _TIER_4,
     Method.GROUP: _TIER_2,
     Method.OPEN_VIEW: _TIER_4,
+    Method.PUSH_VIEW: _TIER_4,
+    Method.MEMBERS: _TIER_4,
     Method.UPDATE_VIEW: _TIER_4,
     Method.UPLOAD_URL: _TIER_4,
     Method.UPLOAD_DONE: _TIER_4,

@@ -29,14 +29,9 @@ class Chronicle:
         self._identity = identity
 
     async def about(self, word: Word, person: str, channel: str, now: datetime) -> Message:
-        """What somebody is told who asks in a channel. Raises `DatabaseAway`.
-
-        Slack takes a command or a mention only from who is in the channel.
-        """
+        """What somebody is told who asks in a channel, and may see. Raises `DatabaseAway`."""
         org = self._identity.org
         asking, roles = await self._house.directory.person(org, person), self._house.rules.roles
-        if "viewer" not in roles.of(asking):
-            return notices.refused("You may not look here: the settings name who may (`viewer`)")
         everywhere = chronicle.may_audit(roles, asking)
         of = "" if everywhere else channel
         try:

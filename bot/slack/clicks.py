@@ -18,8 +18,9 @@ from bot.guard.again import Again, again_key
 from bot.guard.house import House
 from bot.guard.records import Call
 from bot.guard.requests import cleaned
+from bot.guard.sight import Sight
 from bot.guard.stops import Stops
-from bot.guard.votes import MIN_REASON, Answer, Click, Together, Vote, Votes
+from bot.guard.votes import MIN_REASON, Answer, Click, Code, Together, Vote, Votes
 from bot.guard.wayback import WayBack
 from bot.slack import speech
 from bot.slack.api import SlackApi, SlackProblem
@@ -62,6 +63,7 @@ class Clicks:
         self._tasks = tasks
         self._dialogs = Dialogs(cards, api, tasks)
         self._editing = Editing(house)
+        self._sight = Sight(house)
         self._proposals = Proposed(house.bus)
 
     async def pressed(self, pressed: Pressed) -> BoltResponse:
@@ -219,9 +221,8 @@ class Clicks:
     async def _open(self, pressed: Pressed, click: Click) -> None:
         """A modal that will be the vote; who could not vote is told so instead."""
         vote: Vote = "deny" if pressed.action == "deny" else "approve"
-        call = await self._votes.find(click)
+        call = await self._seen(pressed, click)
         if call is None:
-            self._dialogs.refuse(pressed, speech.sentence("unknown_card", None))
             return
         code = speech.not_open(call) or await self._votes.why_not(call, pressed.user, vote)
         if code:
@@ -250,11 +251,22 @@ class Clicks:
             view = modals.approve_all(await self._cards.all_data([one.id for one in may]))
             self._dialogs.open(pressed, may, view)
 
-    async def _read(self, pressed: Pressed, click: Click) -> None:
-        """All of a change, to read: whoever sees the card may see that."""
+    async def _seen(self, pressed: Pressed, click: Click) -> Call | None:
+        """What was pressed, if he may see all of it; else he is told why not."""
         call = await self._votes.find(click)
+        code: Code | None = "unknown_card"
+        if call is not None:
+            places = {call.thread.channel, self._house.rules.approvals_channel}
+            code = await self._sight.why_not(
+                self._org, pressed.user, places, present=bool(pressed.channel)
+            )
+        self._dialogs.refuse(pressed, speech.sentence(code, None) if code else "")
+        return None if code else call
+
+    async def _read(self, pressed: Pressed, click: Click) -> None:
+        """All of a change, to read."""
+        call = await self._seen(pressed, click)
         if call is None:
-            self._dialogs.refuse(pressed, speech.sentence("unknown_card", None))
             return
         may = bool(call.ruling.break_glass) and (
             await self._votes.why_not(call, pressed.user, "break glass") is None
@@ -268,9 +280,8 @@ class Clicks:
 
     async def _grant(self, pressed: Pressed, click: Click) -> None:
         """A modal that will be the vote, and one for the same again."""
-        call = await self._votes.find(click)
+        call = await self._seen(pressed, click)
         if call is None:
-            self._dialogs.refuse(pressed, speech.sentence("unknown_card", None))
             return
         not_now = speech.not_open(call)
         if code := not_now or await self._votes.why_not(call, pressed.user, "approve"):
@@ -288,9 +299,8 @@ class Clicks:
 
     async def _glass(self, pressed: Pressed, click: Click) -> None:
         """A modal that will be the vote of one for all."""
-        call = await self._votes.find(click)
+        call = await self._seen(pressed, click)
         if call is None:
-            self._dialogs.refuse(pressed, speech.sentence("unknown_card", None))
             return
         not_now = speech.not_open(call)
         code = not_now or await self._votes.why_not(call, pressed.user, "break glass")
@@ -301,18 +311,16 @@ class Clicks:
         self._dialogs.open(pressed, [call], view)
 
     async def _why(self, pressed: Pressed, click: Click) -> None:
-        call = await self._votes.find(click)
+        call = await self._seen(pressed, click)
         if call is None:
-            self._dialogs.refuse(pressed, speech.sentence("unknown_card", None))
             return
         view = modals.reason(why_of(call, self._house.rules.book), call.public_id)
         self._dialogs.open(pressed, [], view)
 
     async def _edit(self, pressed: Pressed, click: Click) -> None:
         """A form that will be a request of who fills it in."""
-        call = await self._votes.find(click)
+        call = await self._seen(pressed, click)
         if call is None:
-            self._dialogs.refuse(pressed, speech.sentence("unknown_card", None))
             return
         view = await self._editing.view(call, await self._cards.data(call.id), pressed.user)
         if isinstance(view, str):

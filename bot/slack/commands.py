@@ -17,6 +17,7 @@ from bot.guard.house import House
 from bot.guard.people import why_not_ask
 from bot.guard.records import Call
 from bot.guard.requests import Requests, cleaned
+from bot.guard.sight import Sight
 from bot.guard.stops import Stops
 from bot.guard.votes import Answer, Click, Typed, Votes
 from bot.guard.wayback import WayBack
@@ -34,6 +35,8 @@ from bot.slack.views.why import why_of
 from bot.slack.voice import Voice
 
 log = structlog.get_logger()
+
+_SHOWS = frozenset({"status", "audit", "why"})  # what was asked and done here
 
 _UNDOABLE = 5  # changes that are named to who did not say which
 
@@ -67,6 +70,7 @@ class Commands:
         self._voice = voice
         self._model = model
         self._chronicle = Chronicle(house, voice.identity)
+        self._sight = Sight(house)
         self._stops = Stops(house)
         self._requests = Requests(house)
         self._way_back = WayBack(house)
@@ -90,6 +94,9 @@ class Commands:
         if (refusal := await self._refusal(heard)) is not None:
             await self._tell_once(heard, refusal)
             return
+        if word in _SHOWS and (unseen := await self._unseen(heard)) is not None:
+            await self._tell_once(heard, unseen)
+            return
         match word:
             case "stop":
                 await self._stop(heard)
@@ -103,6 +110,11 @@ class Commands:
                 await self._tell_once(heard, await self._why(heard))
             case "help":
                 await self._tell_once(heard, help_text(usage(), model=self._model))
+
+    async def _unseen(self, heard: Heard) -> Message | None:
+        """Slack takes a command or a mention only from who is in the channel."""
+        code = await self._sight.why_not(self._org, heard.person, (), present=True)
+        return notices.refused(speech.sentence(code, None)) if code else None
 
     async def _refusal(self, heard: Heard) -> Message | None:
         person = await self._house.directory.person(self._org, heard.person)

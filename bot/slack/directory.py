@@ -36,6 +36,7 @@ class SlackDirectory:
         self._people = _Copy()
         self._channels = _Copy()
         self._members = _Copy()
+        self._readers = _Copy()
 
     async def person(self, org: str, user: str, *, fresh: bool = False) -> Person:  # noqa: ARG002 -- one workspace
         """Somebody, with those of the named groups he is in."""
@@ -71,6 +72,15 @@ class SlackDirectory:
         outside = outside or bool(found.get("is_shared") and not found.get("is_org_shared"))
         return Sharing.SHARED if outside else Sharing.OURS
 
+    async def reads(self, org: str, channel: str, user: str) -> bool:  # noqa: ARG002 -- one workspace
+        """Whether somebody is in a channel."""
+        try:
+            found = await self._readers.get(channel, lambda: self._api.channel_members(channel))
+        except SlackProblem as problem:
+            log.warning("members_not_found", channel=channel, error=str(problem))
+            return False
+        return user in found
+
     def known_name(self, user: str) -> str:
         """The name of somebody who was looked up lately; nothing is asked."""
         found = self._people.kept(user)
@@ -80,6 +90,8 @@ class SlackDirectory:
         """An event said that it changed."""
         copies = {"person": self._people, "group": self._members, "channel": self._channels}
         copies[what].forget(one)
+        if what == "channel":
+            self._readers.forget(one)
 
     async def _groups_of(self, user: str, *, fresh: bool) -> list[str]:
         found = []

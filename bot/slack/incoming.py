@@ -113,7 +113,7 @@ def _event(event: Mapping[str, Any], bot_user: str) -> Incoming:
             return Changed("group", _text(event["subteam_id"]))
         case "subteam_updated":
             return Changed("group", _text(event["subteam"]["id"]))
-        case "channel_shared" | "channel_unshared":
+        case "channel_shared" | "channel_unshared" | "member_left_channel":
             return Changed("channel", _text(event["channel"]))
         case _:
             return None

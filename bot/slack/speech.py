@@ -65,6 +65,8 @@ _WHY: dict[Code, str] = {
         "Not all of this change was in sight, so it cannot be approved by typing: press Approve on "
         "its card, which opens all of it."
     ),
+    "not_a_viewer": "You may not look here: the settings name who may (`viewer`).",
+    "not_in_channel": "This belongs to a channel that you are not in.",
     "no_grant": "It is over already: nothing runs without being asked.",
     "no_glass": "Its rule lets nobody run it alone.",
     "not_a_breaker": "You are not in a group that may break the glass here.",
