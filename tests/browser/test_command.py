@@ -121,6 +121,7 @@ def test_it_leaves_nothing_behind_and_goes_on_where_it_was(data: Path) -> None:
             assert again.output().rstrip().endswith("nothing is left running.")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(150)
 def test_what_cannot_be_taken_up_begins_afresh_and_the_bots_death_ends_it(data: Path) -> None:
     (data / "cluster.json").write_text("{")

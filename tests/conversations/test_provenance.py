@@ -69,10 +69,10 @@ async def test_what_only_a_log_says_is_asked_though_a_rule_allows_it(
         assert chat.cluster.mutations == []
         # the same number, said by who may ask: the rule allows it
         other = await chat.ask("why is the shop slow? scale web in shop to 17")
-        await chat.reads(other, "done and verified")
+        await chat.reads(other, "It says: done")
         found = await provenance(chat)
         assert (found["replicas"], found["name"]) == ("person", "person")
-        assert chat.replicas() == 17
+        assert len(chat.cluster.mutations) == 1  # which an autoscaler takes back
 
 
 async def test_a_typed_command_is_its_persons_words_and_a_file_of_another_is_not(
