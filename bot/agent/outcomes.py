@@ -49,7 +49,7 @@ def _does_not_work(call: Call, reason: str, rollback: Call | None) -> str:
         return f"{said}. It was rolled back, as was approved with it: {outcome(rollback)}"
     if call.undoes is not None or not call.preview.way_back:
         return said
-    return f"{said}. Its way back is proposed on a card of its own: propose no other"
+    return f"{said}. Its way back was asked for on a card of its own: propose no other"
 
 
 def literal(text: str) -> str:

@@ -52,6 +52,7 @@ class Aftermath:
             if row is None:
                 raise LostClaim(str(run.id))
             if state == "failed":
+                await grants.void(tx, call, "the last one failed")
                 await stand_down(tx, call, "its change failed, and nothing was changed")
                 await redraw(tx, call)
             await audit.append(

@@ -15,9 +15,12 @@ Bar = Literal[
     "rights_unknown",  # it did not say
 ]
 _SECONDS = 10.0
+SOON = 0.7  # seconds for who clicks: he has to hear that the cluster does not answer
 
 
-async def why_not_himself(house: House, call: Call, person: Person) -> Bar | None:
+async def why_not_himself(
+    house: House, call: Call, person: Person, *, seconds: float = _SECONDS
+) -> Bar | None:
     """The code of the reason why this person may not make that change himself, or None.
 
     Asked only where people are mapped, and the settings do not switch it off.
@@ -31,7 +34,7 @@ async def why_not_himself(house: House, call: Call, person: Person) -> Bar | Non
         return "not_mapped"
     try:
         change = house.catalog.change(call.tool, call.arguments, acting=acting)
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(seconds):
             lacking = await change.lacking()
     except (ToolError, TimeoutError):
         return "rights_unknown"

@@ -10,7 +10,7 @@ from bot.guard.aftermath import Aftermath
 from bot.guard.ahead import Ahead
 from bot.guard.house import House, load_call, lock_claimed, redraw
 from bot.guard.identities import WhoUnknown
-from bot.guard.policy import Effect
+from bot.guard.policy import Effect, Ruling
 from bot.guard.proposals import Judged, Proposals, asking_for
 from bot.guard.records import Call, Run
 from bot.guard.recount import is_fresh, still_stands
@@ -18,7 +18,7 @@ from bot.guard.rollback import Rollback
 from bot.guard.standby import stand_down
 from bot.store.database import Transaction
 from bot.store.jobs import TryAgain
-from tools import ChangeCall, Preview, Refused, Stale, ToolError, Unavailable
+from tools import ChangeCall, Preview, Refused, Stale, ToolError, Unavailable, sha256_of
 
 _APPLY_SECONDS = 60.0
 
@@ -139,7 +139,9 @@ class Deeds:
                 reason = f"{first.preview.summary} is done, and it looks different since"
             await self._ask_again(run, call, judged, reason)
         elif not await self._begin(run, call):
-            await self._ask_again(run, call, judged, "the approval was too old to start on")
+            over = "what allowed it in advance was taken back, or is over"
+            too_old = "the approval was too old to start on"
+            await self._ask_again(run, call, judged, over if call.grant else too_old)
         else:
             await self._apply(run, call, change)
 
@@ -160,13 +162,19 @@ class Deeds:
             return "the policy has changed since"
         if now.rollback != call.ruling.rollback:
             return "the policy has changed since"
-        if call.grant is not None:
-            async with self._house.database.statement() as tx:
-                if not await grants.stands(tx, call.grant):
-                    return "the grant under which it would have run was taken back"
+        if call.grant is not None and (why := await self._why_not_granted(call, now)):
+            return why
         if await still_stands(self._house, call, now, call.quorum):
             return ""
         return "somebody who approved it no longer may"
+
+    async def _why_not_granted(self, call: Call, now: Ruling) -> str:
+        if sha256_of(now.stored()) != sha256_of(call.ruling.stored()):
+            return "the policy has changed since it was allowed in advance"
+        async with self._house.database.statement() as tx:
+            if call.grant is None or not await grants.stands(tx, call.grant):
+                return "what allowed it in advance was taken back, or is over"
+        return ""
 
     async def _begin(self, run: Run, call: Call) -> bool:
         async with self._house.database.transaction() as tx:
@@ -174,6 +182,8 @@ class Deeds:
             begun = await tx.one("begin_call", id=call.id, digest=call.digest, attempt=run.attempt)
             if begun is None:
                 return False
+            if call.undoes is not None:
+                await grants.void_here(tx, call, "it was taken back")
             await audit.append(
                 tx,
                 call.thread.org,
@@ -284,6 +294,8 @@ class Deeds:
         return old is not None
 
     async def _note_superseded(self, tx: Transaction, run: Run, call: Call, reason: str) -> None:
+        if call.grant is not None:
+            await grants.void(tx, call, reason)
         await stand_down(tx, call, "its change did not run as it was approved")
         await redraw(tx, call)
         await audit.append(

@@ -34,7 +34,7 @@ class Foresight:
             change = self._house.catalog.change(call.tool, call.arguments, acting=acting)
             drift = await change.drift(call.preview, call.receipt)
         except ToolError:
-            return ""  # the preview itself was possible: it shows what is there now
+            return "Whether this is still exactly the way back could not be seen"
         return masking.safe(f"No longer exact: {'; '.join(drift.differs)}") if drift.differs else ""
 
     async def rollback(

@@ -105,7 +105,7 @@ async def use(
 
 
 async def stands(tx: Transaction, grant: UUID) -> bool:
-    """Whether nobody revoked it and nothing made it void; its time and number are for new uses."""
+    """Whether it is still in its time, nobody revoked it and nothing made it void."""
     row = await tx.one("grant_stands", id=grant)
     return row is not None and bool(row["yes"])
 
@@ -113,7 +113,7 @@ async def stands(tx: Transaction, grant: UUID) -> bool:
 async def void(tx: Transaction, call: Call, why: str) -> None:
     """What was given on this call's card, or let it run, covers nothing any more."""
     rows = await tx.all("void_grants_of_call", call_id=call.id, why=why)
-    await _ended(tx, call, [(row["id"], row["call_id"]) for row in rows], why)
+    await _ended(tx, call.thread, call.run_id, [(row["id"], row["call_id"]) for row in rows], why)
 
 
 async def void_here(tx: Transaction, call: Call, why: str) -> None:
@@ -127,11 +127,20 @@ async def void_here(tx: Transaction, call: Call, why: str) -> None:
         target=call.target,
         why=why,
     )
-    await _ended(tx, call, [(row["id"], row["call_id"]) for row in rows], why)
+    await _ended(tx, call.thread, call.run_id, [(row["id"], row["call_id"]) for row in rows], why)
+
+
+async def void_thread(tx: Transaction, thread: Thread, run_id: UUID, why: str) -> None:
+    """Nothing in this thread covers anything any more."""
+    place = {"org": thread.org, "channel": thread.channel, "thread_ts": thread.ts}
+    rows = await tx.all("void_grants_of_thread", why=why, **place)
+    await _ended(tx, thread, run_id, [(row["id"], row["call_id"]) for row in rows], why)
 
 
 async def revoke(tx: Transaction, call: Call, person: str) -> bool:
     """Somebody takes it back; False when it had ended already."""
+    # as everywhere, before the grant's row: whoever verifies or decides there holds it
+    await tx.one("lock_run", id=call.run_id)
     row = await tx.one("grant_of_call", call_id=call.id)
     if row is None:
         return False
@@ -151,13 +160,13 @@ async def redraw_of(tx: Transaction, thread: Thread, call_id: UUID, run_id: UUID
     await say(tx, thread, "redraw", {"call": str(call_id)}, run_id=run_id, call_id=call_id)
 
 
-async def _ended(tx: Transaction, call: Call, grants: list[tuple[UUID, UUID]], why: str) -> None:
-    for grant, of_call in grants:
-        await redraw_of(tx, call.thread, of_call, call.run_id)
+async def _ended(
+    tx: Transaction, thread: Thread, run_id: UUID, ended: list[tuple[UUID, UUID]], why: str
+) -> None:
+    for grant, of_call in ended:
+        await redraw_of(tx, thread, of_call, run_id)
         data: dict[str, JsonValue] = {"grant": str(grant), "why": why}
-        await audit.append(
-            tx, call.thread.org, "revoked", "", data, run_id=call.run_id, call_id=of_call
-        )
+        await audit.append(tx, thread.org, "revoked", "", data, run_id=run_id, call_id=of_call)
 
 
 def _applies(ruling: Ruling, risk: str) -> bool:

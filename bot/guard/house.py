@@ -90,6 +90,11 @@ class House:
         acting = await self.acting(org, call.requester, fresh=is_danger)
         return self.catalog.change(call.tool, call.arguments, acting=acting)
 
+    def is_bound(self, channel: str) -> bool:
+        """Whether that channel is about some namespaces only."""
+        about = self.rules.book.policy.channels.get(channel)
+        return about is not None and about.namespaces is not None
+
     def placed(self, channel: str, tool: str, arguments: JsonObject) -> JsonObject:
         """The arguments with the cluster that is meant in that channel, where none is named."""
         about = self.rules.book.policy.channels.get(channel)

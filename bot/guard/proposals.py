@@ -16,14 +16,24 @@ from bot.core.values import Event, Thread
 from bot.guard import audit, grants, masking
 from bot.guard.foresight import Foresight
 from bot.guard.house import House, Wanted, lock_claimed
-from bot.guard.policy import READ_ONLY, Effect, PolicyInput, Ruling
+from bot.guard.policy import READ_ONLY, Effect, PolicyInput, Ruling, decide
 from bot.guard.records import Call, Place, Run, digest, stored_identity
 from bot.guard.short_ids import short_id
 from bot.guard.sources import NOT_KNOWN, Overheard, Provenance
 from bot.guard.standby import vote_along
 from bot.store.database import Transaction
 from bot.store.outbox import say
-from tools import Access, ChangeCall, JsonObject, Preview, Refused, Risk, ToolError, Unavailable
+from tools import (
+    Access,
+    ChangeCall,
+    JsonObject,
+    Preview,
+    Refused,
+    Risk,
+    ToolError,
+    Unavailable,
+    kept_within,
+)
 
 log = structlog.get_logger()
 
@@ -223,7 +233,10 @@ class Proposals:
             undoes=undoes,
         )
         asked = await self._house.policy_input(run, wanted, fresh=fresh)
-        return Judged(change, preview, asked, self._house.rules.book.decide(asked), risk.value)
+        ruling = self._house.rules.book.decide(asked)
+        if ruling.effect is Effect.ALLOW and (run.wish or {}).get("because"):
+            ruling = decide(asked)  # what nobody asked for is never done unasked
+        return Judged(change, preview, asked, ruling, risk.value)
 
     async def whole(self, run: Run, judged: Judged, undoes: UUID | None = None) -> Judged:
         """The same with all that its card says and asks for: what a way back no longer restores
@@ -339,10 +352,11 @@ class Proposals:
             if hidden := masking.would_alter(dict(change.arguments)):
                 names = ", ".join(hidden)
                 return Turned(f"{names} looks like a credential; none may stand on a card.")
-            if (barred := await self._barred(run, change, undoes=undoes)) is not None:
+            if (barred := await self.barred(run, change, undoes=undoes)) is not None:
                 return _denied(wish, barred)
             said = {name: change.arguments.get(name) for name in wish.arguments}
-            preview = await self.look(change)
+            with kept_within(self._house.is_bound(run.thread.channel)):
+                preview = await self.look(change)
             # that it is there is what the cluster itself says
             there = (change.target,) if "uid" in preview.before else ()
             provenance = await self._origins(run, said, overheard, there)
@@ -361,7 +375,7 @@ class Proposals:
             )
         return judged
 
-    async def _barred(self, run: Run, change: ChangeCall, *, undoes: bool) -> Ruling | None:
+    async def barred(self, run: Run, change: ChangeCall, *, undoes: bool) -> Ruling | None:
         """What is denied whatever it would do is not looked at, so that nothing is told of it."""
         wanted = Wanted(
             tool=change.tool.name,

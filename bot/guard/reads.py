@@ -19,7 +19,17 @@ from bot.guard.records import Place, Run, stored_identity
 from bot.guard.rendering import render
 from bot.identity_file import ITSELF
 from bot.store.database import Transaction
-from tools import Finding, Identity, JsonObject, NotFound, ReadCall, Refused, ToolError, sha256_of
+from tools import (
+    Finding,
+    Identity,
+    JsonObject,
+    NotFound,
+    ReadCall,
+    Refused,
+    ToolError,
+    kept_within,
+    sha256_of,
+)
 
 _READ_SECONDS = 60.0
 SEARCH = "artifact_search"
@@ -131,8 +141,9 @@ class Reads:
             as_whom = stored_identity(call.acting)
             if reason := await self._why_not(run, place, call):
                 return _Made(reason, call.arguments, call.target, as_whom, reason)
-            async with asyncio.timeout(_READ_SECONDS):
-                finding = await call.run()
+            with kept_within(self._house.is_bound(run.thread.channel)):
+                async with asyncio.timeout(_READ_SECONDS):
+                    finding = await call.run()
         except ToolError as error:
             text = masking.safe(str(error))
             return _Made(text, arguments, "", as_whom, text)

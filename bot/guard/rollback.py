@@ -36,7 +36,7 @@ class Rollback:
         """
         within = timedelta(seconds=call.ruling.rollback)
         if call.started_at is None or datetime.now(UTC) >= call.started_at + within:
-            return f"its {within.seconds // 60} min were over"
+            return f"its {within.total_seconds() / 60:.0f} min were over"
         change = await self._house.bound_anew(back)
         judged = await self._proposals.rule(
             asking_for(run, back),
@@ -55,8 +55,10 @@ class Rollback:
         now = judged.ruling
         if now.effect not in {Effect.ASK, Effect.ALLOW}:
             return f"the policy does not allow it any more: {now.reason or now.rule}"
-        asks = now if now.effect is Effect.ASK else back.ruling
-        if not await still_stands(self._house, back, asks, max(back.quorum, now.quorum)):
+        # where nobody need be asked about it alone, those who approved the change have to stand
+        asks = now if now.effect is Effect.ASK else call.ruling
+        quorum = max(back.quorum, now.quorum, 0 if now.effect is Effect.ASK else call.quorum)
+        if not await still_stands(self._house, back, asks, quorum):
             return "somebody who approved it no longer may"
         return await self._drift(call)
 

@@ -137,6 +137,10 @@ class Steering:
         if hidden := masking.would_alter(dict(change.arguments)):
             names = ", ".join(hidden)
             return f"refused: {names} looks like a credential; none may stand on a card."
+        barred = await self._proposals.barred(asking, change, undoes=False)
+        if barred is not None:
+            why = barred.reason or barred.rule
+            return f"refused: the policy does not allow it here: {why}. {stands}"
         said = {name: change.arguments.get(name) for name in arguments}
         # what was said since it was proposed counts as well
         said_until = replace(asking, id=run.id)

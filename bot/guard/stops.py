@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 
 from bot.core.values import Event, Thread
-from bot.guard import audit
+from bot.guard import audit, grants
 from bot.guard.house import House
 from bot.guard.people import why_not_ask
 from bot.store.database import Row, Transaction
@@ -63,6 +63,8 @@ class Stops:
             place = {"org": thread.org, "channel": thread.channel, "thread_ts": thread.ts}
             await tx.one("lock_thread", **place)
             runs = await tx.all("stoppable_runs", **place, run_id=run_id)
+            if runs:
+                await grants.void_thread(tx, thread, runs[0]["id"], "stopped")
             for run in runs:
                 await self._end(tx, thread, run, person)
         log.info("stop", thread=str(thread), actor=person, runs=len(runs))

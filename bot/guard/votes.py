@@ -17,7 +17,7 @@ from bot.core.ids import uuid7
 from bot.core.values import Event, Person, Thread
 from bot.guard import audit, grants, short_ids
 from bot.guard.ahead import Ahead
-from bot.guard.clearance import why_not_himself
+from bot.guard.clearance import SOON, why_not_himself
 from bot.guard.house import House, redraw
 from bot.guard.policy import Effect, why_not_approve, why_not_break_glass, why_not_deny
 from bot.guard.records import Call
@@ -194,7 +194,7 @@ class Votes:
             code = _code(why_not_break_glass(person, call.ruling))
         else:
             code = _code(why_not_approve(person, approvers, call.ruling, call.contributors))
-        return code or await why_not_himself(self._house, call, person)
+        return code or await why_not_himself(self._house, call, person, seconds=SOON)
 
     async def vote(self, click: Click, vote: Vote, *, grants_more: bool = False) -> Answer:
         """Record one vote; the last one that is needed makes the arrow and wakes the run.
@@ -348,9 +348,10 @@ class Votes:
         """Those whose Approve counts now: whoever lost the role since he voted does not."""
         others = {*approved_by} - {newest}
         known = {} if known is None else known
-        valid = [
-            one for one in sorted(others) if not await self.why_not(call, one, "approve", known)
-        ]
+        barred = await asyncio.gather(
+            *(self.why_not(call, one, "approve", known) for one in sorted(others))
+        )
+        valid = [one for one, code in zip(sorted(others), barred, strict=True) if code is None]
         return _Voters(frozenset({newest, *others}), (newest, *valid))
 
     async def _record(

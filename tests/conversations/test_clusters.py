@@ -63,6 +63,10 @@ async def test_each_cluster_is_asked_and_changed_by_its_name(dsn: str, tmp_path:
         ):
             thread = await chat.ask(text, where="general")
             await chat.reads(thread, why, "general")
+        # nor is it told what lies elsewhere
+        thread = await chat.ask("get deployment ledgers -n shop", where="general")
+        said = shown(await chat.reads(thread, "There is no deployment", "general"))
+        assert "elsewhere" not in said
         # one that others read too is worked in as far as the operator listed it, for ours alone
         thread = await chat.ask("get deployments -n shop", by="alice", where="partners")
         await chat.reads(thread, "checkout", "partners")

@@ -169,7 +169,11 @@ async def test_the_way_back_of_a_change_that_does_not_work_is_the_next_proposal(
     dsn: str, tmp_path: Path
 ) -> None:
     crashes = Behaviour("shop/checkout:1.8.*", needs={"NOWHERE": "FATAL [no](http://x)"})
-    async with world(dsn, tmp_path, from_now_on=(crashes,)) as chat:
+    # what people take back needs nobody here; what nobody asked for does
+    rule = "{name: free back, when: undoes, allow: true}"
+    (tmp_path / "c.yaml").write_text(f"policy: {{rules: [{rule}]}}\n")
+    extra = {"COUNTERSIGN_CONFIG": str(tmp_path / "c.yaml")}
+    async with world(dsn, tmp_path, extra=extra, from_now_on=(crashes,)) as chat:
         thread = await chat.ask("rollout undo deployment/checkout -n shop")
         await chat.press("Approve", await chat.card(thread), by="alice")
         answer = await chat.reads(thread, r"Roll back .* it does not work", timeout=30)

@@ -103,12 +103,20 @@ async def test_it_ends_when_it_is_revoked_denied_or_its_giver_may_no_more(
         await chat.slack.wait_for(lambda: "was denied" in shown(chat.cards(other)[0]), 10)
         await asks(chat, other, scale(3))
 
+        # what was taken back is not done again unasked
+        taken = await granted_again(chat)
+        await chat.press("Undo", chat.cards(taken)[0], by="alice")
+        await chat.press("Approve", await chat.card(taken, 2), by="bob")
+        await runs(chat, taken, 3)
+        assert "over: it was taken back" in shown(chat.cards(taken)[0])
+        await asks(chat, taken, scale(5))
+
         last = await granted_again(chat)
         chat.slack.set_group("sre", ["alice"])
         await says(chat, last, scale(2))
         await chat.reads(last, "no longer may")
         rows = await chat.rows("SELECT kind FROM audit WHERE kind IN ('granted', 'revoked')")
-        assert [row["kind"] for row in rows].count("granted") == 3
+        assert [row["kind"] for row in rows].count("granted") == 4
 
 
 async def granted_again(chat: World) -> str:

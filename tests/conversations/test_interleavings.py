@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from bot.sandbox.slack.model import Impossible
@@ -221,10 +221,14 @@ async def _play_all(players: Players, examples: int, strategy: st.SearchStrategy
         max_examples=examples,
         deadline=None,
         suppress_health_check=list(HealthCheck),
-        phases=(Phase.generate,),  # what depends on who was faster does not get simpler
+        phases=(
+            Phase.explicit,
+            Phase.generate,
+        ),  # what depends on who was faster does not get simpler
         database=None,
     )
     @given(strategy)
+    @example([(0, "approve", "alice"), (1, "approve", "bob")])
     def any_plan(plan: list[Op]) -> None:
         asyncio.run_coroutine_threadsafe(players.play(plan), loop).result()
 
@@ -233,7 +237,9 @@ async def _play_all(players: Players, examples: int, strategy: st.SearchStrategy
 
 async def test_at_most_once_and_only_with_its_quorum(dsn: str, tmp_path: Path) -> None:
     async with ruled(dsn, tmp_path, TWO) as chat:
-        await _play_all(Players(chat, tmp_path), 8, plans(QUICK))
+        players = Players(chat, tmp_path)
+        await _play_all(players, 8, plans(QUICK))
+        assert players.ran
 
 
 @pytest.mark.crash

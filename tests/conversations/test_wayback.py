@@ -70,7 +70,10 @@ async def test_what_was_approved_with_a_rollback_rolls_back_by_itself(
         thread = await chat.ask(CART)
         card = await chat.card(thread)
         said = shown(card)
-        assert "If it does not work within 10 min, I roll it back by myself" in said
+        assert (
+            "If its verification says within 10 min that it does not work, I roll it back by myself"
+            in said
+        )
         assert f"+      - image: {was}" in said, "the second diff"
         assert len(await chat.rows("SELECT 1 FROM tool_calls WHERE state = 'proposed'")) == 1
         await chat.press("Approve", card, by="alice")

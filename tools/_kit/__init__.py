@@ -11,6 +11,7 @@ from tools._kit.catalog import (
     provider_names,
 )
 from tools._kit.errors import NotFound, Refused, Stale, ToolError, Unavailable
+from tools._kit.hints import kept_within
 from tools._kit.provider import (
     Change,
     Client,
@@ -86,6 +87,7 @@ __all__ = [
     "Verdict",
     "Wish",
     "canonical_json",
+    "kept_within",
     "open_providers",
     "provider_names",
     "read",

@@ -106,7 +106,8 @@ def later(call: CardData, number: str = "") -> Block | None:
     row: list[Block] = []
     if call.can_undo and not rolls and call.state == "done" and call.verdict in {"holds", "failed"}:
         row.append(button(f"Undo{of}", "undo", call.public_id))
-    if call.grant and call.grant.is_open and call.state != "proposed":
+    waits = call.grant_use and call.state == "approved"
+    if call.grant and not call.grant.ended and (call.grant.is_open or waits):
         row.append(button(f"Revoke{of}", "revoke", call.public_id))
     if row:
         return actions(*row)

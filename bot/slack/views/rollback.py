@@ -45,7 +45,12 @@ def became(call: CardData) -> str:
         case "standby" if call.verdict == "failed":
             return f"{words.WORKING} it does not work: rolling back, as was approved with it"
         case "standby":
-            return f"Rolled back by itself if it does not work within {call.rollback_minutes} min."
+            return (
+                "Rolled back by itself if its verification says within "
+                f"{call.rollback_minutes} min that it does not work."
+            )
+        case "superseded" if call.verdict == "cannot tell":
+            return "Not rolled back by itself: it is not known whether it works."
         case "superseded" | "failed" if call.verdict == "failed":
             return f"{words.NEEDS_YOU} not rolled back by itself{reason}"
         case "executing":
@@ -74,8 +79,9 @@ def _done(back: CardData, reason: str) -> str:
 def _promised(call: CardData, back: CardData, width: int) -> tuple[str, bool]:
     summary, cut = words.sentence(back.summary, width)
     said = (
-        f"{words.UNDONE} If it does not work within {call.rollback_minutes} min, I roll it back by "
-        f"myself, once and only from exactly what it left: *{summary}*. An approval is for both."
+        f"{words.UNDONE} If its verification says within {call.rollback_minutes} min that it does "
+        f"not work, I roll it back by myself, once and only from exactly what it left: "
+        f"*{summary}*. An approval is for both."
     )
     return said, cut
 

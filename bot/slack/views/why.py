@@ -63,7 +63,11 @@ def _told(ruling: Ruling) -> str:
             back = ""
             if ruling.rollback:
                 back = f", rolled back by itself within {ruling.rollback / 60:.0f} min"
-            return f"needs {words.count(ruling.quorum, 'approval')}{of}{back}"
+            alone = words.either([words.group(one) for one in ruling.break_glass])
+            glass = f", or one of {alone} who breaks the glass" if alone else ""
+            times = words.count(ruling.grant_times, "time")
+            again = f"; the same again may be allowed {times}" if ruling.grant_times else ""
+            return f"needs {words.count(ruling.quorum, 'approval')}{of}{glass}{back}{again}"
         case Effect.ALLOW:
             return "runs without a click"
         case Effect.PREVIEW:

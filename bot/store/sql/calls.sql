@@ -147,6 +147,8 @@ UPDATE tool_calls SET superseded_by = %(superseded_by)s WHERE id = %(id)s AND su
 UPDATE tool_calls c SET state = 'executing', started_at = now(), attempt = %(attempt)s
  WHERE c.id = %(id)s AND c.state = 'approved' AND c.digest = %(digest)s AND c.start_by > now()
    AND EXISTS (SELECT FROM runs r WHERE r.id = c.run_id AND r.attempt = %(attempt)s AND r.stopped_by IS NULL)
+   AND (c.grant_id IS NULL
+        OR EXISTS (SELECT FROM grants g WHERE g.id = c.grant_id AND g.revoked_at IS NULL AND g.until > now() FOR SHARE))
 RETURNING c.id;
 
 -- finish_call --

@@ -29,7 +29,7 @@ RETURNING id, call_id, approver, used, times;
 UPDATE tool_calls SET grant_id = %(grant_id)s, grant_use = %(number)s WHERE id = %(id)s;
 
 -- grant_stands --
-SELECT revoked_at IS NULL AS yes FROM grants WHERE id = %(id)s;
+SELECT revoked_at IS NULL AND until > now() AS yes FROM grants WHERE id = %(id)s;
 
 -- grant_of_call --
 -- The one that was given on its card, or under which it ran.
@@ -45,6 +45,11 @@ RETURNING call_id;
 -- void_grants_of_call --
 UPDATE grants SET revoked_at = now(), revoked_why = %(why)s
  WHERE (call_id = %(call_id)s OR id = (SELECT grant_id FROM tool_calls WHERE id = %(call_id)s)) AND revoked_at IS NULL
+RETURNING id, call_id;
+
+-- void_grants_of_thread --
+UPDATE grants SET revoked_at = now(), revoked_why = %(why)s
+ WHERE org = %(org)s AND channel = %(channel)s AND thread_ts = %(thread_ts)s AND revoked_at IS NULL
 RETURNING id, call_id;
 
 -- void_grants_of_target --
