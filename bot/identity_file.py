@@ -68,6 +68,11 @@ class Identities(BaseModel):
                 ("identities",),
                 "users or mail_domains must name somebody: nobody could do a thing",
             )
+        seen: set[str] = set()
+        for user, name in self.users.items():
+            if name in seen:  # he could ask with one account and approve with the other
+                yield ("identities", "users", user), "another account here has this name"
+            seen.add(name)
         for number, domain in enumerate(self.mail_domains):
             if domain in self.mail_domains[:number]:
                 yield ("identities", "mail_domains", number), "this domain stands here twice"

@@ -407,6 +407,7 @@ def test_a_providers_key_in_an_unreadable_file_is_a_mistake(tmp_path: Path) -> N
         ("  users: {U0A: ''}", "users.U0A: a name without spaces"),
         ("  users: {alice: a}", "users.alice: a Slack user id (U…) is expected"),
         ("  users: {U0A: a, U0A: b}", "U0A stands here twice"),
+        ("  users: {U0A: a, U0B: a}", "users.U0B: another account here has this name"),
         ("  people: {U0A: a}", "people: there is no such setting"),
         ("  mail_domains: [corp]", "mail_domains.0: a mail domain such as"),
         ("  mail_domains: [a.b, a.b]", "mail_domains.1: this domain stands here twice"),

@@ -19,10 +19,13 @@ from bot.store.database import Row
 from tests.conversations.test_policy import ruled
 from tests.world import World, buttons
 
-TWO = """
+ONCALL = "S0000000004"
+TWO = f"""
 policy:
   rules:
-    - {name: web needs two, match: {namespace: shop, kind: deployment}, ask: {approvers: 2}}
+    - name: web needs two
+      match: {{namespace: shop, kind: deployment}}
+      ask: {{approvers: 2, break_glass: {{groups: {ONCALL}}}}}
 """
 # The same, under another name: what was approved under the old one is asked again.
 RENAMED = TWO.replace("web needs two", "web still needs two")
@@ -39,6 +42,7 @@ QUICK = st.one_of(
     st.tuples(_ticks, st.just("approve"), st.sampled_from(MAY_APPROVE)),
     st.tuples(_ticks, st.just("deny"), _people),
     st.tuples(_ticks, st.just("edit"), _people),
+    st.tuples(_ticks, st.just("glass"), st.sampled_from(["ada", "bob"])),
     st.tuples(_ticks, st.just("stop"), st.just("dave")),
     st.tuples(_ticks, st.just("lapse"), st.just("")),
     st.tuples(_ticks, st.just("world"), st.just("")),
@@ -86,6 +90,7 @@ class Players:
             "approve": self._approve,
             "deny": self._deny,
             "edit": self._edit,
+            "glass": self._glass,
             "stop": self._stop,
             "lapse": self._lapse,
             "world": self._world,
@@ -125,6 +130,16 @@ class Players:
         await chat.slack.wait_for(lambda: len(chat.slack.views(who)) > 1, 0.5)
         form = chat.slack.views(who)[-1]
         await chat.slack.submit(who, form.id, {"argument:replicas": "7"})
+
+    async def _glass(self, _thread: str, ts: str, who: str) -> None:
+        """Only ada is on call."""
+        chat = self._chat
+        await chat.slack.click(who, "ops", ts, text="More…")
+        more = await chat.slack.wait_for_view(who, 0.5)
+        await chat.slack.click_view(who, more.id, text="Break the glass…")
+        await chat.slack.wait_for(lambda: len(chat.slack.views(who)) > 1, 0.5)
+        form = chat.slack.views(who)[-1]
+        await chat.slack.submit(who, form.id, {"reason": "nobody answers, and it is down"})
 
     async def _stop(self, thread: str, _ts: str, who: str) -> None:
         await self._chat.slack.post(who, "ops", "stop", thread_ts=thread)
@@ -207,8 +222,14 @@ class Players:
             for vote in votes
             if vote["vote"] == "approve" and vote["digest"] == call["digest"]
         }
-        assert len(counting & may) >= 2, (call, votes)
-        assert all(vote["at"] <= call["started_at"] for vote in votes if vote["vote"] == "approve")
+        alone = {
+            vote["person"]
+            for vote in votes
+            if vote["vote"] == "break glass" and vote["digest"] == call["digest"]
+        }
+        on_call = {self._chat.slack.user_id("ada")}
+        assert len(counting & may) >= 2 or alone == on_call, (call, votes)
+        assert all(vote["at"] <= call["started_at"] for vote in votes)
         assert not any(vote["vote"] == "deny" for vote in votes)
         assert call["state"] != "denied"
 
@@ -236,7 +257,9 @@ async def _play_all(players: Players, examples: int, strategy: st.SearchStrategy
 
 
 async def test_at_most_once_and_only_with_its_quorum(dsn: str, tmp_path: Path) -> None:
-    async with ruled(dsn, tmp_path, TWO) as chat:
+    async with ruled(dsn, tmp_path, TWO, running="not yet") as chat:
+        assert chat.slack.set_group("oncall", ["ada"]) == ONCALL
+        await chat.start()
         players = Players(chat, tmp_path)
         await _play_all(players, 8, plans(QUICK))
         assert players.ran
@@ -246,6 +269,7 @@ async def test_at_most_once_and_only_with_its_quorum(dsn: str, tmp_path: Path) -
 @pytest.mark.timeout(1200)
 async def test_also_when_it_is_killed_and_the_policy_changes(dsn: str, tmp_path: Path) -> None:
     async with ruled(dsn, tmp_path, TWO, running="process") as chat:
+        assert chat.slack.set_group("oncall", ["ada"]) == ONCALL
         await chat.spawn()
         players = Players(chat, tmp_path)
         await _play_all(players, 60, plans(SLOW))
@@ -255,7 +279,9 @@ async def test_also_when_it_is_killed_and_the_policy_changes(dsn: str, tmp_path:
 @pytest.mark.crash
 @pytest.mark.timeout(1200)
 async def test_in_many_more_orders(dsn: str, tmp_path: Path) -> None:
-    async with ruled(dsn, tmp_path, TWO) as chat:
+    async with ruled(dsn, tmp_path, TWO, running="not yet") as chat:
+        assert chat.slack.set_group("oncall", ["ada"]) == ONCALL
+        await chat.start()
         players = Players(chat, tmp_path)
         await _play_all(players, 300, plans(QUICK))
         assert min(players.ran, players.not_run) > 30
