@@ -5,6 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
@@ -85,6 +86,7 @@ class Live:
         self._tasks = tasks
         self._interval = interval
         self._clock = clock
+        self._born = datetime.now(UTC)
         self._runs: OrderedDict[UUID, _Shown] = OrderedDict()
         bus.listen(self._hear, own=True)
 
@@ -226,7 +228,7 @@ class Live:
             shown.ts = row["progress_ts"]
         elif shown.state == "working":
             # a worker before us may have died between posting it and noting it
-            found = await self._find(shown) if was_taken_over(row) else ""
+            found = await self._find(shown) if was_taken_over(row, self._born) else ""
             if found:
                 await self._keep(shown, found)
             else:
@@ -307,9 +309,14 @@ def progress_key(run_id: UUID) -> str:
     return f"progress:{run_id}"
 
 
-def was_taken_over(run: Row) -> bool:
-    """Whether somebody else may have posted its first sign and died before noting it."""
+def was_taken_over(run: Row, born: datetime) -> bool:
+    """Whether somebody else may have posted its first sign and died before noting it.
+
+    `born` is when this process began to listen: what was asked before that, another one heard.
+    """
     if run["attempt"] > 1 or run["started_at"] is None:
+        return True
+    if run["created_at"] < born:
         return True
     return bool((run["started_at"] - run["created_at"]).total_seconds() > 1)
 

@@ -168,6 +168,7 @@ class Sender:
         self._draining = True  # take until there is none: at start, and when hints may be lost
         # after an outage: what the database lost in it may have been said already
         self._doubting = False
+        self._born = datetime.now(UTC)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Say what is stored until `stop`, then what is left, for a few seconds."""
@@ -536,7 +537,7 @@ class Sender:
             return ""
         if run["progress_ts"]:
             return str(run["progress_ts"])
-        if was_taken_over(run):
+        if was_taken_over(run, self._born):
             # a worker may have died between posting it and noting it
             key = progress_key(run["id"])
             ours = ours or await self._ours_since(saying, run["created_at"])
