@@ -21,7 +21,7 @@ def test_the_role_names_exactly_the_people_and_groups_of_the_map(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = (
-        "identities: {users: {U0A: a@corp, U0B: b@corp, U0C: a@corp}, groups: {U0B: [sre]},"
+        "identities: {users: {U0A: b@corp, U0B: a@corp}, groups: {U0B: [sre]},"
         " mail_domains: [corp.example]}"
     )
     said = printed(tmp_path, text, capsys, "--account", "ops/bot")
