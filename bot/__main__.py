@@ -23,6 +23,16 @@ def main() -> None:
         sys.exit(_UNAVAILABLE)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        # by its name: what asks no database does not load its driver
+        if type(error).__name__ != "UndefinedTable":
+            raise
+        print(
+            "countersign: the database at DATABASE_URL holds nothing of Countersign's. "
+            "Run `countersign migrate` first.",
+            file=sys.stderr,
+        )
+        sys.exit(_UNAVAILABLE)
 
 
 if __name__ == "__main__":

@@ -149,13 +149,19 @@ class _Demo:
             _leave_alone(workspace)
         return workspace
 
+    def _rules(self) -> str:
+        """What the rules in force are, where they are the ones that came with the demo."""
+        path = self._folder.path / "countersign.yaml"
+        ours = not path.exists() or path.read_bytes() == _POLICY.read_bytes()
+        return words.RULES if ours else f"Its rules are those of {path}, changed by you."
+
     def _introduce(self, workspace: Workspace) -> None:
         name, context = workspace.state.manifest.name.capitalize(), self._context
         what = "your cluster" if context else "a demo cluster"
         people = {_ALONE: ""} if context else words.PEOPLE
         about = words.leaves(self._model, self._given, context)
         if context is None:
-            about = f"{about} {words.RULES}"
+            about = f"{about} {self._rules()}"
         serving.introduce(
             workspace,
             serving.Introduction(
@@ -268,7 +274,11 @@ class _Demo:
                     return f"did not connect within {_READY_SECONDS:.0f} s"
                 if connected.done():
                     name = workspace.state.manifest.name
-                    say(words.greeting(name, self._context, restored=workspace.restored))
+                    say(
+                        words.greeting(
+                            name, self._context, self._rules(), restored=workspace.restored
+                        )
+                    )
                     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 if ended.done() and not stop.is_set():
                     return f"ended by itself (exit {ended.result()})"

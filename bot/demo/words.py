@@ -119,13 +119,13 @@ def suggestions(bot: str, context: Context | None) -> tuple[str, ...]:
     return tuple(f"@{bot} {command}" for command in (_TRY_YOURS if context else _TRY))
 
 
-def greeting(bot: str, context: Context | None, *, restored: bool) -> str:
+def greeting(bot: str, context: Context | None, rules: str, *, restored: bool) -> str:
     """What the terminal says once the bot has connected."""
     first, second, third = suggestions(bot, context)
     tried = f"Ready. Three things to try in #ops:\n  1. {first}\n  2. {second}\n  3. {third}\n"
     if context is None:
         tried += "     as alice; then switch to bob, above, to approve: who asks may not approve.\n"
-        tried += f"{RULES}\n"
+        tried += f"{rules}\n"
     elif context.writable:
         tried += f"Changes of {context.name} are allowed; each waits for your Approve.\n"
     else:

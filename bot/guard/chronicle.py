@@ -81,6 +81,8 @@ class Story:
     undone_by: str
     undo_state: str
     undone_at: datetime | None
+    granted_on: str  # the id of the card where the same again was allowed, if it ran under that
+    grant_use: int  # the how manieth use of that it was
     evidence: tuple[int, ...]
     differs: tuple[str, ...]
 
@@ -214,6 +216,8 @@ def _story(call: Row, votes: Sequence[Row], rows: Sequence[Row]) -> Story:
         undone_by=call["undone_by"] or "",
         undo_state=call["undo_state"] or "",
         undone_at=call["undone_at"],
+        granted_on=call["granted_on"] or "",
+        grant_use=call["grant_use"] or 0,
         evidence=tuple(row["seq"] for row in rows),
         differs=tuple(_differing(call, votes, rows)) if call["kind"] == "change" else (),
     )

@@ -294,3 +294,10 @@ async def test_a_cluster_and_a_model_that_are_away_do_not_stop_it(dsn: str, tmp_
         assert await chat.terminate() == 0
         assert SECRET not in chat.log()
         assert "Traceback" not in chat.log()
+
+
+async def test_a_database_that_holds_nothing_of_ours_is_one_sentence(server: str) -> None:
+    empty = {"DATABASE_URL": await fresh_database(server)}
+    ended = await command("audit", "verify", environment=empty)
+    assert ended.code == UNAVAILABLE
+    assert "Run `countersign migrate` first" in ended.sentence()

@@ -4,10 +4,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bot.sandbox.slack import Settings as SlackSettings
 from tests.standins.model import calls, says
 from tests.world import World, buttons, shown, world
 
 WEB = {"namespace": "shop", "kind": "deployment", "name": "web"}
+PATIENT = SlackSettings(ack_seconds=3, delivery="round_robin")  # not scaled
 SCRIPT = (calls(("k8s_scale", {**WEB, "replicas": 5})), says("It is as it is."))
 
 
@@ -36,7 +38,7 @@ async def opened(chat: World, by: str, card: Any, *presses: str) -> Any:
 async def test_an_edit_is_a_new_card_and_the_editor_has_a_part_in_it(
     dsn: str, tmp_path: Path
 ) -> None:
-    async with world(dsn, tmp_path, SCRIPT) as chat:
+    async with world(dsn, tmp_path, SCRIPT, slack=PATIENT) as chat:
         thread = await chat.ask("scale web to 5")
         card = await chat.card(thread)
 
@@ -89,7 +91,7 @@ async def test_an_edit_is_a_new_card_and_the_editor_has_a_part_in_it(
 
 async def test_what_a_tool_does_not_take_is_said_at_the_field(dsn: str, tmp_path: Path) -> None:
     image = ("k8s_set_image", {**WEB, "container": "web", "image": "shop/web:2.5.0"})
-    async with world(dsn, tmp_path, (calls(image), says("Well."))) as chat:
+    async with world(dsn, tmp_path, (calls(image), says("Well.")), slack=PATIENT) as chat:
         thread = await chat.ask("set web to 2.5.0")
         card = await chat.card(thread)
         edit = await opened(chat, "bob", card, "Edit…")

@@ -110,7 +110,11 @@ def _asked(story: Story) -> str:
 def _decided(story: Story) -> Iterator[str]:
     approved = [f"{words.mention(v.person)} {_moment(v.at)}" for v in story.approved_by()]
     if approved:
-        yield f"approved by {words.either(approved, last='and')}"
+        by = f"approved by {words.either(approved, last='and')}"
+        if story.grant_use:  # not by a click on this one
+            by = f"under what {by.removeprefix('approved by ')} allowed on "
+            by += f"{words.code(story.granted_on, 20)[0]}, use {story.grant_use}"
+        yield by
     for one in story.votes:
         if one.vote == "break glass":
             by = f"{words.mention(one.person)} {_moment(one.at)}"

@@ -115,7 +115,9 @@ def broke_glass(call: CardData) -> str:
         return ""
     at = f" {words.clock(call.broken_at, exact=True)}" if call.broken_at else ""
     because = words.line(call.broken_because, 500)
-    return f"{words.mention(call.broken_by)} broke the glass{at}{f': {because}' if because else ''}"
+    return (
+        f"{words.mention(call.broken_by)} broke the glass{at}{f' (“{because}”)' if because else ''}"
+    )
 
 
 def history(call: CardData) -> str:

@@ -29,10 +29,12 @@ SELECT c.id, c.org, c.channel, c.thread_ts, c.run_id, c.kind, c.tool, c.argument
        c.ended_at, c.preview->>'summary' AS summary, c.receipt->>'text' AS receipt, c.verdict, c.error, c.withdrawn_by,
        c.revised_by, u.public_id AS undoes, c.rolls_back IS NOT NULL AS rolls_back, s.public_id AS superseded_by,
        b.public_id AS undone_by, b.short_id AS undone_short,
-       b.state AS undo_state, b.ended_at AS undone_at
+       b.state AS undo_state, b.ended_at AS undone_at, c.grant_use, gc.short_id AS granted_on
   FROM tool_calls c
   LEFT JOIN tool_calls u ON u.id = c.undoes
   LEFT JOIN tool_calls s ON s.id = c.superseded_by
+  LEFT JOIN grants g ON g.id = c.grant_id
+  LEFT JOIN tool_calls gc ON gc.id = g.call_id
   LEFT JOIN tool_calls b ON b.undoes = c.id AND b.state IN ('proposed', 'approved', 'executing', 'done', 'unknown')
  WHERE c.org = %(org)s AND c.id > %(after)s::uuid AND c.id < %(until)s::uuid
    AND (%(since)s::timestamptz IS NULL OR coalesce(c.ended_at, now()) >= %(since)s)
