@@ -69,6 +69,7 @@ async def test_cut_during_the_verification(dsn: str, tmp_path: Path, case: Case)
         await at.ends(thread, "It says: done and verified", executions=1, card="✅ verified")
 
 
+@crash
 async def test_away_while_people_decide(dsn: str, tmp_path: Path, case: Case) -> None:
     async with scene(dsn, tmp_path, case, proposes) as at:
         thread, card = await at.asked()

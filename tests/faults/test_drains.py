@@ -14,6 +14,7 @@ _LONGEST = 25.0  # seconds that an orderly end may take
 LOOK = ("k8s_get", {"kind": "pods", "namespace": "shop"})
 
 
+@crash
 async def test_during_a_model_call(dsn: str, tmp_path: Path, case: Case) -> None:
     """Its reply is awaited and kept: the next process does not ask again."""
 
