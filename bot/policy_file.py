@@ -409,7 +409,8 @@ def _hides(earlier: Rule, later: Rule) -> bool:
 class People(_Part):
     """Who has which role: user ids, user-group ids, or `*` for every full member.
 
-    Left out, every full member is a viewer and an operator, and nobody an auditor or admin.
+    Left out, every full member is a viewer, every viewer an operator, and nobody an auditor or
+    admin.
     Approvers are those of `COUNTERSIGN_APPROVERS` too.
     """
 

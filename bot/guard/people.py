@@ -29,8 +29,8 @@ class Directory(Protocol):
 class Roles:
     """Who is what by the settings: role → user ids, user-group ids or `*`.
 
-    A role of which the settings say nothing: every full member looks and proposes, nobody else is
-    anything. An approver is what the guard's `Approvers` say.
+    A role of which the settings say nothing: every full member looks, and whoever looks proposes;
+    nobody else is anything. An approver is what the guard's `Approvers` say.
     """
 
     named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -40,13 +40,15 @@ class Roles:
         if person.standing is not Standing.MEMBER:
             return ()
         own = {role for role, names in self.named.items() if _names(names, person)}
-        own |= {role for role in _EVERYBODY if role not in self.named}
+        if "viewer" not in self.named:
+            own.add("viewer")
+        if "operator" not in self.named and ("viewer" not in self.named or "viewer" in own):
+            own.add("operator")  # who may look may propose: to name viewers shuts the others out
         for role in tuple(own):
             own |= _IMPLIED.get(role, frozenset())
         return tuple(sorted(own))
 
 
-_EVERYBODY = ("viewer", "operator")
 _IMPLIED = {
     "operator": frozenset({"viewer"}),
     "approver": frozenset({"viewer"}),
