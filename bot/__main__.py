@@ -3,7 +3,13 @@
 import sys
 
 from bot.commands import parser
-from bot.core.errors import BadSettings, DatabaseAway, EmbeddedPostgresError, SlackAway
+from bot.core.errors import (
+    BadSettings,
+    DatabaseAway,
+    EmbeddedPostgresError,
+    NotMigrated,
+    SlackAway,
+)
 
 _CONFIG, _UNAVAILABLE = 78, 69  # sysexits.h
 
@@ -18,21 +24,11 @@ def main() -> None:
         for mistake in error.mistakes:
             print(mistake, file=sys.stderr)
         sys.exit(_CONFIG)
-    except (DatabaseAway, SlackAway, EmbeddedPostgresError) as error:
+    except (DatabaseAway, NotMigrated, SlackAway, EmbeddedPostgresError) as error:
         print(f"countersign: {error}", file=sys.stderr)
         sys.exit(_UNAVAILABLE)
     except KeyboardInterrupt:
         sys.exit(130)
-    except Exception as error:
-        # by its name: what asks no database does not load its driver
-        if type(error).__name__ != "UndefinedTable":
-            raise
-        print(
-            "countersign: the database at DATABASE_URL holds nothing of Countersign's. "
-            "Run `countersign migrate` first.",
-            file=sys.stderr,
-        )
-        sys.exit(_UNAVAILABLE)
 
 
 if __name__ == "__main__":

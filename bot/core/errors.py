@@ -29,6 +29,12 @@ class DatabaseAway(Problem):
     """Postgres did not answer in time."""
 
 
+class NotMigrated(Problem):
+    """The database is there and holds nothing of ours; the message is one sentence for the
+    operator.
+    """
+
+
 class EmbeddedPostgresError(Problem):
     """The embedded server cannot be had; the message is one sentence for the operator."""
 

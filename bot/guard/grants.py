@@ -2,7 +2,7 @@
 while, in this thread.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from bot.core.values import Thread
 from bot.guard import audit
 from bot.guard.policy import Effect, PolicyInput, Ruling
 from bot.guard.records import Call, Run
-from bot.store.database import Transaction
+from bot.store.database import Row, Transaction
 from bot.store.outbox import say
 
 _TRUSTED = frozenset({"person", "configuration", "inventory"})
@@ -86,9 +86,7 @@ async def use(
         return None  # what nobody of ours said is looked at by people
     row = await tx.one(
         "use_grant",
-        org=run.thread.org,
-        channel=run.thread.channel,
-        thread_ts=run.thread.ts,
+        **_place(run.thread),
         tool=asked.tool,
         target=asked.target,
         requester=run.requester,
@@ -113,28 +111,20 @@ async def stands(tx: Transaction, grant: UUID) -> bool:
 async def void(tx: Transaction, call: Call, why: str) -> None:
     """What was given on this call's card, or let it run, covers nothing any more."""
     rows = await tx.all("void_grants_of_call", call_id=call.id, why=why)
-    await _ended(tx, call.thread, call.run_id, [(row["id"], row["call_id"]) for row in rows], why)
+    await _ended(tx, call.thread, call.run_id, rows, why)
 
 
 async def void_here(tx: Transaction, call: Call, why: str) -> None:
     """Nothing in this thread covers any more what is about the same object."""
-    thread = call.thread
-    rows = await tx.all(
-        "void_grants_of_target",
-        org=thread.org,
-        channel=thread.channel,
-        thread_ts=thread.ts,
-        target=call.target,
-        why=why,
-    )
-    await _ended(tx, call.thread, call.run_id, [(row["id"], row["call_id"]) for row in rows], why)
+    where = {**_place(call.thread), "target": call.target}
+    rows = await tx.all("void_grants_of_target", why=why, **where)
+    await _ended(tx, call.thread, call.run_id, rows, why)
 
 
 async def void_thread(tx: Transaction, thread: Thread, run_id: UUID, why: str) -> None:
     """Nothing in this thread covers anything any more."""
-    place = {"org": thread.org, "channel": thread.channel, "thread_ts": thread.ts}
-    rows = await tx.all("void_grants_of_thread", why=why, **place)
-    await _ended(tx, thread, run_id, [(row["id"], row["call_id"]) for row in rows], why)
+    rows = await tx.all("void_grants_of_thread", why=why, **_place(thread))
+    await _ended(tx, thread, run_id, rows, why)
 
 
 async def revoke(tx: Transaction, call: Call, person: str) -> bool:
@@ -161,12 +151,18 @@ async def redraw_of(tx: Transaction, thread: Thread, call_id: UUID, run_id: UUID
 
 
 async def _ended(
-    tx: Transaction, thread: Thread, run_id: UUID, ended: list[tuple[UUID, UUID]], why: str
+    tx: Transaction, thread: Thread, run_id: UUID, ended: Sequence[Row], why: str
 ) -> None:
-    for grant, of_call in ended:
-        await redraw_of(tx, thread, of_call, run_id)
-        data: dict[str, JsonValue] = {"grant": str(grant), "why": why}
-        await audit.append(tx, thread.org, "revoked", "", data, run_id=run_id, call_id=of_call)
+    for row in ended:
+        await redraw_of(tx, thread, row["call_id"], run_id)
+        data: dict[str, JsonValue] = {"grant": str(row["id"]), "why": why}
+        await audit.append(
+            tx, thread.org, "revoked", "", data, run_id=run_id, call_id=row["call_id"]
+        )
+
+
+def _place(thread: Thread) -> dict[str, str]:
+    return {"org": thread.org, "channel": thread.channel, "thread_ts": thread.ts}
 
 
 def _applies(ruling: Ruling, risk: str) -> bool:

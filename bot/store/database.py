@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from bot.core.errors import DatabaseAway
+from bot.core.errors import DatabaseAway, NotMigrated
 from bot.store.migrate import place
 
 Row = dict[str, Any]
@@ -71,9 +71,14 @@ class Transaction:
     async def _execute(
         self, name: str, arguments: Mapping[str, object]
     ) -> psycopg.AsyncCursor[Row]:
-        return await self.connection.execute(
-            STATEMENTS[name].encode(), {key: _adapt(value) for key, value in arguments.items()}
-        )
+        given = {key: _adapt(value) for key, value in arguments.items()}
+        try:
+            return await self.connection.execute(STATEMENTS[name].encode(), given)
+        except psycopg.errors.UndefinedTable as error:
+            raise NotMigrated(
+                "the database at DATABASE_URL lacks tables of Countersign's: run "
+                "`countersign migrate` first."
+            ) from error
 
 
 class _Connection(psycopg.AsyncConnection[Row]):

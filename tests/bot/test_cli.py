@@ -300,4 +300,4 @@ async def test_a_database_that_holds_nothing_of_ours_is_one_sentence(server: str
     empty = {"DATABASE_URL": await fresh_database(server)}
     ended = await command("audit", "verify", environment=empty)
     assert ended.code == UNAVAILABLE
-    assert "Run `countersign migrate` first" in ended.sentence()
+    assert "run `countersign migrate` first" in ended.sentence()

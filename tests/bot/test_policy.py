@@ -487,6 +487,9 @@ def test_every_name_of_a_condition_is_given(tmp_path: Path) -> None:
         ({}, (), ("operator", "viewer")),
         ({"operator": ("S1",)}, (), ("viewer",)),
         ({"operator": ("S1",)}, ("S1",), ("operator", "viewer")),
+        ({"viewer": ("U2",)}, (), ()),  # who may not look may not propose
+        ({"viewer": ("S1",)}, ("S1",), ("operator", "viewer")),
+        ({"viewer": ("U2",), "auditor": ("*",)}, (), ("auditor", "viewer")),
         ({"viewer": ("U2",), "operator": ("U2",)}, (), ()),
         ({"viewer": ("U2",), "operator": ("S1",)}, ("S1",), ("operator", "viewer")),
         (

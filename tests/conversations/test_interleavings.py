@@ -123,23 +123,20 @@ class Players:
         await chat.slack.submit(who, view.id, {})
 
     async def _edit(self, _thread: str, ts: str, who: str) -> None:
-        chat = self._chat
-        await chat.slack.click(who, "ops", ts, text="More…")
-        more = await chat.slack.wait_for_view(who, 0.5)
-        await chat.slack.click_view(who, more.id, text="Edit…")
-        await chat.slack.wait_for(lambda: len(chat.slack.views(who)) > 1, 0.5)
-        form = chat.slack.views(who)[-1]
-        await chat.slack.submit(who, form.id, {"argument:replicas": "7"})
+        await self._more(ts, who, "Edit…", {"argument:replicas": "7"})
 
     async def _glass(self, _thread: str, ts: str, who: str) -> None:
         """Only ada is on call."""
-        chat = self._chat
-        await chat.slack.click(who, "ops", ts, text="More…")
-        more = await chat.slack.wait_for_view(who, 0.5)
-        await chat.slack.click_view(who, more.id, text="Break the glass…")
-        await chat.slack.wait_for(lambda: len(chat.slack.views(who)) > 1, 0.5)
-        form = chat.slack.views(who)[-1]
-        await chat.slack.submit(who, form.id, {"reason": "nobody answers, and it is down"})
+        reason = {"reason": "nobody answers, and it is down"}
+        await self._more(ts, who, "Break the glass…", reason)
+
+    async def _more(self, ts: str, who: str, then: str, filled_in: dict[str, str]) -> None:
+        slack = self._chat.slack
+        await slack.click(who, "ops", ts, text="More…")
+        more = await slack.wait_for_view(who, 0.5)
+        await slack.click_view(who, more.id, text=then)
+        await slack.wait_for(lambda: len(slack.views(who)) > 1, 0.5)
+        await slack.submit(who, slack.views(who)[-1].id, filled_in)
 
     async def _stop(self, thread: str, _ts: str, who: str) -> None:
         await self._chat.slack.post(who, "ops", "stop", thread_ts=thread)
