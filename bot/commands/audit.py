@@ -17,7 +17,7 @@ from bot.guard import chronicle, evidence
 from bot.guard.chronicle import Question, Story
 from bot.guard.evidence import Choice, Head
 from bot.settings import database_url
-from bot.store.database import Database, Row
+from bot.store.database import Database, Row, migrated
 
 if TYPE_CHECKING:
     from bot.commands import Commands
@@ -87,8 +87,8 @@ def add(commands: "Commands", summary: str) -> None:
 
 
 async def run(given: argparse.Namespace, dsn: str) -> int:
-    """Do what was asked; the exit code. Raises `BadSettings` and `DatabaseAway`."""
-    async with Database(dsn).open() as database:
+    """Do what was asked; the exit code. Raises `BadSettings`, `DatabaseAway` and `NotMigrated`."""
+    async with migrated(dsn) as database:
         if given.doing == "verify":
             return await _verify(database, given.head.strip().lower())
         if given.stories:

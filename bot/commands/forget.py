@@ -11,7 +11,7 @@ from bot.commands.audit import moment
 from bot.guard import evidence, forgetting
 from bot.guard.forgetting import OpenRun, Removed, StillOpen, Wanted
 from bot.settings import database_url
-from bot.store.database import Database
+from bot.store.database import migrated
 
 if TYPE_CHECKING:
     from bot.commands import Commands
@@ -57,9 +57,9 @@ def add(commands: "Commands", summary: str) -> None:
 
 
 async def run(given: argparse.Namespace, dsn: str) -> int:
-    """Do what was asked; the exit code. Raises `DatabaseAway`."""
+    """Do what was asked; the exit code. Raises `DatabaseAway` and `NotMigrated`."""
     wanted = Wanted(given.user, given.before, rehearse=given.dry_run, force=given.force)
-    async with Database(dsn).open() as database:
+    async with migrated(dsn) as database:
         for head in await evidence.heads(database):
             try:
                 removed = await forgetting.forget(database, head.org, wanted)

@@ -14,7 +14,7 @@ from bot.guard.rehearsal import Cases, Replayed, replay, summary, told
 from bot.guard.rulebook import Rulebook
 from bot.policy_file import Bound, Match, Policy, Rule, Window
 from bot.settings import File, config_file, database_url
-from bot.store.database import Database
+from bot.store.database import migrated
 
 if TYPE_CHECKING:
     from bot.commands import Commands
@@ -235,7 +235,7 @@ def _cases(path: Path) -> Cases:
 
 
 async def _replay(book: Rulebook, most: int) -> int:
-    async with Database(database_url()).open() as database:
+    async with migrated(database_url()) as database:
         found: list[Replayed] = [one async for one in replay(database, book, most)]
     for one in found:
         if one.differs:

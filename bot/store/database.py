@@ -71,14 +71,9 @@ class Transaction:
     async def _execute(
         self, name: str, arguments: Mapping[str, object]
     ) -> psycopg.AsyncCursor[Row]:
-        given = {key: _adapt(value) for key, value in arguments.items()}
-        try:
-            return await self.connection.execute(STATEMENTS[name].encode(), given)
-        except psycopg.errors.UndefinedTable as error:
-            raise NotMigrated(
-                "the database at DATABASE_URL lacks tables of Countersign's: run "
-                "`countersign migrate` first."
-            ) from error
+        return await self.connection.execute(
+            STATEMENTS[name].encode(), {key: _adapt(value) for key, value in arguments.items()}
+        )
 
 
 class _Connection(psycopg.AsyncConnection[Row]):
@@ -237,3 +232,18 @@ class _Begin:
         if error is None and self._transaction is not None:
             for work in self._transaction.committed:
                 work()
+
+
+@asynccontextmanager
+async def migrated(dsn: str) -> AsyncIterator[Database]:
+    """A database for a command that starts nothing and migrates nothing. Raises `DatabaseAway`, and
+    `NotMigrated` when what is asked inside finds no tables.
+    """
+    async with Database(dsn).open() as database:
+        try:
+            yield database
+        except psycopg.errors.UndefinedTable as error:
+            raise NotMigrated(
+                "the database at DATABASE_URL lacks tables of Countersign's: run "
+                "`countersign migrate` first."
+            ) from error

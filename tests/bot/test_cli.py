@@ -298,6 +298,11 @@ async def test_a_cluster_and_a_model_that_are_away_do_not_stop_it(dsn: str, tmp_
 
 async def test_a_database_that_holds_nothing_of_ours_is_one_sentence(server: str) -> None:
     empty = {"DATABASE_URL": await fresh_database(server)}
-    ended = await command("audit", "verify", environment=empty)
-    assert ended.code == UNAVAILABLE
-    assert "run `countersign migrate` first" in ended.sentence()
+    for words in (
+        ("audit", "verify"),
+        ("forget", "U012AB3CD"),
+        ("policy", "test", "--replay", "5"),
+    ):
+        ended = await command(*words, environment=empty)
+        assert ended.code == UNAVAILABLE, words
+        assert "run `countersign migrate` first" in ended.sentence()
