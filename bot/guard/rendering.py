@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 from pydantic import JsonValue
 
-from tools import Finding, Lines, Manifests, Table
+from tools import Finding, Lines, Manifests, Report, Table
 
 # kubectl's order at the top of an object; whatever is not named here follows by name, status last.
 _FIRST = ("apiVersion", "kind", "metadata", "spec", "data", "stringData")
@@ -31,7 +31,7 @@ _Dumper.add_representer(str, _text)
 def render(finding: Finding) -> str:
     """Lines as they are, tables in aligned columns, objects as YAML; the note last, in brackets."""
     match finding:
-        case Lines(lines):
+        case Lines(lines) | Report(lines):
             body = "\n".join(lines)
         case Table(columns, rows):
             body = _table((columns, *rows)) if columns or rows else ""

@@ -19,7 +19,7 @@ from bot.guard.masking import (
     would_alter,
 )
 from bot.guard.masking.names import holds_secret
-from tools import ChangedPath, Lines, Manifests, Preview, Table
+from tools import ChangedPath, Lines, Manifests, Preview, Report, Table
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # Put together here, so that no scanner takes this file for a leak.
@@ -416,6 +416,11 @@ def test_findings() -> None:
     masked, count = mask_finding(manifests)
     assert count == 9
     assert "hunter2" not in str(masked)
+    report = Report(("password=hunter2",), {"findings": [{"evidence": ["password=hunter2"]}]})
+    assert mask_finding(report) == (
+        Report((f"password={MASK}",), {"findings": [{"evidence": [f"password={MASK}"]}]}),
+        2,
+    )
     clean = Lines(("nothing here",))
     assert mask_finding(clean) == (clean, 0)
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from bot.guard.rendering import render, to_yaml
-from tools import Lines, Manifests, Table
+from tools import Lines, Manifests, Report, Table
 
 
 def test_lines_and_their_note() -> None:
@@ -13,6 +13,11 @@ def test_lines_and_their_note() -> None:
     )
     assert render(Lines(())) == ""
     assert render(Lines((), note="none in 15 m")) == "(none in 15 m)"
+
+
+def test_a_report_is_its_lines_for_people() -> None:
+    report = Report(("one", "two"), {"healthy": True}, note="checked: pods")
+    assert render(report) == "one\ntwo\n(checked: pods)"
 
 
 def test_tables_are_aligned() -> None:

@@ -101,7 +101,16 @@ class Manifests:
     note: str = ""
 
 
-Finding = Lines | Table | Manifests
+@dataclass(frozen=True)
+class Report:
+    """A judgement in lines for people, and the same as data for programs."""
+
+    lines: tuple[str, ...]
+    data: JsonObject
+    note: str = ""
+
+
+Finding = Lines | Table | Manifests | Report
 
 
 class _Stored(BaseModel):

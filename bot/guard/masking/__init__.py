@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from bot.core.text import visible
-from tools import ChangedPath, Finding, Lines, Manifests, Preview, Table
+from tools import ChangedPath, Finding, Lines, Manifests, Preview, Report, Table
 
 from .manifests import Masker
 from .names import holds_secret
@@ -74,13 +74,19 @@ def mask_finding(finding: Finding) -> tuple[Finding, int]:
     masked: Finding
     match finding:
         case Lines(lines):
-            # As one text, because a private key goes over many lines.
-            masked = Lines(tuple(masker.text("\n".join(lines)).split("\n")), note)
+            masked = Lines(_lines(masker, lines), note)
         case Table(columns, rows):
             masked = Table(columns, tuple(_row(masker, columns, row) for row in rows), note)
         case Manifests(objects):
             masked = Manifests(tuple(_object(masker, one) for one in objects), note)
+        case Report(lines, data):
+            masked = Report(_lines(masker, lines), _object(masker, data), note)
     return (masked, masker.count) if masker.count else (finding, 0)
+
+
+def _lines(masker: Masker, lines: tuple[str, ...]) -> tuple[str, ...]:
+    """As one text, because a private key goes over many lines."""
+    return tuple(masker.text("\n".join(lines)).split("\n"))
 
 
 def _object(masker: Masker, value: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
