@@ -1,0 +1,12 @@
+"""The forms of direct commands: a file for what looks, and one for what proposes."""
+
+from bot.agent.forms import changes, reads
+from bot.agent.forms.form import Arguments, Form, Option, Wrong, nothing, quoted
+
+__all__ = ["FORMS", "Arguments", "Form", "Option", "Wrong", "quoted"]
+
+FORMS = (
+    *reads.FORMS,
+    *changes.FORMS,
+    Form(("help",), "help", "help", "Show these commands.", nothing, {}),
+)

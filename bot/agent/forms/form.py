@@ -1,0 +1,136 @@
+"""What a form of a direct command is made of, and the readers of its operands and flags. Pure."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from bot.agent.vocabulary import KINDS, TALK
+
+Arguments = dict[str, JsonValue]
+
+
+class Wrong(ValueError):
+    """The message is no command; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A flag. `read` makes its value from the text after it; None: it takes none.
+
+    Without an `argument` its value stands for an operand.
+    """
+
+    argument: str
+    read: Callable[[str], JsonValue] | None
+
+
+def _kind_and_name(left: Arguments) -> list[str]:
+    kind, name = left.pop("kind", None), left.pop("name", None)
+    return ["/".join(str(w) for w in (kind, name) if w is not None)] if kind or name else []
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One kind of command. `operands` turns what is no flag into arguments.
+
+    `written` is the way back: it takes the arguments that are operands out and gives their words.
+    """
+
+    words: tuple[str, ...]
+    tool: str
+    usage: str
+    explanation: str
+    operands: Callable[[list[str]], Arguments]
+    options: dict[str, Option]
+    required: tuple[str, ...] = ()
+    written: Callable[[Arguments], list[str]] = _kind_and_name
+
+
+NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+DURATION = re.compile(r"(?:\d{1,6}[smhd]){1,4}")
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@/-]{0,252}")
+_KIND = re.compile(r"[a-z][a-z0-9]{0,62}(\.[a-z0-9.-]{0,189}[a-z0-9])?")
+_SELECTOR = re.compile(
+    r"!?[A-Za-z0-9][A-Za-z0-9_./-]*(?:(?:==|!=|=)[A-Za-z0-9_.-]*)?"
+    r"(?:,!?[A-Za-z0-9][A-Za-z0-9_./-]*(?:(?:==|!=|=)[A-Za-z0-9_.-]*)?)*"
+)
+
+
+def matching(pattern: re.Pattern[str], what: str) -> Callable[[str], JsonValue]:
+    """A reader of values that the whole pattern matches."""
+
+    def read(value: str) -> JsonValue:
+        if not pattern.fullmatch(value):
+            raise Wrong(f"{quoted(value)} is no {what}")
+        return value
+
+    return read
+
+
+def number(low: int, high: int, what: str) -> Callable[[str], JsonValue]:
+    """A reader of whole numbers."""
+
+    def read(value: str) -> JsonValue:
+        if not re.fullmatch(r"[0-9]{1,6}", value) or not low <= int(value) <= high:
+            raise Wrong(f"{what} must be a number from {low} to {high}, not {quoted(value)}")
+        return int(value)
+
+    return read
+
+
+def quoted(value: str) -> str:
+    """A piece of the message as a sentence quotes it."""
+    shown = value if len(value) <= 60 else value[:59] + "…"
+    return f'"{shown}"'
+
+
+_namespace = Option("namespace", matching(_NAMESPACE, "namespace"))
+_cluster = Option("cluster", matching(_CLUSTER, "cluster"))
+_selector = Option("selector", matching(_SELECTOR, "label selector"))
+EVERYWHERE = {
+    "-n": _namespace,
+    "--namespace": _namespace,
+    "--cluster": _cluster,
+    "--context": _cluster,
+}
+ALL_NAMESPACES = {
+    "-A": Option("all_namespaces", None),
+    "--all-namespaces": Option("all_namespaces", None),
+}
+SELECTOR = {"-l": _selector, "--selector": _selector}
+
+read_name = matching(NAME, "name")
+
+
+def read_kind(word: str) -> JsonValue:
+    """A kind as people write it."""
+    kind = word.lower()
+    if kind not in KINDS and not ("." in kind and _KIND.fullmatch(kind)):
+        raise Wrong(f"{quoted(word)} is no kind I know")
+    return kind
+
+
+def bare_name(word: str) -> JsonValue:
+    """A name that stands alone: no word of a sentence."""
+    if word in TALK:
+        raise Wrong(f"{quoted(word)} reads like a word of a sentence; write <kind>/<name>")
+    return read_name(word)
+
+
+def workload(operands: list[str]) -> Arguments:
+    """Exactly one <kind>/<name>."""
+    if len(operands) == 1:
+        kind, slash, name = operands[0].partition("/")
+        if slash:
+            return {"kind": read_kind(kind), "name": read_name(name)}
+    raise Wrong("it needs exactly one <kind>/<name>")
+
+
+def nothing(operands: list[str]) -> Arguments:
+    """No operand at all."""
+    if operands:
+        raise Wrong("it takes nothing after it")
+    return {}
