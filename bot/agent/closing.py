@@ -106,7 +106,7 @@ class Closing:
             await self._append(tx, run, [note])
             await self._close(tx, run, "failed", "declined: limit", 0.0)
             await self._say(tx, run, "notice", {"code": "declined", "sentence": sentence})
-            await audit.append(
+            audit.append(
                 tx, run.thread.org, "declined", run.requester, {"why": sentence}, run_id=run.id
             )
         self._ended(run)
@@ -118,9 +118,7 @@ class Closing:
             await self._hand_on(tx, run, 0, not_of=run.requester)
             await self._close(tx, run, "failed", f"refused: {code}", 0.0)
             await self._say(tx, run, "notice", {"code": code, "person": run.requester})
-            await audit.append(
-                tx, run.thread.org, "refused", run.requester, {"why": code}, run_id=run.id
-            )
+            audit.append(tx, run.thread.org, "refused", run.requester, {"why": code}, run_id=run.id)
         self._ended(run)
 
     async def fail(self, run: Run, sentence: str, worked: float, detail: str = "") -> None:
@@ -151,7 +149,7 @@ class Closing:
                 **await self._bill(tx, run),
             }
             await self._say(tx, run, "failure", data)
-            await audit.append(tx, run.thread.org, "failed", "", {"why": sentence}, run_id=run.id)
+            audit.append(tx, run.thread.org, "failed", "", {"why": sentence}, run_id=run.id)
         self._ended(run)
 
     async def _bill(self, tx: Transaction, run: Run) -> dict[str, JsonValue]:
@@ -186,9 +184,7 @@ class Closing:
                 run_id=run.id,
                 call_id=call_id,
             )
-        await audit.append(
-            tx, run.thread.org, "verified", "", verdict, run_id=run.id, call_id=call_id
-        )
+        audit.append(tx, run.thread.org, "verified", "", verdict, run_id=run.id, call_id=call_id)
 
     async def rest(self, run: Run, worked: float) -> bool:
         """Nothing to do until people decide; whether it rests now.

@@ -52,10 +52,10 @@ class Aftermath:
             if row is None:
                 raise LostClaim(str(run.id))
             if state == "failed":
-                await grants.void(tx, call, "the last one failed")
                 await stand_down(tx, call, "its change failed, and nothing was changed")
+                await grants.void(tx, call, "the last one failed")
                 await redraw(tx, call)
-            await audit.append(
+            audit.append(
                 tx,
                 call.thread.org,
                 state,
@@ -71,7 +71,7 @@ class Aftermath:
             await lock_claimed(tx, run)
             row = await tx.one("doubt_call", id=call.id, attempt=run.attempt, error=why)
             if row is not None:
-                await audit.append(
+                audit.append(
                     tx,
                     call.thread.org,
                     "unknown",
@@ -139,8 +139,6 @@ class Aftermath:
                 },
                 attempt=run.attempt,
             )
-            if verdict.outcome != "holds":
-                await grants.void(tx, call, f"the last one did not hold: {reason}")
             if call.state == "unknown":
                 await self._settle(tx, call, verdict, reason)
             if call.attempt in {None, run.attempt}:
@@ -152,7 +150,7 @@ class Aftermath:
                     start_within=self._house.rules.start_seconds,
                 )
             await redraw(tx, call)
-            await audit.append(
+            audit.append(
                 tx,
                 call.thread.org,
                 "verified",
@@ -163,6 +161,8 @@ class Aftermath:
             )
             if verdict.outcome != "failed":
                 await stand_down(tx, call, f"its change was looked at: {verdict.outcome}")
+            if verdict.outcome != "holds":
+                await grants.void(tx, call, f"the last one did not hold: {reason}")
             # what stands by for it comes first; where that may not run, it is proposed then
             if because and judged is not None and not await stands_by(tx, call):
                 await self._way_back.propose(tx, call, because)

@@ -36,7 +36,7 @@ def _covered(row: Mapping[str, object]) -> dict[str, object]:
     }
 
 
-async def append(
+def append(
     tx: Transaction,
     org: str,
     kind: str,
@@ -46,11 +46,11 @@ async def append(
     run_id: UUID | None = None,
     call_id: UUID | None = None,
 ) -> None:
-    """Write one row in the caller's transaction. Takes the head's lock: the last lock of every
-    transaction.
+    """Write one row at the end of the caller's transaction: the head's lock is the last one of
+    every transaction, wherever in it this is called.
     """
     at = datetime.now(UTC)
-    await tx.run(
+    tx.last(
         "append_audit",
         org=org,
         at=at,

@@ -184,7 +184,7 @@ class Deeds:
                 return False
             if call.undoes is not None:
                 await grants.void_here(tx, call, "it was taken back")
-            await audit.append(
+            audit.append(
                 tx,
                 call.thread.org,
                 "executing",
@@ -278,6 +278,9 @@ class Deeds:
                 await tx.run("succeed_call", id=old.id, superseded_by=successor.id)
             for one in ended:
                 await self._note_superseded(tx, run, one.call, one.reason)
+            for one in ended:  # a grant's row is locked after the calls'
+                if one.call.grant is not None:
+                    await grants.void(tx, one.call, one.reason)
         for one in held:
             self._house.tell(one.call)
 
@@ -294,11 +297,9 @@ class Deeds:
         return old is not None
 
     async def _note_superseded(self, tx: Transaction, run: Run, call: Call, reason: str) -> None:
-        if call.grant is not None:
-            await grants.void(tx, call, reason)
         await stand_down(tx, call, "its change did not run as it was approved")
         await redraw(tx, call)
-        await audit.append(
+        audit.append(
             tx,
             call.thread.org,
             "superseded",

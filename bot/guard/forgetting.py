@@ -86,7 +86,7 @@ async def forget(database: Database, org: str, wanted: Wanted) -> Removed:
     if not wanted.rehearse:
         async with database.transaction() as tx:  # said first: what comes may break off
             data: dict[str, JsonValue] = {"person": wanted.person, "before": before.isoformat()}
-            await audit.append(tx, org, "forgetting", "operator", data)
+            audit.append(tx, org, "forgetting", "operator", data)
     after = _FIRST
     while True:
         rows = await _slice(database, org, after, before, wanted.person)
@@ -119,7 +119,7 @@ async def _end(
         "removed": {name: number for name, number in sorted(counts.items()) if number},
         "left_open": [str(run.id) for run in removed.left],
     }
-    await audit.append(tx, removed.org, "forgotten", "operator", data)
+    audit.append(tx, removed.org, "forgotten", "operator", data)
 
 
 async def _slice(

@@ -61,9 +61,7 @@ async def give(tx: Transaction, call: Call, person: str) -> None:
         "vary": vary,
         "until": row["until"].isoformat(),
     }
-    await audit.append(
-        tx, call.thread.org, "granted", person, data, run_id=call.run_id, call_id=call.id
-    )
+    audit.append(tx, call.thread.org, "granted", person, data, run_id=call.run_id, call_id=call.id)
 
 
 async def use(
@@ -76,10 +74,7 @@ async def use(
     schema_hash: str,
     acting: str,
 ) -> Use | None:
-    """Take one use of a grant that covers exactly this, if there is one.
-
-    Before anything is written into the audit: its head is the last lock that is taken.
-    """
+    """Take one use of a grant that covers exactly this, if there is one."""
     if not _applies(ruling, asked.risk) or asked.undoes or not _varies(ruling, arguments):
         return None
     if not {*asked.provenance.values()} <= _TRUSTED:
@@ -139,7 +134,7 @@ async def revoke(tx: Transaction, call: Call, person: str) -> bool:
         return False
     await redraw_of(tx, call.thread, row["call_id"], call.run_id)
     data: dict[str, JsonValue] = {"grant": str(row["id"]), "used": row["used"]}
-    await audit.append(
+    audit.append(
         tx, call.thread.org, "revoked", person, data, run_id=call.run_id, call_id=row["call_id"]
     )
     return True
@@ -156,9 +151,7 @@ async def _ended(
     for row in ended:
         await redraw_of(tx, thread, row["call_id"], run_id)
         data: dict[str, JsonValue] = {"grant": str(row["id"]), "why": why}
-        await audit.append(
-            tx, thread.org, "revoked", "", data, run_id=run_id, call_id=row["call_id"]
-        )
+        audit.append(tx, thread.org, "revoked", "", data, run_id=run_id, call_id=row["call_id"])
 
 
 def _place(thread: Thread) -> dict[str, str]:

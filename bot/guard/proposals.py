@@ -330,7 +330,7 @@ class Proposals:
             async with self._house.database.relaxed() as tx:
                 for place, turned in away.items():
                     reason = turned.sentence if isinstance(turned, Turned) else ""
-                    await audit.append(
+                    audit.append(
                         tx,
                         run.thread.org,
                         "refused",
@@ -458,7 +458,7 @@ class Proposals:
         if draft.undoes is not None and not first:
             data: dict[str, JsonValue] = {"call": str(draft.undoes)}
             await say(tx, run.thread, "redraw", data, run_id=run.id, call_id=draft.undoes)
-        await audit.append(
+        audit.append(
             tx,
             run.thread.org,
             "proposed",
@@ -509,7 +509,7 @@ class Proposals:
         given = {"id": call.id, "digest": call.digest, "voters": [], "start_within": within}
         if await tx.one("approve_call", **given) is None:
             return call
-        await audit.append(
+        audit.append(
             tx,
             call.thread.org,
             "allowed",
@@ -538,7 +538,7 @@ class Proposals:
         await vote_along(tx, call, use.approver)
         await tx.run("note_grant", id=call.id, grant_id=use.grant, number=use.number)
         await grants.redraw_of(tx, call.thread, use.of_call, call.run_id)
-        await audit.append(
+        audit.append(
             tx,
             call.thread.org,
             "approve",

@@ -240,7 +240,7 @@ class Reads:
                 await tx.run(
                     "insert_artifact", **where, id=artifact, title=title, content=made.text
                 )
-            await audit.append(
+            audit.append(
                 tx,
                 run.thread.org,
                 "read",

@@ -85,7 +85,7 @@ class Rollback:
                 run_id=run.id,
                 call_id=call.id,
             )
-            await audit.append(
+            audit.append(
                 tx,
                 call.thread.org,
                 "executing",

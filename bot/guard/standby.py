@@ -29,7 +29,7 @@ async def vote_along(tx: Transaction, call: Call, person: str) -> None:
     if cast is not None:
         data = {"digest": row.digest, "rule": row.ruling.rule, "rolls_back": str(call.id)}
         given = {"run_id": call.run_id, "call_id": row.id}
-        await audit.append(tx, call.thread.org, "approve", person, data, **given)
+        audit.append(tx, call.thread.org, "approve", person, data, **given)
 
 
 async def stand_down(tx: Transaction, call: Call, why: str) -> None:
@@ -39,7 +39,7 @@ async def stand_down(tx: Transaction, call: Call, why: str) -> None:
     row = await tx.one("stand_down", id=call.id, error=why)
     if row is not None:
         given = {"run_id": call.run_id, "call_id": row["id"]}
-        await audit.append(tx, call.thread.org, "superseded", "", {"reason": why}, **given)
+        audit.append(tx, call.thread.org, "superseded", "", {"reason": why}, **given)
 
 
 async def stands_by(tx: Transaction, call: Call) -> bool:

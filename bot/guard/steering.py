@@ -60,7 +60,7 @@ class Steering:
             await redraw(tx, call)
             await wake_if_decided(tx, self._house, call)
             data: dict[str, JsonValue] = {"by_run": str(run.id)}
-            await audit.append(
+            audit.append(
                 tx,
                 run.thread.org,
                 "withdrawn",
@@ -105,7 +105,7 @@ class Steering:
                 await tx.run("add_contributor", id=call.run_id, person=person)
             await redraw(tx, call)
             data: dict[str, JsonValue] = {"by_run": str(run.id), "into": str(new.id)}
-            await audit.append(
+            audit.append(
                 tx,
                 run.thread.org,
                 "revised",

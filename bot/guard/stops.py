@@ -63,10 +63,10 @@ class Stops:
             place = {"org": thread.org, "channel": thread.channel, "thread_ts": thread.ts}
             await tx.one("lock_thread", **place)
             runs = await tx.all("stoppable_runs", **place, run_id=run_id)
-            if runs:
-                await grants.void_thread(tx, thread, runs[0]["id"], "stopped")
             for run in runs:
                 await self._end(tx, thread, run, person)
+            if runs:
+                await grants.void_thread(tx, thread, runs[0]["id"], "stopped")
         log.info("stop", thread=str(thread), actor=person, runs=len(runs))
         return Stopped("stopped" if runs else "nothing", len(runs))
 
@@ -82,6 +82,6 @@ class Stops:
         if run["state"] == "waiting":
             await self._house.jobs.defer(tx, "resume", thread, run["id"])
         data = {"calls": len(open_calls), "state": run["state"]}
-        await audit.append(tx, thread.org, "stopped", person, data, run_id=run["id"])
+        audit.append(tx, thread.org, "stopped", person, data, run_id=run["id"])
         stop = Event(thread, run["id"], "stop", text=person)
         tx.after_commit(partial(self._house.bus.publish, stop))

@@ -363,6 +363,8 @@ class Votes:
         answer = await self._cast(tx, click, call, vote, voters)
         if answer.code in {"approved", "denied"}:
             await wake_if_decided(tx, self._house, call)
+        if answer.code == "denied":
+            await grants.void_here(tx, call, "the next one was denied")
         if answer.code in {"approved", "denied", "counted"}:
             await redraw(tx, call)
         return answer
@@ -400,8 +402,6 @@ class Votes:
             return Answer("expired", call)
         if {*row["approved_by"]} - voters.seen:
             raise _AnotherVoted
-        if vote == "deny":
-            await grants.void_here(tx, call, "the next one was denied")
         cast = await tx.one(
             "insert_decision",
             id=uuid7(),
@@ -416,7 +416,7 @@ class Votes:
         if cast is None and not moved:
             # he had voted so already; it may still complete a quorum that others' votes left open
             return Answer("duplicate", call)
-        await audit.append(
+        audit.append(
             tx,
             click.org,
             vote,
@@ -478,7 +478,7 @@ class Votes:
     async def _refuse(self, click: Click, call: Call, vote: str, code: Code) -> None:
         async with self._house.database.relaxed() as tx:
             if await self._is_fresh(tx, click, vote):
-                await audit.append(
+                audit.append(
                     tx,
                     click.org,
                     "vote refused",
@@ -517,7 +517,7 @@ class Votes:
             await drop_dependents(tx, call, "expired")
             await redraw(tx, call)
             await wake_if_decided(tx, self._house, call)
-            await audit.append(
+            audit.append(
                 tx,
                 call.thread.org,
                 "expired",
@@ -550,7 +550,7 @@ async def drop_dependents(tx: Transaction, call: Call, became: str) -> None:
     for row in rows:
         dropped = Call.of(row)
         await redraw(tx, dropped)
-        await audit.append(
+        audit.append(
             tx,
             dropped.thread.org,
             "superseded",

@@ -51,6 +51,19 @@ class Transaction:
     def __init__(self, connection: psycopg.AsyncConnection[Row]) -> None:
         self.connection = connection
         self.committed: list[Callable[[], None]] = []
+        self._last: list[tuple[str, Mapping[str, object]]] = []
+
+    def last(self, name: str, **arguments: object) -> None:
+        """Run a statement once everything else of this transaction was: it takes a lock that all
+        others want as well.
+        """
+        self._last.append((name, arguments))
+
+    async def finish(self, kind: type[BaseException] | None, *_: object) -> None:
+        """What comes last, in the order in which it was asked for; nothing after an error."""
+        if kind is None:
+            for name, arguments in self._last:
+                await self.run(name, **arguments)
 
     def after_commit(self, work: Callable[[], None]) -> None:
         """Do `work` once this has been committed, and never if it is not. It must not block."""
@@ -214,6 +227,7 @@ class _Begin:
             await self._stack.aclose()
             raise DatabaseAway("The database did not answer.") from error
         self._transaction = Transaction(connection)
+        self._stack.push_async_exit(self._transaction.finish)  # the first that is left
         return self._transaction
 
     async def __aexit__(

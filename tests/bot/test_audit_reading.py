@@ -30,7 +30,7 @@ async def written(database: Database) -> Database:
         ]
     ):
         async with database.transaction() as tx:
-            await audit.append(
+            audit.append(
                 tx,
                 "T1",
                 kind,
@@ -39,7 +39,7 @@ async def written(database: Database) -> Database:
                 call_id=CALL if number else None,
             )
     async with database.transaction() as tx:
-        await audit.append(tx, "T2", "request", "U9", {})
+        audit.append(tx, "T2", "request", "U9", {})
     return database
 
 

@@ -234,7 +234,7 @@ async def test_the_statements_find_what_is_wrong_and_nothing_else(database: Data
 
     async with database.transaction() as tx:
         for kind in ("request", "proposed", "approve"):
-            await audit.append(tx, "T1", kind, "U1", {}, call_id=call)
+            audit.append(tx, "T1", kind, "U1", {}, call_id=call)
     assert await found(history) == ["request", "proposed", "approve"]
     assert await found(unapproved) == []
     async with database.transaction() as tx:

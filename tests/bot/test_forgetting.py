@@ -71,7 +71,7 @@ async def lived(
     }
     await write(database, RUN.format(**given))
     async with database.transaction() as tx:
-        await audit.append(tx, "T1", "request", who, {"kind": "turn"}, run_id=run)
+        audit.append(tx, "T1", "request", who, {"kind": "turn"}, run_id=run)
     return run
 
 
@@ -213,8 +213,8 @@ async def test_audit_rows_that_hold_words_from_before_are_told(
     database: Database, three: tuple[UUID, UUID, UUID]
 ) -> None:
     async with database.transaction() as tx:
-        await audit.append(tx, "T1", "request", "U1", {"text": "his words"})
-        await audit.append(tx, "T1", "deny", "U1", {"reason": "why not"})
+        audit.append(tx, "T1", "request", "U1", {"text": "his words"})
+        audit.append(tx, "T1", "deny", "U1", {"reason": "why not"})
     assert (await forgetting.forget(database, "T1", Wanted("U1"))).audited == 2
     assert await whole(database)
 
@@ -256,7 +256,7 @@ async def test_the_head_is_said_once_a_day(database: Database) -> None:
     await post_head(database, "T1", "C2", NOW)
     assert await rows(database, "SELECT 1 FROM outbox") == [], "there is none yet"
     async with database.transaction() as tx:
-        await audit.append(tx, "T1", "request", "U1", {})
+        audit.append(tx, "T1", "request", "U1", {})
     for moment in (NOW, NOW + timedelta(hours=11), NOW + timedelta(hours=13)):
         await post_head(database, "T1", "C2", moment)
     found = await rows(database, "SELECT channel, thread_ts, key, data FROM outbox ORDER BY id")

@@ -85,7 +85,7 @@ async def test_a_key_is_said_once(database: Database) -> None:
 async def test_the_audit_chain_shows_what_was_changed_or_cut(database: Database) -> None:
     for number in range(5):
         async with database.transaction() as tx:
-            await audit.append(tx, "T1", "request", "U1", {"n": number})
+            audit.append(tx, "T1", "request", "U1", {"n": number})
     async with database.relaxed() as tx:
         rows = await tx.all("audit_rows", org="T1")
     assert audit.broken_at(rows) is None
@@ -97,7 +97,7 @@ async def test_the_audit_chain_shows_what_was_changed_or_cut(database: Database)
 async def test_the_audit_chain_holds_under_concurrency(database: Database) -> None:
     async def one(number: int) -> None:
         async with database.relaxed() as tx:
-            await audit.append(tx, "T1", "read", "U1", {"n": number})
+            audit.append(tx, "T1", "read", "U1", {"n": number})
 
     await asyncio.gather(*(one(number) for number in range(30)))
     async with database.relaxed() as tx:
