@@ -456,6 +456,12 @@ def config_file(path: str | None = None) -> File:
     return file
 
 
+def providers() -> dict[str, dict[str, Any]]:
+    """The providers that are configured, whatever else is not. Raises `BadSettings`."""
+    file = config_file()
+    return read_what_works().settings.model_copy(update={"file": file}).providers()
+
+
 def migration_url(environment: Mapping[str, str] | None = None) -> str:
     """Where to migrate: nothing else is needed for that. Raises `BadSettings`."""
     return _first_of(("DATABASE_MIGRATE_URL", "DATABASE_URL"), environment)

@@ -27,6 +27,7 @@ SUMMARIES: Final[Mapping[str, str]] = {
     "forget": "remove what one person said, and keep what was done",
     "rbac": "print the cluster role with which the bot acts as people",
     "policy": "say what the policy allows, and try a changed one",
+    "tools": "try the tools on the terminal: reads, and previews of changes",
     "sandbox": "a local Slack-like workspace with a demo cluster, in the browser",
 }
 

@@ -198,13 +198,17 @@ def test_the_example_file_is_valid_and_names_every_setting() -> None:
 
 def test_the_commands_of_the_command_line_that_are_shown_exist() -> None:
     text = README.read_text(encoding="utf-8")
-    words = r"((?:audit|policy) \w+|\w+)"
+    words = r"((?:audit|policy|tools) \w+|\w+)"
     shown = re.findall(
         rf"^ *\.venv/bin/countersign {words}|`countersign {words}", text, re.MULTILINE
     )
     names = {one or other for one, other in shown} - {"audit"}  # a table's line for both of its own
     needs = {"forget": "forget U012AB3CD", "policy test": "policy test cases.yaml"}
-    names = {needs.get(name, name) for name in names} - {"policy"}
+    needs |= {
+        "tools try": "tools try k8s_get kind=pods",
+        "tools describe": "tools describe k8s_get",
+    }
+    names = {needs.get(name, name) for name in names} - {"policy", "tools"}
     assert names >= {"init", "doctor", "run", "migrate", "audit verify"}
     for name in names:
         parser().parse_args(name.split())

@@ -274,12 +274,17 @@ class Catalog:
             raise TypeError(f"two tools are named {bound.tool.name}")
         self._bound[bound.tool.name] = bound
 
+    def find(self, name: str) -> Tool:
+        """A tool by its name. Raises `NotFound`, naming near ones."""
+        if name in self._bound:
+            return self._bound[name].tool
+        near = difflib.get_close_matches(name, self._bound, n=3, cutoff=0.4)
+        hint = f" Nearest: {', '.join(near)}." if near else ""
+        raise NotFound(f"There is no tool {shown(name)}.{hint}")
+
     def _find(self, name: str, kind: str) -> _Bound:
-        bound = self._bound.get(name)
-        if bound is None:
-            near = difflib.get_close_matches(name, self._bound, n=3, cutoff=0.4)
-            hint = f" Nearest: {', '.join(near)}." if near else ""
-            raise NotFound(f"There is no tool {shown(name)}.{hint}")
+        self.find(name)
+        bound = self._bound[name]
         if bound.tool.kind != kind:
             raise Refused(f"{name} is a {bound.tool.kind}, not a {kind}.")
         return bound
