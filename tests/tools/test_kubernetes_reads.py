@@ -98,7 +98,10 @@ async def test_deployments_have_images_and_all_namespaces_a_column(ask: Ask) -> 
 
 
 async def test_every_kind_can_be_listed(ask: Ask) -> None:
-    kinds = "rs sts ds controllerrevisions svc ep ev no cm secret job cj hpa pdb pvc ns quota"
+    kinds = (
+        "rs sts ds controllerrevisions svc ep ev no cm secret job cj hpa pdb pvc ns quota netpol"
+    )
+    kinds += " netpol endpointslices limits sa sc"
     for kind in kinds.split():
         found = await ask("get", kind=kind, namespace="shop")
         assert isinstance(found, Table)
@@ -109,7 +112,7 @@ async def test_every_kind_that_commands_know_is_a_kind_of_get(catalog: Catalog, 
     for kind in KINDS:
         catalog.read("k8s_get", {"kind": kind})  # raises Refused for one that it does not take
     accounts = await ask("get", kind="sa", namespace="shop")
-    assert accounts.columns == ("NAME", "STATUS", "AGE")
+    assert accounts.columns == ("NAME", "SECRETS", "AGE")
     assert accounts.note.startswith("0 serviceaccounts in namespace shop")
     with pytest.raises(NotFound, match="serves no kind rollouts"):
         await ask("get", kind="rollouts", namespace="shop")

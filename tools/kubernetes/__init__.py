@@ -8,7 +8,7 @@ from tools._kit import Offer
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.connection import check_contexts
 from tools.kubernetes.images import SetImage
-from tools.kubernetes.reads import Kubernetes
+from tools.kubernetes.reads import READS
 from tools.kubernetes.restart import RolloutRestart
 from tools.kubernetes.rollout import RolloutUndo
 from tools.kubernetes.scale import Scale
@@ -35,6 +35,6 @@ async def open(config: Config) -> AsyncIterator[Offer]:  # noqa: A001 - the kit'
         await asyncio.gather(*(cluster.start() for cluster in clusters))
         yield Offer(
             clients={cluster.name: cluster for cluster in clusters},
-            reads=[Kubernetes()],
+            reads=[*READS],
             changes=[Scale, RolloutUndo, RolloutRestart, SetImage],
         )

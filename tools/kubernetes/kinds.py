@@ -29,6 +29,7 @@ class Resource:
 
 
 _CORE, _APPS, _BATCH = "/api/v1", "/apis/apps/v1", "/apis/batch/v1"
+_NETWORKING = "/apis/networking.k8s.io/v1"
 RESOURCES = {
     resource.kind: resource
     for resource in (
@@ -56,8 +57,15 @@ RESOURCES = {
         Resource("persistentvolumeclaim", _CORE, "persistentvolumeclaims", ("pvc",)),
         Resource("persistentvolume", _CORE, "persistentvolumes", ("pv",), namespaced=False),
         Resource("namespace", _CORE, "namespaces", ("ns",), namespaced=False),
-        Resource("ingress", "/apis/networking.k8s.io/v1", "ingresses", ("ing",)),
+        Resource("ingress", _NETWORKING, "ingresses", ("ing",)),
+        Resource("networkpolicy", _NETWORKING, "networkpolicies", ("netpol",)),
+        Resource("endpointslice", "/apis/discovery.k8s.io/v1", "endpointslices"),
         Resource("resourcequota", _CORE, "resourcequotas", ("quota",)),
+        Resource("limitrange", _CORE, "limitranges", ("limits",)),
+        Resource("serviceaccount", _CORE, "serviceaccounts", ("sa",)),
+        Resource(
+            "storageclass", "/apis/storage.k8s.io/v1", "storageclasses", ("sc",), namespaced=False
+        ),
     )
 }
 
@@ -82,7 +90,7 @@ def canonical_kind(given: object) -> object:
     if not isinstance(given, str):
         return given
     plain = given.strip().lower()
-    for group in (".apps", ".batch"):
+    for group in (".apps", ".batch", ".networking.k8s.io"):
         plain = plain.removesuffix(group)
     return _ALIASES.get(plain, given)
 

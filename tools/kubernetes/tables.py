@@ -8,12 +8,14 @@ from tools.kubernetes.events import count_of, seen_last
 from tools.kubernetes.kinds import RESOURCES, Object, Resource
 from tools.kubernetes.objects import (
     age,
+    annotation,
     conditions,
     controller,
     images_of,
     meta,
     name_of,
     namespace_of,
+    selector_text,
     template_of,
 )
 from tools.kubernetes.pods import container_statuses, pod_status, restarts
@@ -216,6 +218,40 @@ def _quota(one: Object, _now: datetime) -> Row:
     return (", ".join(f"{key}: {used.get(key, '?')}/{value}" for key, value in hard.items()),)
 
 
+def _limits(one: Object, _now: datetime) -> Row:
+    kinds = [str(part.get("type", "")) for part in (one.get("spec") or {}).get("limits") or ()]
+    return (",".join(kinds) or "<none>",)
+
+
+def _policy(one: Object, _now: datetime) -> Row:
+    spec = one.get("spec") or {}
+    kinds = spec.get("policyTypes") or ("Ingress",)
+    return selector_text(spec.get("podSelector")) or "<all>", ",".join(map(str, kinds))
+
+
+def _slice(one: Object, _now: datetime) -> Row:
+    addresses = [
+        str(address)
+        for endpoint in one.get("endpoints") or ()
+        for address in endpoint.get("addresses") or ()
+    ]
+    ports = ",".join(str(port.get("port")) for port in one.get("ports") or ())
+    more = f" + {len(addresses) - 5} more" if len(addresses) > 5 else ""
+    return ports or "<unset>", (",".join(addresses[:5]) + more) or "<none>"
+
+
+def _storage_class(one: Object, _now: datetime) -> Row:
+    default = annotation(one, "storageclass.kubernetes.io/is-default-class") == "true"
+    mode = str(one.get("volumeBindingMode", "Immediate"))
+    grows = str(bool(one.get("allowVolumeExpansion"))).lower()
+    kept = str(one.get("reclaimPolicy", "Delete"))
+    return str(one.get("provisioner", "")), kept, mode, grows, "default" if default else ""
+
+
+def _account(one: Object, _now: datetime) -> Row:
+    return (str(len(one.get("secrets") or ())),)
+
+
 _SUMMING_UP = ("Ready", "Available", "Established", "Healthy", "Synced")
 
 
@@ -261,4 +297,12 @@ _COLUMNS: dict[str, tuple[Row, Column]] = {
     "namespace": (("STATUS",), _namespace),
     "ingress": (("HOSTS",), _ingress),
     "resourcequota": (("USED/HARD",), _quota),
+    "limitrange": (("LIMITS",), _limits),
+    "networkpolicy": (("POD-SELECTOR", "TYPES"), _policy),
+    "endpointslice": (("PORTS", "ENDPOINTS"), _slice),
+    "serviceaccount": (("SECRETS",), _account),
+    "storageclass": (
+        ("PROVISIONER", "RECLAIM", "BINDING", "EXPANSION", "DEFAULT"),
+        _storage_class,
+    ),
 }
