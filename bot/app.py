@@ -22,6 +22,7 @@ from bot.agent.prompts import Instructions
 from bot.agent.runs import Runs
 from bot.agent.summary import Summaries
 from bot.agent.thinking import Thinking
+from bot.config_file import DailyLimit
 from bot.core.bus import Bus
 from bot.core.errors import BadSettings, DatabaseAway, LostClaim, SlackAway, reply_for
 from bot.core.tasks import Tasks
@@ -37,7 +38,7 @@ from bot.guard.policy import Approvers
 from bot.guard.reminders import Reminders
 from bot.guard.rulebook import Rulebook
 from bot.guard.votes import Votes
-from bot.settings import DailyLimit, Settings
+from bot.settings import Settings
 from bot.slack.api import Identity, Limited, Refused, SlackApi, SlackProblem, Uncertain
 from bot.slack.budget import Budget
 from bot.slack.cards import Cards

@@ -4,7 +4,7 @@ What it means is decided in `bot.guard`. `countersign policy explain` says it in
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal, Self
@@ -20,7 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-Place = tuple[int | str, ...]  # where in the file something stands
+from bot.core.mistakes import Place, meant
+
 Mistake = tuple[Place, str]
 
 DEFAULTS = "The default rules"
@@ -49,6 +50,16 @@ NAMES = frozenset(
         "weekday",
         "undoes",
     }
+)
+
+OBJECT = frozenset({"cluster", "namespace", "kind", "name", "labels"})  # what stands in `object`
+# What stands in an expression that is none, outside of quotes, and what was meant.
+_SLIPS = (
+    (r"(?<![=!<>])=(?!=)", "== compares, a single = is no part of it"),
+    (r"\b(?:and|or|not)\b", "&& is for and, || for or, ! for not"),
+    (r"(?<![.\w])namespace\b", "namespace alone is reserved. Did you mean object.namespace?"),
+    (r"[“”‘’]", "straight quotes are expected"),
+    (r"""^[^"']*["'][^"']*$""", "a quote is not closed"),
 )
 
 
@@ -80,11 +91,23 @@ def _who(value: str) -> str:
     return value
 
 
-def _seconds(value: object) -> object:
-    found = re.fullmatch(r"([1-9]\d{0,4})([smh])", value) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError("a time such as 30m or 2h is expected")
-    return int(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
+def _time(longest: int, *, off: bool = False) -> Callable[[object], object]:
+    """A validator of how long: at least a minute. `off`: `false` is possible too."""
+    such = "30m" if longest < 2 * 3600 else "30m or 2h"
+    most = f"{longest // 60}m" if longest < 3600 else f"{longest // 3600}h"
+
+    def seconds(value: object) -> object:
+        if off and value is False:
+            return value
+        found = re.fullmatch(r"(\d{1,6}) ?([smh])", value) if isinstance(value, str) else None
+        if found is None:
+            raise ValueError(f"a time such as {such} is expected{', or false' if off else ''}")
+        given = int(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
+        if not 60 <= given <= longest:
+            raise ValueError(f"a time from 1m to {most} is expected")
+        return given
+
+    return seconds
 
 
 _Globs = Annotated[
@@ -106,7 +129,8 @@ _People = Annotated[
 _Risks = Annotated[
     tuple[Literal["read", "write", "danger"], ...], BeforeValidator(_listed), Field(min_length=1)
 ]
-_Seconds = Annotated[int, BeforeValidator(_seconds), Field(ge=60, le=86_400)]
+_Seconds = Annotated[int, BeforeValidator(_time(86_400))]
+_SecondsOrOff = Annotated[int | Literal[False], BeforeValidator(_time(86_400, off=True))]
 _Sentence = Annotated[str, Field(min_length=1, max_length=300)]
 
 
@@ -191,7 +215,7 @@ class Grant(_Part):
     """One approval may be one of the same again in its thread, a few times, for a while."""
 
     times: Annotated[int, Field(ge=1, le=10)] = 3
-    within: Annotated[int, BeforeValidator(_seconds), Field(ge=60, le=1_800)] = 1_800
+    within: Annotated[int, BeforeValidator(_time(1_800))] = 1_800
     vary: dict[str, Range] = {}  # argument → where it may lie; every other one is the same
 
 
@@ -202,7 +226,7 @@ class Ask(_Part):
     groups: _Groups | None = None  # left out: whoever approves in general
     requester_may: bool = False
     expires: _Seconds | None = None
-    reminder: _Seconds | Literal[False] | None = None
+    reminder: _SecondsOrOff | None = None
     escalate: Escalation | None = None
     break_glass: BreakGlass | None = None
     rollback: Rollback | None = None
@@ -229,12 +253,32 @@ def _expression(source: str) -> str:
     try:
         program = cel.compile(source)
     except ValueError as error:
-        why = str(error).partition("ERROR: ")[2].partition("\n")[0] or "it cannot be read"
-        raise ValueError(f"not a CEL expression: {why}") from error
+        raise ValueError(f"not a CEL expression: {_broken(source)}") from error
     bound = {match[1] for match in _MACRO.finditer(source)}
     if unknown := sorted({*program.variables()} - NAMES - bound):
-        raise ValueError(f"{unknown[0]} is not known here; known: {', '.join(sorted(NAMES))}")
+        raise ValueError(_unknown(unknown[0]))
     return source
+
+
+def _broken(source: str) -> str:
+    """What a person most probably did; the library speaks of tokens."""
+    plain = unquoted(source)
+    for pattern, words in _SLIPS:
+        if re.search(pattern, plain):
+            return words
+    return "it breaks off, or something does not fit in it"
+
+
+def unquoted(source: str) -> str:
+    """An expression with nothing in its quotes."""
+    return re.sub(r"""(["']).*?(?<!\\)\1""", r"\1\1", source)
+
+
+def _unknown(name: str) -> str:
+    if name in OBJECT:
+        return f"{name} is not known here. Did you mean object.{name}?"
+    known = ", ".join(sorted(NAMES))
+    return f"{name} is not known here; known: {known}{meant(name, NAMES)}"
 
 
 class Rule(_Part):
@@ -256,11 +300,17 @@ class Rule(_Part):
         return self
 
 
+def _moment(value: object) -> object:
+    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+        raise ValueError("a moment of the week such as `fri 16:00` is expected")
+    return value
+
+
 class Weekly(_Part):
     """From one moment of the week to another, in a time zone."""
 
-    start: Annotated[str, Field(pattern=_MOMENT.pattern)]
-    end: Annotated[str, Field(pattern=_MOMENT.pattern)]
+    start: Annotated[str, BeforeValidator(_moment)]
+    end: Annotated[str, BeforeValidator(_moment)]
 
     @staticmethod
     def minutes(moment: str) -> int:
@@ -275,7 +325,7 @@ def _zone(value: str) -> str:
     except (ValueError, OSError) as error:  # ZoneInfoNotFoundError is a KeyError, see below
         raise ValueError("a time zone such as Europe/Berlin is expected") from error
     except KeyError as error:
-        raise ValueError("there is no such time zone here") from error
+        raise ValueError("there is no such time zone here; one is Europe/Berlin") from error
     return value
 
 

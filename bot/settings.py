@@ -7,191 +7,20 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from bot.config_file import File, Kubernetes
 from bot.core.errors import BadSettings
-from bot.identity_file import Identities
-from bot.policy_file import Mistake, People, Policy
+from bot.core.mistakes import details, dotted, ended, sentence
+from bot.core.yaml_file import read_yaml
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class InstructionTexts(_Part):
-    """Text that the model always gets, by where it applies."""
-
-    workspace: str = ""
-    channels: dict[str, str] = {}
-    clusters: dict[str, str] = {}
-
-
-class DailyLimit(_Part):
-    """What models may take from 00:00 to 24:00 UTC: tokens, dollars, or whichever comes first."""
-
-    tokens: Annotated[int, Field(ge=1000)] | None = None
-    dollars: Annotated[Decimal, Field(gt=0)] | None = None
-
-    @model_validator(mode="after")
-    def _says_something(self) -> "DailyLimit":
-        if self.tokens is None and self.dollars is None:
-            raise ValueError("tokens, dollars or both are expected")
-        return self
-
-
-class Limits(_Part):
-    """Where a run ends, with what it found; and what models may take in a day."""
-
-    model_calls: Annotated[int, Field(ge=1, le=200)] = 25
-    minutes: Annotated[float, Field(gt=0, le=120)] = 10
-    tokens: Annotated[int, Field(ge=1000)] = 300_000
-    dollars: Annotated[Decimal, Field(gt=0)] = Decimal(2)
-    person_per_day: DailyLimit | None = None
-    channel_per_day: DailyLimit | None = None
-    day: DailyLimit | None = None  # of the whole workspace
-
-
-def _channel(value: str) -> str:
-    if not re.fullmatch(r"[CG][A-Z0-9]{2,}", value):
-        raise ValueError("a Slack channel id (C…) is expected; names are not ids")
-    return value
-
-
-class Approvals(_Part):
-    """Where cards are told besides their own thread, and whether they are told a second time."""
-
-    channel: Annotated[str, AfterValidator(_channel)] | None = None
-    reminders: bool = True
-    post_audit_head: bool = False  # once a day, into that channel
-
-    @model_validator(mode="after")
-    def _has_where_to_post(self) -> "Approvals":
-        if self.post_audit_head and self.channel is None:
-            raise ValueError("post_audit_head needs a channel")
-        return self
-
-
-def _days(value: object) -> object:
-    """A number of days, or `forever`."""
-    if value == "forever":
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 36_500:
-        raise ValueError("a number of days or `forever` is expected")
-    return value
-
-
-def _two_days(value: int | None) -> int | None:
-    if value == 1:
-        raise ValueError("at least 2 are expected: what Slack may still repeat must be known")
-    return value
-
-
-def _for_ever(value: object) -> object:
-    if value != "forever":
-        raise ValueError("only `forever` is possible: its chain holds from its first row on")
-    return value
-
-
-_Days = Annotated[int | None, BeforeValidator(_days)]
-
-
-class Retention(_Part):
-    """For how many days words are kept. What was done, and by whom, is in the audit."""
-
-    messages_days: _Days = 365
-    artifacts_days: _Days = 30
-    events_days: Annotated[_Days, AfterValidator(_two_days)] = 2
-    audit_days: Annotated[Literal["forever"], BeforeValidator(_for_ever)] = "forever"
-
-
-def _by_name(value: object) -> object:
-    """A list of contexts: each is called what the kubeconfig calls it."""
-    if not isinstance(value, list):
-        return value
-    if any(not isinstance(one, str) for one in value):
-        raise ValueError("names of contexts are expected")
-    if len(set(value)) < len(value):
-        raise ValueError("a context stands here twice")
-    return {one: one for one in value}
-
-
-def _cluster_name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][^\s`*<>]{0,199}", value):
-        raise ValueError("a cluster's name has no space in it, so that it can be typed")
-    return value
-
-
-_Contexts = Annotated[
-    dict[
-        Annotated[str, AfterValidator(_cluster_name)],
-        Annotated[str, Field(min_length=1)],
-    ],
-    BeforeValidator(_by_name),
-    Field(min_length=1),
-]
-
-
-class Kubernetes(_Part):
-    """Where the clusters are; without it, `KUBECONFIG` or the pod's own account."""
-
-    kubeconfig: str = ""
-    context: str = ""
-    contexts: _Contexts | None = None  # the cluster's name → the kubeconfig's context
-
-    @model_validator(mode="after")
-    def _one_way_to_say_it(self) -> "Kubernetes":
-        if self.context and self.contexts:
-            raise ValueError("either context or contexts is expected, not both")
-        return self
-
-
-class Tools(_Part):
-    """Providers by name."""
-
-    kubernetes: Kubernetes | None = None
-
-
-class File(_Part):
-    """`countersign.yaml`."""
-
-    instructions: InstructionTexts = InstructionTexts()
-    approvals: Approvals = Approvals()
-    limits: Limits = Limits()
-    tools: Tools = Tools()
-    retention: Retention = Retention()
-    self_approval: bool = False
-    people: People = People()
-    policy: Policy = Policy()
-    identities: Identities | None = None  # left out: the bot acts as itself for everybody
-    model_windows: dict[str, Annotated[int, Field(ge=1000)]] = {}
-    # user groups that rules and roles name, and where in the file
-    _groups: dict[str, str] = PrivateAttr(default_factory=dict)
-
-    def mistakes(self) -> Iterator[Mistake]:
-        """What is wrong with it as a whole, though each part is well-formed."""
-        yield from self.policy.mistakes()
-        if self.identities is not None:
-            yield from self.identities.mistakes()
-
-    def named_groups(self) -> list[tuple[str, str]]:
-        """Each of them with the first place that names it, as mistakes name places."""
-        return sorted(self._groups.items())
 
 
 def _approver(value: str) -> str:
@@ -372,11 +201,12 @@ def read_what_works(environment: Mapping[str, str] | None = None) -> Partly:
         settings = Settings(**values, file=file)
     except ValidationError as error:
         by_field = {field: name for name, field in _NAMES.items()}
-        for detail in error.errors(include_url=False, include_input=False):
+        for detail in error.errors(include_url=False):
             field = str(detail["loc"][0])
             wrong_ones.add(field)
             if detail["type"] != "missing":
-                mistakes.append(f"{by_field.get(field, field)}: {_said(detail['msg'])}.")
+                expected = ended(sentence(detail, Settings))
+                mistakes.append(f"{by_field.get(field, field)}: {expected}")
         usable = {field: value for field, value in values.items() if field not in wrong_ones}
         # `model_copy` checks nothing: what is required and wrong stands empty
         empty = {field: SecretStr("") for field in required if field not in usable}
@@ -392,10 +222,9 @@ def mistakes_in(name: str, text: str) -> list[str]:
     try:
         Settings.model_validate({field: value})
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-        said = [f"{name}: {_said(one['msg'])}." for one in details if one["loc"][0] == field]
-        if said and value:
-            return list(dict.fromkeys(said))
+        wrong = [words for place, words in details(error, Settings) if place[0] == field]
+        if wrong and value:
+            return [f"{name}: {ended(words)}" for words in wrong]
     return _misshapen(field, text.strip())
 
 
@@ -404,11 +233,8 @@ def mistakes_in_file(value: Mapping[str, object]) -> list[str]:
     try:
         file = File.model_validate(value)
     except ValidationError as error:
-        return [
-            f"{'.'.join(map(str, detail['loc']))}: {_said(detail['msg'])}."
-            for detail in error.errors(include_url=False, include_input=False)
-        ]
-    return [f"{_dotted(place)}: {said}." for place, said in file.mistakes()]
+        return [f"{dotted(place)}: {ended(words)}" for place, words in details(error, File)]
+    return [f"{dotted(place)}: {words}." for place, words in file.mistakes()]
 
 
 def _misshapen(field: str, text: str) -> list[str]:
@@ -507,105 +333,14 @@ def _unknown(given: Mapping[str, str]) -> list[str]:
 def _file(path: str, mistakes: list[str]) -> File:
     if not path:
         return File()
-    name = Path(path).name
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         mistakes.append(f"COUNTERSIGN_CONFIG: the file cannot be read ({type(error).__name__}).")
         return File()
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        value = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        mistakes.append(f"{name}:{_place(text, error)}.")
+    found = read_yaml(Path(path).name, text, File)
+    mistakes += found.mistakes
+    if found.value is None or not found.value.model_fields_set:
         return File()
-    mistakes += [f"{name}:{line}: {key} stands here twice." for key, line in _twice(node)]
-    if not isinstance(value, dict):
-        mistakes.append(f"{name}:1: settings by name are expected.")
-        return File()
-    try:
-        file = File.model_validate(value)
-    except ValidationError as error:
-        for detail in error.errors(include_url=False, include_input=False):
-            where = _dotted(detail["loc"])
-            line = _line(node, detail["loc"])
-            mistakes.append(f"{name}:{line}: {where}: {_said(detail['msg'])}.{_near(detail)}")
-        return File()
-    for place, said in file.mistakes():
-        mistakes.append(f"{name}:{_line(node, place)}: {_dotted(place)}: {said}.")
-    for group, place in (*file.policy.named_groups(), *file.people.named_groups()):
-        file._groups.setdefault(group, f"{name}:{_line(node, place)}: {_dotted(place)}")  # noqa: SLF001 - ours
-    return file
-
-
-def _dotted(place: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in place if part != "[key]")
-
-
-def _place(text: str, error: yaml.YAMLError) -> str:
-    """The line and what is wrong there, without a word of the file itself: it may be a secret."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        problem = re.sub(r" ?(['\"]).*\1", "", error.problem or "it cannot be read")
-        return f"{error.problem_mark.line + 1}: not valid YAML: {problem}"
-    if isinstance(error, yaml.reader.ReaderError):
-        line = text.count("\n", 0, int(error.position)) + 1
-        return f"{line}: not valid YAML: a character that is not allowed"
-    return "1: not valid YAML"
-
-
-def _twice(node: yaml.Node | None) -> Iterator[tuple[str, int]]:
-    """Keys that stand twice in one place: the second would silently win."""
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _twice(item)
-    if not isinstance(node, yaml.MappingNode):
-        return
-    seen: set[str] = set()
-    for key, value in node.value:
-        if key.value in seen:
-            yield str(key.value), key.start_mark.line + 1
-        if isinstance(key.value, str):
-            seen.add(key.value)
-        yield from _twice(value)
-
-
-def _line(node: yaml.Node | None, place: tuple[int | str, ...]) -> int:
-    """The line on which a value stands, or the nearest one above it."""
-    line = node.start_mark.line + 1 if node else 1
-    for part in place:
-        found = None
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if key.value == str(part):
-                    found, line = value, key.start_mark.line + 1
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            found = node.value[part]
-            line = found.start_mark.line + 1
-        if found is None:
-            break
-        node = found
-    return line
-
-
-def _near(detail: Mapping[str, Any]) -> str:
-    if detail["type"] != "extra_forbidden":
-        return ""
-    model: Any = File
-    for part in detail["loc"][:-1]:
-        found = getattr(model, "model_fields", {}).get(part)
-        # an optional part is a union with None
-        options = [found.annotation, *get_args(found.annotation)] if found else []
-        model = next((one for one in options if hasattr(one, "model_fields")), None)
-    fields = sorted(getattr(model, "model_fields", {}))
-    near = difflib.get_close_matches(str(detail["loc"][-1]), fields, n=1)
-    known = f" Known: {', '.join(fields)}." if fields else ""
-    return f"{known}{f' Did you mean {near[0]}?' if near else ''}"
-
-
-def _said(message: str) -> str:
-    """Pydantic's words, made ours."""
-    words = {
-        "Extra inputs are not permitted": "there is no such setting",
-        "Field required": "is missing",
-    }
-    return words.get(message, message.removeprefix("Value error, ").rstrip("."))
+    mistakes += [f"{found.at(place)}: {ended(words)}" for place, words in found.value.mistakes()]
+    return found.value.placed(found.at)

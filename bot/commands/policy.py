@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-from pydantic import ValidationError
-
+from bot.config_file import File
 from bot.core.errors import BadSettings
+from bot.core.yaml_file import read_yaml
 from bot.guard.rehearsal import Cases, Replayed, replay, summary, told
 from bot.guard.rulebook import Rulebook
 from bot.policy_file import Bound, Match, Policy, Rule, Window
-from bot.settings import File, config_file, database_url
+from bot.settings import config_file, database_url
 from bot.store.database import migrated
 
 if TYPE_CHECKING:
@@ -222,16 +221,13 @@ def _test(given: argparse.Namespace) -> int:
 def _cases(path: Path) -> Cases:
     """The file's cases. Raises `BadSettings`."""
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Cases.model_validate(value)
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadSettings([f"{path}: it cannot be read ({type(error).__name__})."]) from error
-    except yaml.YAMLError as error:
-        raise BadSettings([f"{path}: it is no YAML."]) from error
-    except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-        said = [f"{path}: {'.'.join(map(str, one['loc']))}: {one['msg']}." for one in details]
-        raise BadSettings(said) from error
+    found = read_yaml(str(path), text, Cases)
+    if found.value is None or found.mistakes:
+        raise BadSettings(list(found.mistakes))
+    return found.value
 
 
 async def _replay(book: Rulebook, most: int) -> int:

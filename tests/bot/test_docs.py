@@ -16,11 +16,12 @@ import yaml
 
 from bot.agent.grammar import parse, usage
 from bot.commands import parser
+from bot.config_file import File
 from bot.core.ids import uuid7
 from bot.core.metrics import METRICS
 from bot.guard import audit
 from bot.guard.toolset import offered
-from bot.settings import _NAMES, File, Settings
+from bot.settings import _NAMES, Settings
 from bot.store.database import Database
 from tools import open_providers
 

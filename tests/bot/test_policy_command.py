@@ -104,10 +104,16 @@ def test_cases_are_tried_and_what_misses_is_said_rule_by_rule(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("cases: []", "cases: Tuple should have at least 1 item"),
-        ("cases: [{name: a, given: {tol: x}, expect: {effect: ask}}]", "given.tool"),
-        ("cases: [{name: a, given: {tool: x}, expect: {effect: maybe}}]", "expect.effect"),
-        ("cases: [", "it is no YAML"),
+        ("cases: []", ":1: cases: it must not be empty."),
+        (
+            "cases: [{name: a, given: {tol: x}, expect: {effect: ask}}]",
+            "Did you mean tool?",
+        ),
+        (
+            "cases: [{name: a, given: {tool: x}, expect: {effect: maybe}}]",
+            "ask, deny or preview is",
+        ),
+        ("cases: [", "a bracket is left open."),
         (None, "it cannot be read (FileNotFoundError)"),
     ],
 )

@@ -103,13 +103,13 @@ def test_all_mistakes_come_together(tmp_path: Path) -> None:
     ("name", "value", "says"),
     [
         ("COUNTERSIGN_HTTP_PORT", "70000", "65535"),
-        ("COUNTERSIGN_HTTP_PORT", SECRET, "valid integer"),
-        ("COUNTERSIGN_LOG", SECRET, "'json' or 'text'"),
-        ("COUNTERSIGN_SETTLE_SECONDS", "-1", "greater than or equal to 0"),
-        ("COUNTERSIGN_SETTLE_SECONDS", "nan", "finite|greater|less"),
-        ("COUNTERSIGN_CARD_MINUTES", "0", "greater than 0"),
-        ("COUNTERSIGN_SOCKETS", "9", "less than or equal to 5"),
-        ("COUNTERSIGN_JOBS", SECRET, "valid integer"),
+        ("COUNTERSIGN_HTTP_PORT", SECRET, "a whole number is expected"),
+        ("COUNTERSIGN_LOG", SECRET, "json or text is expected"),
+        ("COUNTERSIGN_SETTLE_SECONDS", "-1", "at least 0"),
+        ("COUNTERSIGN_SETTLE_SECONDS", "nan", "at most 600"),
+        ("COUNTERSIGN_CARD_MINUTES", "0", "more than 0"),
+        ("COUNTERSIGN_SOCKETS", "9", "at most 5"),
+        ("COUNTERSIGN_JOBS", SECRET, "a whole number is expected"),
         ("COUNTERSIGN_APPROVERS", f"@alice,{SECRET}", "a Slack user id .* names are not ids"),
         ("COUNTERSIGN_APPROVERS", "alice", "a Slack user id"),
         ("DATABASE_URL", f"mysql://me:{SECRET}@db/x", "a PostgreSQL address is expected"),
@@ -253,11 +253,8 @@ self_aproval: true
             "countersign.yaml:3: instructions.chanels: there is no such setting. "
             "Known: channels, clusters, workspace. Did you mean channels?"
         ),
-        (
-            "countersign.yaml:6: limits.model_calls: Input should be a valid integer, "
-            "unable to parse string as an integer."
-        ),
-        "countersign.yaml:7: limits.tokens: Input should be greater than or equal to 1000.",
+        "countersign.yaml:6: limits.model_calls: a whole number is expected.",
+        "countersign.yaml:7: limits.tokens: at least 1000 is expected.",
         (
             "countersign.yaml:10: tools.kubernetes.contxt: there is no such setting. "
             "Known: context, contexts, kubeconfig. Did you mean context?"
@@ -274,16 +271,34 @@ self_aproval: true
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("limits:\n  tokens: [1\n", "countersign.yaml:3: not valid YAML: "),
-        ("a: b\n c: d\n", "countersign.yaml:2: not valid YAML: "),
-        ("limits:\n\tminutes: 3\n", "countersign.yaml:2: not valid YAML: "),
+        (
+            "limits:\n  tokens: [1\n",
+            "countersign.yaml:3: not valid YAML: a list that begins with",
+        ),
+        (
+            "limits: {tokens: 1\nb: 2\n",
+            "countersign.yaml:2: not valid YAML: what begins with {",
+        ),
+        ("a: b\n c: d\n", "countersign.yaml:2: not valid YAML: no name fits here: indent it like"),
+        ("a:\n  b: 1\n c: 2\n", "countersign.yaml:3: not valid YAML: it is not indented like"),
+        ("limits:\n\tminutes: 3\n", "countersign.yaml:2: not valid YAML: a tab stands there"),
+        ("a: 'b\nc: d\n", "countersign.yaml:1: not valid YAML: a quote that begins here is not"),
+        ("a: {{ x }}\n", "countersign.yaml:1: not valid YAML: a text that begins with { or ["),
+        ("a: @b\n", "countersign.yaml:1: not valid YAML: a text that begins with @, % or `"),
+        ("a: *\n", "countersign.yaml:1: not valid YAML: a text that begins with * or &"),
+        ("a: - b\n", "countersign.yaml:1: not valid YAML: a list begins on a line of its own"),
+        ("a: 1\nb: 2026-13-01\n", "countersign.yaml:2: not valid YAML: there is no such date"),
         ("- limits\n", "countersign.yaml:1: settings by name are expected."),
         (SECRET, "countersign.yaml:1: settings by name are expected."),
         ("a: 1\n---\nb: 2\n", "countersign.yaml:2: not valid YAML: "),
         ("a: 1\nb: !!python/object:os.system x\n", "countersign.yaml:2: not valid YAML: "),
         ("? [a]\n: 1\n", "countersign.yaml:1: not valid YAML: "),
         ("1: 2\n", "countersign.yaml:1: 1"),
-        ("limits: 3\n", "countersign.yaml:1: limits: "),
+        (
+            "limits: 3\n",
+            "countersign.yaml:1: limits: settings by name are expected: channel_",
+        ),
+        ("limits:\n", "countersign.yaml:1: limits: settings by name are expected"),
         ("instructions:\n  workspace: \x01\n", "countersign.yaml:2: not valid YAML: "),
     ],
 )
@@ -337,8 +352,8 @@ def test_a_good_file_is_taken(tmp_path: Path) -> None:
         ("approvals: {channel: ops}", "approvals.channel: a Slack channel id (C…) is expected"),
         ("approvals: {reminder: true}", "Did you mean reminders?"),
         ("limits: {day: {}}", "limits.day: tokens, dollars or both are expected."),
-        ("limits: {person_per_day: {tokens: 5}}", "greater than or equal to 1000"),
-        ("limits: {channel_per_day: {dollars: 0}}", "greater than 0"),
+        ("limits: {person_per_day: {tokens: 5}}", "at least 1000"),
+        ("limits: {channel_per_day: {dollars: 0}}", "more than 0"),
         ("tools: {kubernetes: {context: a, contexts: [a]}}", "either context or contexts"),
         ("tools: {kubernetes: {contexts: []}}", "tools.kubernetes.contexts: "),
         ("tools: {kubernetes: {contexts: [a, a]}}", "a context stands here twice"),
