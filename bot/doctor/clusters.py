@@ -83,7 +83,9 @@ async def _acts_as(check: str, cluster: Cluster, identities: Identities) -> Find
 
 
 async def _looked_at(client: Client) -> tuple[str, dict[str, list[str]]]:
-    """What it calls itself, and what each tool lacks there."""
+    """What it calls itself and how one signs in there, and what each tool lacks."""
     if not isinstance(client, Cluster):
         return "it", {}
-    return await version(client), await lacking(client)
+    called, missing = await version(client), await lacking(client)
+    program = (await client.connected()).program
+    return called + (f" (signed in to with the program `{program}`)" if program else ""), missing

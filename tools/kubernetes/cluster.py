@@ -1,21 +1,20 @@
-"""The client of one cluster: one way across to the official library, and errors as sentences."""
+"""The client of one cluster: what is asked of its API, as whom."""
 
 import copy
 import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
-import urllib3
-from kubernetes.client.exceptions import ApiException
 from pydantic import JsonValue
 
-from tools._kit import Access, Identity, NotFound, Refused, Threads, ToolError, Unavailable
-from tools.kubernetes.connection import Connection, connect, context_name
+from tools._kit import Access, Identity, Refused, Unavailable
+from tools.kubernetes.connection import Connection, context_name
 from tools.kubernetes.discovery import Discovery
 from tools.kubernetes.kinds import RESOURCES, Object, Resource
 from tools.kubernetes.settings import Settings
+from tools.kubernetes.wire import Expired, Request, Wire
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -27,43 +26,6 @@ MOST = 5000  # objects of a list that are read at all
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _PEOPLE = 200  # whose clients are kept: what each remembers is little
 _TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
-
-
-class Conflict(Refused):
-    """Somebody wrote the object since it was read; nothing was changed."""
-
-
-class Expired(Refused):
-    """The place in a list where one went on from is forgotten."""
-
-
-class Unable(Refused):
-    """The request was understood and cannot be answered: an ordinary thing with logs."""
-
-    def __init__(self, message: str, words: str) -> None:
-        super().__init__(message)
-        self.words = words  # the server's own
-
-
-@dataclass(frozen=True)
-class Request:
-    """One call to the API server. `what` names its object in sentences."""
-
-    what: str
-    method: str
-    path: str
-    query: tuple[tuple[str, str], ...] = ()
-    body: JsonValue = None
-    content_type: str = "application/json"
-    leaves_no_trace: bool = False  # though it is no GET: a question that is posted
-    accept: str = "*/*"
-
-    @property
-    def changes(self) -> bool:
-        """Whether it may leave a trace in the cluster."""
-        if self.leaves_no_trace:
-            return False
-        return self.method != "GET" and ("dryRun", "All") not in self.query
 
 
 @dataclass(frozen=True)
@@ -86,10 +48,8 @@ class Cluster:
         self.settle_seconds = settings.settle_seconds
         self._settings = settings
         self._discovery = Discovery(self._document)
-        self._threads = Threads("The cluster")
-        self._connection: Connection | None = None
+        self._wire = Wire(settings, self._context, self.name)
         self._identity: Identity | None = None  # the bot's own
-        self._own = self  # the one that holds the connection
         self._others: OrderedDict[Identity, Self] = OrderedDict()
 
     def acting_as(self, identity: Identity) -> Self:
@@ -114,28 +74,15 @@ class Cluster:
             connection = await self.connected()
         except Unavailable:
             return  # said by every tool that needs it
-        self.name = self._called or connection.name
+        self.name = self._wire.name = self._called or connection.name
 
     def close(self) -> None:
         """Drop the connections."""
-        self._threads.close()
-        if self._connection is not None:
-            self._connection.api.close()
+        self._wire.close()
 
     async def connected(self) -> Connection:
         """The loaded configuration. Raises `Unavailable` with a sentence that says what to mend."""
-        if self._own is not self:
-            return await self._own.connected()
-        if self._connection is None:
-            options = self._settings
-            self._connection = await self._threads.run(
-                30,  # a kubeconfig's credential helper may ask a cloud first
-                connect,
-                options.kubeconfig,
-                self._context,
-                options.in_cluster,
-            )
-        return self._connection
+        return await self._wire.connected()
 
     async def is_home(self, namespace: str) -> bool:
         """Whether this process itself runs there."""
@@ -270,11 +217,11 @@ class Cluster:
         query = {**options, "timestamps": "true", "limitBytes": str(_LOG_BYTES)}
         path = RESOURCES["pod"].path(namespace, pod, "log")
         request = Request(f"the log of {pod}", "GET", path, tuple(query.items()))
-        return (await self._bytes(request)).decode(errors="replace")
+        return (await self._wire.ask(request, self._identity)).decode(errors="replace")
 
     async def send(self, request: Request) -> Object:
         """Call the API and read the object that it answers. Raises `ToolError`."""
-        answer = await self._bytes(request)
+        answer = await self._wire.ask(request, self._identity)
         try:
             found = json.loads(answer)
         except ValueError as error:
@@ -282,86 +229,6 @@ class Cluster:
         if not isinstance(found, dict):
             raise self._not_an_api(request)
         return found
-
-    async def _bytes(self, request: Request) -> bytes:
-        connection = await self.connected()
-        seconds = self._settings.timeout_seconds
-        try:
-            # The library's own timeout is the shorter one: it names what went wrong.
-            return await self._threads.run(seconds * 2 + 1, self._call, connection, request)
-        except Unavailable as error:
-            if request.changes:
-                raise
-            raise Unavailable(str(error), nothing_sent=True) from error.__cause__
-
-    def _call(self, connection: Connection, request: Request) -> bytes:
-        """The one function that runs in a thread."""
-        api, seconds = connection.api, self._settings.timeout_seconds
-        prepared = api.param_serialize(
-            request.method,
-            request.path,
-            query_params=list(request.query),
-            header_params={"Accept": request.accept, "Content-Type": request.content_type},
-            body=request.body,
-            auth_settings=["BearerToken"],
-        )
-        if self._identity is not None:
-            prepared = _impersonating(prepared, self._identity)
-        try:
-            response = _resent_once(api, prepared, seconds, again=request.method == "GET")
-        except (ApiException, urllib3.exceptions.HTTPError) as error:
-            raise self._unreachable(error) from error
-        status, body = response
-        if 200 <= status < 300:
-            return body
-        raise self._refusal(request, status, body)
-
-    def _unreachable(self, error: Exception) -> Unavailable:
-        """The connection failed: was anything sent?"""
-        reason = getattr(error, "reason", None) or error
-        if isinstance(reason, urllib3.exceptions.NameResolutionError):
-            said, sent = "its address cannot be resolved; check the kubeconfig's server", False
-        elif isinstance(reason, urllib3.exceptions.ConnectTimeoutError):
-            # NewConnectionError is one of these.
-            refused = isinstance(reason, urllib3.exceptions.NewConnectionError)
-            said = "it refuses connections" if refused else "it cannot be connected to in time"
-            sent = False
-        elif isinstance(reason, urllib3.exceptions.ReadTimeoutError):
-            said, sent = f"it did not answer within {self._settings.timeout_seconds:g} s", True
-        elif isinstance(error, ApiException) or isinstance(reason, urllib3.exceptions.SSLError):
-            said, sent = "its certificate is not trusted; check the kubeconfig's authority", True
-        else:
-            said, sent = "the connection broke before it answered", True
-        return Unavailable(f"Cluster {self.name} is away: {said}.", nothing_sent=not sent)
-
-    def _refusal(self, request: Request, status: int, body: bytes) -> ToolError:
-        """The server said no: whose turn is it?"""
-        said = _message(body)
-        because = f": {said}." if said else "."
-        match status:
-            case 400:
-                text = f"Cluster {self.name} refused {request.what} ({status}){because}"
-                return Unable(text, said)
-            case 404:
-                return NotFound(f"There is no {request.what} on cluster {self.name}.")
-            case 409:
-                return Conflict(f"Somebody else is changing {request.what}.")
-            case 410:
-                return Expired(f"Cluster {self.name} has forgotten where the list went on.")
-            case 401:
-                return Refused(
-                    f"Cluster {self.name} does not accept our credentials (401): renew them."
-                )
-            case 403:
-                return Refused(f"Cluster {self.name} does not allow this{because}")
-            case 429:  # turned away before it was looked at
-                return Unavailable(
-                    f"Cluster {self.name} is overloaded (429); try again.", nothing_sent=True
-                )
-            case _ if status >= 500:
-                return Unavailable(f"Cluster {self.name} failed with {status}{because}")
-            case _:
-                return Refused(f"Cluster {self.name} refused {request.what} ({status}){because}")
 
     async def _document(self, path: str) -> Object:
         """One of the documents in which the server says what it serves."""
@@ -372,43 +239,6 @@ class Cluster:
             f"What answers as cluster {self.name} is no Kubernetes API: check the address.",
             nothing_sent=not request.changes,
         )
-
-
-def _impersonating(prepared: tuple[Any, ...], identity: Identity) -> tuple[Any, ...]:
-    """The request with the headers that say as whom; a group is a header of its own."""
-    method, url, given, *rest = prepared
-    headers = urllib3.HTTPHeaderDict(given)
-    headers["Impersonate-User"] = identity.name
-    for group in identity.groups:
-        headers.add("Impersonate-Group", group)
-    return (method, url, headers, *rest)
-
-
-def _resent_once(
-    api: Any, prepared: tuple[Any, ...], seconds: float, *, again: bool
-) -> tuple[int, bytes]:
-    """Status and body; a look is repeated once, as an idle connection may have been closed."""
-    try:
-        response = api.call_api(*prepared, _request_timeout=(min(seconds, 5), seconds))
-        return response.status, response.read() or b""
-    except (urllib3.exceptions.ProtocolError, urllib3.exceptions.MaxRetryError) as error:
-        reason = getattr(error, "reason", None) or error
-        if not again or not isinstance(reason, urllib3.exceptions.ProtocolError):
-            raise
-    return _resent_once(api, prepared, seconds, again=False)
-
-
-def _message(body: bytes) -> str:
-    """The server's own words, if they are a Status: one line, cut. Never any other body."""
-    try:
-        status = json.loads(body)
-    except ValueError:
-        return ""
-    if not isinstance(status, dict) or status.get("kind") != "Status":
-        return ""
-    words = " ".join(str(status.get("message", "")).split())
-    clean = "".join(c for c in words if c.isprintable()).rstrip(".")
-    return clean if len(clean) <= 300 else clean[:299] + "…"
 
 
 def _look(kind: str | Resource, namespace: str, name: str) -> Request:

@@ -1,6 +1,7 @@
 """From a kubeconfig, or from inside a cluster, to the official client."""
 
 import ipaddress
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import pathsep
@@ -12,6 +13,7 @@ import yaml
 from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
 from kubernetes.config.config_exception import ConfigException
+from kubernetes.config.kube_config import KubeConfigMerger
 from urllib3.util.retry import Retry
 
 from tools._kit import Unavailable
@@ -29,6 +31,7 @@ class Connection:
     api: Any  # kubernetes.client.ApiClient, which has no types
     namespace: str  # the one meant when none is named
     own_namespace: str  # where this process runs, when it runs in the cluster
+    program: str = ""  # that the kubeconfig names to fetch credentials; empty: it holds them
 
 
 def connect(kubeconfig: Path | None, context: str | None, in_cluster: bool) -> Connection:
@@ -36,7 +39,7 @@ def connect(kubeconfig: Path | None, context: str | None, in_cluster: bool) -> C
 
     Raises `Unavailable` with a sentence that says what to mend.
     """
-    settings = kubernetes_client.Configuration()
+    settings, program = kubernetes_client.Configuration(), ""
     if in_cluster:
         name, namespace = context or "in-cluster", _own_namespace() or "default"
         try:
@@ -48,7 +51,7 @@ def connect(kubeconfig: Path | None, context: str | None, in_cluster: bool) -> C
                 nothing_sent=True,
             ) from error
     else:
-        name, namespace = _load_kubeconfig(settings, kubeconfig, context)
+        name, namespace, program = _load_kubeconfig(settings, kubeconfig, context)
     settings.retries = Retry(
         total=1,
         connect=1,
@@ -62,7 +65,7 @@ def connect(kubeconfig: Path | None, context: str | None, in_cluster: bool) -> C
         settings.proxy = None  # a proxy would look for the cluster on its own machine
     api = kubernetes_client.ApiClient(settings)
     api.user_agent = "countersign"
-    return Connection(name, api, namespace, _own_namespace() if in_cluster else "")
+    return Connection(name, api, namespace, _own_namespace() if in_cluster else "", program)
 
 
 def context_name(kubeconfig: Path | None, context: str | None, in_cluster: bool) -> str:
@@ -90,7 +93,7 @@ def check_contexts(kubeconfig: Path | None, wanted: Sequence[str]) -> None:
 
 def _load_kubeconfig(
     settings: Any, kubeconfig: Path | None, context: str | None
-) -> tuple[str, str]:
+) -> tuple[str, str, str]:
     path = str(_path(kubeconfig))
     if not any(Path(part).exists() for part in path.split(pathsep)):
         raise Unavailable(
@@ -106,11 +109,25 @@ def _load_kubeconfig(
             client_configuration=settings,
             persist_config=False,
         )
-        return chosen["name"], chosen["context"].get("namespace") or "default"
+        program = _credential_program(path, str(chosen["context"].get("user") or ""))
+        namespace = chosen["context"].get("namespace") or "default"
     except (ConfigException, yaml.YAMLError, OSError) as error:
         raise _unusable(path, str(error)) from error
     except _NO_KUBECONFIG as error:
         raise _unusable(path, "it is not a kubeconfig") from error
+    if program and not settings.api_key and not settings.cert_file:
+        why = "it gave no credentials" if shutil.which(program) else "there is no such program here"
+        raise Unavailable(
+            f"The kubeconfig {path} signs in with the program {program}: {why}.", nothing_sent=True
+        )
+    return chosen["name"], namespace, program
+
+
+def _credential_program(path: str, user: str) -> str:
+    """What the kubeconfig runs to sign in (client.authentication.k8s.io), without arguments."""
+    users = [node.value for node in KubeConfigMerger(path).config.value.get("users") or ()]
+    found = next((one.get("user") for one in users if one.get("name") == user), None) or {}
+    return str((found.get("exec") or {}).get("command") or "")
 
 
 def _named(contexts: list[dict[str, Any]], context: str) -> dict[str, Any]:

@@ -9,10 +9,11 @@ import re2
 
 from tools._kit import Lines, NotFound, Refused, Unavailable, seconds
 from tools.kubernetes import missing
-from tools.kubernetes.cluster import Cluster, Listing, Unable
+from tools.kubernetes.cluster import Cluster, Listing
 from tools.kubernetes.kinds import RESOURCES, Object
 from tools.kubernetes.objects import meta, name_of, selector_text
 from tools.kubernetes.pods import is_leaving, troubles_of
+from tools.kubernetes.wire import Unable
 
 _WORKLOADS = ("deployment", "statefulset", "daemonset", "job")  # as people most often mean
 _MOST_PODS = 10

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Iterable, Mapping
 
 from tools._kit import Access
-from tools.kubernetes.cluster import Cluster, Request
+from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.kinds import RESOURCES, access
+from tools.kubernetes.wire import Request
 
 _RUN_BY_CONTROLLERS = ("deployment", "statefulset", "daemonset", "replicaset")
 _SURROUNDINGS = ("horizontalpodautoscaler", "poddisruptionbudget", "service")

@@ -21,6 +21,11 @@ class Settings(Config):
     in_cluster: bool = False
     settle_seconds: float = Field(default=20, ge=0, le=600)
     timeout_seconds: float = Field(default=10, gt=0, le=120)
+    # What all questions together may ask of one cluster: requests a second, and at once; and how
+    # much one answer may be. One kubectl has 50 and 300.
+    qps: float = Field(default=100, gt=0, le=10_000)
+    burst: int = Field(default=300, ge=1, le=10_000)
+    most_bytes: int = Field(default=50_000_000, ge=1_000_000, le=1_000_000_000)
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from tools._kit import NotFound, Preview, Receipt, Refused, Stale, Unavailable, sha256_of
 from tools.kubernetes import missing
-from tools.kubernetes.cluster import Cluster, Conflict, Listing
+from tools.kubernetes.cluster import Cluster, Listing
 from tools.kubernetes.kinds import RESOURCES, Object
 from tools.kubernetes.objects import (
     annotation,
@@ -19,6 +19,7 @@ from tools.kubernetes.objects import (
     selects,
     template_of,
 )
+from tools.kubernetes.wire import Conflict
 
 Facts = dict[str, JsonValue]  # all that a fingerprint is made of, by name
 T = TypeVar("T")

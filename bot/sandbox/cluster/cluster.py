@@ -219,6 +219,10 @@ class Cluster:
         """Replace what a user may do; without rules nothing."""
         self.rights.allow(user, rules)
 
+    def rotate_token(self, user: str) -> None:
+        """Give a user another token; the one he has is accepted no longer."""
+        self.rights.rotate(user)
+
     # What is in it.
 
     def get(self, kind: str, namespace: str, name: str) -> Object | None:

@@ -106,12 +106,15 @@ class Deed:
 
 @dataclass
 class Rights:
-    """The users of one cluster. Tokens are `<user>-token`; they guard a loopback toy."""
+    """The users of one cluster. Tokens are `<user>-token` until they are rotated; they guard a
+    loopback toy.
+    """
 
     store: Store
     rules: dict[str, tuple[Rule, ...]] = field(
         default_factory=lambda: {"admin": ADMIN, "viewer": VIEWER, "bot": BOT}
     )
+    rotated: dict[str, str] = field(default_factory=dict)  # tokens that are not the first
 
     def allow(self, user: str, rules: Iterable[Rule]) -> None:
         """Replace what `user` may do, roles that are bound to him aside."""
@@ -121,7 +124,12 @@ class Rights:
         """Return the bearer token of a user. Raises ValueError when there is no such user."""
         if user not in self.rules:
             raise ValueError(f"This cluster has no user {user!r}.")
-        return f"{user}-token"
+        return self.rotated.get(user, f"{user}-token")
+
+    def rotate(self, user: str) -> None:
+        """Give a user another token; the one he has is accepted no longer."""
+        _, _, count = self.token(user).partition("-token-")
+        self.rotated[user] = f"{user}-token-{int(count or 1) + 1}"
 
     def user(self, header: str) -> str | None:
         """Return who an Authorization header is of, or None.

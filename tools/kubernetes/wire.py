@@ -1,0 +1,312 @@
+"""One way across to the official library: paced, signed in, patient with reads, and every error
+a sentence."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import urllib3
+from kubernetes.client.exceptions import ApiException
+from pydantic import JsonValue
+
+from tools._kit import Identity, NotFound, Refused, Threads, ToolError, Unavailable
+from tools.kubernetes.connection import Connection, connect
+from tools.kubernetes.pace import Pace
+from tools.kubernetes.settings import Settings
+
+_CONNECT_SECONDS = 30  # a kubeconfig's credential helper may ask a cloud first
+_SIGN_IN_SECONDS = 5.0  # one that was never accepted and is younger is simply wrong
+_PAUSES = (0.25, 1.0)  # seconds before a look is repeated that the server could not answer
+_LONGEST_PAUSE = 5.0  # that a server may ask for by Retry-After
+_PIECE = 1 << 16
+
+
+class Conflict(Refused):
+    """Somebody wrote the object since it was read; nothing was changed."""
+
+
+class Expired(Refused):
+    """The place in a list where one went on from is forgotten."""
+
+
+class Unable(Refused):
+    """The request was understood and cannot be answered: an ordinary thing with logs."""
+
+    def __init__(self, message: str, words: str) -> None:
+        super().__init__(message)
+        self.words = words  # the server's own
+
+
+class Forbidden(Refused):
+    """Whom this acts as has no right to that."""
+
+
+class _SignedOut(Refused):
+    """The credential is not accepted (any more); nothing was done."""
+
+
+class _Later(Unavailable):
+    """The server could not answer now; a look may be repeated after some seconds."""
+
+    def __init__(self, message: str, *, after: float | None, nothing_sent: bool) -> None:
+        super().__init__(message, nothing_sent=nothing_sent)
+        self.after = after  # as the server asks; None: it does not say
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call to the API server. `what` names its object in sentences."""
+
+    what: str
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    body: JsonValue = None
+    content_type: str = "application/json"
+    leaves_no_trace: bool = False  # though it is no GET: a question that is posted
+    accept: str = "*/*"
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may leave a trace in the cluster."""
+        if self.leaves_no_trace:
+            return False
+        return self.method != "GET" and ("dryRun", "All") not in self.query
+
+
+class Wire:
+    """The connection to one cluster, for all as whom it acts.
+
+    A credential that the server does not accept any more (a rotated token, a credential plugin's
+    that ran out early, a kubeconfig that was replaced) is fetched anew, once, and the request sent
+    again: what was answered with 401 was not done. Looks and dry runs, and only they, are repeated
+    when the server is overloaded (429, after as long as it asks), restarts (500 to 504), or closed
+    an idle connection.
+    """
+
+    def __init__(self, settings: Settings, context: str | None, name: str) -> None:
+        self.name = name  # what people call the cluster
+        self._context = context
+        self._settings = settings
+        self._threads = Threads("The cluster")
+        self._pace = Pace(settings.qps, settings.burst)
+        self._connection: Connection | None = None
+        self._connecting = asyncio.Lock()
+        self._connected_at = 0.0
+        self._accepted = False  # the present credential, at least once
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._threads.close()
+        if self._connection is not None:
+            self._connection.api.close()
+
+    async def connected(self) -> Connection:
+        """The loaded configuration. Raises `Unavailable` with a sentence that says what to mend."""
+        async with self._connecting:
+            if self._connection is None:
+                options = self._settings
+                self._connection = await self._threads.run(
+                    _CONNECT_SECONDS,
+                    connect,
+                    options.kubeconfig,
+                    self._context,
+                    options.in_cluster,
+                )
+                self._connected_at = asyncio.get_running_loop().time()
+                self._accepted = False
+            return self._connection
+
+    async def ask(self, request: Request, identity: Identity | None) -> bytes:
+        """Send a request as somebody (None: as the bot itself), and read the answer.
+
+        Raises `ToolError`.
+        """
+        try:
+            return await self._signed_in(lambda: self._patiently(request, identity))
+        except Unavailable as error:
+            if request.changes:
+                raise
+            raise Unavailable(str(error), nothing_sent=True) from error.__cause__
+
+    async def _signed_in(self, attempt: Callable[[], Awaitable[bytes]]) -> bytes:
+        before = await self.connected()
+        try:
+            return await attempt()
+        except _SignedOut:
+            if self._connection is before:  # nobody else has signed in anew meanwhile
+                age = asyncio.get_running_loop().time() - self._connected_at
+                if not self._accepted and age < _SIGN_IN_SECONDS:
+                    raise
+                self._connection = None  # not closed: others may be using it
+            return await attempt()
+
+    async def _patiently(self, request: Request, identity: Identity | None) -> bytes:
+        for pause in () if request.changes else _PAUSES:
+            try:
+                return await self._once(request, identity)
+            except _Later as error:
+                after = pause if error.after is None else error.after
+                if after > _LONGEST_PAUSE:
+                    raise
+                await asyncio.sleep(after)
+        return await self._once(request, identity)
+
+    async def _once(self, request: Request, identity: Identity | None) -> bytes:
+        connection = await self.connected()
+        seconds = self._settings.timeout_seconds
+        await self._turn(seconds)
+        # The library's own timeout is the shorter one: it names what went wrong.
+        answer = await self._threads.run(seconds * 2 + 1, self._call, connection, request, identity)
+        self._accepted = self._accepted or self._connection is connection
+        return answer
+
+    async def _turn(self, patience: float) -> None:
+        wait = self._pace.wait(asyncio.get_running_loop().time(), patience)
+        if wait is None:
+            raise Unavailable(
+                f"Too much is asked of cluster {self.name} at once (`qps`, `burst` of its"
+                " settings): try again in a while.",
+                nothing_sent=True,
+            )
+        await asyncio.sleep(wait)
+
+    def _call(self, connection: Connection, request: Request, identity: Identity | None) -> bytes:
+        """The one function that runs in a thread."""
+        api, seconds = connection.api, self._settings.timeout_seconds
+        prepared = api.param_serialize(
+            request.method,
+            request.path,
+            query_params=list(request.query),
+            header_params={"Accept": request.accept, "Content-Type": request.content_type},
+            body=request.body,
+            auth_settings=["BearerToken"],
+        )
+        if identity is not None:
+            prepared = _impersonating(prepared, identity)
+        try:
+            answer = self._resent_once(api, prepared, seconds, again=not request.changes)
+        except (ApiException, urllib3.exceptions.HTTPError) as error:
+            raise self._unreachable(error) from error
+        if 200 <= answer.status < 300:
+            return answer.body
+        raise self._refusal(request, answer)
+
+    def _resent_once(
+        self, api: Any, prepared: tuple[Any, ...], seconds: float, *, again: bool
+    ) -> "_Answer":
+        """A look is repeated once, as an idle connection may have been closed."""
+        try:
+            response = api.call_api(*prepared, _request_timeout=(min(seconds, 5), seconds))
+            return _Answer(response.status, self._body(response), response.headers)
+        except (urllib3.exceptions.ProtocolError, urllib3.exceptions.MaxRetryError) as error:
+            reason = getattr(error, "reason", None) or error
+            if not again or not isinstance(reason, urllib3.exceptions.ProtocolError):
+                raise
+        return self._resent_once(api, prepared, seconds, again=False)
+
+    def _body(self, response: Any) -> bytes:
+        """What was answered, as far as it may be kept in memory. Raises `Refused`."""
+        most = self._settings.most_bytes
+        pieces, size = [], 0
+        for piece in response.response.stream(_PIECE, decode_content=True):
+            size += len(piece)
+            if size > most:
+                response.response.close()
+                raise Refused(
+                    f"Cluster {self.name} answered with more than {most // 1_000_000} MB:"
+                    " ask for less (a namespace, a selector, a name, a limit)."
+                )
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _unreachable(self, error: Exception) -> Unavailable:
+        """The connection failed: was anything sent?"""
+        reason = getattr(error, "reason", None) or error
+        if isinstance(reason, urllib3.exceptions.NameResolutionError):
+            said, sent = "its address cannot be resolved; check the kubeconfig's server", False
+        elif isinstance(reason, urllib3.exceptions.ConnectTimeoutError):
+            # NewConnectionError is one of these.
+            refused = isinstance(reason, urllib3.exceptions.NewConnectionError)
+            said = "it refuses connections" if refused else "it cannot be connected to in time"
+            sent = False
+        elif isinstance(reason, urllib3.exceptions.ReadTimeoutError):
+            said, sent = f"it did not answer within {self._settings.timeout_seconds:g} s", True
+        elif isinstance(error, ApiException) or isinstance(reason, urllib3.exceptions.SSLError):
+            said, sent = "its certificate is not trusted; check the kubeconfig's authority", True
+        else:
+            said, sent = "the connection broke before it answered", True
+        return Unavailable(f"Cluster {self.name} is away: {said}.", nothing_sent=not sent)
+
+    def _refusal(self, request: Request, answer: "_Answer") -> ToolError:
+        """The server said no: whose turn is it?"""
+        status, said = answer.status, _message(answer.body)
+        because = f": {said}." if said else "."
+        match status:
+            case 400:
+                text = f"Cluster {self.name} refused {request.what} ({status}){because}"
+                return Unable(text, said)
+            case 404:
+                return NotFound(f"There is no {request.what} on cluster {self.name}.")
+            case 409:
+                return Conflict(f"Somebody else is changing {request.what}.")
+            case 410:
+                return Expired(f"Cluster {self.name} has forgotten where the list went on.")
+            case 401:
+                return _SignedOut(
+                    f"Cluster {self.name} does not accept our credentials (401): renew them."
+                )
+            case 403:
+                return Forbidden(f"Cluster {self.name} does not allow this{because}")
+            case 429:  # turned away before it was looked at
+                return _Later(
+                    f"Cluster {self.name} is overloaded (429); try again.",
+                    after=answer.retry_after,
+                    nothing_sent=True,
+                )
+            case _ if status >= 500:
+                return _Later(
+                    f"Cluster {self.name} failed with {status}{because}",
+                    after=answer.retry_after,
+                    nothing_sent=False,
+                )
+            case _:
+                return Refused(f"Cluster {self.name} refused {request.what} ({status}){because}")
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    body: bytes
+    headers: Any  # of urllib3: a mapping without case
+
+    @property
+    def retry_after(self) -> float | None:
+        """The seconds that the server asks to wait; Kubernetes writes no dates there."""
+        given = str(self.headers.get("Retry-After", ""))
+        return float(given) if given.isdecimal() else None
+
+
+def _impersonating(prepared: tuple[Any, ...], identity: Identity) -> tuple[Any, ...]:
+    """The request with the headers that say as whom; a group is a header of its own."""
+    method, url, given, *rest = prepared
+    headers = urllib3.HTTPHeaderDict(given)
+    headers["Impersonate-User"] = identity.name
+    for group in identity.groups:
+        headers.add("Impersonate-Group", group)
+    return (method, url, headers, *rest)
+
+
+def _message(body: bytes) -> str:
+    """The server's own words, if they are a Status: one line, cut. Never any other body."""
+    try:
+        status = json.loads(body)
+    except ValueError:
+        return ""
+    if not isinstance(status, dict) or status.get("kind") != "Status":
+        return ""
+    words = " ".join(str(status.get("message", "")).split())
+    clean = "".join(c for c in words if c.isprintable()).rstrip(".")
+    return clean if len(clean) <= 300 else clean[:299] + "…"
