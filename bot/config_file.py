@@ -143,6 +143,10 @@ class Kubernetes(_Part):
     kubeconfig: str = ""
     context: str = ""
     contexts: _Contexts | None = None  # the cluster's name → the kubeconfig's context
+    # What may be asked of one cluster: requests a second, at once, and bytes of one answer.
+    qps: Annotated[float, Field(gt=0, le=10_000)] = 100
+    burst: Annotated[int, Field(ge=1, le=10_000)] = 300
+    most_bytes: Annotated[int, Field(ge=1_000_000, le=1_000_000_000)] = 50_000_000
 
     @model_validator(mode="after")
     def _one_way_to_say_it(self) -> "Kubernetes":

@@ -109,6 +109,7 @@ class Settings(_Part):
             "context": chosen.context or None,
             "in_cluster": self.in_cluster and not is_named,
             "settle_seconds": self.settle_seconds,
+            **chosen.model_dump(include={"qps", "burst", "most_bytes"}),
         }
         if chosen.contexts:
             given["contexts"] = chosen.contexts

@@ -81,9 +81,9 @@ class Wire:
 
     A credential that the server does not accept any more (a rotated token, a credential plugin's
     that ran out early, a kubeconfig that was replaced) is fetched anew, once, and the request sent
-    again: what was answered with 401 was not done. Looks and dry runs, and only they, are repeated
-    when the server is overloaded (429, after as long as it asks), restarts (500 to 504), or closed
-    an idle connection.
+    again: what was answered with 401 was not done. Looks, and only they, are repeated when
+    the server is overloaded (429, after as long as it asks), restarts (500 to 504), or closed an
+    idle connection.
     """
 
     def __init__(self, settings: Settings, context: str | None, name: str) -> None:
@@ -144,7 +144,7 @@ class Wire:
             return await attempt()
 
     async def _patiently(self, request: Request, identity: Identity | None) -> bytes:
-        for pause in () if request.changes else _PAUSES:
+        for pause in _PAUSES if request.method == "GET" else ():
             try:
                 return await self._once(request, identity)
             except _Later as error:
@@ -187,7 +187,7 @@ class Wire:
         if identity is not None:
             prepared = _impersonating(prepared, identity)
         try:
-            answer = self._resent_once(api, prepared, seconds, again=not request.changes)
+            answer = self._resent_once(api, prepared, seconds, again=request.method == "GET")
         except (ApiException, urllib3.exceptions.HTTPError) as error:
             raise self._unreachable(error) from error
         if 200 <= answer.status < 300:
