@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from bot.agent import control
-from bot.agent.forms import FORMS, Arguments, Form, Wrong, quoted
+from bot.agent.forms import FORMS, Arguments, Form, Wrong, as_word, quoted
 from bot.core.text import visible
 
 __all__ = ["FORMS", "Command", "Form", "Miss", "nearest", "parse", "render", "usage"]
@@ -95,14 +95,8 @@ def render(command: Command) -> str:
         flag, option = next((f, o) for f, o in form.options.items() if o.argument == argument)
         words.append(flag)
         if option.read is not None:
-            words.append(_as_word(str(value)))
+            words.append(as_word(str(value)))
     return " ".join(words)
-
-
-def _as_word(value: str) -> str:
-    if re.fullmatch(r"[\w./:=,!@-]+", value, re.ASCII) and not value.startswith("-"):
-        return value
-    return f"'{value}'" if '"' in value else f'"{value}"'
 
 
 def _words(text: str) -> list[str]:

@@ -77,6 +77,17 @@ WEB = {"kind": "deployment", "name": "web"}
             "k8s_set_image",
             WEB | {"container": "web", "image": "nginx"},
         ),
+        (
+            'set env deployment/web LEVEL=debug "MOTD=all is well" OLD- -c web',
+            "k8s_set_env",
+            WEB
+            | {"env": ["LEVEL=debug", "MOTD=all is well"], "unset": ["OLD"], "container": "web"},
+        ),
+        (
+            "set resources deployment/web --requests cpu=250m,memory=1Gi --limits=memory=0",
+            "k8s_set_resources",
+            WEB | {"requests": "cpu=250m,memory=1Gi", "limits": "memory=0"},
+        ),
         ("  help ", "help", {}),
     ],
 )
@@ -115,13 +126,15 @@ def test_commands(text: str, tool: str, arguments: dict[str, JsonValue]) -> None
         "events --for web",
         "events --types Normal",
         "rollout restart web",
-        "rollout pause deployment/web",
+        "rollout freeze deployment/web",
         "set image deployment/web",
         "set image deployment/web back",
         "set image deployment/web a=b:1 c=d:2",
         "set image deployment/web *=b:1",
         "set image deployment/web web=--privileged",
-        "set env deployment/web A=b",
+        "set env deployment/web A",
+        "set env deployment/web",
+        "set resources deployment/web --limits memory",
         "set pods to five",
     ],
 )
@@ -211,6 +224,25 @@ commands = st.one_of(
         names,
         st.sampled_from(["shop/web:1.9", "registry.example:5000/a/b@sha256:00ff", "nginx:1"]),
         st.fixed_dictionaries({}, optional={"container": names}),
+        places,
+    ),
+    st.builds(
+        lambda k, n, more, p: Command("k8s_set_env", {"kind": k, "name": n} | more | p),
+        kinds,
+        names,
+        st.fixed_dictionaries(
+            {"env": st.lists(st.builds("A={}".format, greps), min_size=1, max_size=2)},
+            optional={"unset": st.just(["B", "C.d"]), "container": names},
+        ),
+        places,
+    ),
+    st.builds(
+        lambda k, n, more, p: Command("k8s_set_resources", {"kind": k, "name": n} | more | p),
+        kinds,
+        names,
+        st.fixed_dictionaries(
+            {"requests": st.just("cpu=250m,memory=1Gi")}, optional={"limits": st.just("cpu=1")}
+        ),
         places,
     ),
 )

@@ -1,20 +1,32 @@
 """What every change of every provider promises, run for each case of the table."""
 
 import asyncio
-import copy
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import pytest
-from pydantic import JsonValue
 
 from bot.sandbox.cluster import Cluster, Rule
-from bot.sandbox.cluster.kinds import of_kind
 from bot.sandbox.cluster.rights import READ
+from tests.contracts.stage import (
+    HPA,
+    IMAGE,
+    PDB,
+    SERVICE,
+    Edit,
+    deployment,
+    made,
+    owned,
+    recreated,
+    rolled,
+    sent,
+    verdict,
+    workload,
+    writes,
+)
+from tests.contracts.walks import WALKS
 from tools import (
     Catalog,
     ChangeCall,
@@ -29,104 +41,7 @@ from tools import (
     Unavailable,
     Verdict,
     Wish,
-    open_providers,
 )
-
-Edit = Callable[[Cluster], None]
-
-
-def edit(cluster: Cluster, kind: str, name: str, change: Callable[[dict[str, Any]], None]) -> None:
-    """Alter an object as an administrator would."""
-    found = cluster.get(kind, "shop", name)
-    assert found is not None
-    change(found)
-    cluster.apply(found)
-
-
-def writes(kind: str, name: str, path: str, value: object) -> Edit:
-    """An edit that sets one field: "spec.template.spec.containers.0.image"."""
-
-    def change(thing: dict[str, Any]) -> None:
-        *steps, last = path.split(".")
-        place: Any = thing
-        for step in steps:
-            place = place[int(step)] if step.isdecimal() else place.setdefault(step, {})
-        place[last] = value
-
-    return lambda cluster: edit(cluster, kind, name, change)
-
-
-def owned(name: str, kind: str = "Deployment") -> Edit:
-    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "settings", "controller": True}
-
-    def change(cluster: Cluster) -> None:
-        meta = {"name": "settings", "namespace": "shop"}
-        config = cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
-        reference = {**owner, "uid": config["metadata"]["uid"]}
-        writes(kind, name, "metadata.ownerReferences", [reference])(cluster)
-
-    return change
-
-
-def recreated(name: str, kind: str = "Deployment") -> Edit:
-    """The same again under another uid; what it made is adopted, as orphans are."""
-
-    def change(cluster: Cluster) -> None:
-        resource = of_kind(kind)
-        found = cluster.get(kind, "shop", name)
-        assert found is not None
-        uid = "00000000-0000-4000-8000-000000000000"
-        for below in ("ReplicaSet", "ControllerRevision", "Pod"):
-            for one in cluster.objects(below, "shop"):
-                for owner in one["metadata"].get("ownerReferences", []):
-                    if (owner["kind"], owner["name"]) == (kind, name):
-                        owner["uid"] = uid
-                        cluster.store.update(of_kind(below), one)
-        found["metadata"]["uid"] = uid
-        cluster.store.update(resource, found)
-
-    return change
-
-
-def made(kind: str, group: str, name: str, spec: JsonObject) -> Edit:
-    body = {
-        "apiVersion": group,
-        "kind": kind,
-        "metadata": {"name": name, "namespace": "shop"},
-        "spec": spec,
-    }
-    return lambda cluster: void(cluster.apply(copy.deepcopy(body)))
-
-
-def void(_: object) -> None:
-    """So that an edit has no result."""
-
-
-HPA: JsonObject = {
-    "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "cart"},
-    "minReplicas": 1,
-    "maxReplicas": 9,
-}
-WEB: dict[str, JsonValue] = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
-PDB: JsonObject = {"minAvailable": 1, "selector": {"matchLabels": {"app": "cart"}}}
-DB: JsonObject = {"serviceName": "db"}
-SERVICE: JsonObject = {"selector": {"app": "cart"}, "ports": [{"port": 81}]}
-
-
-def deployment(name: str, image: str, replicas: int) -> JsonObject:
-    """The spec of a deployment with one container."""
-    labels: dict[str, JsonValue] = {"app": name}
-    return {
-        "replicas": replicas,
-        "selector": {"matchLabels": labels},
-        "template": {
-            "metadata": {"labels": labels},
-            "spec": {"containers": [{"name": name, "image": image}]},
-        },
-    }
-
-
-IMAGE = "spec.template.spec.containers.0.image"
 
 
 @dataclass(frozen=True)
@@ -150,38 +65,6 @@ class Case:
         if self.kind == "DaemonSet":
             return writes(self.kind, self.name, IMAGE, "shop/agent:7")
         return writes(self.kind, self.name, "spec.replicas", 6)
-
-
-def workload(name: str, kind: str = "Deployment") -> dict[str, Edit]:
-    helm = {"app.kubernetes.io/managed-by": "Helm"}
-    found = {
-        "template": writes(kind, name, IMAGE, f"shop/{name}:1.4.3"),
-        "owner": owned(name, kind),
-        "manager": writes(kind, name, "metadata.labels", helm),
-        "uid": recreated(name, kind),
-    }
-    if kind != "DaemonSet":
-        found["replicas"] = writes(kind, name, "spec.replicas", 3)
-    return found
-
-
-def rolled(name: str, kind: str = "Deployment") -> dict[str, Edit]:
-    """All that bears on a change of a pod template."""
-    target: JsonObject = {"apiVersion": "apps/v1", "kind": kind, "name": name}
-    strategy = "strategy" if kind == "Deployment" else "updateStrategy"
-    changed = {"type": "Recreate" if kind == "Deployment" else "OnDelete"}
-    spec: JsonObject = {"maxUnavailable": 1, "selector": {"matchLabels": {"app": name}}}
-    return {
-        **workload(name, kind),
-        "a new budget": made("PodDisruptionBudget", "policy/v1", f"{name}-2", spec),
-        "a new autoscaler": made(
-            "HorizontalPodAutoscaler",
-            "autoscaling/v2",
-            f"{name}-2",
-            {**HPA, "scaleTargetRef": dict(target)},
-        ),
-        "strategy": writes(kind, name, f"spec.{strategy}", changed),
-    }
 
 
 CART = {"namespace": "shop", "name": "cart"}
@@ -260,51 +143,6 @@ CASES = {
 }
 
 
-async def live(cluster: Cluster) -> None:
-    """Let time pass, a second in ten milliseconds."""
-    while True:
-        await cluster.advance(1)
-        await asyncio.sleep(0.01)
-
-
-@pytest.fixture
-async def cluster() -> AsyncIterator[Cluster]:
-    """Two deployments: cart with two revisions and a budget, web with an autoscaler; and db and
-    agent, a stateful and a daemon set.
-    """
-    async with Cluster(virtual=True) as cluster:
-        cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
-        for name, image, replicas in (("cart", "shop/cart:1.4.1", 2), ("web", "shop/web:2.4.0", 3)):
-            made("Deployment", "apps/v1", name, deployment(name, image, replicas))(cluster)
-            selector: JsonObject = {"selector": {"app": name}, "ports": [{"port": 80}]}
-            made("Service", "v1", name, selector)(cluster)
-        made("PodDisruptionBudget", "policy/v1", "cart", PDB)(cluster)
-        made("HorizontalPodAutoscaler", "autoscaling/v2", "web", {**HPA, "scaleTargetRef": WEB})(
-            cluster
-        )
-        made("StatefulSet", "apps/v1", "db", {**deployment("db", "shop/db:1", 2), **DB})(cluster)
-        agent = dict(deployment("agent", "shop/agent:1", 0))
-        del agent["replicas"]
-        made("DaemonSet", "apps/v1", "agent", agent)(cluster)
-        await cluster.advance(30)
-        writes("Deployment", "cart", IMAGE, "shop/cart:1.4.2")(cluster)
-        await cluster.advance(60)
-        assert cluster.ready("shop", "cart")
-        yield cluster
-
-
-@pytest.fixture
-async def catalog(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Catalog]:
-    kubeconfig = cluster.write_kubeconfig(tmp_path / "kubeconfig")
-    config: JsonObject = {
-        "kubeconfig": str(kubeconfig),
-        "settle_seconds": 0.1,
-        "timeout_seconds": 2,
-    }
-    async with open_providers({"kubernetes": config}) as catalog:
-        yield catalog
-
-
 @pytest.fixture(params=CASES)
 def case(request: pytest.FixtureRequest) -> Case:
     return CASES[request.param]
@@ -315,26 +153,10 @@ def call(case: Case, catalog: Catalog) -> ChangeCall:
     return catalog.change(case.tool, case.arguments)
 
 
-def sent(cluster: Cluster) -> int:
-    """How many real writes left for the cluster, whatever became of them."""
-    found = [request for request in cluster.requests if request.verb in ("patch", "update")]
-    return sum("dryRun" not in str(request.query) for request in found)
-
-
-async def verdict(
-    cluster: Cluster, call: ChangeCall, seen: Preview, receipt: Receipt | None
-) -> Verdict:
-    async with asyncio.TaskGroup() as group:
-        living = group.create_task(live(cluster))
-        last = [step async for step in call.verify(seen, receipt)][-1]
-        living.cancel()
-    assert isinstance(last, Verdict)
-    return last
-
-
 def test_every_change_has_a_case(catalog: Catalog) -> None:
     offered = {tool.name for tool in catalog.tools.values() if tool.kind == "change"}
-    assert offered == {case.tool for case in CASES.values()}, "add it to CASES"
+    tried = {one.tool for one in CASES.values()} | {one.tool for one in WALKS.values()}
+    assert offered == tried, "add it to WALKS"
 
 
 async def test_previews_and_receipts_survive_json(call: ChangeCall) -> None:

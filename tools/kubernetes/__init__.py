@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack
 
 from tools._kit import Offer
+from tools.kubernetes.changes import CHANGES
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.connection import check_contexts
 from tools.kubernetes.images import SetImage
@@ -36,5 +37,5 @@ async def open(config: Config) -> AsyncIterator[Offer]:  # noqa: A001 - the kit'
         yield Offer(
             clients={cluster.name: cluster for cluster in clusters},
             reads=[*READS],
-            changes=[Scale, RolloutUndo, RolloutRestart, SetImage],
+            changes=[Scale, RolloutUndo, RolloutRestart, SetImage, *CHANGES],
         )

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, cast
 
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 
-from tools._kit import MAYBE_NAME, Change, NoWayBack, Preview, Refused
+from tools._kit import Change, NoWayBack, Preview, Refused
 from tools.kubernetes.cluster import STRATEGIC_PATCH
+from tools.kubernetes.containers import MaybeContainer, chosen
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import meta, template_of, version_of
 from tools.kubernetes.templates import Step, TemplateChange
@@ -38,25 +38,12 @@ Image = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class _Container:
-    """One container of a pod template."""
-
-    name: str
-    image: str
-    part: str  # of the pod's specification: "containers" or "initContainers"
-
-
 class SetImage(TemplateChange):
     """Set the image of one container of a deployment, statefulset or daemonset."""
 
     tool: ClassVar[str] = "k8s_set_image"
     image: Image
-    container: Annotated[
-        str,
-        StringConstraints(pattern=MAYBE_NAME, strip_whitespace=True),
-        Field(description="Optional with one container. Init containers can be named too."),
-    ] = ""
+    container: MaybeContainer = ""
 
     def undo(self, seen: Preview) -> Change | NoWayBack:
         """Set the image that was there."""
@@ -67,7 +54,7 @@ class SetImage(TemplateChange):
 
     def step(self, live: Object) -> Step:
         """One field of the container that has this name, wherever in the list it stands."""
-        found = self._chosen(template_of(live))
+        found = chosen(template_of(live), self.container, self.what)
         if found.image == self.image:
             raise Refused(
                 f"{self.what} in {self.namespace} already runs {self.image} in {found.name}."
@@ -89,27 +76,6 @@ class SetImage(TemplateChange):
             before={"image": found.image, "container": found.name},
             way_back=f"set the image back to {found.image}" if known else "",
         )
-
-    def _chosen(self, template: Object) -> _Container:
-        """The container that is meant. Raises `Refused`, naming those there are."""
-        main = _containers(template, "containers")
-        init = _containers(template, "initContainers")
-        if not self.container and len(main) == 1:
-            return main[0]
-        for one in (*main, *init):
-            if one.name == self.container:
-                return one
-        names = ", ".join(one.name for one in main)
-        if init:
-            names += f"; init containers: {', '.join(one.name for one in init)}"
-        if self.container:
-            raise Refused(f"{self.what} has no container {self.container}, only {names}.")
-        raise Refused(f"`container` is missing: {self.what} has several: {names}.")
-
-
-def _containers(template: Object, part: str) -> list[_Container]:
-    listed = (template.get("spec") or {}).get(part) or ()
-    return [_Container(str(one["name"]), str(one.get("image", "")), part) for one in listed]
 
 
 def _repository(image: str) -> str:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import yaml
+from pydantic import JsonValue
 
 from tools._kit import ChangedPath
 from tools.kubernetes.kinds import Object
@@ -171,6 +172,13 @@ def cleaned(thing: Object) -> Object:
     if not annotations:
         metadata.pop("annotations", None)
     return found
+
+
+def with_version(live: Object, *operations: dict[str, JsonValue]) -> list[JsonValue]:
+    """A JSON patch that is a conflict if anybody wrote the object since it was read."""
+    version = str(meta(live)["resourceVersion"])
+    lock: JsonValue = {"op": "replace", "path": "/metadata/resourceVersion", "value": version}
+    return [lock, *operations]
 
 
 def without_managed_fields(thing: Object) -> Object:

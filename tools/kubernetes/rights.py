@@ -22,7 +22,11 @@ def _writes(*kinds: str, sub: str = "") -> frozenset[Access]:
 
 _LOGS = frozenset({access("get", "pod", "log")})
 _WATCHES_IT_SETTLE = _looks(*_RUN_BY_CONTROLLERS, *_SURROUNDINGS, "pod") | _LOGS
+_USED = Access("list", "metrics.k8s.io", "pods")
 _TEMPLATED = ("deployment", "statefulset", "daemonset")
+_OF_TEMPLATES = (
+    _WATCHES_IT_SETTLE | _looks("resourcequota") | _writes(*_TEMPLATED)
+)  # every change of a pod template
 
 # Looked at for the history of a rollout only; and who may read Secrets may read their values.
 _NOT_NEEDED = ("controllerrevision", "secret")
@@ -38,8 +42,10 @@ NEEDS: Mapping[str, frozenset[Access]] = {
     "k8s_scale": _WATCHES_IT_SETTLE
     | _writes("deployment", "statefulset", "replicaset", sub="scale"),
     "k8s_rollout_undo": _WATCHES_IT_SETTLE | _writes("deployment"),
-    "k8s_rollout_restart": _WATCHES_IT_SETTLE | _writes(*_TEMPLATED),
-    "k8s_set_image": _WATCHES_IT_SETTLE | _writes(*_TEMPLATED),
+    "k8s_rollout_restart": _OF_TEMPLATES,
+    "k8s_set_image": _OF_TEMPLATES,
+    "k8s_set_env": _OF_TEMPLATES,
+    "k8s_set_resources": _OF_TEMPLATES | _looks("limitrange") | {_USED},
 }
 
 

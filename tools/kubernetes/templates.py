@@ -35,6 +35,7 @@ from tools.kubernetes.objects import (
     name_of,
     template_of,
 )
+from tools.kubernetes.quotas import surge_notes
 from tools.kubernetes.verification import Goal, follow
 from tools.kubernetes.workloads import (
     Facts,
@@ -74,6 +75,14 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What lies beside the workload and bears on one change of it only."""
+
+    facts: Facts = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class _Seen:
     """The workload as it is now, what to write, and what bears on it."""
 
@@ -96,6 +105,14 @@ class TemplateChange(Change):
     @abstractmethod
     def step(self, live: Object) -> Step:
         """What to write, given the workload as it is. Raises `Refused` when there is nothing."""
+
+    async def beside(self, cluster: Cluster, live: Object) -> Beside:  # noqa: ARG002
+        """What else bears on it. Raises `ToolError`."""
+        return Beside()
+
+    async def notes(self, cluster: Cluster, live: Object, stored: Object) -> tuple[str, ...]:
+        """Numbers of just now that people should see. Raises `ToolError`."""
+        return await surge_notes(cluster, live, stored)
 
     def target(self) -> str:
         """The workload."""
@@ -147,7 +164,9 @@ class TemplateChange(Change):
         found = await self._examine(cluster)
         stored = await self._patch(cluster, found, dry_run=True)
         counts = counts_of(found.live)
-        return self._told(found, stored, notes=(f"{counts.ready} of {counts.wanted} pods ready",))
+        ready = f"{counts.ready} of {counts.wanted} pods ready"
+        notes = (ready, *await self.notes(cluster, found.live, stored))
+        return self._told(found, stored, notes=notes)
 
     def _told(self, found: _Seen, stored: Object, *, notes: tuple[str, ...]) -> Preview:
         before, after = template_of(found.live), template_of(stored)
@@ -193,16 +212,18 @@ class TemplateChange(Change):
         )
         if live["spec"].get("paused"):
             raise Refused(f"{self.what} in {self.namespace} is paused: resume its rollout first.")
-        step = self.step(live)
+        step, beside = self.step(live), await self.beside(cluster, live)
         autoscalers, budgets = autoscalers_of(autoscalers, live), budgets_of(budgets, live)
         facts: Facts = {
             **base_facts(live),
             "autoscalers": None if autoscalers is None else [bounds(hpa) for hpa in autoscalers],
             "budgets": None if budgets is None else [budget(pdb) for pdb in budgets],
             "strategy": strategy_of(live),
+            **beside.facts,
         }
         warnings = (
             *step.warnings,
+            *beside.warnings,
             *ownership_warnings(live),
             *_replacing(live),
             *_scaled_meanwhile(autoscalers),

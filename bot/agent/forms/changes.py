@@ -1,6 +1,9 @@
 """The forms of commands that propose a change."""
 
 import re
+from typing import cast
+
+from pydantic import JsonValue
 
 from bot.agent.forms.form import (
     EVERYWHERE,
@@ -8,6 +11,7 @@ from bot.agent.forms.form import (
     Form,
     Option,
     Wrong,
+    as_word,
     matching,
     number,
     read_name,
@@ -36,6 +40,32 @@ def _image_set(left: Arguments) -> list[str]:
     words = [f"{left.pop('kind')}/{left.pop('name')}"]
     container, image = left.pop("container", None), left.pop("image")
     return [*words, f"{container}={image}" if container else str(image)]
+
+
+_VARIABLE = re.compile(r"[A-Za-z_.-][A-Za-z0-9_.-]{0,250}=.{0,1000}")
+_GONE = re.compile(r"[A-Za-z_.-][A-Za-z0-9_.-]{0,249}-")
+_AMOUNTS = re.compile(
+    r"[a-z0-9][a-z0-9./-]*=[0-9.]+[A-Za-z]{0,2}(?:,[a-z0-9][a-z0-9./-]*=[0-9.]+[A-Za-z]{0,2})*"
+)
+_container = Option("container", read_name)
+_amounts = matching(_AMOUNTS, "list of amounts such as cpu=250m,memory=512Mi")
+
+
+def _set_env(operands: list[str]) -> Arguments:
+    found, rest = workload(operands[:1]), operands[1:]
+    wanted: list[JsonValue] = [one for one in rest if "=" in one]
+    gone: list[JsonValue] = [one.removesuffix("-") for one in rest if "=" not in one]
+    wrong = [one for one in rest if not (_VARIABLE if "=" in one else _GONE).fullmatch(one)]
+    if wrong or not rest:
+        raise Wrong("write each variable as KEY=VALUE, or as KEY- to remove it")
+    return {**found, **({"env": wanted} if wanted else {}), **({"unset": gone} if gone else {})}
+
+
+def _env_set(left: Arguments) -> list[str]:
+    words = [f"{left.pop('kind')}/{left.pop('name')}"]
+    wanted, gone = left.pop("env", []), left.pop("unset", [])
+    words += [as_word(str(one)) for one in cast("list[str]", wanted)]
+    return [*words, *(f"{one}-" for one in cast("list[str]", gone))]
 
 
 FORMS = (
@@ -72,5 +102,29 @@ FORMS = (
         _set_image,
         EVERYWHERE,
         written=_image_set,
+    ),
+    Form(
+        ("set", "env"),
+        "k8s_set_env",
+        "set env <kind>/<name> KEY=VALUE [KEY-] [-c <container>] [-n <namespace>]",
+        "Propose other environment variables for a container.",
+        _set_env,
+        {**EVERYWHERE, "-c": _container, "--container": _container},
+        written=_env_set,
+    ),
+    Form(
+        ("set", "resources"),
+        "k8s_set_resources",
+        "set resources <kind>/<name> [--requests cpu=250m,memory=512Mi] [--limits memory=1Gi] "
+        "[-c <container>] [-n <namespace>]",
+        "Propose what a container requests and may use.",
+        workload,
+        {
+            **EVERYWHERE,
+            "--requests": Option("requests", _amounts),
+            "--limits": Option("limits", _amounts),
+            "-c": _container,
+            "--container": _container,
+        },
     ),
 )

@@ -87,6 +87,13 @@ def quoted(value: str) -> str:
     return f'"{shown}"'
 
 
+def as_word(value: str) -> str:
+    """A value as it is written in a command: in quotes where it must be."""
+    if re.fullmatch(r"[\w./:=,!@-]+", value, re.ASCII) and not value.startswith("-"):
+        return value
+    return f"'{value}'" if '"' in value else f'"{value}"'
+
+
 _namespace = Option("namespace", matching(_NAMESPACE, "namespace"))
 _cluster = Option("cluster", matching(_CLUSTER, "cluster"))
 _selector = Option("selector", matching(_SELECTOR, "label selector"))

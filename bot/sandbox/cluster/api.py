@@ -165,7 +165,8 @@ class Api:
             parts = path.split("/")
             namespace = parts[5] if parts[4:5] == ["namespaces"] else ""
             plural = "nodes" if "/nodes" in path else "pods"
-            deed = Deed("get", "metrics.k8s.io", plural, namespace)
+            verb = "list" if parts[-1] == plural else "get"
+            deed = Deed(verb, "metrics.k8s.io", plural, namespace)
             if not self.rights.permits(who, deed):
                 raise forbidden(who.user, deed)
         return found

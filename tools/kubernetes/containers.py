@@ -1,0 +1,60 @@
+"""The containers of a pod template, and which one is meant."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from tools._kit import MAYBE_NAME, Refused
+from tools.kubernetes.kinds import Object
+
+MaybeContainer = Annotated[
+    str,
+    StringConstraints(pattern=MAYBE_NAME, strip_whitespace=True),
+    Field(description="Optional with one container. Init containers can be named too."),
+]
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container of a pod template and where it stands there."""
+
+    spec: Object
+    part: str  # of the pod's specification: "containers" or "initContainers"
+    index: int
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return str(self.spec["name"])
+
+    @property
+    def image(self) -> str:
+        """What it runs."""
+        return str(self.spec.get("image", ""))
+
+    def pointer(self, field: str) -> str:
+        """One of its fields as a JSON patch of the workload writes it."""
+        return f"/spec/template/spec/{self.part}/{self.index}/{field}"
+
+
+def chosen(template: Object, wanted: str, what: str) -> Container:
+    """The container that is meant, of a workload called `what`. Raises `Refused`, naming all."""
+    main, init = containers(template, "containers"), containers(template, "initContainers")
+    if not wanted and len(main) == 1:
+        return main[0]
+    for one in (*main, *init):
+        if one.name == wanted:
+            return one
+    names = ", ".join(one.name for one in main)
+    if init:
+        names += f"; init containers: {', '.join(one.name for one in init)}"
+    if wanted:
+        raise Refused(f"{what} has no container {wanted}, only {names}.")
+    raise Refused(f"`container` is missing: {what} has several: {names}.")
+
+
+def containers(template: Object, part: str) -> list[Container]:
+    """Those of one part of the pod's specification."""
+    listed = (template.get("spec") or {}).get(part) or ()
+    return [Container(one, part, index) for index, one in enumerate(listed)]
