@@ -380,6 +380,10 @@ class Gate:
         """It is back."""
         self._open = True
 
+    def overhear(self) -> Callable[[bytes], None] | None:
+        """Who hears what is said to the database on one more connection."""
+        return None
+
     async def _enter(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._open:
             writer.transport.abort()
@@ -387,7 +391,7 @@ class Gate:
         inner_reader, inner = await self._connect()
         self._connections |= {writer, inner}
         try:
-            await asyncio.gather(_pump(reader, inner), _pump(inner_reader, writer))
+            await asyncio.gather(_pump(reader, inner, self.overhear()), _pump(inner_reader, writer))
         finally:
             self._connections -= {writer, inner}
             inner.close()
@@ -400,10 +404,16 @@ class Gate:
         return await asyncio.open_connection(host or "127.0.0.1", int(port))
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pump(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    hear: Callable[[bytes], None] | None = None,
+) -> None:
     """Carry bytes from one side to the other until either ends."""
     try:
         while data := await reader.read(65536):
+            if hear is not None:
+                hear(data)
             writer.write(data)
             await writer.drain()
     except OSError:

@@ -16,6 +16,7 @@ from bot.core.values import Event, Thread
 from bot.guard import audit
 from bot.guard.house import House, lock_claimed
 from bot.guard.records import Run
+from bot.guard.wayback import WayBack
 from bot.store.database import Transaction
 from bot.store.jobs import TryAgain
 from bot.store.outbox import Kind, say
@@ -28,6 +29,7 @@ class Closing:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._way_back = WayBack(house)
 
     async def answer(
         self, run: Run, messages: Sequence[Message], worked: float, heard: int, *, last: bool
@@ -150,6 +152,7 @@ class Closing:
             }
             await self._say(tx, run, "failure", data)
             audit.append(tx, run.thread.org, "failed", "", {"why": sentence}, run_id=run.id)
+            await self._way_back.propose_left(tx, run.id, "I broke before")
         self._ended(run)
 
     async def _bill(self, tx: Transaction, run: Run) -> dict[str, JsonValue]:

@@ -13,7 +13,7 @@ from bot.guard.identities import WhoUnknown
 from bot.guard.policy import Effect, Ruling
 from bot.guard.proposals import Judged, Proposals, asking_for
 from bot.guard.records import Call, Run
-from bot.guard.recount import is_fresh, still_stands
+from bot.guard.recount import is_fresh, why_fallen
 from bot.guard.rollback import Rollback
 from bot.guard.standby import stand_down
 from bot.store.database import Transaction
@@ -85,7 +85,7 @@ class Deeds:
                 return
             await self._apply(run, back, self._house.bound(back))
         back = await load_call(self._house.database, back.id)
-        if back.state == "failed":  # nothing was changed by it
+        if back.state in {"failed", "superseded"}:  # nothing was changed by it
             await self._rollback.ask(run, call, back.error)
 
     async def _why_not_roll_back(self, run: Run, call: Call, back: Call) -> str:
@@ -94,6 +94,8 @@ class Deeds:
             if reason := await self._rollback.why_not(run, call, back):
                 return reason
         except ToolError as error:
+            if isinstance(error, Unavailable) and self._rollback.may_wait(call):
+                raise TryAgain from error
             return str(error)
         if await self._rollback.begin(run, call, back):
             return ""
@@ -164,9 +166,7 @@ class Deeds:
             return "the policy has changed since"
         if call.grant is not None and (why := await self._why_not_granted(call, now)):
             return why
-        if await still_stands(self._house, call, now, call.quorum):
-            return ""
-        return "somebody who approved it no longer may"
+        return await why_fallen(self._house, call, now, call.quorum, fresh=is_fresh(call))
 
     async def _why_not_granted(self, call: Call, now: Ruling) -> str:
         if sha256_of(now.stored()) != sha256_of(call.ruling.stored()):

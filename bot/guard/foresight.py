@@ -35,6 +35,10 @@ class Foresight:
             drift = await change.drift(call.preview, call.receipt)
         except ToolError:
             return "Whether this is still exactly the way back could not be seen"
+        if drift.outcome == "cannot tell":
+            return masking.safe(
+                f"Whether this is still exactly the way back is not known: {drift.reason}"
+            )
         return masking.safe(f"No longer exact: {'; '.join(drift.differs)}") if drift.differs else ""
 
     async def rollback(

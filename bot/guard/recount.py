@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from bot.core.values import Person, Standing
+from bot.core.values import Standing
 from bot.guard.clearance import why_not_himself
 from bot.guard.house import House
 from bot.guard.policy import Ruling, why_not_approve, why_not_break_glass
@@ -10,15 +10,16 @@ from bot.guard.records import Call
 from bot.store.jobs import TryAgain
 
 
-async def still_stands(house: House, call: Call, now: Ruling, quorum: int) -> bool:
-    """Whether those who decided so may do it now as well: the quorum, or one who broke the glass.
+async def why_fallen(house: House, call: Call, now: Ruling, quorum: int, *, fresh: bool) -> str:
+    """Why those who decided so may not do it now, in words: the quorum, or one who broke the glass.
+    Empty when they may.
 
     Raises `TryAgain` where Slack does not say who somebody is, or a cluster what he may, while the
-    approval is fresh.
+    approval is `fresh`; after that he does not count.
     """
     async with house.database.statement() as tx:
         votes = await tx.all("decisions_of_call", call_id=call.id)
-    counting = 0
+    counting, why = 0, "somebody who approved it no longer may"
     for vote in votes:
         if vote["digest"] != call.digest or vote["vote"] == "deny":
             continue
@@ -26,25 +27,26 @@ async def still_stands(house: House, call: Call, now: Ruling, quorum: int) -> bo
         person = await house.directory.person(
             call.thread.org, vote["person"], fresh=alone or call.risk == "danger"
         )
-        if person.standing is Standing.UNKNOWN and is_fresh(call):
-            raise TryAgain  # Slack did not say who decided; that may pass
+        if person.standing is Standing.UNKNOWN:
+            if fresh:
+                raise TryAgain  # that may pass
+            why = "Slack did not say who somebody is who approved it"
+            continue
         if alone:
             barred = why_not_break_glass(person, now)
         else:
             barred = why_not_approve(person, house.rules.approvers, now, call.contributors)
-        if barred is not None or not await _may_himself(house, call, person):
+        bar = None if barred else await why_not_himself(house, call, person)
+        if bar == "rights_unknown":
+            if fresh:
+                raise TryAgain
+            why = "the cluster did not say what somebody may who approved it"
+        if barred or bar:
             continue
         if alone:
-            return True
+            return ""
         counting += 1
-    return counting >= quorum
-
-
-async def _may_himself(house: House, call: Call, person: Person) -> bool:
-    bar = await why_not_himself(house, call, person)
-    if bar == "rights_unknown" and is_fresh(call):
-        raise TryAgain  # the cluster did not say what he may; that may pass
-    return bar is None
+    return "" if counting >= quorum else why
 
 
 def is_fresh(call: Call) -> bool:

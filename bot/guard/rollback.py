@@ -2,14 +2,16 @@
 
 from datetime import UTC, datetime, timedelta
 
+from bot.core.values import Standing
 from bot.guard import audit, masking
 from bot.guard.house import House, lock_claimed, lock_thread, redraw
 from bot.guard.policy import Effect
 from bot.guard.proposals import Proposals, asking_for
 from bot.guard.records import Call, Run
-from bot.guard.recount import still_stands
+from bot.guard.recount import why_fallen
 from bot.guard.standby import stand_down
-from bot.guard.wayback import WayBack
+from bot.guard.wayback import WayBack, not_rolled_back
+from bot.store.jobs import TryAgain
 from bot.store.outbox import say
 
 
@@ -32,7 +34,8 @@ class Rollback:
     async def why_not(self, run: Run, call: Call, back: Call) -> str:
         """Why it must not run by itself now, in words; empty when all is as it was approved.
 
-        Raises `ToolError` when that cannot be told.
+        Raises `ToolError` when that cannot be told, and `TryAgain` where who somebody is, or what
+        he may, is not known and may be in a moment.
         """
         within = timedelta(seconds=call.ruling.rollback)
         if call.started_at is None or datetime.now(UTC) >= call.started_at + within:
@@ -46,6 +49,8 @@ class Rollback:
             fresh=back.risk == "danger",
             undoes=True,
         )
+        if judged.asked.requester_standing == Standing.UNKNOWN and self.may_wait(call):
+            raise TryAgain
         if judged.acting != back.acting:
             return f"it would run as {judged.acting} now, not as {back.acting}"
         if judged.digest != back.digest or judged.risk != back.risk:
@@ -58,15 +63,23 @@ class Rollback:
         # where nobody need be asked about it alone, those who approved the change have to stand
         asks = now if now.effect is Effect.ASK else call.ruling
         quorum = max(back.quorum, now.quorum, 0 if now.effect is Effect.ASK else call.quorum)
-        if not await still_stands(self._house, back, asks, quorum):
-            return "somebody who approved it no longer may"
+        fresh = self.may_wait(call)
+        if why := await why_fallen(self._house, back, asks, quorum, fresh=fresh):
+            return why
         return await self._drift(call)
+
+    def may_wait(self, call: Call) -> bool:
+        """Whether what is not known may be asked once more, before people are: as long as what was
+        just approved may wait for its start.
+        """
+        patience = timedelta(seconds=self._house.rules.start_seconds)
+        return call.judged_at is not None and datetime.now(UTC) < call.judged_at + patience
 
     async def _drift(self, call: Call) -> str:
         if call.receipt is None:
             return "I was interrupted, and do not know what exactly I left"
-        change = self._house.bound(call)
-        return masking.safe((await change.drift(call.preview, call.receipt)).since)
+        drift = await self._house.bound(call).drift(call.preview, call.receipt)
+        return "" if drift.outcome == "as left" else masking.safe(drift.reason)
 
     async def begin(self, run: Run, call: Call, back: Call) -> bool:
         """The arrow to `executing`, once; people hear of it before it is sent."""
@@ -111,9 +124,5 @@ class Rollback:
             await lock_claimed(tx, run)
             await stand_down(tx, call, reason)
             await redraw(tx, call)
-            failed = call.verdict["reason"].rstrip(".") if call.verdict else ""
-            because = f"{call.preview.summary} does not work: {failed}"
-            await self._way_back.propose(
-                tx, call, f"{because}. It was not rolled back by itself: {reason}"
-            )
+            await self._way_back.propose(tx, call, not_rolled_back(call, reason))
         self._house.tell(call)

@@ -47,6 +47,14 @@ class WayBack:
         asked = _asking(call, back, click.person, "(pressed Undo on a change of this thread)")
         return await self._requests.take(click.key, "undo", asked)
 
+    async def propose_left(self, tx: Transaction, run_id: UUID, broke: str) -> None:
+        """The way back of each change of a run that does not work and that nothing rolls back any
+        more, because the run ends before. Like `propose`, and the last in its transaction.
+        """
+        for row in await tx.all("left_without_rollback", run_id=run_id):
+            call = Call.of(row)
+            await self.propose(tx, call, not_rolled_back(call, broke))
+
     async def propose(self, tx: Transaction, call: Call, because: str) -> bool:
         """In the caller's transaction, once: the way back of a change, unless it is one itself or
         somebody asked for it before us. Whether there will be a card.
@@ -69,6 +77,14 @@ class WayBack:
         )
         await self._requests.take_in(tx, f"back:{call.id}", "undo", asked)
         return True
+
+
+def not_rolled_back(call: Call, why: str) -> str:
+    """Why the way back of a change is proposed that was approved with a rollback."""
+    failed = call.verdict["reason"].rstrip(".") if call.verdict else ""
+    return (
+        f"{call.preview.summary} does not work: {failed}. It was not rolled back by itself: {why}"
+    )
 
 
 def _asking(

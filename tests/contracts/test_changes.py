@@ -30,6 +30,7 @@ from tests.contracts.walks import WALKS
 from tools import (
     Catalog,
     ChangeCall,
+    Drift,
     Identity,
     JsonObject,
     NoWayBack,
@@ -238,20 +239,23 @@ async def test_the_way_back_is_foreseen_exactly_and_what_others_wrote_since_is_t
     cluster.touch_status(case.kind, "shop", case.name, 3)
     now = await back.preview()
     assert foreseen.model_copy(update={"notes": now.notes}) == now
-    assert not await call.drift(seen, receipt)
+    assert await call.drift(seen, receipt) == Drift("as left")
     writes(case.kind, case.name, "spec.minReadySeconds", 3)(cluster)
     elsewhere = await call.drift(seen, receipt)
-    assert "was written again" in elsewhere.since
+    assert elsewhere.outcome == "changed"
+    assert "was written again" in elsewhere.reason
     assert elsewhere.differs == ()
+    uncounted = Receipt(text=receipt.text)
+    assert (await call.drift(seen, uncounted)).outcome == "cannot tell"
     await back.apply(foreseen)
     before = {change.path: change.before for change in seen.changes}
     assert {change.path: change.after for change in foreseen.changes} == before
     taken_back = await call.drift(seen, receipt)
-    assert re.search(r"(replicas|image) was changed to \S+ by \S+ at \S+ UTC", taken_back.since)
+    assert re.search(r"(replicas|image) was changed to \S+ by \S+ at \S+ UTC", taken_back.reason)
     recreated(case.name, case.kind)(cluster)
-    assert "made anew" in (await call.drift(seen, receipt)).since
+    assert "made anew" in (await call.drift(seen, receipt)).reason
     cluster.delete(case.kind, "shop", case.name)
-    assert "was deleted" in (await call.drift(seen, receipt)).since
+    assert "was deleted" in (await call.drift(seen, receipt)).reason
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from bot.sandbox.slack.model import Impossible
 from bot.store.database import Row
 from tests.conversations.test_policy import ruled
+from tests.standins.locks import LockOrder
 from tests.world import World, buttons
 
 ONCALL = "S0000000004"
@@ -258,12 +259,16 @@ async def _play_all(players: Players, examples: int, strategy: st.SearchStrategy
 
 
 async def test_at_most_once_and_only_with_its_quorum(dsn: str, tmp_path: Path) -> None:
-    async with ruled(dsn, tmp_path, TWO, running="not yet") as chat:
+    door = LockOrder(dsn)
+    async with door.serve(), ruled(door.dsn, tmp_path, TWO, running="not yet") as chat:
         assert chat.slack.set_group("oncall", ["ada"]) == ONCALL
         await chat.start()
         players = Players(chat, tmp_path)
         await _play_all(players, 5, plans(QUICK))
         assert players.ran > players.alone > 0, "both ways were gone"
+    print(sorted(door.heard))
+    assert door.wrong == []
+    assert "append_audit" in door.heard
 
 
 @pytest.mark.crash

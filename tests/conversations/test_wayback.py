@@ -189,3 +189,65 @@ async def test_what_keeps_it_from_rolling_back_by_itself_is_said_and_people_are_
         first = next(iter(threads))
         await chat.press("Approve", chat.cards(first)[1], by="bob")
         await chat.slack.wait_for(lambda: not chat.image("cart").endswith(":9.9.9"), 10)
+
+
+BREAKS = """
+CREATE FUNCTION breaks() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN RAISE 'nobody foresaw this'; END $$;
+CREATE TRIGGER breaks BEFORE UPDATE ON tool_calls FOR EACH ROW
+  WHEN (NEW.rolls_back IS NOT NULL AND NEW.state = 'executing') EXECUTE FUNCTION breaks();
+"""
+
+
+async def test_what_is_not_known_is_asked_again_and_then_people_are(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with ruled(dsn, tmp_path) as chat:
+        # who approved it is known again a moment later: it rolls back
+        async with nobody_knows_who_approved(chat, CART.replace("cart", "web"), times=1) as thread:
+            pass
+        await chat.reads(thread, "It was rolled back, as was approved with it: done and verified")
+        tries = await chat.rows("SELECT attempt FROM tool_calls WHERE rolls_back IS NOT NULL")
+        assert tries[0]["attempt"] > 2
+
+        # for too long, or stopped meanwhile: people are asked
+        threads = {}
+        async with nobody_knows_who_approved(chat, CART, times=999) as thread:
+            threads[thread] = "Slack did not say who somebody is who approved it"
+        await sees(chat, "SELECT 1 FROM runs WHERE thread_ts = %s AND attempt > 3", thread)
+        await chat.rows(
+            "UPDATE tool_calls SET verdict = jsonb_set(verdict, '{at}', '\"2026-01-01T00:00:00Z\"')"
+            " WHERE thread_ts = %s AND verdict IS NOT NULL RETURNING id",
+            thread,
+        )
+        await chat.reads(thread, threads[thread])
+        chat.slack.faults.methods.clear()
+        text = CART.replace("cart", "checkout")
+        async with nobody_knows_who_approved(chat, text, times=999) as thread:
+            threads[thread] = "stopped"
+        await sees(chat, "SELECT 1 FROM runs WHERE thread_ts = %s AND attempt > 3", thread)
+        await chat.slack.post("dave", "ops", "stop", thread_ts=thread)
+        await chat.reads(thread, "not rolled back by itself: stopped")
+        chat.slack.faults.methods.clear()
+
+        # the turn breaks before it rolls back
+        async with before_the_verdict(chat, CART.replace("cart", "web")) as thread:
+            threads[thread] = "I broke before"
+            async with await psycopg.AsyncConnection.connect(chat.dsn) as connection:
+                await connection.execute(BREAKS)
+        await chat.reads(thread, "Something broke")
+        for thread, why in threads.items():
+            said = f"does not work: .*It was not rolled back by itself: {why}"
+            await chat.reads(thread, f"{said}.*This is the way back; it waits for an approval")
+            assert "Undo: " in shown(await chat.card(thread, 2))
+        assert len(chat.cluster.mutations) == 5
+
+
+@asynccontextmanager
+async def nobody_knows_who_approved(chat: World, text: str, times: int) -> AsyncIterator[str]:
+    """As `before_the_verdict`; then Slack does not say who alice is, that many times."""
+    async with before_the_verdict(chat, text) as thread:
+        chat.slack.change_user("alice", tz="Europe/Paris")
+        await asyncio.sleep(0.3)  # until what was known of her is forgotten
+        chat.slack.faults.fail("users.info", "error", times=times, code="internal_error")
+        yield thread

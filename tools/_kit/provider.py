@@ -151,7 +151,7 @@ class Change(BaseModel, ABC):
 
     async def drift(self, cluster: Any, seen: Preview, receipt: Receipt) -> Drift:  # noqa: ARG002
         """How the world differs from what this change left in it. Raises `ToolError`."""
-        return Drift("Nothing tells whether it is as it was left.")
+        return Drift("cannot tell", "nothing tells whether it is as I left it")
 
 
 @dataclass(frozen=True)

@@ -179,13 +179,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Drift:
-    """What became of the world since a change was applied to it; falsy: nothing at all."""
+    """What became of the world since a change was applied to it.
 
-    since: str = ""  # why it is not exactly as the change left it; empty: it is
+    as left: nobody wrote there. changed: somebody did. cannot tell: that is not known.
+    """
+
+    outcome: Literal["as left", "changed", "cannot tell"]
+    reason: str = ""  # what was written, or why it is not known
     differs: tuple[str, ...] = ()  # in what the change wrote: "replicas was changed to 7 by …"
-
-    def __bool__(self) -> bool:
-        return bool(self.since or self.differs)
 
 
 @dataclass(frozen=True)

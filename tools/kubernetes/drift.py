@@ -27,18 +27,22 @@ async def drift_of(
         live = await cluster.get(*target)
     except NotFound:
         gone = f"{kind}/{name} was deleted"
-        return Drift(gone, (gone,))
+        return Drift("changed", gone, (gone,))
     if str(meta(live).get("uid")) != seen.before.get("uid"):
         anew = f"{kind}/{name} was deleted and made anew"
-        return Drift(anew, (anew,))
+        return Drift("changed", anew, (anew,))
     differs = tuple(
         _told(live, change) for change in seen.changes if _is_other(_value(live, change), change)
     )
+    if differs:
+        return Drift("changed", "; ".join(differs), differs)
     left, now = receipt.facts.get("generation"), meta(live).get("generation")
-    if left == now and not differs:
-        return Drift()
+    if left is None or now is None:
+        return Drift("cannot tell", f"nobody counts what is written to {kind}/{name}")
+    if left == now:
+        return Drift("as left")
     written = f"{kind}/{name} was written again (generation {now}, ours was {left})"
-    return Drift("; ".join(differs) or written, differs)
+    return Drift("changed", written)
 
 
 def _is_other(now: JsonValue, change: ChangedPath) -> bool:

@@ -49,6 +49,13 @@ UPDATE tool_calls SET state = 'superseded', ended_at = now(), error = %(error)s
  WHERE rolls_back = %(id)s AND state = 'standby'
 RETURNING id;
 
+-- left_without_rollback --
+-- Changes that ran and do not work, whose rollback did not: it stands by, was stood down, or found nothing to change.
+SELECT c.* FROM tool_calls c JOIN tool_calls b ON b.rolls_back = c.id
+ WHERE c.run_id = %(run_id)s AND c.state = 'done' AND c.verdict->>'outcome' = 'failed'
+   AND b.state IN ('standby', 'superseded', 'failed')
+ ORDER BY c.reply, c.ordinal;
+
 -- begin_rollback --
 -- Once, in its time, by whoever holds the run: the change ran and does not work, the votes are bound to this rollback, and
 -- nobody takes it back or stopped it meanwhile.
