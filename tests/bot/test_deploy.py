@@ -18,6 +18,7 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 
 from bot import VERSION
+from bot.commands import parser
 from bot.sandbox.cluster import Cluster
 from bot.sandbox.cluster.rights import Rule
 from bot.settings import _NAMES, read
@@ -328,19 +329,28 @@ def rights_of(name: str) -> set[str]:
     }
 
 
+@pytest.mark.parametrize("role", ["reader", "operator"])
+def test_the_files_are_what_the_command_prints(
+    role: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = parser(["rbac"]).parse_args(["rbac", role])
+    assert given.work(given) == 0
+    assert (DEPLOY / "rbac" / f"{role}.yaml").read_text(encoding="utf-8") == capsys.readouterr().out
+
+
 def test_the_roles_are_what_the_tools_need_and_nothing_more() -> None:
     needed = {
         f"{right.verb} {right.group} {right.resource}" + (f"/{right.sub}" if right.sub else "")
         for right in frozenset().union(*NEEDS.values())
     }
     reads = {one for one in needed if one.split()[0] in {"get", "list"}}
-    assert rights_of("read.yaml") == reads
-    assert rights_of("change.yaml") == needed - reads
+    assert rights_of("reader.yaml") == reads
+    assert rights_of("operator.yaml") == needed - reads
     assert rights_of("secrets.yaml") == {"get  secrets", "list  secrets"}
-    assert "*" not in "".join(rights_of("read.yaml") | rights_of("change.yaml"))
+    assert "*" not in "".join(rights_of("reader.yaml") | rights_of("operator.yaml"))
 
 
-@pytest.mark.parametrize("name", ["read.yaml", "change.yaml", "secrets.yaml"])
+@pytest.mark.parametrize("name", ["reader.yaml", "operator.yaml", "secrets.yaml"])
 def test_each_role_is_bound_to_the_bots_account(name: str) -> None:
     documents = list(yaml.safe_load_all((DEPLOY / "rbac" / name).read_text(encoding="utf-8")))
     (role,) = (one for one in documents if one["kind"] == "ClusterRole")
@@ -352,7 +362,7 @@ def test_each_role_is_bound_to_the_bots_account(name: str) -> None:
 
 
 def test_the_lasting_token_is_that_accounts() -> None:
-    accounts = yaml.safe_load_all((DEPLOY / "rbac" / "read.yaml").read_text(encoding="utf-8"))
+    accounts = yaml.safe_load_all((DEPLOY / "rbac" / "reader.yaml").read_text(encoding="utf-8"))
     (account,) = (one["metadata"] for one in accounts if one["kind"] == "ServiceAccount")
     secret = yaml.safe_load((DEPLOY / "rbac" / "token.yaml").read_text(encoding="utf-8"))
     assert secret["type"] == "kubernetes.io/service-account-token"
@@ -442,7 +452,7 @@ async def test_a_tools_rights_are_enough_for_it(tool: str, tmp_path: Path) -> No
 async def test_every_kind_can_be_looked_at_with_the_roles(tmp_path: Path) -> None:
     allowed = [
         Rule(tuple(rule["verbs"]), tuple(rule["resources"]))
-        for name in ("read.yaml", "secrets.yaml")
+        for name in ("reader.yaml", "secrets.yaml")
         for rule in rules_of(name)
     ]
     async with Cluster(seed=True) as cluster:
