@@ -121,7 +121,7 @@ def _about_tools(
         yield f"Left out, as they lie in no namespace: {', '.join(left_out)}."
 
 
-def role_of_people(identities: Identities, account: tuple[str, str]) -> str:
+def role_of_people(identities: Identities, account: tuple[str, str] = ("countersign",) * 2) -> str:
     """The manifests: `impersonate` on each name that the map spells out."""
     users = sorted({*identities.users.values()})
     groups = sorted({group for named in identities.groups.values() for group in named})

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bot.commands.rbac import role
+from bot.commands.rbac import role_of_people
 from bot.core.values import Person, Standing
 from bot.guard.identities import WhoUnknown, acting_as
 from bot.identity_file import Identities
@@ -34,7 +34,7 @@ def settings(chat: World, names: Mapping[str, str], **more: object) -> None:
     given = {"users": users, **more}
     path = chat.folder / "countersign.yaml"
     path.write_text(yaml.safe_dump({"identities": given}))
-    for manifest in yaml.safe_load_all(role(Identities.model_validate(given))):
+    for manifest in yaml.safe_load_all(role_of_people(Identities.model_validate(given))):
         chat.cluster.apply(manifest)
 
 
