@@ -35,6 +35,8 @@ def render(finding: Finding) -> str:
             body = "\n".join(lines)
         case Table(columns, rows):
             body = _table((columns, *rows)) if columns or rows else ""
+        case Manifests(objects, written=written) if written is not None:
+            body = written(objects).rstrip("\n")
         case Manifests(objects):
             body = "---\n".join(to_yaml(one) for one in objects).rstrip("\n")
     note = f"({finding.note})" if finding.note else ""

@@ -189,6 +189,10 @@ def _data(finding: Finding) -> JsonValue:
             return dict(data)
         case Lines(lines):
             return list(lines)
+        case Manifests(objects, written=written) if written is not None:
+            text = written(objects)
+            found = _json(text, dict)
+            return _json(text, list) if found == text else found
         case Manifests(objects):
             return [dict(one) for one in objects]
         case Table(columns, rows):

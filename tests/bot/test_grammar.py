@@ -32,6 +32,24 @@ WEB = {"kind": "deployment", "name": "web"}
             {"kind": "pods", "selector": "app=web,tier!=db"},
         ),
         ("get certificates.cert-manager.io", "k8s_get", {"kind": "certificates.cert-manager.io"}),
+        (
+            "get deploy/web deploy/api -o wide --sort-by .spec.replicas",
+            "k8s_get",
+            {"kind": "deploy", "name": "web,api", "output": "wide", "sort": ".spec.replicas"},
+        ),
+        (
+            "get pods web,api --field-selector=status.phase!=Running --limit 5",
+            "k8s_get",
+            {"kind": "pods", "name": "web,api", "fields": "status.phase!=Running", "limit": 5},
+        ),
+        (
+            """kubectl get pods -o jsonpath='{range .items[*]}{.metadata.name}{"\\n"}{end}'""",
+            "k8s_get",
+            {
+                "kind": "pods",
+                "output": 'jsonpath={range .items[*]}{.metadata.name}{"\\n"}{end}',
+            },
+        ),
         ("logs web", "k8s_logs", {"name": "web"}),
         (
             "logs deployment/web --since 15m --previous --tail 50 --grep “time out”",
@@ -119,6 +137,9 @@ def test_commands(text: str, tool: str, arguments: dict[str, JsonValue]) -> None
         "logs web --grep 'open",
         "get pods -n ../kube-system",
         "get pods -A -n shop",
+        "get pods web api",
+        "get pods -o csv",
+        "get deploy/web svc/web",
         "logs web --since yesterday",
         "describe pods",
         "describe web please",
@@ -162,7 +183,14 @@ commands = st.one_of(
     st.builds(
         lambda k, more, p: Command("k8s_get", {"kind": k} | more | p),
         kinds,
-        st.fixed_dictionaries({}, optional={"name": names, "selector": st.just("app=web")}),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "name": names,
+                "selector": st.just("app=web"),
+                "output": st.sampled_from(["wide", "jsonpath={.a[*].b}"]),
+            },
+        ),
         places,
     ),
     st.builds(

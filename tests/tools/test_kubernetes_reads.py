@@ -13,6 +13,8 @@ import pytest_asyncio
 from pydantic import JsonValue
 
 from bot.agent.vocabulary import KINDS
+from bot.guard.masking import mask_finding
+from bot.guard.rendering import render
 from bot.sandbox.cluster import Cluster
 from tools import (
     Catalog,
@@ -343,3 +345,63 @@ async def test_flags_paths_and_urls_are_no_arguments(argument: str, catalog: Cat
             continue  # the blanks around a value are dropped
         with pytest.raises(Refused, match=f"`{argument}`"):
             catalog.read("k8s_get", {"kind": "pods", argument: value})
+
+
+async def test_get_in_every_form(ask: Ask) -> None:
+    shop: dict[str, JsonValue] = {"kind": "deploy", "namespace": "shop"}
+    several = await ask("get", **shop, name="web,cart,nope")
+    assert column(several, "NAME") == ["web", "cart"]
+    assert several.note.startswith("deployment/web,cart; There is no deployment/nope in shop")
+    wide = await ask("get", **shop, output="wide", sort=".spec.replicas")
+    assert wide.columns[-2:] == ("IMAGES", "SELECTOR")
+    assert column(wide, "NAME") == ["cart", "web", "checkout"]
+    assert wide.note == "3 deployments in namespace shop, by .spec.replicas"
+    everywhere = await ask("get", kind="pods", all_namespaces=True, output="wide")
+    assert everywhere.columns[:2] == ("NAMESPACE", "NAME")
+    assert set(column(everywhere, "NAMESPACE")) >= {"shop", "payments"}
+    names = await ask("get", **shop, output="name")
+    assert names.lines == ("deployment/cart", "deployment/checkout", "deployment/web")
+    running = await ask("get", kind="pods", namespace="shop", fields="status.phase!=Running")
+    assert running.rows == ()
+    listed = await ask("get", **shop, output="yaml", selector="app=web")
+    assert [one["metadata"]["name"] for one in listed.objects] == ["web"]
+    found = await ask(
+        "get", **shop, output='jsonpath={range .items[*]}{.metadata.name}{"\\n"}{end}'
+    )
+    assert render(found).splitlines()[:3] == ["cart", "checkout", "web"]
+    image = ".spec.template.spec.containers[0].image"
+    assert render(await ask("get", **shop, name="cart", output=f"jsonpath={image}")).startswith(
+        "shop/cart:1"
+    )
+    data = render(await ask("get", **shop, name="cart", output="json")).rpartition("\n(")[0]
+    assert json.loads(data)["metadata"]["name"] == "cart"
+    for argument, value in (("output", "jsonpath={.a[}"), ("sort", "{.a[}")):
+        with pytest.raises(Refused, match=f"`{argument}` .* cannot be read"):
+            await ask("get", **shop, **{argument: value})
+    # a kind that is not built in has the server's columns
+    roles = await ask("get", kind="priorityclasses")
+    assert roles.columns == ("NAME", "AGE")
+
+
+async def test_a_path_into_a_secret_finds_masks(ask: Ask) -> None:
+    secret: dict[str, JsonValue] = {"kind": "secret", "namespace": "shop"}
+    for path in ("{.items[*].data.*}", "{..API_KEY}", '{.items[?(@.data.API_KEY!="")].data}'):
+        found, count = mask_finding(await ask("get", **secret, output=f"jsonpath={path}"))
+        assert count
+        assert "‹masked" in render(found)
+        assert "ZGVtby1" not in render(found)
+
+
+async def test_only_what_the_cluster_itself_names_is_inventory(catalog: Catalog) -> None:
+    for arguments, is_one in (
+        ({"kind": "pods"}, True),
+        ({"kind": "pods", "output": "wide"}, True),
+        ({"kind": "pods", "name": "a,b"}, True),
+        ({"kind": "pods", "name": "a"}, False),
+        ({"kind": "pods", "name": "a", "output": "name"}, True),
+        ({"kind": "pods", "output": "yaml"}, False),
+        ({"kind": "pods", "output": "jsonpath=.items"}, False),
+        ({"kind": "ev"}, False),
+        ({"kind": "certificates.cert-manager.io"}, False),
+    ):
+        assert catalog.is_inventory("k8s_get", arguments) is is_one, arguments

@@ -26,6 +26,7 @@ from tools._kit.threads import Threads
 from tools._kit.values import (
     MAYBE_NAME,
     MAYBE_NAMESPACE,
+    NAME,
     Access,
     ChangedPath,
     Drift,
@@ -51,6 +52,7 @@ from tools._kit.values import (
 __all__ = [
     "MAYBE_NAME",
     "MAYBE_NAMESPACE",
+    "NAME",
     "Access",
     "Catalog",
     "Change",

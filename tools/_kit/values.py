@@ -1,6 +1,6 @@
 """What tools take and give: argument types, findings, previews, receipts, verdicts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -95,10 +95,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Manifests:
-    """Objects as the API holds them; guard masks them by structure and shows them as YAML."""
+    """Objects as the API holds them; guard masks them by structure and shows them as YAML.
+
+    `written` makes another text of them: of what is masked already, as it cannot be masked later.
+    """
 
     objects: tuple[JsonObject, ...]
     note: str = ""
+    written: Callable[[tuple[JsonObject, ...]], str] | None = None
 
 
 @dataclass(frozen=True)

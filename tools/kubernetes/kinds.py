@@ -70,6 +70,12 @@ RESOURCES = {
 }
 
 
+def is_built_in(resource: Resource) -> bool:
+    """Whether it is one of these, and not another group's kind of the same name."""
+    known = RESOURCES.get(resource.kind)
+    return known is not None and known.path(None) == resource.path(None)
+
+
 def access(verb: str, kind: str, sub: str = "", *, namespace: str = "", name: str = "") -> Access:
     """A deed on a built-in kind, as the cluster's access reviews call it."""
     resource = RESOURCES[kind]

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from tools._kit import Table
 from tools.kubernetes.events import count_of, seen_last
-from tools.kubernetes.kinds import RESOURCES, Object, Resource
+from tools.kubernetes.kinds import Object, Resource, is_built_in
 from tools.kubernetes.objects import (
     age,
     annotation,
@@ -29,9 +29,7 @@ def table(
     resource: Resource, items: Sequence[Object], now: datetime, *, namespaces: bool, note: str
 ) -> Table:
     """Objects of one kind as rows; events newest last, everything else as the server sorts it."""
-    # Another group's kind may have the name of one of these.
-    known = RESOURCES.get(resource.kind)
-    built_in = known is not None and known.path(None) == resource.path(None)
+    built_in = is_built_in(resource)
     titles, row = _COLUMNS[resource.kind] if built_in else (("STATUS",), _other)
     first = ("NAMESPACE",) if namespaces else ()
     if built_in and resource.kind == "event":

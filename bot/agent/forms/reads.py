@@ -1,5 +1,7 @@
 """The forms of commands that only look."""
 
+import re
+
 from pydantic import JsonValue
 
 from bot.agent.forms.form import (
@@ -16,6 +18,7 @@ from bot.agent.forms.form import (
     number,
     quoted,
     read_kind,
+    read_name,
     workload,
 )
 
@@ -35,15 +38,30 @@ def _warnings(value: str) -> JsonValue:
     return True
 
 
+_OUTPUT = re.compile(r"auto|table|wide|yaml|json|name|jsonpath=.{1,500}")
+_output = Option("output", matching(_OUTPUT, "output such as wide, yaml or jsonpath=<path>"))
+_FIELDS = re.compile(r"[A-Za-z][-A-Za-z0-9_.=!,/:@]{0,400}")
+
+
 def _get(operands: list[str]) -> Arguments:
-    if len(operands) == 1 and "/" in operands[0]:
-        return workload(operands)
+    """Names in a row could be a sentence: several have commas, or their kind before each."""
+    if operands and all("/" in one for one in operands):
+        pairs = [one.split("/", 1) for one in operands]
+        if len({kind for kind, _ in pairs}) > 1:
+            raise Wrong("it takes one kind at a time")
+        return {"kind": read_kind(pairs[0][0]), "name": _names([name for _, name in pairs])}
     if not 1 <= len(operands) <= 2:
-        raise Wrong("it needs a kind, and at most one name")
+        raise Wrong("it needs a kind, and at most one name or several with commas between them")
     found: Arguments = {"kind": read_kind(operands[0])}
     if len(operands) == 2:
-        found["name"] = bare_name(operands[1])
+        found["name"] = _names(operands[1:])
     return found
+
+
+def _names(words: list[str]) -> str:
+    names = ",".join(words).split(",")
+    read = bare_name if len(names) == 1 else read_name
+    return ",".join(str(read(name)) for name in names)
 
 
 def _describe(operands: list[str]) -> Arguments:
@@ -66,10 +84,20 @@ FORMS = (
     Form(
         ("get",),
         "k8s_get",
-        "get <kind> [<name>] [-n <namespace>] [-A] [-l <selector>]",
+        "get <kind> [<name>] [-n <namespace>] [-A] [-l <selector>] [--field-selector <fields>] "
+        "[-o wide|yaml|json|name|jsonpath=<path>] [--sort-by <path>] [--limit <number>]",
         "Show objects.",
         _get,
-        {**EVERYWHERE, **ALL_NAMESPACES, **SELECTOR},
+        {
+            **EVERYWHERE,
+            **ALL_NAMESPACES,
+            **SELECTOR,
+            "--field-selector": Option("fields", matching(_FIELDS, "field selector")),
+            "-o": _output,
+            "--output": _output,
+            "--sort-by": Option("sort", _pattern),
+            "--limit": Option("limit", number(1, 1000, "the limit")),
+        },
     ),
     Form(
         ("describe",),

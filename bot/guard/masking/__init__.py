@@ -77,8 +77,8 @@ def mask_finding(finding: Finding) -> tuple[Finding, int]:
             masked = Lines(_lines(masker, lines), note)
         case Table(columns, rows):
             masked = Table(columns, tuple(_row(masker, columns, row) for row in rows), note)
-        case Manifests(objects):
-            masked = Manifests(tuple(_object(masker, one) for one in objects), note)
+        case Manifests(objects, _, written):
+            masked = Manifests(tuple(_object(masker, one) for one in objects), note, written)
         case Report(lines, data):
             masked = Report(_lines(masker, lines), _object(masker, data), note)
     return (masked, masker.count) if masker.count else (finding, 0)

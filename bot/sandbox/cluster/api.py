@@ -189,8 +189,8 @@ class Api:
         entry.status = code
         entry.processed = True
         if wants_table(request.headers.get("Accept", "")):
-            whole = call.query.get("includeObject", "Metadata") != "None"
-            body = as_table(call.place.resource, body, self.clock.now(), metadata=whole)
+            include = call.query.get("includeObject", "Metadata")
+            body = as_table(call.place.resource, body, self.clock.now(), include=include)
         answer = _json(code, body)
         for warning in dict.fromkeys(call.warnings):
             escaped = warning.replace("\\", "\\\\").replace('"', '\\"')

@@ -37,7 +37,9 @@ def wants_table(accept: str) -> bool:
     return "as=Table" in accept.partition(",")[0]
 
 
-def as_table(resource: Resource, body: Object, now: datetime, *, metadata: bool = True) -> Object:
+def as_table(
+    resource: Resource, body: Object, now: datetime, *, include: str = "Metadata"
+) -> Object:
     """Turn an object or a list into a table; anything else stays as it is."""
     if body.get("kind") not in (resource.kind, f"{resource.kind}List"):
         return body
@@ -49,7 +51,7 @@ def as_table(resource: Resource, body: Object, now: datetime, *, metadata: bool 
     rows = [
         {
             "cells": [thing["metadata"]["name"], *cells(thing, now)],
-            "object": _partial(thing) if metadata else None,
+            "object": _included(resource, thing, include),
         }
         for thing in things
     ]
@@ -62,7 +64,12 @@ def as_table(resource: Resource, body: Object, now: datetime, *, metadata: bool 
     }
 
 
-def _partial(thing: Object) -> Object:
+def _included(resource: Resource, thing: Object, include: str) -> Object | None:
+    """What of the object stands beside its row: None, Metadata or Object."""
+    if include == "None":
+        return None
+    if include == "Object":
+        return {"kind": resource.kind, "apiVersion": resource.api_version, **thing}
     return {
         "kind": "PartialObjectMetadata",
         "apiVersion": "meta.k8s.io/v1",

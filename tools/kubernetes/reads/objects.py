@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, StringConstraints
 
-from tools._kit import Finding, Manifests, Name, Refused, read
+from tools._kit import NAME, Finding, Name, read
 from tools.kubernetes import events as reports
 from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.describe import describe
-from tools.kubernetes.kinds import RESOURCES, AnyKind, MaybeKind
-from tools.kubernetes.objects import without_managed_fields
+from tools.kubernetes.kinds import RESOURCES, AnyKind, MaybeKind, canonical_kind
+from tools.kubernetes.listing import Wanted, find
 from tools.kubernetes.reads.arguments import (
     ClusterReads,
     MaybeName,
@@ -20,7 +20,33 @@ from tools.kubernetes.reads.arguments import (
     Selector,
     place_of,
 )
-from tools.kubernetes.tables import table
+
+_NAMES = rf"^({NAME[1:-1]}(,{NAME[1:-1]}){{0,19}})?$"
+MaybeNames = Annotated[
+    str,
+    StringConstraints(pattern=_NAMES, strip_whitespace=True),
+    Field(description="One, or several with commas between them; without it, all."),
+]
+FieldSelector = Annotated[
+    str,
+    StringConstraints(pattern=r"^([A-Za-z][-A-Za-z0-9_.=!,/:@]{0,400})?$", strip_whitespace=True),
+    Field(description='Fields as in kubectl: "status.phase!=Running,spec.nodeName=node-1".'),
+]
+Output = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(auto|table|wide|yaml|json|name|jsonpath=.{1,500})$", strip_whitespace=True
+    ),
+    Field(
+        description="table, wide, yaml, json, name, or kubectl's"
+        ' "jsonpath={.items[*].metadata.name}"; auto: yaml for one object, a table for more.'
+    ),
+]
+SortPath = Annotated[
+    str,
+    StringConstraints(max_length=200),
+    Field(description='A path: ".metadata.creationTimestamp", ".status.startTime".'),
+]
 
 
 class ObjectReads(ClusterReads):
@@ -28,46 +54,44 @@ class ObjectReads(ClusterReads):
 
     @classmethod
     def is_inventory(cls, read: str, arguments: Mapping[str, JsonValue]) -> bool:
-        """A table is; an object has annotations, and an event's message is anybody's."""
-        kind = str(arguments.get("kind", "")).lower()
-        return read == "get" and not arguments.get("name") and not kind.startswith(("ev", "event"))
+        """A table is; an object has annotations, an event's message is anybody's, and the columns
+        of a custom resource show whatever its author chose."""
+        if read != "get":
+            return False
+        output, name = arguments.get("output", "auto"), str(arguments.get("name") or "")
+        if output == "name":
+            return True
+        kind = str(canonical_kind(arguments.get("kind")))
+        tabled = output in ("table", "wide") or (output == "auto" and (not name or "," in name))
+        return tabled and kind in RESOURCES and kind != "event"
 
     @read
-    async def get(
+    async def get(  # noqa: PLR0913, PLR0917 - a tool's arguments are flat
         self,
         cluster: Cluster,
         kind: AnyKind,
-        name: MaybeName = "",
+        name: MaybeNames = "",
         namespace: MaybeNamespace = "",
         all_namespaces: bool = False,
         selector: Selector = "",
+        fields: FieldSelector = "",
+        output: Output = "auto",
+        sort: SortPath = "",
         limit: Annotated[int, Field(ge=1, le=1000)] = 200,
     ) -> Finding:
-        """Show one object whole, or a table of one kind: pods, deployments, events and more."""
-        resource = await cluster.resource(kind)
-        place = await place_of(cluster, namespace)
-        if name:
-            if all_namespaces:
-                raise Refused("`all_namespaces` does not go with `name`: say the namespace.")
-            found = await missing.found(cluster, resource, place, name)
-            return Manifests((without_managed_fields(found),), f"{resource.kind}/{name}")
-        everywhere = all_namespaces or not resource.namespaced
-        listing = await cluster.list(
-            resource, None if everywhere else place, labels=selector, limit=limit
+        """Show one object whole, or a table of one kind: pods, deployments, custom resources."""
+        wanted = Wanted(
+            resource=await cluster.resource(kind),
+            place=await place_of(cluster, namespace),
+            names=tuple(dict.fromkeys(part.strip() for part in name.split(",") if part.strip())),
+            everywhere=all_namespaces,
+            selector=selector,
+            fields=fields,
+            sort=sort,
+            limit=limit,
+            output=output,
         )
-        note = f"{len(listing.items)} {resource.plural}"
-        if resource.namespaced:
-            note += " in all namespaces" if all_namespaces else f" in namespace {place}"
-        note += f" with {selector}" if selector else ""
-        if listing.cut:
-            cut = (
-                f"cut at limit {limit}" if len(listing.items) >= limit else "not all could be read"
-            )
-            note += f"; {cut}, there are more"
-        if not listing.items and not everywhere:
-            note += f"; {await missing.why_empty(cluster, resource, place)}"
-        everywhere = all_namespaces and resource.namespaced
-        return table(resource, listing.items, datetime.now(UTC), namespaces=everywhere, note=note)
+        return await find(cluster, wanted)
 
     @read
     async def describe(
