@@ -6,16 +6,27 @@ from collections.abc import Iterator
 from .names import holds_secret, is_password, is_short, words_of
 from .spans import IS_MASK, MASK, Span, compiled, is_placeholder
 
-_NAME = (
+NAME = (
     r"[A-Z0-9_.\-/]*(?:pass|pwd|pw|secret|token|key|cred|dsn|cookie|salt|connection_?string"
     r"|access_?signature|rediscli_auth)[A-Z0-9_\-]*"
 )
 # A name and a sign between it and its value, or a flag and a space.
-_NAMED = compiled(rf"(?i)({_NAME})(\\*[\"'])?[ \t]*(:=|=>|==?|:)[ \t]*|(-{_NAME})[ \t]+")
-_QUOTED = re.compile(rb"(\\*)([\"'])")
+_NAMED = compiled(rf"(?i)({NAME})(\\*[\"']{{1,2}})?\]?[ \t]*(:=|=>|==?|:)[ \t]*|(-{NAME})[ \t]+")
+# b'…' of Python and $'…' of a shell are quotes, too; three, or two as CSV doubles them, are one.
+_QUOTED = re.compile(
+    rb"(?:\$|[bruBRU]{1,2})?(\\*)(\"\"\"|'''|\"\"(?=[^\"\s,;:)}\]])|[\"']|`(?=[^\s`]+`))"
+)
+# A quoted value of YAML that ends on a later line.
+_OVER_LINES = {
+    mark: re.compile(
+        rb"[^%c\n]*(?:\n[ +\-]?[ \t]+[^%c\n]*){1,20}?(?=%c[ \t,]*(?:\n|\Z))" % (mark, mark, mark)
+    )
+    for mark in (b'"', b"'")
+}
+_TAGGED = re.compile(rb"(?:(?:!!|&)[\w:.\-]+[ \t]+)+(?=[^\s#])")  # YAML: !!str, &anchor
 _BARE = re.compile(f"(?:{IS_MASK.pattern}|[^\\s,;&\"'`\\\\)}}\\]])+".encode())
 _TO_SPACE = re.compile(f"(?:{IS_MASK.pattern}|[^\\s\"'`])+".encode())
-_BLOCK = re.compile(rb"[|>][0-9+\-]{0,2}[ \t]*\n")
+_BLOCK = re.compile(rb"[|>][0-9+\-]{0,2}[ \t]*(?:[ \t]#[^\n]*)?\n")
 _NAMESPACED = re.compile(
     r"[a-z][a-z\-]*/[a-z][a-z\-.]*"
 )  # secret="shop/web-tls" in controllers' logs
@@ -68,7 +79,7 @@ def by_name(text: bytes) -> Iterator[Span]:
     for match in _NAMED.finditer(text):
         if match.start() < done or (match[4] and _INSIDE.match(text, max(0, match.start() - 1))):
             continue
-        name = (match[1] or match[4]).decode("latin-1")
+        name = _name(text, match)
         value = _value(text, match, name)
         if value is None:
             continue
@@ -76,6 +87,13 @@ def by_name(text: bytes) -> Iterator[Span]:
         if is_secret_value(text[start:end].decode("utf-8", "replace"), name):
             done = end
             yield Span(start, end, MASK)
+
+
+def _name(text: bytes, match: "re.Match[bytes]") -> str:
+    """The name; the n of a line feed written out before it is no part of it."""
+    name: str = (match[1] or match[4]).decode("latin-1")
+    escaped = name[:1] in {"n", "r", "t"} and text[match.start() - 1 : match.start()] == b"\\"
+    return name[1:] if escaped else name
 
 
 def _value(text: bytes, match: "re.Match[bytes]", name: str) -> tuple[int, int] | None:
@@ -87,10 +105,14 @@ def _value(text: bytes, match: "re.Match[bytes]", name: str) -> tuple[int, int] 
     if not short and not holds_secret(name.lstrip("-"), environment=variable):
         return None
     at = match.start()
+    if separator == b":" and match[2] is None and text[match.end(1) : match.end(1) + 1] == b"]":
+        return None  # [token]: what is said of it
     if text[max(0, at - 2) : at] == b"${" or _IN_ARN.search(text, max(0, at - 80), at):
         return None  # ${PASSWORD:?must be set}
-    quote = _QUOTED.match(text, match.end())
-    return _quoted(text, quote) if quote else _unquoted(text, match, name)
+    tagged = _TAGGED.match(text, match.end()) if separator == b":" else None
+    at = tagged.end() if tagged else match.end()
+    quote = _QUOTED.match(text, at)
+    return _quoted(text, quote) if quote else _unquoted(text, match, at, name)
 
 
 def value_at(text: bytes, at: int) -> tuple[int, int] | None:
@@ -101,15 +123,17 @@ def value_at(text: bytes, at: int) -> tuple[int, int] | None:
     return bare.span() if bare and not bare[0].startswith((b"{", b"[")) else None
 
 
-def _unquoted(text: bytes, match: "re.Match[bytes]", name: str) -> tuple[int, int] | None:
-    separator, at = match[3], match.end()
-    lead = text[_line_start(text, match.start()) : match.start()]
-    is_first = match[2] is None and not lead.strip(b" \t+-")
+def _unquoted(text: bytes, match: "re.Match[bytes]", at: int, name: str) -> tuple[int, int] | None:
+    separator = match[3]
+    key = match.start() - len(match[2] or b"")
+    lead = text[_line_start(text, key) : key]
+    is_first = not lead.strip(b" \t+-")
     if is_first and separator == b":" and (block := _BLOCK.match(text, at)):
-        return _indented(text, match.start(), block.end())
+        return _indented(text, key, block.end())
+    is_first = is_first and match[2] is None
     # First on its line it is YAML or an environment file, where only space ends a value.
     bare = (_TO_SPACE if is_first or name.startswith("-") else _BARE).match(text, at)
-    if bare is None or bare[0].startswith((b"{", b"[")):
+    if bare is None or bare[0].startswith((b"{", b"[")) or bare[0] == b"#":
         return None
     if separator is None and bare[0].startswith(b"-"):
         return None
@@ -154,6 +178,8 @@ def _quoted(text: bytes, quote: re.Match[bytes]) -> tuple[int, int] | None:
         if slashes < escapes or slashes % (2 * escapes + 2) == escapes:
             return start, at - min(escapes, slashes)
         at += 1
+    if (over := _OVER_LINES.get(mark)) and (found := over.match(text, start)):
+        return found.span()
     bare = _BARE.match(text, start)
     return bare.span() if bare else None
 

@@ -15,8 +15,10 @@ import re2
 
 from .assignments import by_name
 from .elements import by_element
+from .following import by_following
 from .pairs import by_pair
 from .patterns import FORMS, HASHES, NAME_HINTS, PLACES, WITHIN, WITHIN_LONGEST, Place
+from .readings import CODED, back, decoded
 from .sentences import SENTENCE_HINTS, by_sentence
 from .spans import MASK, Span, apart, apply, compiled, is_placeholder, mask_of
 
@@ -205,11 +207,12 @@ _FINDERS: tuple[Callable[[bytes], Iterator[Span]], ...] = (
     _by_mark,
     _by_place,
     by_name,
+    by_following,
     by_pair,
     by_element,
     by_sentence,
 )
-# Without one of these there is nothing to find: most strings of a manifest end here.
+# Without one of these there is nothing to find.
 _HINTS = dict.fromkeys(
     [
         *(form.hint for form in _EVERY_FORM),
@@ -219,18 +222,33 @@ _HINTS = dict.fromkeys(
     ]
 )
 _HINT = compiled("|".join(_HINTS), groups=False)
+# ... and most strings of a manifest end here.
+_HINT_OR_CODE = compiled("|".join([*_HINTS, CODED]), groups=False)
 _MOST_ROUNDS = 10
+
+
+def _found(data: bytes) -> list[Span]:
+    if not _HINT.search(data):
+        return []
+    return [span for find in _FINDERS for span in find(data)]
+
+
+def _found_coded(data: bytes) -> Iterator[Span]:
+    """What is a credential only, or ends elsewhere, once a reader has decoded it."""
+    readings = decoded(data)
+    for number, reading in enumerate(readings, 1):
+        yield from back(readings[:number], iter(_found(reading.text)))
 
 
 def mask_credentials(text: str) -> tuple[str, int]:
     """Mask what looks like a credential in one text and count the masks; masking twice is once."""
     data = text.encode("utf-8", "surrogatepass")
-    if not _HINT.search(data):
+    if not _HINT_OR_CODE.search(data):
         return text, 0
     count = 0
     # A mask can lay bare the edge of the next credential; nearly all texts take two rounds.
     for _ in range(_MOST_ROUNDS):
-        spans = apart(data, [span for find in _FINDERS for span in find(data)])
+        spans = apart(data, [*_found(data), *_found_coded(data)])
         if not spans:
             break
         count += len(spans)

@@ -21,6 +21,11 @@ _VALUE_FIRST = compiled(
     + _NAME
 )
 _FLAG_FIRST = compiled(r"[\"']--?([A-Za-z][A-Za-z0-9_.\-]{0,200})\\*[\"'][ \t]*,[\s+\-]*(\\*[\"'])")
+# A header or a variable as a pair: ("x-api-key", "…"), [b'password', b'…'].
+_TWO = compiled(
+    r"[(\[][ \t]*b?\\*[\"']([A-Za-z][A-Za-z0-9_.\-]{0,200})\\*[\"'][ \t]*,[ \t]*b?\\*[\"']"
+    r"((?:[^\"'\\\n]|\\.)*?)\\*[\"'][ \t]*[)\]]"
+)
 
 _IN_LINES = compiled(r"(?im)^[+\-]?[ \t]*(?:- +)*(?:[\"']?value[\"']?:|[\"']?--?[a-z])")
 _OF_INTEREST = re.compile(rb"(?i) *(?:- +)*(?:[\"']?value[\"']?:|[\"']?--?[a-z])")
@@ -52,6 +57,9 @@ def _inline(text: bytes) -> Iterator[Span]:
         place = value_at(text, match.start(2))
         if place and not text.startswith(b"-", place[0]):
             yield from _hidden(text, place, match[1], environment=False)
+    for match in _TWO.finditer(text) if b"," in text else ():
+        if not match[2].isalpha():  # or these are two names
+            yield from _hidden(text, match.span(2), match[1])
 
 
 def _hidden(

@@ -371,6 +371,11 @@ PLACES: tuple[Place, ...] = (
         r"curl|wget",
         rf"\b(?:curl|wget)\b{_TO}(?:-u|--user|--proxy-user)[ =]?[\"']?[^\s:\"'$]+:([^\s\"']+)",
     ),
+    Place(
+        r"\b(?:setenv|ENV)\b",  # csh, and what a Dockerfile had before its sign
+        r"\b(?:setenv|ENV)[ \t]+[A-Z0-9_]*"
+        rf"(?:PASS(?:WORD|WD)?|SECRET|TOKEN|(?:API|ACCESS|SECRET)_?KEY)[ \t]+{_WORD}",
+    ),
     Place(r"-pass", r"-pass(?:in|out)?[ \t]+pass:([^\s\"']+)"),
     Place(r"ldap", rf"\bldap[a-z]+\b{_TO}-w[ \t]*{_WORD}"),
     Place(

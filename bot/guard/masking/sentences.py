@@ -23,7 +23,8 @@ _VERB = (
     r"|updated|rotated|to|auf|jetzt)\b){1,5}[ \t]*:?"
 )
 _SAID = compiled(
-    rf"(?i)\b{_NOUN}{_OF}(?:{_VERB}|([ \t]*[:=]))[ \t]*([\"'`*]{{0,2}})([^\s\"'`]{{4,}})"
+    rf"(?i)\b{_NOUN}{_OF}(?:{_VERB}|([ \t]*[:=]))[ \t]*(?:\r?\n[ \t>]*)?"
+    r"([\"'`*]{0,2})([^\s\"'`]{4,})"
 )
 _WITH = compiled(
     r"(?i)\b(?:log(?:ged)?[ \-]?in|credentials?|creds|user(?:name)?[ \t]*/[ \t]*pass(?:word)?)\b"
