@@ -33,10 +33,12 @@ from bot.guard.allowance import Allowance, Daily, DailyLimits
 from bot.guard.budget import RunLimits
 from bot.guard.forgetting import Keeping, Retention
 from bot.guard.house import House, Rules
+from bot.guard.misspelt import misspelt
 from bot.guard.people import Roles
 from bot.guard.policy import Approvers
 from bot.guard.reminders import Reminders
 from bot.guard.rulebook import Rulebook
+from bot.guard.toolset import clients
 from bot.guard.votes import Votes
 from bot.settings import Settings
 from bot.slack.api import Identity, Limited, Refused, SlackApi, SlackProblem, Uncertain
@@ -251,11 +253,14 @@ async def _opened(settings: Settings, stack: AsyncExitStack) -> _Ground:
     app_token = settings.slack_app_token.get_secret_value()
     identity = await _identity(api, app_token)
     identity = replace(identity, app_id=identity.app_id or _app_of(app_token))
-    await _known_groups(settings, api)
+    mistakes = await _unknown_groups(settings, api)
     dsn = settings.database_url.get_secret_value()
+    catalog = await stack.enter_async_context(_providers(settings))
+    mistakes += await asyncio.to_thread(misspelt, settings.file, clients(catalog))
+    if mistakes:
+        raise BadSettings(mistakes)
     database = await stack.enter_async_context(Database(dsn).open())
     await _only_ours(database, identity.org)
-    catalog = await stack.enter_async_context(_providers(settings))
     tasks = await stack.enter_async_context(Tasks())
     stack.push_async_callback(tasks.settle, _LAST_TASKS)
     work = _Work()
@@ -357,8 +362,8 @@ def _approvers(settings: Settings) -> Approvers:
     return Approvers.parse(settings.named_approvers())
 
 
-async def _known_groups(settings: Settings, api: SlackApi) -> None:
-    """A rule for a group that does not exist would match nobody, unseen. Raises `BadSettings`."""
+async def _unknown_groups(settings: Settings, api: SlackApi) -> list[str]:
+    """A rule for a group that does not exist would match nobody, unseen: a sentence for each."""
     unknown: list[str] = []
     for group, where in settings.file.named_groups():
         try:
@@ -367,8 +372,7 @@ async def _known_groups(settings: Settings, api: SlackApi) -> None:
             unknown.append(f"{where}: Slack knows no user group {group} ({refused.code}).")
         except SlackProblem as problem:
             raise SlackAway(f"Slack did not say who is in {group} ({problem}).") from problem
-    if unknown:
-        raise BadSettings(unknown)
+    return unknown
 
 
 def _instructions(settings: Settings) -> tuple[str, ...]:

@@ -25,8 +25,8 @@ from bot.core.mistakes import Place, meant
 Mistake = tuple[Place, str]
 
 DEFAULTS = "The default rules"
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_MOMENT = re.compile(rf"({'|'.join(_DAYS)}) ([01]\d|2[0-3]):([0-5]\d)")
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_MOMENT = re.compile(rf"({'|'.join(DAYS)}) ([01]\d|2[0-3]):([0-5]\d)")
 _MACRO = re.compile(r"\b(?:all|exists|exists_one|map|filter)\(\s*(\w+)\s*,")  # binds a name
 # What `when` may speak of: the stored input. `namespace` alone is a reserved word of CEL.
 NAMES = frozenset(
@@ -316,7 +316,7 @@ class Weekly(_Part):
     def minutes(moment: str) -> int:
         """Minutes since Monday, 00:00."""
         day, time = moment.split(" ")
-        return _DAYS.index(day) * 1440 + int(time[:2]) * 60 + int(time[3:])
+        return DAYS.index(day) * 1440 + int(time[:2]) * 60 + int(time[3:])
 
 
 def _zone(value: str) -> str:
@@ -443,11 +443,19 @@ class Policy(_Part):
                 (asked.groups or (), (*where, "ask", "groups")),
                 (escalation, (*where, "ask", "escalate", "to")),
                 (breakers, (*where, "ask", "break_glass", "groups")),
+                (_groups_in(rule.when), (*where, "when")),
             ):
                 yield from ((group, place) for group in groups)
         for number, window in enumerate(self.windows):
             for group in window.match.groups or ():
                 yield group, ("policy", "windows", number, "match", "groups")
+
+
+def _groups_in(condition: str) -> tuple[str, ...]:
+    """The groups that a condition looks for: only of those that are named is known who is in."""
+    if "requester_groups" not in condition:
+        return ()
+    return tuple(re.findall(r"""["'](S[A-Z0-9]{2,})["']""", condition))
 
 
 def _hides(earlier: Rule, later: Rule) -> bool:

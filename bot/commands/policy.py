@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bot.config_file import File
 from bot.core.errors import BadSettings
 from bot.core.yaml_file import read_yaml
+from bot.guard.misspelt import misspelt
 from bot.guard.rehearsal import Cases, Replayed, replay, summary, told
 from bot.guard.rulebook import Rulebook
 from bot.policy_file import Bound, Match, Policy, Rule, Window
@@ -72,8 +73,16 @@ def _many(text: str) -> int:
 # --- explain ------------------------------------------------------------------------------------
 
 
-def _explain(given: argparse.Namespace) -> int:
+def _file(given: argparse.Namespace) -> File:
+    """The file, all names in it known. Raises `BadSettings`."""
     file = config_file(given.config)
+    if mistakes := misspelt(file):
+        raise BadSettings(mistakes)
+    return file
+
+
+def _explain(given: argparse.Namespace) -> int:
+    file = _file(given)
     print("\n".join(explained(file)))
     return 0
 
@@ -201,7 +210,7 @@ def _clickless(policy: Policy) -> Iterator[str]:
 
 
 def _test(given: argparse.Namespace) -> int:
-    book = Rulebook(config_file(given.config).policy)
+    book = Rulebook(_file(given).policy)
     if given.replay is not None:
         return asyncio.run(_replay(book, given.replay))
     missed = 0

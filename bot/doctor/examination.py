@@ -15,6 +15,7 @@ from bot.doctor.findings import Finding, Mark, failed, ok, warning
 from bot.doctor.models import model
 from bot.doctor.slack import SlackSide
 from bot.doctor.storage import Storage
+from bot.guard.misspelt import misspelt
 from bot.settings import Partly, Settings
 from bot.slack.api import SlackApi
 
@@ -37,8 +38,9 @@ async def examine(given: Partly, say: Callable[[Finding], None]) -> bool:
             heard.append(clean)
             say(clean)
 
-    tell([failed("settings", mistake.rstrip(".")) for mistake in given.mistakes])
-    if not given.mistakes:
+    mistakes = [*given.mistakes, *await asyncio.to_thread(misspelt, given.settings.file)]
+    tell([failed("settings", mistake.rstrip(".")) for mistake in mistakes])
+    if not mistakes:
         tell([ok("settings", "all are well-formed")])
     async with AsyncExitStack() as stack:
         settings = given.settings

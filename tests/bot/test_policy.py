@@ -483,11 +483,13 @@ def test_where_groups_are_named_is_known(tmp_path: Path) -> None:
     path.write_text(
         "people:\n  auditor: [S0AUDIT00, U0ADA]\npolicy:\n  rules:\n"
         "    - name: a\n      ask: {groups: S0SRE0000}\n"
+        "      when: '\"S0WHEN000\" in requester_groups'\n"
     )
     file = read({**ENVIRONMENT, "COUNTERSIGN_CONFIG": str(path)}).file
     assert file.named_groups() == [
         ("S0AUDIT00", "countersign.yaml:2: people.auditor"),
         ("S0SRE0000", "countersign.yaml:6: policy.rules.0.ask.groups"),
+        ("S0WHEN000", "countersign.yaml:7: policy.rules.0.when"),
     ]
 
 

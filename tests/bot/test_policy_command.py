@@ -73,6 +73,14 @@ def test_it_says_each_rule_and_what_needs_no_click(
     assert "no change at all" not in clickless
 
 
+@pytest.mark.parametrize("words", [["explain"], ["test", "cases.yaml"]])
+def test_a_name_that_nothing_has_is_refused_there_too(tmp_path: Path, words: list[str]) -> None:
+    path = tmp_path / "countersign.yaml"
+    path.write_text("policy: {rules: [{name: a, match: {tool: k8s_scael}, deny: No.}]}\n")
+    with pytest.raises(BadSettings, match="there is no tool k8s_scael"):
+        command(*words, "--config", str(path))
+
+
 def test_without_an_allow_rule_no_change_runs_by_itself(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -259,8 +259,13 @@ async def test_who_is_no_operator_proposes_nothing(
         await chat.card(thread)
 
 
-async def test_a_group_that_does_not_exist_is_refused_at_start(dsn: str, tmp_path: Path) -> None:
-    policy = "policy:\n  rules:\n    - name: a\n      ask: {groups: [S0NOBODY0]}\n"
+async def test_what_rules_name_and_does_not_exist_is_refused_at_start(
+    dsn: str, tmp_path: Path
+) -> None:
+    policy = (
+        "policy:\n  rules:\n    - name: a\n      ask: {groups: [S0NOBODY0]}\n"
+        "      match: {tool: k8s_scael, cluster: prod}\n"
+    )
     async with ruled(dsn, tmp_path, policy, running="not yet") as chat:
         with pytest.raises(BadSettings) as refused:
             await chat.start()
@@ -269,5 +274,13 @@ async def test_a_group_that_does_not_exist_is_refused_at_start(dsn: str, tmp_pat
         (
             "countersign.yaml:4: policy.rules.0.ask.groups: Slack knows no user group S0NOBODY0"
             " (no_such_subteam)."
-        )
+        ),
+        (
+            "countersign.yaml:5: policy.rules.0.match.tool: there is no tool k8s_scael."
+            " Did you mean k8s_scale?"
+        ),
+        (
+            "countersign.yaml:5: policy.rules.0.match.cluster: there is no cluster prod here;"
+            " known: demo."
+        ),
     ]

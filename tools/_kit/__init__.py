@@ -12,6 +12,7 @@ from tools._kit.catalog import (
 )
 from tools._kit.errors import NotFound, Refused, Stale, ToolError, Unavailable
 from tools._kit.hints import kept_within
+from tools._kit.known import KnownTool, known_tools
 from tools._kit.provider import (
     Change,
     Client,
@@ -66,6 +67,7 @@ __all__ = [
     "Identity",
     "Impersonating",
     "JsonObject",
+    "KnownTool",
     "Lines",
     "Manifests",
     "Name",
@@ -92,6 +94,7 @@ __all__ = [
     "Wish",
     "canonical_json",
     "kept_within",
+    "known_tools",
     "open_providers",
     "provider_names",
     "read",

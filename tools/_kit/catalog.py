@@ -299,7 +299,7 @@ async def open_providers(configs: Mapping[str, JsonObject]) -> AsyncIterator[Cat
     loaded, mistakes = [], []
     for name, raw in configs.items():
         try:
-            module = await asyncio.to_thread(_load, name)  # a client library takes its time
+            module = await asyncio.to_thread(load, name)  # a client library takes its time
             loaded.append((name, module, module.Config.model_validate(dict(raw))))
         except ValidationError as error:
             mistakes += [
@@ -325,7 +325,7 @@ def provider_names() -> tuple[str, ...]:
     return tuple(sorted(name for name in found if not name.startswith("_")))
 
 
-def _load(name: str) -> Provider:
+def load(name: str) -> Provider:
     """Import a provider. Raises `LookupError` for none of that name, or one not installed."""
     known = provider_names()
     if name not in known:

@@ -166,10 +166,15 @@ class Offer:
 
 
 class Provider(Protocol):
-    """A module or package under `tools`: its settings, its prefix, and how it opens."""
+    """A module or package under `tools`: its settings, its prefix, how it opens, and what is known
+    of it before: rules are checked by that, also where it is not configured.
+    """
 
     PREFIX: str
     Config: type[Config]
+    READS: Sequence[Toolbox]
+    CHANGES: Sequence[type[Change]]
+    OBJECTS: Sequence[str]  # what its kinds of objects are called
 
     def open(self, config: Any) -> AsyncIterator[Offer]:
         """Open the clients, yield one Offer, close them."""

@@ -4,20 +4,23 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 
-from tools._kit import Offer
-from tools.kubernetes.changes import CHANGES
+from tools._kit import Change, Offer
+from tools.kubernetes import changes
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.connection import check_contexts
 from tools.kubernetes.images import SetImage
+from tools.kubernetes.kinds import RESOURCES
 from tools.kubernetes.reads import READS
 from tools.kubernetes.restart import RolloutRestart
 from tools.kubernetes.rollout import RolloutUndo
 from tools.kubernetes.scale import Scale
 from tools.kubernetes.settings import Settings as Config
 
-__all__ = ["PREFIX", "Config", "open"]
+__all__ = ["CHANGES", "OBJECTS", "PREFIX", "READS", "Config", "open"]
 
 PREFIX = "k8s"
+OBJECTS = tuple(RESOURCES)
+CHANGES: tuple[type[Change], ...] = (Scale, RolloutUndo, RolloutRestart, SetImage, *changes.CHANGES)
 
 
 async def open(config: Config) -> AsyncIterator[Offer]:  # noqa: A001 - the kit's name for it
@@ -36,6 +39,6 @@ async def open(config: Config) -> AsyncIterator[Offer]:  # noqa: A001 - the kit'
         await asyncio.gather(*(cluster.start() for cluster in clusters))
         yield Offer(
             clients={cluster.name: cluster for cluster in clusters},
-            reads=[*READS],
-            changes=[Scale, RolloutUndo, RolloutRestart, SetImage, *CHANGES],
+            reads=READS,
+            changes=CHANGES,
         )

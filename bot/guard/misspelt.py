@@ -1,0 +1,170 @@
+"""Names in rules that nothing here has: such a rule would never fire, and nobody would see it."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from bot.config_file import File
+from bot.core.mistakes import Place, either, meant
+from bot.guard.conditions import wrong_in_condition
+from bot.policy_file import Grant, Match, Mistake, Rule
+from tools import KnownTool, Risk, known_tools
+
+_PATTERN = "*?["
+
+
+@dataclass(frozen=True)
+class Registry:
+    """What names can mean here: the tools there are, and the clusters; None: they are not known."""
+
+    tools: Mapping[str, KnownTool]
+    clusters: Collection[str] | None = None
+
+    def about(self, match: Match, *, changes: bool = False) -> list[KnownTool]:
+        """The tools that it can be about; `changes`: of those that change something."""
+        kinds = {"change"} if changes else {"read", "change"}
+        return [
+            tool
+            for name, tool in self.tools.items()
+            if tool.kind in kinds
+            and (match.tool is None or _any(match.tool, name))
+            and (match.risk is None or not _risks(tool).isdisjoint(match.risk))
+        ]
+
+
+def misspelt(file: File, clusters: Collection[str] | None = None) -> list[str]:
+    """A sentence with its line for each name that nothing here has. Without `clusters`: those that
+    the file lists, if it does.
+    """
+    listed = file.tools.kubernetes.contexts if file.tools.kubernetes else None
+    policy = file.policy
+    if not (policy.rules or policy.windows or policy.channels or file.instructions.clusters):
+        return []
+    registry = Registry(known_tools(), listed if clusters is None else clusters)
+    found = _wrong(file, registry)
+    return [f"{file.at(place)}: {said}{'' if said.endswith('?') else '.'}" for place, said in found]
+
+
+def _wrong(file: File, registry: Registry) -> Iterator[Mistake]:
+    policy = file.policy
+    for number, rule in enumerate(policy.rules):
+        yield from _rule(("policy", "rules", number), rule, registry)
+    for number, window in enumerate(policy.windows):
+        place: Place = ("policy", "windows", number, "match")
+        yield from _match(place, window.match, registry, changes=True)
+    for channel, about in policy.channels.items():
+        where: Place = ("policy", "channels", channel)
+        yield from _clusters((*where, "clusters"), about.clusters or (), registry)
+        yield from _clusters((*where, "cluster"), filter(None, [about.cluster]), registry)
+        yield from _tools((*where, "tools"), about.tools or (), registry)
+    for name in file.instructions.clusters:
+        yield from _clusters(("instructions", "clusters", name), [name], registry)
+
+
+def _rule(place: Place, rule: Rule, registry: Registry) -> Iterator[Mistake]:
+    wrong = list(_match((*place, "match"), rule.match, registry))
+    yield from wrong
+    if wrong:
+        return  # what it is about is not known: the rest cannot be judged
+    tools = registry.about(rule.match)
+    if rule.when:
+        known = (tools, registry.tools, registry.clusters)
+        yield from (((*place, "when"), said) for said in wrong_in_condition(rule.when, *known))
+    if rule.ask is not None and rule.ask.grant is not None:
+        changes = registry.about(rule.match, changes=True)
+        yield from _grant((*place, "ask", "grant", "vary"), rule.ask.grant, changes)
+
+
+def _match(
+    place: Place, match: Match, registry: Registry, *, changes: bool = False
+) -> Iterator[Mistake]:
+    wrong = list(_tools((*place, "tool"), match.tool or (), registry))
+    yield from wrong
+    yield from _clusters((*place, "cluster"), match.cluster or (), registry)
+    if wrong:
+        return
+    tools = registry.about(match, changes=changes)
+    if not tools:
+        named = either(match.tool or ("any tool",))
+        risk = f" with the risk {either(match.risk)}" if match.risk else ""
+        what = "change" if changes else "call"
+        yield (*place, "risk" if match.risk else "tool"), f"there is no {what} of {named}{risk}"
+        return
+    for kind in match.kind or ():
+        if said := _wrong_kind(kind, tools, match.tool):
+            yield (*place, "kind"), said
+
+
+def _tools(place: Place, globs: Iterable[str], registry: Registry) -> Iterator[Mistake]:
+    known = registry.tools
+    for glob in globs:
+        if _any([glob], *known):
+            continue
+        if _is_pattern(glob):
+            prefixes = {f"{name.partition('_')[0]}_*" for name in known}
+            yield place, f"no tool's name is like {glob}{meant(glob, {*known, *prefixes})}"
+        else:
+            yield place, f"there is no tool {glob}{meant(glob, known)}"
+
+
+def _clusters(place: Place, globs: Iterable[str], registry: Registry) -> Iterator[Mistake]:
+    known = registry.clusters
+    if not known:
+        return
+    for glob in globs:
+        if not _any([glob], *known):
+            listed = f"known: {', '.join(sorted(known)[:20])}"
+            yield place, f"there is no cluster {glob} here; {listed}{meant(glob, known)}"
+
+
+def _wrong_kind(kind: str, tools: list[KnownTool], named: tuple[str, ...] | None) -> str:
+    """Why nothing that the rule is about is ever of this kind; empty where it may be."""
+    choices = {one for tool in tools for one in tool.choices("kind")}
+    free = [tool for tool in tools if "kind" in tool.arguments and not tool.choices("kind")]
+    objects = {one for tool in free for one in tool.objects}
+    if _is_pattern(kind):
+        return "" if free or _any([kind], *choices) else f"no kind is like {kind}"
+    called = {tool.canonical("kind", kind) for tool in tools} - {None}
+    if called and kind not in called:
+        return f"{kind} is called {called.pop()} here"
+    near = meant(kind, choices | objects)
+    if kind in choices | objects or (free and not near):
+        return ""  # what is free may be a kind of the cluster's own
+    whom = f"{either(named)} takes" if named and len(named) == 1 else "what it is about takes"
+    of = f" ({', '.join(sorted(choices))})" if choices and not free else ""
+    return f"{whom} no kind {kind}{of}{near}"
+
+
+def _grant(place: Place, grant: Grant, tools: list[KnownTool]) -> Iterator[Mistake]:
+    """What may vary is a number of a tool that the rule is about, within what that takes."""
+    for name, span in grant.vary.items():
+        where = (*place, name)
+        takers = [tool for tool in tools if name in tool.arguments]
+        numbers = {one for tool in tools for one in tool.arguments if tool.is_number(one)}
+        if not takers:
+            yield where, f"no change that it is about has an argument {name}{meant(name, numbers)}"
+        elif not any(tool.is_number(name) for tool in takers):
+            yield where, f"{name} is no number{meant(name, numbers)}"
+        else:
+            for end, value in (("min", span.min), ("max", span.max)):
+                if all(tool.canonical(name, value) is None for tool in takers):
+                    yield (*where, end), f"{takers[0].name} takes no {name} of {value}"
+
+
+def _risks(tool: KnownTool) -> frozenset[str]:
+    """Those that a call of it may have: a preview raises it, and never lowers it."""
+    match tool.risk:
+        case Risk.READ:
+            return frozenset({"read"})
+        case Risk.WRITE:
+            return frozenset({"write", "danger"})
+        case Risk.DANGER:
+            return frozenset({"danger"})
+
+
+def _is_pattern(glob: str) -> bool:
+    return any(mark in glob for mark in _PATTERN)
+
+
+def _any(globs: Iterable[str], *names: str) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs for name in names)
