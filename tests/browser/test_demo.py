@@ -146,6 +146,11 @@ async def test_a_phone_in_the_dark(demo: Demo, chromium: Browser, shots: Path) -
     thread = page.get_by_role("region", name="Thread")
     await expect(thread).to_contain_text("worker", timeout=_ANSWERS)
     await page.screenshot(path=shots / "phone-thread.png")
+    about = page.get_by_text("Nothing leaves this machine")
+    await expect(about).to_be_hidden()
+    await page.get_by_role("button", name="About").tap()
+    await expect(about).to_be_visible()
+    await page.get_by_role("button", name="About").tap()
     wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
     assert not await page.evaluate(wide), "the page scrolls sideways"
     shade = await page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -215,6 +220,10 @@ async def test_the_whole_story_on_a_phone_without_mouse_or_touch(
     approve = thread.get_by_role("button", name="Approve")
     await expect(approve).to_be_visible(timeout=_ANSWERS)
     await page.screenshot(path=shots / "phone-card.png")
+    # what it does is in view where Approve is
+    await expect(approve).to_be_in_viewport(ratio=1)
+    summary = thread.locator("strong", has_text="Roll back")
+    await expect(summary.last).to_be_in_viewport(ratio=1)
 
     await type_as(page, "bob")
     await tab_to(page, "Approve")

@@ -1,4 +1,4 @@
-"""What a namespace's quotas leave for a change: the pods that a rollout needs on top."""
+"""What a namespace's quotas leave for a change: for a rollout's pods on top, or for more pods."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -24,8 +24,24 @@ async def surge_notes(cluster: Cluster, live: Object, stored: Object) -> tuple[s
     more["pods"] = Decimal(pods)
     if not any(more.values()):
         return ()
+    return await _notes(cluster, live, more, "its rollout needs")
+
+
+async def growth_notes(cluster: Cluster, live: Object, pods: int) -> tuple[str, ...]:
+    """What so many more of its pods need beyond what the quotas leave just now."""
+    if pods <= 0:
+        return ()
+    more = {name: each * pods for name, each in _asks(template_of(live)).items()}
+    more["pods"] = Decimal(pods)
+    who = f"{pods} more pods need" if pods > 1 else "one more pod needs"
+    return await _notes(cluster, live, more, who)
+
+
+async def _notes(
+    cluster: Cluster, live: Object, more: dict[str, Decimal], who: str
+) -> tuple[str, ...]:
     quotas = await around(cluster, "resourcequota", namespace_of(live))
-    return tuple(note for quota in quotas or () for note in _beyond(quota, more))
+    return tuple(note for quota in quotas or () for note in _beyond(quota, more, who))
 
 
 def _surge(workload: Object) -> int:
@@ -48,7 +64,7 @@ def _asks(template: Object) -> dict[str, Decimal]:
     return found
 
 
-def _beyond(quota: Object, more: dict[str, Decimal]) -> Iterator[str]:
+def _beyond(quota: Object, more: dict[str, Decimal], who: str) -> Iterator[str]:
     status = quota.get("status") or {}
     hard, used = status.get("hard") or quota["spec"].get("hard") or {}, status.get("used") or {}
     for name, limit in hard.items():
@@ -57,6 +73,6 @@ def _beyond(quota: Object, more: dict[str, Decimal]) -> Iterator[str]:
         if needed > max(left, Decimal(0)):
             missing, rest = told(needed, name), told(max(left, Decimal(0)), name)
             yield (
-                f"quota {name_of(quota)} leaves {rest} of {name} just now, and its rollout needs"
+                f"quota {name_of(quota)} leaves {rest} of {name} just now, and {who}"
                 f" {missing}: it may not get all its pods"
             )

@@ -40,6 +40,7 @@ NEEDS: Mapping[str, frozenset[Access]] = {
     "k8s_rollout_status": _looks(*_TEMPLATED, "replicaset", "controllerrevision", "pod"),
     "k8s_rollout_history": _looks(*_TEMPLATED, "replicaset", "controllerrevision"),
     "k8s_scale": _WATCHES_IT_SETTLE
+    | _looks("resourcequota")
     | _writes("deployment", "statefulset", "replicaset", sub="scale"),
     "k8s_rollout_undo": _WATCHES_IT_SETTLE | _writes("deployment"),
     "k8s_rollout_restart": _OF_TEMPLATES,

@@ -27,6 +27,7 @@ from tools.kubernetes.cluster import MERGE_PATCH, Cluster
 from tools.kubernetes.drift import drift_of
 from tools.kubernetes.kinds import Object, ScalableKind, access
 from tools.kubernetes.objects import difference, labels_of, meta, name_of
+from tools.kubernetes.quotas import growth_notes
 from tools.kubernetes.verification import Goal, follow
 from tools.kubernetes.workloads import (
     Facts,
@@ -50,6 +51,7 @@ from tools.kubernetes.workloads import (
 )
 
 _CHANGE = "k8s_scale"
+_SLIP = 10  # so many times as many may be a slip of the finger
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,41 @@ class _Seen:
     facts: Facts
     warnings: tuple[str, ...]
     risk: Risk | None
+
+
+class _Scaled:
+    """Who, of those that were there when people decided, sets the number that was asked for."""
+
+    def __init__(self, seen: Preview, asked: int) -> None:
+        self._asked = asked
+        facts = seen.before.get("facts")
+        known = facts.get("autoscalers") if isinstance(facts, dict) else None
+        self._bounds = cast("list[tuple[str, int, int]]", known or [])
+
+    @property
+    def against(self) -> str:
+        """Why it cannot stay as it was asked for; empty where nothing is known against it."""
+        for name, low, high in self._bounds:
+            if self._asked and not low <= self._asked <= high:
+                return f"HorizontalPodAutoscaler {name} keeps it between {low} and {high}"
+        return ""
+
+    def undone(self, now: int) -> str:
+        """Who set another number since, where that is certain."""
+        for name, low, high in self._bounds:
+            if self._asked and now == min(max(self._asked, low), high):
+                way, bound = ("back", "maximum") if now < self._asked else ("up", "minimum")
+                return (
+                    f"HorizontalPodAutoscaler {name} set {self._asked} {way} to {now}, its {bound}."
+                    " It would do so again: change its bounds instead"
+                )
+        return ""
+
+    def there(self, now: int) -> str:
+        """What is there instead, and who may have set it."""
+        names = " and ".join(name for name, _, _ in self._bounds)
+        may = f"; HorizontalPodAutoscaler {names} sets this number too" if names else ""
+        return f"replicas are {now}, asked for were {self._asked}{may}"
 
 
 class Scale(Change):
@@ -92,6 +129,7 @@ class Scale(Change):
     ) -> AsyncIterator[Progress | Verdict]:
         """Follow the pods until as many as asked are ready and stay so."""
         before = seen.before.get("replicas")
+        scaled = _Scaled(seen, self.replicas)
         goal = Goal(
             kind=self.kind,
             namespace=self.namespace,
@@ -99,7 +137,9 @@ class Scale(Change):
             uid=str(seen.before.get("uid")),
             asked=lambda live: replicas_of(live) == self.replicas,
             before=lambda live: replicas_of(live) == before,
-            there=lambda live: f"replicas are {replicas_of(live)}, asked for were {self.replicas}",
+            there=lambda live: scaled.there(replicas_of(live)),
+            undone=lambda live: scaled.undone(replicas_of(live)),
+            against=scaled.against,
         )
         return follow(cluster, goal, applied=receipt is not None)
 
@@ -134,11 +174,14 @@ class Scale(Change):
         now = replicas_of(found.live)
         if now == self.replicas:
             raise Refused(f"{self._what} in {self.namespace} already has {now} replicas.")
-        stored = await self._patch(cluster, found.live, dry_run=True)
+        stored, quotas = await asyncio.gather(
+            self._patch(cluster, found.live, dry_run=True),
+            growth_notes(cluster, found.live, self.replicas - now),
+        )
         after = copy.deepcopy(found.live)
         after["spec"]["replicas"] = stored["spec"].get("replicas", 0)
         ready = int((found.live.get("status") or {}).get("readyReplicas") or 0)
-        return self._told(found, after, notes=(f"{ready} of {now} pods ready",))
+        return self._told(found, after, notes=(f"{ready} of {now} pods ready", *quotas))
 
     def _told(self, found: _Seen, after: Object, *, notes: tuple[str, ...]) -> Preview:
         now, place, wanted = replicas_of(found.live), self.namespace, self.replicas
@@ -207,6 +250,7 @@ class Scale(Change):
         warnings = [
             *ownership_warnings(live),
             *_autoscaler_warnings(autoscalers, self.replicas),
+            *_growth_warnings(replicas_of(live), self.replicas),
             *(blocking(budgets, self.replicas) if self.replicas < replicas_of(live) else ()),
             *_traffic_warnings(services),
         ]
@@ -219,14 +263,27 @@ def _autoscaler_warnings(autoscalers: tuple[Object, ...] | None, replicas: int) 
     if autoscalers is None:
         yield "It cannot be told whether an autoscaler sets this number."
     for hpa in autoscalers or ():
-        low, high = hpa["spec"].get("minReplicas", 1), hpa["spec"].get("maxReplicas")
+        low, high = _bounds(hpa)
         if replicas == 0:
             yield f"HorizontalPodAutoscaler {name_of(hpa)} rests while this is 0."
             continue
-        yield (
-            f"HorizontalPodAutoscaler {name_of(hpa)} keeps it between {low} and {high}"
-            " replicas and will set the number again."
-        )
+        named = f"HorizontalPodAutoscaler {name_of(hpa)}"
+        if replicas > high:
+            yield f"{named} has a maximum of {high}: it will set {replicas} back to {high}."
+        elif replicas < low:
+            yield f"{named} has a minimum of {low}: it will set {replicas} up to {low}."
+        else:
+            yield f"{named} keeps it between {low} and {high} replicas and will set it again."
+
+
+def _growth_warnings(now: int, wanted: int) -> Iterator[str]:
+    if now and wanted >= _SLIP * now:
+        yield f"That is {wanted // now} times as many pods as now."
+
+
+def _bounds(hpa: Object) -> tuple[int, int]:
+    spec = hpa["spec"]
+    return int(spec.get("minReplicas") or 1), int(spec["maxReplicas"])
 
 
 def _traffic_warnings(services: tuple[Object, ...] | None) -> Iterator[str]:

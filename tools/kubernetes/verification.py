@@ -30,6 +30,7 @@ from tools.kubernetes.revisions import HASHES, revisions_of
 from tools.kubernetes.workloads import counts_of, partition_of, strategy_of
 
 _LONGEST = 300.0  # seconds, where the workload itself sets no shorter deadline
+_CONTESTED = 30.0  # seconds; an autoscaler looks every 15
 _SECOND_LOOK = 1.0  # seconds in which a request that was cut off may still arrive
 
 
@@ -45,6 +46,8 @@ class Goal:
     before: Callable[[Object], bool]  # is it as it was?
     there: Callable[[Object], str]  # what is there instead: "replicas are 4"
     generation: int = 0  # of the write; 0: not known
+    undone: Callable[[Object], str] = lambda _live: ""  # who took it back, where that is certain
+    against: str = ""  # who will not leave it as asked: that it is so for a moment says little
 
     @property
     def what(self) -> str:
@@ -94,7 +97,13 @@ class Watch:
         """Seconds until the next look can be the last one; a second or more when none is near."""
         if self._settled_at is None:
             return 1.0
-        return max(0.01, self._settled_at + self._cluster.settle_seconds - self._time())
+        return max(0.01, self._settled_at + self._settle_seconds - self._time())
+
+    @property
+    def _settle_seconds(self) -> float:
+        """How long it has to hold; longer where somebody is known who will not leave it so."""
+        seconds = self._cluster.settle_seconds
+        return max(seconds, min(6 * seconds, _CONTESTED)) if self._goal.against else seconds
 
     async def look(self) -> Progress | Verdict:
         """Look once."""
@@ -125,8 +134,8 @@ class Watch:
             self._applied = True
             return None
         if self._applied:
-            words = f"Somebody changed {goal.what} meanwhile: {goal.there(live)}."
-            return Verdict("cannot tell", words)
+            words = f"Somebody changed {goal.what} meanwhile: {goal.there(live)}"
+            return Verdict("cannot tell", f"{goal.undone(live) or words}.")
         if not goal.before(live):
             words = f"{goal.what} is neither as before nor as asked: {goal.there(live)}."
             return Verdict("cannot tell", words)
@@ -177,7 +186,7 @@ class Watch:
 
     def settle(self, live: Object, pods: Sequence[Object]) -> Progress | Verdict:
         """All is ready: has it been so, without a restart, for long enough?"""
-        now, restarts, seconds = self._time(), restarts_of(pods), self._cluster.settle_seconds
+        now, restarts, seconds = self._time(), restarts_of(pods), self._settle_seconds
         again = any(count > self._settled.get(uid, 0) for uid, count in restarts.items())
         if self._settled_at is None or again:
             if again and self._settled_at is not None and self._late():
@@ -185,10 +194,11 @@ class Watch:
             self._settled_at, self._settled = now, restarts
         wanted = counts_of(live).wanted
         state = f"{wanted} of {_pods(wanted)} ready{_on(live)}" if wanted else "All pods are gone"
+        against = f", though {self._goal.against}" if self._goal.against else ""
         if now - self._settled_at >= seconds:
             held = f", no restarts for {seconds:g} s" if wanted and seconds else ""
-            return Verdict("holds", f"{state}{held}.")
-        return Progress(f"{state}; watching for restarts for {seconds:g} s")
+            return Verdict("holds", f"{state}{held}{against}.")
+        return Progress(f"{state}; watching for restarts for {seconds:g} s{against}")
 
     async def _current(self, live: Object, pods: Sequence[Object]) -> list[Object]:
         """Those pods that run the template of now."""

@@ -240,6 +240,8 @@ byId("persona").addEventListener("change", (event) => {
 byId("show-list").addEventListener("click", () => showPanel(document.body.dataset.panel === "list" ? "channel" : "list"));
 byId("show-beside").addEventListener("click", toggleBeside);
 byId("show-keys").addEventListener("click", () => keys.explain());
+byId("show-about").addEventListener("click", ({ currentTarget }) =>
+  currentTarget.setAttribute("aria-expanded", String(currentTarget.getAttribute("aria-expanded") === "false")));
 for (const tab of ["home", "messages"]) {
   byId(`tab-${tab}`).addEventListener("click", () => {
     here.tab = tab;

@@ -76,7 +76,7 @@ def _open_item(number: int, call: CardData, room: int) -> _Item:
     votes = [f"So far {who.approved(call)}."] if call.approvals else []
     above = f"{number}. {title}\n{line}"
     below = [*warnings, *votes]
-    room -= words.size(above) + sum(words.size(text) + 1 for text in below)
+    room -= words.size(title) + words.size(above) + sum(words.size(text) + 1 for text in below)
     rows, rows_cut = changes.fitted(call, max(room, 0))
     diff, diff_cut = changes.diff(call, room - sum(map(words.size, rows)))
     room -= sum(map(words.size, rows)) + words.size(diff)
@@ -84,6 +84,7 @@ def _open_item(number: int, call: CardData, room: int) -> _Item:
     cut = title_cut or facts_cut or warnings_cut or rows_cut or diff_cut or promise_cut
     texts = words.packed([above, *rows, *below], limits.SECTION)
     texts += [text for text in (diff, *promised) if text]
+    texts += review.again(f"{number}. {title}", texts)
     blocks = [section(text) for text in texts if text]
     blocks.append(decide(call, opens_modal=cut, number=str(number)))
     return _Item(blocks, sum(map(words.size, texts)), cut)

@@ -27,7 +27,7 @@ def _proposed(call: CardData) -> Message:
         left = call.needs - len(call.approvals)
         more = f"; {words.count(left, 'more approval')} needed" if left > 0 else ""
         below.append(f"So far {who.approved(call)}{more}.")
-    room = limits.MESSAGE - sum(map(words.size, [*above, *below, typed])) - 400
+    room = limits.MESSAGE - sum(map(words.size, [title, *above, *below, typed])) - 400
     rows, rows_cut = changes.fitted(call, room)
     diff, diff_cut = changes.diff(call, room - sum(map(words.size, rows)))
     room -= sum(map(words.size, rows)) + words.size(diff)
@@ -35,6 +35,7 @@ def _proposed(call: CardData) -> Message:
     cut = title_cut or facts_cut or warnings_cut or rows_cut or diff_cut or promise_cut
     file = changes.as_file(call) if cut and review.whole(call) is None else None
     texts = [*above, *rows, diff, *promised, *below]
+    texts += review.again(title, texts)
     blocks = [section(text) for text in texts if text]
     if cut:
         blocks.append(context(_where_all_is(file)))
@@ -56,8 +57,7 @@ def _decided(call: CardData) -> Message:
         lines.append(became)
     if not is_over(call) or call.verdict in {"failed", "cannot tell"}:
         lines += [f"• {words.line(step, 200)}" for step in call.progress[-_SHOWN_LINES:]]
-    if allowed := who.granted(call):
-        lines.append(allowed)
+    lines += [line for line in (_no_undo(call), who.granted(call)) if line]
     target, _ = words.code(call.target, 300)
     parts = (target, who.asked_by(call), who.runs_as(call.acting), elsewhere(call))
     small = " · ".join(part for part in parts if part)
@@ -114,6 +114,19 @@ def later(call: CardData, number: str = "") -> Block | None:
     if call.can_ask_again and call.state in {"expired", "superseded"}:
         return actions(button(f"Ask again{of}", "ask_again", call.public_id))
     return None
+
+
+def _no_undo(call: CardData) -> str:
+    """Why there is nothing to press, where one would look for it: it ran, and is not as it was
+    to be.
+    """
+    if call.state != "done" or call.broken_by:
+        return ""
+    if call.verdict == "cannot tell":
+        return "No Undo: what is there now may not be what this left."
+    if call.verdict == "failed" and call.no_way_back:
+        return f"No Undo: {words.line(call.no_way_back).removesuffix('.')}."
+    return ""
 
 
 def elsewhere(call: CardData) -> str:

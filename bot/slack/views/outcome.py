@@ -56,7 +56,7 @@ def _done(call: CardData) -> str:
         case "holds":
             return f"{words.VERIFIED} verified{_at(call.finished_at)}{reason}"
         case "cannot tell":
-            return f"{words.NEEDS_YOU} it ran, but I cannot tell whether it holds{reason}"
+            return f"{words.NEEDS_YOU} it ran, but I cannot say that it holds{reason}"
         case "did not happen":
             return f"{words.REFUSED} failed, it did not happen{reason}"
         case "failed":

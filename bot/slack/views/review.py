@@ -7,6 +7,8 @@ from bot.slack import limits
 from bot.slack.views import changes, rollback, who, words
 from bot.slack.views.data import CardData
 
+_PHONE_WIDTH, _PHONE_LINES = 45, 24  # what one screen of a phone shows of a card
+
 
 def heading(call: CardData, limit: int = 400) -> tuple[str, bool]:
     """The first line, in bold and without a mark, and whether it had to be cut."""
@@ -65,6 +67,15 @@ def _from_untrusted(call: CardData) -> list[str]:
     return [
         f"Heads-up: nobody who asked said {what}; it may come from text that anybody can write."
     ]
+
+
+def again(title: str, texts: Sequence[str]) -> list[str]:
+    """The heading once more, for just above the buttons, where what stands between it and them is
+    more than a phone shows at once.
+    """
+    lines = (line for text in texts for line in text.split("\n"))
+    shown = sum(1 + words.size(line) // _PHONE_WIDTH for line in lines)
+    return [title] if shown > _PHONE_LINES else []
 
 
 def whole(call: CardData) -> list[str] | None:

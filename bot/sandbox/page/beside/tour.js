@@ -252,6 +252,7 @@ export class Tour {
     this.stripped = known;
     const focused = this.strip.contains(document.activeElement);
     this.strip.hidden = !offering && !guiding;
+    this.strip.classList.toggle("offer", offering);
     if (offering) {
       this.strip.replaceChildren(el("p", {}, "New here? Seven steps, two minutes."),
         el("button", { type: "button", on: { click: () => this.#begin() } }, "Start the tour"),

@@ -1,0 +1,138 @@
+"""What is said of a number of replicas that will not stay, or cannot be had."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.sandbox.cluster import Cluster
+from tools import Catalog, JsonObject, Preview, Progress, Verdict, open_providers
+
+Json = dict[str, Any]
+CART: Json = {"namespace": "shop", "name": "cart"}
+
+
+def made(kind: str, group: str, name: str, spec: Json) -> Json:
+    meta: Json = {"name": name, "namespace": "shop"}
+    return {"apiVersion": group, "kind": kind, "metadata": meta, "spec": spec}
+
+
+def deployment(replicas: int) -> Json:
+    container: Json = {
+        "name": "cart",
+        "image": "shop/cart:1.4.2",
+        "resources": {"requests": {"cpu": "250m", "memory": "64Mi"}},
+    }
+    template: Json = {
+        "metadata": {"labels": {"app": "cart"}},
+        "spec": {"containers": [container]},
+    }
+    spec: Json = {
+        "replicas": replicas,
+        "selector": {"matchLabels": {"app": "cart"}},
+        "template": template,
+    }
+    return made("Deployment", "apps/v1", "cart", spec)
+
+
+AUTOSCALER = made(
+    "HorizontalPodAutoscaler",
+    "autoscaling/v2",
+    "cart",
+    {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "cart"},
+        "minReplicas": 2,
+        "maxReplicas": 6,
+    },
+)
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Cluster]:
+    async with Cluster(virtual=True) as cluster:
+        cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+        cluster.apply(deployment(3))
+        await cluster.advance(20)
+        yield cluster
+
+
+@pytest.fixture
+async def catalog(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Catalog]:
+    path = cluster.write_kubeconfig(tmp_path / "kubeconfig")
+    config: JsonObject = {"kubeconfig": str(path), "settle_seconds": 0.1, "timeout_seconds": 1}
+    async with open_providers({"kubernetes": config}) as catalog:
+        yield catalog
+
+
+async def seen(catalog: Catalog, replicas: int) -> Preview:
+    return await catalog.change("k8s_scale", {**CART, "replicas": replicas}).preview()
+
+
+async def test_a_number_outside_an_autoscalers_bounds_is_said_to_be_set_back(
+    catalog: Catalog, cluster: Cluster
+) -> None:
+    cluster.apply(AUTOSCALER)
+    named = "HorizontalPodAutoscaler cart"
+    above = f"{named} has a maximum of 6: it will set 7 back to 6."
+    assert above in (await seen(catalog, 7)).warnings
+    below = f"{named} has a minimum of 2: it will set 1 up to 2."
+    assert below in (await seen(catalog, 1)).warnings
+    within = f"{named} keeps it between 2 and 6 replicas and will set it again."
+    assert within in (await seen(catalog, 6)).warnings
+
+
+async def test_ten_times_as_many_and_more_than_the_quotas_leave(
+    catalog: Catalog, cluster: Cluster
+) -> None:
+    assert (await seen(catalog, 29)).warnings == ()
+    first = await seen(catalog, 31)
+    assert first.warnings == ("That is 10 times as many pods as now.",)
+    hard: Json = {"pods": "20", "requests.cpu": "5", "memory": "4Gi", "limits.cpu": "1"}
+    cluster.apply(made("ResourceQuota", "v1", "shop", {"hard": hard}))
+    told = await seen(catalog, 31)
+    end = "it may not get all its pods"
+    assert told.notes[1:] == (
+        f"quota shop leaves 20 of pods just now, and 28 more pods need 28: {end}",
+        f"quota shop leaves 5 of requests.cpu just now, and 28 more pods need 7: {end}",
+    )
+    # what is used at the moment is no part of what is approved
+    assert told.fingerprint == first.fingerprint
+    assert (await seen(catalog, 2)).notes == ("3 of 3 pods ready",)
+
+
+@pytest.mark.parametrize("wanted", [7, 5])
+async def test_the_verdict_names_the_autoscaler(
+    wanted: int, catalog: Catalog, cluster: Cluster
+) -> None:
+    """Ready for a moment is not enough where an autoscaler is known to take it back."""
+    cluster.apply(AUTOSCALER)
+    change = catalog.change("k8s_scale", {**CART, "replicas": wanted})
+    preview = await change.preview()
+    receipt = await change.apply(preview)
+    if wanted == 5:  # within its bounds, somebody or the autoscaler sets another number
+        cluster.apply(deployment(4))
+    said: list[str] = []
+    async with asyncio.TaskGroup() as group:
+        living = group.create_task(live(cluster))
+        async for step in change.verify(preview, receipt):
+            if isinstance(step, Progress):
+                said.append(step.text)
+        living.cancel()
+    assert isinstance(step, Verdict)
+    assert step.outcome == "cannot tell"
+    if wanted == 5:
+        assert "replicas are 4, asked for were 5; HorizontalPodAutoscaler cart sets" in step.reason
+        return
+    assert step.reason == (
+        "HorizontalPodAutoscaler cart set 7 back to 6, its maximum. It would do so again:"
+        " change its bounds instead."
+    )
+    assert "though HorizontalPodAutoscaler cart keeps it between 2 and 6" in "\n".join(said)
+
+
+async def live(cluster: Cluster) -> None:
+    while True:
+        await cluster.advance(1)
+        await asyncio.sleep(0.01)
