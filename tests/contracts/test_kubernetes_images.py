@@ -260,7 +260,7 @@ async def test_an_image_that_crashes(
     seen = await call.preview()
     _, verdict = await follow(cluster, call, seen, await call.apply(seen))
     assert verdict.outcome == "failed"
-    assert "exits with code 1; its last log line: FATAL no DSN." in verdict.reason
+    assert "exits with code 1; its log says: FATAL no DSN." in verdict.reason
 
 
 async def test_a_partition_is_as_far_as_it_goes(catalog: Catalog, cluster: Cluster) -> None:

@@ -21,7 +21,7 @@ def _writes(*kinds: str, sub: str = "") -> frozenset[Access]:
 
 
 _LOGS = frozenset({access("get", "pod", "log")})
-_WATCHES_IT_SETTLE = _looks(*_RUN_BY_CONTROLLERS, *_SURROUNDINGS, "pod") | _LOGS
+_WATCHES_IT_SETTLE = _looks(*_RUN_BY_CONTROLLERS, *_SURROUNDINGS, "pod", "event") | _LOGS
 _USED = Access("list", "metrics.k8s.io", "pods")
 _TEMPLATED = ("deployment", "statefulset", "daemonset")
 _OF_TEMPLATES = (

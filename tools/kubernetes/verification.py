@@ -26,12 +26,14 @@ from tools.kubernetes.pods import (
     trouble_of,
     unscheduled_since,
 )
+from tools.kubernetes.reasons import reported, telling_line
 from tools.kubernetes.revisions import HASHES, revisions_of
 from tools.kubernetes.workloads import counts_of, partition_of, strategy_of
 
 _LONGEST = 300.0  # seconds, where the workload itself sets no shorter deadline
 _CONTESTED = 30.0  # seconds; an autoscaler looks every 15
 _SECOND_LOOK = 1.0  # seconds in which a request that was cut off may still arrive
+_NO_PROGRESS = 5.0  # seconds after which it is asked why nothing moves, and again
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ class Watch:
         self._settled_at: float | None = None
         self._pending: dict[str, float] = {}  # since when a pod has no node
         self._hash: tuple[str, str] = ("", "")  # of a template, its pods' label
+        self._count, self._asked_at = (-1, -1), self._begun  # pods and ready ones; since when
+        self._why = ""  # it does not move, as far as that was reported
 
     def left_to_settle(self) -> float:
         """Seconds until the next look can be the last one; a second or more when none is near."""
@@ -166,14 +170,26 @@ class Watch:
         self._settled_at = None
         current = await self._current(live, pods)
         troubles = [trouble for pod in current if (trouble := trouble_of(pod)) is not None]
+        if not troubles:
+            await self._ask_why(current)
         failure = self._failure(live, current, troubles)
         if failure is not None:
-            return await self._failed(failure, troubles)
+            return await self._failed(failure, troubles, current)
         ready = sum(map(is_ready, current))
         text = f"{ready} of {_pods(counts_of(live).wanted)} ready{_on(live)}"
-        if troubles:
-            text += f"; {troubles[0].pod} {troubles[0].words}"
-        return Progress(text)
+        return Progress("; ".join(part for part in (text, self._because(troubles)) if part))
+
+    def _because(self, troubles: Sequence[Trouble]) -> str:
+        return f"{troubles[0].pod} {troubles[0].words}" if troubles else self._why
+
+    async def _ask_why(self, pods: Sequence[Object]) -> None:
+        """What was reported of a pod that does not become ready, where its status says nothing."""
+        count, now = (len(pods), sum(map(is_ready, pods))), self._time()
+        if count != self._count:
+            self._count, self._asked_at, self._why = count, now, ""
+        elif now - self._asked_at >= min(_NO_PROGRESS, self._limit / 2):
+            self._asked_at = now
+            self._why = await reported(self._cluster, self._goal.namespace, pods)
 
     def _arrived(self, live: Object) -> bool:
         """Observed, and updated = available = desired with none of the old left."""
@@ -257,7 +273,7 @@ class Watch:
     ) -> str | None:
         """Its own deadline, ours, or pods that may not even be made."""
         status, wanted = live.get("status") or {}, counts_of(live).wanted
-        because = f": {troubles[0].pod} {troubles[0].words}" if troubles else ""
+        because = f": {why}" if (why := self._because(troubles)) else ""
         observed = int(status.get("observedGeneration") or 0) >= self._goal.generation
         refused = conditions(live).get("ReplicaFailure", {})
         if observed and refused.get("status") == "True":
@@ -270,26 +286,17 @@ class Watch:
             return f"Only {ready} of {_pods(wanted)} ready after {self._limit:.0f} s{because}"
         return None
 
-    async def _failed(self, reason: str, troubles: Sequence[Trouble]) -> Verdict:
-        """The verdict, with the last line that a crashed container wrote."""
-        for trouble in troubles:
-            if trouble.crashed and trouble.pod in reason:
-                if line := await self._last_line(trouble):
-                    reason = f"{reason}; its last log line: {line}"
-                break
+    async def _failed(
+        self, reason: str, troubles: Sequence[Trouble], pods: Sequence[Object]
+    ) -> Verdict:
+        """The verdict, with why: the line that a crashed container wrote, or what was reported."""
+        place = self._goal.namespace
+        crashed = next((one for one in troubles if one.crashed and one.pod in reason), None)
+        if crashed and (line := await telling_line(self._cluster, place, crashed)):
+            reason = f"{reason}; its log says: {line}"
+        elif not self._because(troubles) and (why := await reported(self._cluster, place, pods)):
+            reason = f"{reason}: {why}"
         return Verdict("failed", reason.rstrip(".") + ".")
-
-    async def _last_line(self, trouble: Trouble) -> str:
-        for previous in ("true", "false"):
-            options = {"container": trouble.container, "tailLines": "1", "previous": previous}
-            try:
-                log = await self._cluster.log(self._goal.namespace, trouble.pod, options)
-            except (Refused, Unavailable):
-                continue
-            if lines := log.splitlines():
-                line = lines[-1].partition(" ")[2].strip()  # after its time stamp
-                return line if len(line) <= 200 else line[:199] + "…"
-        return ""
 
     def _late(self) -> bool:
         return self._time() - self._begun >= self._limit
