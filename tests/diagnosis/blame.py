@@ -1,0 +1,57 @@
+"""What is wrong in a state: which findings would be right about it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from tests.diagnosis.shop import Shop
+from tests.diagnosis.vocabulary import WORDS
+
+
+@dataclass(frozen=True)
+class Blame:
+    """A root cause, in our word for it, and the objects that a person could fix.
+
+    `also` are findings that are true beside it: of what else the same cause breaks.
+    """
+
+    cause: str
+    objects: tuple[str, ...]
+    also: tuple["Blame", ...] = ()
+
+    def fits(self, found: dict[str, JsonValue]) -> bool:
+        """Whether a finding says this."""
+        words = WORDS[self.cause]
+        named = str(found.get("object")).rpartition(" ")[2].lower()
+        return str(found.get("cause")) in words and ("*" in self.objects or named in self.objects)
+
+    def allows(self, found: dict[str, JsonValue]) -> bool:
+        """Whether a finding says this, or what is true beside it."""
+        return self.fits(found) or any(one.allows(found) for one in self.also)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way in which something breaks."""
+
+    name: str
+    make: Callable[[Shop], Blame]
+    beyond_view: bool  # its cause is not to be seen with the role `view`
+    alone: bool  # it goes beyond one workload, so that nothing else is told apart from it
+
+
+FAULTS: dict[str, Fault] = {}
+
+
+def fault(
+    name: str, *, beyond_view: bool = False, alone: bool = False
+) -> Callable[[Callable[[Shop], Blame]], Callable[[Shop], Blame]]:
+    """Enter a function among the faults."""
+
+    def enter(make: Callable[[Shop], Blame]) -> Callable[[Shop], Blame]:
+        assert name not in FAULTS, name
+        FAULTS[name] = Fault(name, make, beyond_view, alone)
+        return make
+
+    return enter

@@ -1,0 +1,101 @@
+"""States by number: what is in each, and what a diagnosis should say about it."""
+
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tests.diagnosis.blame import Blame, Fault
+from tests.diagnosis.decoys import DECOYS, NoRoom
+from tests.diagnosis.faults import FAULTS
+from tests.diagnosis.shop import shop
+from tests.diagnosis.workloads import settle
+from tests.diagnosis.world import World
+
+HEALTHY = 70  # states of each set without a fault
+PAIRS = 20  # with two
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a state is made of; its number is its seed."""
+
+    seed: int
+    held: bool
+    size: str
+    faults: tuple[str, ...] = ()
+    decoys: tuple[str, ...] = ()
+
+    @property
+    def beyond_view(self) -> bool:
+        """Whether somebody with the role `view` cannot see what is wrong."""
+        return any(FAULTS[name].beyond_view for name in self.faults)
+
+    def __str__(self) -> str:
+        parts = " + ".join(self.faults) or "healthy"
+        more = f", with {'; '.join(self.decoys)}" if self.decoys else ""
+        return f"{self.seed} ({self.size}): {parts}{more}"
+
+
+@dataclass
+class State:
+    """A recipe made."""
+
+    recipe: Recipe
+    world: World
+    blames: list[Blame] = field(default_factory=list)
+
+
+def recipes(*, held: bool) -> list[Recipe]:
+    """All states of a set: every fault twice, two at once, and none; the same at each call."""
+    return list(_recipes(held))
+
+
+def _recipes(held: bool) -> Iterator[Recipe]:
+    seeds = iter(range(5000 if held else 1000, 10_000))
+    chance = random.Random(f"recipes-{held}")
+    kinds = sorted(DECOYS)
+    for _ in range(2):
+        for name in FAULTS:
+            size = chance.choice(("small", "medium", "medium", "large"))
+            count = chance.randrange(0, 2) if size == "small" else chance.randrange(0, 5)
+            yield Recipe(next(seeds), held, size, (name,), tuple(chance.sample(kinds, count)))
+    single = [name for name, one in FAULTS.items() if not one.alone]
+    for _ in range(PAIRS):
+        both = tuple(chance.sample(single, 2))
+        decoys = tuple(chance.sample(kinds, chance.randrange(0, 4)))
+        yield Recipe(next(seeds), held, "large", both, decoys)
+    for number in range(HEALTHY):
+        size = ("small", "medium", "medium", "large", "large")[number % 5]
+        count = number % 3 if size == "small" else number % 7
+        decoys = tuple(chance.sample(kinds, min(count, 1 if size == "small" else 6)))
+        # Each decoy is alone in some state.
+        decoys = decoys if number >= len(kinds) else (kinds[number],)
+        yield Recipe(next(seeds), held, size, (), decoys)
+    yield Recipe(next(seeds), held, "huge", (), ())
+    yield Recipe(next(seeds), held, "huge", (), tuple(kinds[:8]))
+    yield Recipe(next(seeds), held, "huge", ("new version panics",), tuple(kinds[8:14]))
+
+
+def make(recipe: Recipe, now: datetime) -> State:
+    """The world of a recipe."""
+    world = World(recipe.seed, now, held=recipe.held)
+    made = shop(world, recipe.size)
+    state = State(recipe, world, [FAULTS[name].make(made) for name in recipe.faults])
+    for name in recipe.decoys:
+        with suppress(NoRoom):
+            DECOYS[name](made)
+    settle(world, [*made.apps.values(), *made.system.values()])
+    return state
+
+
+def find(seed: int) -> Recipe:
+    """The recipe of a number. Raises `KeyError`."""
+    by_seed = {one.seed: one for held in (False, True) for one in recipes(held=held)}
+    return by_seed[seed]
+
+
+def faults() -> Sequence[Fault]:
+    """All kinds of faults."""
+    return list(FAULTS.values())

@@ -1,0 +1,170 @@
+"""The generated states and the server that tells of them; a sample of them is diagnosed."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import urllib3
+
+from tests.diagnosis.api import Answers, Server, serve
+from tests.diagnosis.decoys import DECOYS
+from tests.diagnosis.faults import FAULTS
+from tests.diagnosis.states import State, find, make, recipes
+from tests.diagnosis.vocabulary import WORDS
+
+NOW = datetime(2026, 3, 4, 15, 6, 7, tzinfo=UTC)
+SIZES = ("small", "medium", "large", "huge")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serve() as server:
+        yield server
+
+
+def answer(server: Server, path: str, accept: str, method: str) -> tuple[int, str]:
+    with urllib3.PoolManager() as pool:
+        got = pool.request(method, server.url + path, headers={"Accept": accept}, timeout=20)
+        return got.status, got.data.decode()
+
+
+def ask(server: Server, path: str, *, accept: str = "*/*") -> Any:
+    """The body that the server answers with: JSON, or a log."""
+    status, text = answer(server, path, accept, "GET")
+    assert status == 200, text
+    return json.loads(text) if text.startswith("{") else text
+
+
+def status_of(server: Server, path: str, *, accept: str = "*/*", method: str = "GET") -> int:
+    """The code of an answer."""
+    return answer(server, path, accept, method)[0]
+
+
+def as_text(state: State) -> str:
+    return json.dumps([list(one.values()) for one in state.world.objects.values()])
+
+
+def test_the_sets_hold_enough_and_every_fault_and_decoy_in_both() -> None:
+    both = [recipes(held=held) for held in (False, True)]
+    assert not {one.seed for one in both[0]} & {one.seed for one in both[1]}
+    for chosen in both:
+        assert len(chosen) >= 240
+        assert sum(not one.faults for one in chosen) >= 60
+        assert {name for one in chosen for name in one.faults} == set(FAULTS)
+        assert {name for one in chosen for name in one.decoys} == set(DECOYS)
+        assert {one.size for one in chosen} == set(SIZES)
+    assert len(FAULTS) >= 45
+    assert len(DECOYS) >= 20
+
+
+def test_a_state_is_the_same_whenever_it_is_made() -> None:
+    for recipe in recipes(held=False)[:240:40]:
+        first, second = make(recipe, NOW), make(recipe, NOW)
+        assert as_text(first) == as_text(second)
+        assert first.world.logs == second.world.logs
+        assert first.blames == second.blames
+
+
+def test_every_fault_blames_something_that_is_there_and_in_words_that_are_known() -> None:
+    for recipe in recipes(held=True)[: len(FAULTS)]:
+        state = make(recipe, NOW)
+        names = {
+            f"{kind.lower()}/{name}"
+            for kind, found in state.world.objects.items()
+            for _, name in found
+        }
+        for blame in state.blames:
+            assert blame.cause in WORDS, recipe
+            assert names & set(blame.objects), recipe
+
+
+def test_controllers_have_seen_what_the_pods_are() -> None:
+    state = make(recipes(held=False)[-1], NOW)
+    world = state.world
+    assert len(world.all("Pod", world.namespace)) > 180
+    for one in world.all("Deployment", world.namespace):
+        status, name = one["status"], one["metadata"]["name"]
+        pods = [p for p in world.all("Pod") if p["metadata"]["labels"].get("app") == name]
+        assert len(pods) >= status.get("replicas", 0)
+        assert {c["type"] for c in one["status"]["conditions"]} >= {"Available", "Progressing"}
+    web = world.find("Endpoints", world.all("Ingress")[0]["metadata"]["name"])
+    assert web["subsets"][0]["addresses"]
+
+
+def test_the_server_answers_as_an_api_server(server: Server) -> None:
+    recipe = next(one for one in recipes(held=False) if one.faults == ("new version panics",))
+    world = make(recipe, NOW).world
+    place, calls = world.namespace, Answers(world)
+    server.answers = calls
+    pods = f"/api/v1/namespaces/{place}/pods"
+    whole = ask(server, pods)
+    assert whole["kind"] == "PodList"
+    assert all("kind" not in one for one in whole["items"])
+    first = ask(server, f"{pods}?limit=2")
+    token = first["metadata"]["continue"]
+    assert first["metadata"]["remainingItemCount"] == len(whole["items"]) - 2
+    rest = ask(server, f"{pods}?limit=500&continue={token}")
+    assert first["items"] + rest["items"] == whole["items"]
+    name = whole["items"][0]["metadata"]["name"]
+    assert ask(server, f"{pods}?fieldSelector=metadata.name%3D{name}")["items"] == [
+        whole["items"][0]
+    ]
+    assert ask(server, f"{pods}/{name}")["kind"] == "Pod"
+    assert ask(server, f"{pods}?labelSelector=app%3Dnobody")["items"] == []
+    assert status_of(server, f"{pods}?fieldSelector=spec.colour%3Dred") == 400
+    assert status_of(server, f"{pods}/nobody") == 404
+    table = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    assert ask(server, pods, accept=table)["kind"] == "Table"
+    partial = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+    secrets = ask(server, f"/api/v1/namespaces/{place}/secrets", accept=partial)
+    assert all(set(one) == {"kind", "apiVersion", "metadata"} for one in secrets["items"])
+    groups = {one["name"] for one in ask(server, "/apis")["groups"]}
+    assert {"apps", "batch", "metrics.k8s.io"} <= groups
+    assert status_of(server, pods, method="POST") == 403
+    assert (
+        status_of(server, f"/apis/apps/v1/namespaces/{place}/deployments/x", method="PATCH") == 403
+    )
+    assert calls.calls[0] == f"GET {pods}"
+    assert calls.bytes > 1000
+
+
+def test_logs_are_had_as_kubelets_give_them(server: Server) -> None:
+    recipe = next(one for one in recipes(held=False) if one.faults == ("new version panics",))
+    world = make(recipe, NOW).world
+    server.answers = Answers(world)
+    crashed = next(
+        one
+        for one in world.all("Pod", world.namespace)
+        if one["status"].get("containerStatuses", [{}])[0].get("lastState")
+    )
+    pods = f"/api/v1/namespaces/{world.namespace}/pods"
+    log = f"{pods}/{crashed['metadata']['name']}/log?previous=true"
+    lines = ask(server, f"{log}&timestamps=true").splitlines()
+    assert lines[0].startswith("2026-03-04T")
+    assert ask(server, f"{log}&tailLines=1") == lines[-1].partition(" ")[2] + "\n"
+    well = next(one for one in world.all("Pod", world.namespace) if one is not crashed)
+    assert status_of(server, f"{pods}/{well['metadata']['name']}/log?previous=true") == 400
+
+
+def test_the_role_view_does_not_see_everything(server: Server) -> None:
+    world = make(recipes(held=False)[0], NOW).world
+    server.answers = Answers(world, view_only=True, tables=False)
+    place = f"/api/v1/namespaces/{world.namespace}"
+    assert ask(server, f"{place}/pods")["items"]
+    assert ask(server, place)["kind"] == "Namespace"
+    for path in ("/api/v1/nodes", "/api/v1/pods", f"{place}/secrets", "/api/v1/persistentvolumes"):
+        assert status_of(server, path) == 403
+    rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{world.namespace}/roles"
+    assert status_of(server, rbac) == 403
+    table = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    assert status_of(server, f"{place}/pods", accept=table) == 406
+    assert ask(server, f"{place}/pods", accept=f"{table}, application/json")["kind"] == "PodList"
+
+
+def test_a_state_is_found_by_its_number() -> None:
+    recipe = recipes(held=True)[7]
+    assert find(recipe.seed) == recipe
+    with pytest.raises(KeyError):
+        find(1)
