@@ -204,13 +204,8 @@ def _shaped(answers: Answers, resource: Resource, body: Object, request: web.Req
             return body
         message = "the body of the request was in an unknown format - accepted media types include:"
         raise _error(406, "NotAcceptable", f"{message} application/json, application/yaml")
-    holds = request.query.get("includeObject", "Metadata")
-    table = as_table(resource, body, answers.world.now, metadata=holds != "None")
-    if holds == "Object":
-        things = body.get("items", [body])
-        for row, thing in zip(table["rows"], things, strict=True):
-            row["object"] = thing
-    return table
+    include = request.query.get("includeObject", "Metadata")
+    return as_table(resource, body, answers.world.now, include=include)
 
 
 def _parse_fields(resource: Resource, text: str) -> list[tuple[str, bool, str]]:
