@@ -1,5 +1,6 @@
 """What a provider is made of."""
 
+from tools._kit.arguments import snake_case
 from tools._kit.canonical import canonical_json, sha256_of
 from tools._kit.catalog import (
     Catalog,
@@ -100,4 +101,5 @@ __all__ = [
     "read",
     "seconds",
     "sha256_of",
+    "snake_case",
 ]

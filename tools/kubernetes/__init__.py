@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 
-from tools._kit import Change, Offer
-from tools.kubernetes import changes
+from tools._kit import Change, Offer, Toolbox, snake_case
+from tools.kubernetes import changes, reads
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.connection import check_contexts
+from tools.kubernetes.diagnosis.tool import Diagnosing
 from tools.kubernetes.images import SetImage
 from tools.kubernetes.kinds import RESOURCES
-from tools.kubernetes.reads import READS
 from tools.kubernetes.restart import RolloutRestart
 from tools.kubernetes.rollout import RolloutUndo
 from tools.kubernetes.scale import Scale
@@ -21,6 +21,10 @@ __all__ = ["CHANGES", "OBJECTS", "PREFIX", "READS", "Config", "open"]
 PREFIX = "k8s"
 OBJECTS = tuple(RESOURCES)
 CHANGES: tuple[type[Change], ...] = (Scale, RolloutUndo, RolloutRestart, SetImage, *changes.CHANGES)
+READS: tuple[Toolbox, ...] = (
+    *reads.READS,
+    Diagnosing([snake_case(change.__name__) for change in CHANGES]),
+)
 
 
 async def open(config: Config) -> AsyncIterator[Offer]:  # noqa: A001 - the kit's name for it

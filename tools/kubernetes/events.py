@@ -23,6 +23,7 @@ class Report:
     count: int
     first: str
     last: str
+    field: str = ""  # the part of the object: "spec.containers{app}"
 
     def line(self, now: datetime) -> str:
         """For people: "2m ago Warning BackOff pod/x: Back-off restarting (17 times in 14m)"."""
@@ -55,6 +56,7 @@ def reports_of(events: Iterable[Object]) -> list[Report]:
                 count=before.count + one.count,
                 first=min(before.first, one.first),
                 last=max(before.last, one.last),
+                field=one.field or before.field,
             )
         found[key] = one
     return sorted(found.values(), key=lambda one: (one.last, one.first))
@@ -73,6 +75,7 @@ def _report(event: Object) -> Report:
         count=count_of(event),
         first=str(first),
         last=last,
+        field=str(involved.get("fieldPath") or ""),
     )
 
 

@@ -1,0 +1,191 @@
+"""Containers that start and end: exit code, last words, memory, since which revision."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from tools.kubernetes.diagnosis.analyzers.probes import killed_by
+from tools.kubernetes.diagnosis.case import Case, Group
+from tools.kubernetes.diagnosis.causes import Cause
+from tools.kubernetes.diagnosis.clues import HIGH, MEDIUM, Clue, Confidence, Said
+from tools.kubernetes.diagnosis.lastwords import Hint, Points
+from tools.kubernetes.diagnosis.links import leads_to, leads_to_by_settings
+from tools.kubernetes.diagnosis.onset import onset
+from tools.kubernetes.diagnosis.symptoms import What
+from tools.kubernetes.diagnosis.wording import last_lines, pods_of, short, state
+from tools.kubernetes.objects import name_of
+
+_SIGNALS: Final = {
+    130: "SIGINT",
+    134: "SIGABRT",
+    135: "SIGBUS",
+    136: "SIGFPE",
+    137: "SIGKILL",
+    139: "SIGSEGV",
+    143: "SIGTERM",
+}
+_NO_START: Final = ("StartError", "ContainerCannotRun", "RunContainerError")
+_NOT_FOUND: Final = re.compile(
+    r"executable file not found|no such file or directory|not found in \$PATH|command not found",
+    re.IGNORECASE,
+)
+_PLATFORM: Final = re.compile(r"exec format error", re.IGNORECASE)
+_TASKS: Final = ("job", "cronjob")
+NETWORK: Final = (Points.NO_HOST, Points.REFUSED, Points.TIMEOUT, Points.UNWELL)
+
+
+def crashes(case: Case) -> Iterator[Said]:
+    """One clue for each container that ends though it should not."""
+    for group in case.groups_of(What.CRASHING):
+        ended = group.first.ended
+        if ended.get("reason") == "OOMKilled":
+            yield _out_of_memory(case, group)
+        elif killed_by(case, group) is None:
+            yield _no_start(case, group) or _crash(case, group)
+    for group in case.groups_of(What.WAITING):
+        stopped = group.first.reason in (*_NO_START, "CreateContainerError", "PostStartHookError")
+        if stopped and (found := _no_start(case, group)) is not None:
+            yield found
+
+
+def _out_of_memory(case: Case, group: Group) -> Clue:
+    one = group.first
+    limit = ((one.spec.get("resources") or {}).get("limits") or {}).get("memory")
+    begun = onset(case, group, r"resources|image$")
+    used = _usage(case, group)
+    if limit:
+        words = f"Container {group.container} needs more than its memory limit of {limit}"
+    else:
+        words = f"Container {group.container} has no memory limit, and its node ran out of memory"
+    text = f"{words}: {pods_of(case, group)} are killed for it (OOMKilled)."
+    text = text.replace("its only pod are", "its only pod is").replace("1 of", "1 of", 1)
+    evidence = [state(group, case.now), *used]
+    if limit:
+        evidence.append(f"{group.owner}: resources.limits.memory {limit} of {group.container}")
+    return Clue(
+        Cause.OOM,
+        group.owner,
+        " ".join(part for part in (text, begun.words) if part),
+        (*evidence, *begun.evidence),
+        since=begun.since,
+        explains=group.refs,
+        ruled_out=()
+        if not limit
+        else ("the node's memory: the container's own limit was reached",),
+        change=begun.undo if begun.blamed else None,
+    )
+
+
+def _usage(case: Case, group: Group) -> list[str]:
+    """What its pods use now, where the cluster measures it."""
+    names = {name_of(pod) for pod in group.pods}
+    for metrics in case.snapshot.of("podmetrics", group.owner.namespace):
+        if name_of(metrics) not in names:
+            continue
+        for one in metrics.get("containers") or ():
+            if one.get("name") == group.container:
+                memory = (one.get("usage") or {}).get("memory")
+                return [f"metrics of pod/{name_of(metrics)}: memory {memory} now"]
+    return []
+
+
+def _no_start(case: Case, group: Group) -> Clue | None:
+    """A command that cannot be run."""
+    one, ended = group.first, group.first.ended
+    message = f"{one.message} {ended.get('message') or ''}"
+    reported = case.snapshot.reports(one.ref, "Failed")
+    said = " ".join([message, *(report.message for report in reported)])
+    code = ended.get("exitCode")
+    if _PLATFORM.search(said):
+        cause, words = Cause.IMAGE_PLATFORM, "is built for another platform than its node's"
+    elif code in (126, 127) or (_starts_not(group) and re.search(r"exec|command", said)):
+        cause, words = Cause.COMMAND, "cannot start its command"
+    else:
+        return None
+    begun = onset(case, group, r"image$|command|args|workingDir|volume")
+    why = _NOT_FOUND.search(said)
+    shown = short(message) or f"exit code {code}"
+    text = f"Container {group.container} {words}: {shown.strip()}. {begun.words}".strip()
+    evidence = [state(group, case.now) if ended else f"pod/{name_of(one.pod)}: {one.reason}"]
+    evidence += [*last_lines(case, group), *begun.evidence]
+    return Clue(
+        cause,
+        group.owner,
+        text,
+        tuple(evidence),
+        HIGH if why or cause is Cause.IMAGE_PLATFORM or code == 127 else MEDIUM,
+        since=begun.since,
+        explains=group.refs,
+        change=begun.undo if begun.blamed else None,
+    )
+
+
+def _starts_not(group: Group) -> bool:
+    return group.first.reason in _NO_START or group.first.ended.get("reason") in _NO_START
+
+
+def _crash(case: Case, group: Group) -> Clue:
+    begun = onset(case, group)
+    blame = _last_network(case, group)
+    lines = last_lines(case, group)
+    hangs_on = leads_to(case, group, [blame] if blame else [])
+    if not blame and not begun.blamed and not _explains_itself(case, group):
+        hangs_on |= leads_to_by_settings(case, group)
+    words = f"{_who(group)} {_how(group)}: {pods_of(case, group)}."
+    if lines:
+        words += f' Its last words: "{short(case.words(group)[-1].text, 160)}".'
+    return Clue(
+        _cause(group),
+        group.owner,
+        " ".join(part for part in (words, begun.words) if part),
+        (state(group, case.now), *lines, *begun.evidence),
+        _sure(case, group, blame, blamed=begun.blamed),
+        since=begun.since,
+        explains=group.refs,
+        hangs_on=hangs_on,
+        ruled_out=("memory: it was not killed for it", "its image: it was pulled and started"),
+        alternative=f"{blame.detail or 'what it calls'} is at fault" if blame else "",
+        change=begun.undo if begun.blamed else None,
+    )
+
+
+def _cause(group: Group) -> Cause:
+    if group.init:
+        return Cause.INIT_FAILED
+    return Cause.JOB_FAILED if group.owner.kind in _TASKS else Cause.CRASH
+
+
+def _who(group: Group) -> str:
+    return f"{'Init container' if group.init else 'Container'} {group.container}"
+
+
+def _how(group: Group) -> str:
+    ended = group.first.ended
+    code = ended.get("exitCode")
+    if code is None:
+        return "ends again and again"
+    if code == 0:
+        return "ends by itself with exit code 0 and is started again"
+    signal = _SIGNALS.get(int(code)) if isinstance(code, int) else None
+    return f"exits with code {code}" + (f" ({signal})" if signal else "")
+
+
+def _last_network(case: Case, group: Group) -> Hint | None:
+    """What it could not reach, if that is among the last things that it said."""
+    lines = case.words(group)[-12:]
+    for hint in reversed(case.hints(group)):
+        if hint.points in NETWORK and hint.line in lines:
+            return hint
+    return None
+
+
+def _explains_itself(case: Case, group: Group) -> bool:
+    return case.hint(group, Points.SETTING, Points.LOGIN, Points.MEMORY) is not None
+
+
+def _sure(case: Case, group: Group, blame: Hint | None, *, blamed: bool) -> Confidence:
+    if blamed and blame is None:
+        return HIGH
+    if blame is not None:
+        return MEDIUM
+    return HIGH if case.words(group) else MEDIUM

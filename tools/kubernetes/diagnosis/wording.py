@@ -1,0 +1,108 @@
+"""Evidence in words: which object, which field, event or line, and when. Times as they are, UTC."""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from tools.kubernetes.diagnosis.case import Case, Group
+from tools.kubernetes.diagnosis.clues import Ref
+from tools.kubernetes.diagnosis.snapshot import Line
+from tools.kubernetes.events import Report
+from tools.kubernetes.kinds import Object
+from tools.kubernetes.objects import moment, name_of
+
+_MOST = 240
+
+
+def at(when: datetime | None, now: datetime) -> str:
+    """A moment: "14:02:31Z", with its day where that is another one."""
+    if when is None:
+        return "an unknown time"
+    same = when.date() == now.date()
+    return when.strftime("%H:%M:%SZ" if same else "%Y-%m-%d %H:%MZ")
+
+
+def stamp(text: object, now: datetime) -> str:
+    """The same of a time stamp of the API."""
+    return at(moment(text), now)
+
+
+def short(text: object, most: int = _MOST) -> str:
+    """Somebody else's words on one line."""
+    words = " ".join(str(text or "").split())
+    return words if len(words) <= most else words[: most - 1] + "…"
+
+
+def event(report: Report, now: datetime) -> str:
+    """What was reported."""
+    times = f"×{report.count}, " if report.count > 1 else ""
+    when = f"({times}last {stamp(report.last, now)})"
+    return f"event {report.reason} {report.kind}/{report.name} {when}: {short(report.message)}"
+
+
+def log_line(pod: Object, container: str, line: Line, now: datetime) -> str:
+    """What a container wrote."""
+    when = f" {at(line.at, now)}" if line.at else ""
+    return f'log of pod/{name_of(pod)} {container}{when}: "{short(line.text)}"'
+
+
+def last_lines(case: Case, group: Group, most: int = 2) -> list[str]:
+    """The last words of a group's container."""
+    pod, container = group.first.pod, group.container
+    return [log_line(pod, container, line, case.now) for line in case.words(group)[-most:]]
+
+
+def pods_of(case: Case, group: Group) -> str:
+    """How many of its workload's pods: "all 3 pods", "1 of 4 pods"."""
+    if group.owner.kind == "pod":
+        return "the pod"
+    total = len([p for p in case.snapshot.pods_of(group.owner) if _lives(p)])
+    count = len({one.ref for one in group.symptoms})
+    if count >= total:
+        return "its only pod" if count == 1 else f"all {count} pods"
+    return f"{count} of {total} pods"
+
+
+def _lives(pod: Object) -> bool:
+    ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+    return not ended and not (pod.get("metadata") or {}).get("deletionTimestamp")
+
+
+def listed(words: Iterable[str], most: int = 4) -> str:
+    """A, b and c."""
+    found = list(words)
+    if len(found) > most:
+        return f"{', '.join(found[:most])} and {len(found) - most} more"
+    return " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
+
+
+def plural(count: int, word: str) -> str:
+    """1 pod, 2 pods."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def matching(reports: Sequence[Report], pattern: str) -> list[Report]:
+    """Those whose message matches, newest first."""
+    wanted = re.compile(pattern, re.IGNORECASE)
+    return [one for one in reversed(reports) if wanted.search(one.message)]
+
+
+def state(group: Group, now: datetime) -> str:
+    """How the first container of a group last ended, as evidence."""
+    one, ended = group.first, group.first.ended
+    words = f"exit code {ended.get('exitCode')}"
+    if signal := ended.get("signal"):
+        words += f", signal {signal}"
+    if reason := ended.get("reason"):
+        words += f", {reason}"
+    count = int(one.status.get("restartCount") or 0)
+    when = stamp(ended.get("finishedAt"), now)
+    return (
+        f"pod/{name_of(one.pod)} {one.container}: lastState.terminated {words}, {when},"
+        f" {plural(count, 'restart')}"
+    )
+
+
+def of(ref: Ref) -> str:
+    """An object in a sentence, with its namespace."""
+    return f"{ref} in {ref.namespace}" if ref.namespace else str(ref)
