@@ -4,7 +4,7 @@ ran and as whom, what came back, and whether it was undone.
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -77,7 +77,11 @@ class Story:
     withdrawn_by: str
     superseded_by: str
     undoes: str
+    unasked: bool  # the bot proposed it, to take back what `asked_by` had asked for
     rolls_back: bool  # by itself, as it was approved with what it undoes
+    rollback: str  # what was to roll it back by itself, and did not run
+    rollback_state: str
+    rollback_why: str  # it did not
     undone_by: str
     undo_state: str
     undone_at: datetime | None
@@ -161,10 +165,28 @@ async def _told(database: Database, head: Head, calls: Sequence[Row]) -> list[St
         return []
     ids = [row["id"] for row in calls]
     async with database.relaxed() as tx:
+        rollbacks = await tx.all("story_rollbacks", calls=ids)
+        ids += [row["id"] for row in rollbacks]
         votes = await tx.all("story_votes", calls=ids)
         rows = await tx.all("story_evidence", org=head.org, calls=ids, until=head.seq)
     votes_of, rows_of = _by_call(votes), _by_call(rows)
-    return [_story(call, votes_of[call["id"]], rows_of[call["id"]]) for call in calls]
+    told = {call["id"]: _story(call, votes_of[call["id"]], rows_of[call["id"]]) for call in calls}
+    for back in rollbacks:
+        one = told[back["rolls_back"]]
+        told[one.id] = _with_rollback(one, back, votes_of[back["id"]], rows_of[back["id"]])
+    return list(told.values())
+
+
+def _with_rollback(one: Story, back: Row, votes: Sequence[Row], rows: Sequence[Row]) -> Story:
+    differs = (f"{what} of its rollback" for what in _differing(back, votes, rows))
+    return replace(
+        one,
+        rollback=back["summary"] or back["tool"],
+        rollback_state=back["state"],
+        rollback_why=back["error"] or "",
+        evidence=tuple(sorted({*one.evidence, *(row["seq"] for row in rows)})),
+        differs=(*one.differs, *differs),
+    )
 
 
 def _by_call(rows: Iterable[Row]) -> dict[UUID, list[Row]]:
@@ -212,7 +234,11 @@ def _story(call: Row, votes: Sequence[Row], rows: Sequence[Row]) -> Story:
         withdrawn_by=call["withdrawn_by"] or "",
         superseded_by=call["superseded_by"] or "",
         undoes=call["undoes"] or "",
+        unasked=call["unasked"],
         rolls_back=call["rolls_back"],
+        rollback="",
+        rollback_state="",
+        rollback_why="",
         undone_by=call["undone_by"] or "",
         undo_state=call["undo_state"] or "",
         undone_at=call["undone_at"],

@@ -418,6 +418,7 @@ class Cards:
             and not isinstance(back, str)
             and not row["undone"],
             undoes=row["undoes_public_id"] or "",
+            unasked=row["unasked"],
             superseded_by=row["new_public_id"] or "",
             superseded_reason=_superseded(call, row["new_revised_by"] or ""),
             model_says=call.model_says,

@@ -53,7 +53,11 @@ STORY = Story(
     withdrawn_by="",
     superseded_by="",
     undoes="",
+    unasked=False,
     rolls_back=False,
+    rollback="",
+    rollback_state="",
+    rollback_why="",
     undone_by="p2",
     undo_state="done",
     granted_on="",
@@ -120,6 +124,19 @@ ENDS: dict[str, dict[str, Any]] = {
     },
     "its way back is proposed": {"undo_state": "proposed"},
     "takes an earlier change back": {"undoes": "p0"},
+    "proposed by the bot, to take back what <@U1> asked for, ": {"undoes": "p0", "unasked": True},
+    "a rollback stands by, should it not work": {"rollback": "x", "rollback_state": "standby"},
+    "the rollback that was decided with it was not needed": {
+        "rollback": "x",
+        "rollback_state": "superseded",
+        "rollback_why": "its change was looked at: holds",
+    },
+    "the rollback that was decided with it did not run: its 10 min were over": {
+        "rollback": "x",
+        "rollback_state": "superseded",
+        "rollback_why": "its 10 min were over",
+        "outcome": "failed",
+    },
     "revised by <@U6>": {"revised_by": "U6"},
     "says otherwise than the audit's chain: arguments and votes": {
         "differs": ("arguments", "votes")

@@ -61,6 +61,9 @@ async def test_who_breaks_the_glass_runs_it_alone_and_all_hear_of_it(
         # it is done; what takes it back is theirs to decide
         back = await chat.card(thread, 2)
         assert "from 5 to 3" in shown(back)
+        asked = chat.slack.user_id("dave")
+        assert f"proposed by me, to take back what <@{asked}> asked for" in shown(back)
+        assert f"asked by <@{asked}>" in shown(card)
         assert "was not approved by those whom it needs" in chat.thread(thread)
         await chat.slack.wait_for(lambda: "verified" in shown(chat.cards(thread)[0]), 20)
         assert "broke the glass" in shown(chat.cards(thread)[0])

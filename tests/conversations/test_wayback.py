@@ -115,7 +115,15 @@ async def test_what_was_approved_with_a_rollback_rolls_back_by_itself(
         ]
         told = await told_by_the_audit(chat)
         assert [one.differs for one in told if one.differs] == []
-        assert [one.state for one in told if one.rolls_back] == ["done", "superseded", "superseded"]
+        # what was not needed is a part of its change's story, with its rows of the chain
+        assert [one.state for one in told if one.rolls_back] == ["done"]
+        folded = [(one.state, one.rollback_state, one.rollback_why) for one in told if one.rollback]
+        assert folded == [
+            ("denied", "superseded", "its change was denied"),
+            ("done", "superseded", "its change was looked at: holds"),
+        ]
+        rows = await chat.rows("SELECT seq FROM audit WHERE call_id IS NOT NULL ORDER BY seq")
+        assert sorted(seq for one in told for seq in one.evidence) == [row["seq"] for row in rows]
 
 
 async def told_by_the_audit(chat: World) -> list[Story]:

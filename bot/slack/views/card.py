@@ -149,7 +149,7 @@ def _fallback(call: CardData) -> str:
         many = words.count(call.needs, "approval")
         first = f"{words.NEEDS_YOU} needs {many}: {summary}{f' ({effect})' if effect else ''}"
         back = " · rolled back by itself if it does not work" if call.rollback else ""
-        text = f"{first}\nasked by {words.mention(call.requester)}{back}"
+        text = f"{first}\n{who.asked_by(call)}{back}"
     else:
         text = f"{outcome(call)}\n{summary}"
     # Mentions and times stand at the beginning: a cut never meets one.

@@ -87,7 +87,7 @@ def _story(data: AuditData, story: Story) -> Iterator[str]:
     where = f" in <#{story.channel}>" if data.everywhere and story.channel.isalnum() else ""
     yield f"*{name}*{short} · {there}{where}"
     yield " · ".join([_asked(story), *_decided(story), *_ran(story)])
-    yield " · ".join([_became(story), *_back(story)])
+    yield " · ".join([_became(story), *_rollback(story), *_back(story)])
     if data.whole:
         arguments = json.dumps(story.arguments, ensure_ascii=False, sort_keys=True)
         yield f"{words.code(story.tool, 80)[0]} {words.code(arguments, 1_000)[0]}"
@@ -102,7 +102,10 @@ def _story(data: AuditData, story: Story) -> Iterator[str]:
 def _asked(story: Story) -> str:
     others = [one for one in story.contributors if one != story.asked_by]
     of = f" with {words.either([words.mention(one) for one in others], last='and')}"
-    by = f"asked by {words.mention(story.asked_by)}{of if others else ''}"
+    whose = words.mention(story.asked_by)
+    by = f"asked by {whose}{of if others else ''}"
+    if story.unasked:
+        by = f"proposed by the bot, to take back what {whose} asked for,"
     revised = f", revised by {words.mention(story.revised_by)}" if story.revised_by else ""
     return f"{by} {_moment(story.asked_at)}{revised}"
 
@@ -142,6 +145,16 @@ def _became(story: Story) -> str:
         return f"{_STANDBY.get(story.state, story.state)}{_because(story.error)}"
     reason = story.verdict or story.error if story.started_at else ""
     return f"{_ENDS.get(story.state, story.state)}{_because(reason)}"
+
+
+def _rollback(story: Story) -> Iterator[str]:
+    """What was approved with it, should it not work, and did not run."""
+    if story.rollback_state == "standby":
+        yield "a rollback stands by, should it not work"
+    elif story.rollback and story.outcome == "holds":
+        yield "the rollback that was decided with it was not needed"
+    elif story.rollback and story.started_at:
+        yield f"the rollback that was decided with it did not run{_because(story.rollback_why)}"
 
 
 def _back(story: Story) -> Iterator[str]:

@@ -100,6 +100,7 @@ class CardData:
     error: str = ""
     can_undo: bool = False
     undoes: str = ""
+    unasked: bool = False  # we propose it; the requester asked for what it takes back
     superseded_by: str = ""
     superseded_reason: str = ""
     model_says: str = ""

@@ -55,8 +55,10 @@ def mentions(calls: Sequence[CardData]) -> str:
 
 
 def asked_by(call: CardData) -> str:
-    """Who asked, and who changed what was asked for."""
+    """Who asked, and who changed what was asked for; of what we propose, whose change it undoes."""
     asked = f"asked by {words.mention(call.requester)}"
+    if call.unasked:
+        asked = f"proposed by me, to take back what {words.mention(call.requester)} asked for"
     if not call.revised_by or call.revised_by == call.requester:
         return asked
     return f"{asked}, revised by {words.mention(call.revised_by)}"

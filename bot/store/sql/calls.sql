@@ -205,7 +205,8 @@ ON CONFLICT (call_id, channel, ts, view_id)
 -- calls_as_shown --
 -- Calls with all that their cards show: those of `ids`, in that order; or those that share a message with one of them, in
 -- the order in which they run, each with the places of these messages.
-SELECT t.*, old.public_id AS undoes_public_id, new.public_id AS new_public_id, new.revised_by AS new_revised_by,
+SELECT t.*, coalesce(r.wish ? 'because', false) AS unasked,
+       old.public_id AS undoes_public_id, new.public_id AS new_public_id, new.revised_by AS new_revised_by,
        EXISTS (SELECT FROM tool_calls u
                 WHERE u.undoes = t.id AND u.state IN ('proposed', 'approved', 'executing', 'done', 'unknown')) AS undone,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('person', d.person, 'vote', d.vote, 'reason', d.reason, 'at', d.at)
@@ -219,6 +220,7 @@ SELECT t.*, old.public_id AS undoes_public_id, new.public_id AS new_public_id, n
           FROM cards c JOIN cards o ON o.org = c.org AND o.channel = c.channel AND o.ts = c.ts
          WHERE c.call_id = %(shown_with)s::uuid AND c.ts <> '' AND o.ts <> '' AND o.call_id = t.id) AS places
   FROM tool_calls t
+  JOIN runs r ON r.id = t.run_id
   LEFT JOIN tool_calls old ON old.id = t.undoes
   LEFT JOIN tool_calls new ON new.id = t.superseded_by
  WHERE t.id IN (SELECT unnest(%(ids)s::uuid[])

@@ -23,14 +23,16 @@ LIMIT %(limit)s;
 
 -- story_calls --
 -- The next calls by their ids, which begin with the time they were made at, with what became of each. One that was open for
--- any part of a time counts to it. `person` had any part in them.
+-- any part of a time counts to it. `person` had any part in them. A rollback that was approved with a change and did not run
+-- is a part of that change's story.
 SELECT c.id, c.org, c.channel, c.thread_ts, c.run_id, c.kind, c.tool, c.arguments, c.target, c.risk, c.requester,
        c.contributors, c.acting, c.state, c.public_id, c.short_id, c.digest, c.policy, c.quorum, c.created_at, c.started_at,
        c.ended_at, c.preview->>'summary' AS summary, c.receipt->>'text' AS receipt, c.verdict, c.error, c.withdrawn_by,
-       c.revised_by, u.public_id AS undoes, c.rolls_back IS NOT NULL AS rolls_back, s.public_id AS superseded_by,
+       c.revised_by, u.public_id AS undoes, coalesce(r.wish ? 'because', false) AS unasked, c.rolls_back IS NOT NULL AS rolls_back, s.public_id AS superseded_by,
        b.public_id AS undone_by, b.short_id AS undone_short,
        b.state AS undo_state, b.ended_at AS undone_at, c.grant_use, gc.short_id AS granted_on
   FROM tool_calls c
+  JOIN runs r ON r.id = c.run_id
   LEFT JOIN tool_calls u ON u.id = c.undoes
   LEFT JOIN tool_calls s ON s.id = c.superseded_by
   LEFT JOIN grants g ON g.id = c.grant_id
@@ -41,12 +43,19 @@ SELECT c.id, c.org, c.channel, c.thread_ts, c.run_id, c.kind, c.tool, c.argument
    AND (%(before)s::timestamptz IS NULL OR c.created_at < %(before)s)
    AND (%(channel)s = '' OR c.channel = %(channel)s)
    AND (%(reads)s OR c.kind = 'change')
+   AND (c.rolls_back IS NULL OR c.started_at IS NOT NULL OR %(call)s <> '')
    AND (%(call)s = '' OR c.public_id = %(call)s OR c.short_id = %(call)s)
    AND (%(person)s = '' OR c.requester = %(person)s OR c.contributors @> ARRAY[%(person)s::text]
         OR c.withdrawn_by = %(person)s OR c.revised_by = %(person)s
         OR EXISTS (SELECT FROM decisions d WHERE d.call_id = c.id AND d.person = %(person)s))
  ORDER BY c.id
  LIMIT %(limit)s;
+
+-- story_rollbacks --
+-- What was to roll these calls back by itself, and did not run.
+SELECT c.id, c.rolls_back, c.kind, c.tool, c.arguments, c.target, c.digest, c.acting, c.state, c.started_at, c.verdict, c.error,
+       c.preview->>'summary' AS summary
+  FROM tool_calls c WHERE c.rolls_back = ANY(%(calls)s::uuid[]) AND c.started_at IS NULL;
 
 -- story_votes --
 SELECT call_id, person, vote, reason, at FROM decisions WHERE call_id = ANY(%(calls)s::uuid[]) ORDER BY at, id;
