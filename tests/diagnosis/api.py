@@ -96,15 +96,15 @@ def serve() -> Iterator[Server]:
         server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         return runner
 
-    runner = loop.run_until_complete(start())
     thread = threading.Thread(target=loop.run_forever, name="state-api")
     thread.start()
     try:
+        runner = asyncio.run_coroutine_threadsafe(start(), loop).result()
         yield server
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        loop.run_until_complete(runner.cleanup())
         loop.close()
 
 

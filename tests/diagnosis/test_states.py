@@ -11,6 +11,7 @@ import urllib3
 from tests.diagnosis.api import Answers, Server, serve
 from tests.diagnosis.decoys import DECOYS
 from tests.diagnosis.faults import FAULTS
+from tests.diagnosis.judge import Found, Score, Verdict
 from tests.diagnosis.states import State, find, make, recipes
 from tests.diagnosis.vocabulary import WORDS
 
@@ -168,3 +169,32 @@ def test_a_state_is_found_by_its_number() -> None:
     assert find(recipe.seed) == recipe
     with pytest.raises(KeyError):
         find(1)
+
+
+def test_what_is_said_is_judged() -> None:
+    def said(state: State, *causes: tuple[str, str]) -> Verdict:
+        found: list[Found] = [
+            {"cause": cause, "object": name, "confidence": "high"} for cause, name in causes
+        ]
+        return Verdict(state, found, healthy=not found)
+
+    healthy = make(recipes(held=False)[-2], NOW)
+    both = next(one for one in recipes(held=False) if len(one.faults) == 2)
+    broken = make(both, NOW)
+    right = [(sorted(WORDS[one.cause])[0], one.objects[0]) for one in broken.blames]
+    wrong = ("image-not-found", "deployment/nobody")
+    verdicts = [
+        said(healthy),
+        said(healthy, wrong),
+        said(broken, *right),
+        said(broken, right[0]),  # of two causes only one
+        said(broken, wrong, *right),
+        said(broken),
+    ]
+    assert [one.right for one in verdicts] == [True, False, True, False, False, False]
+    assert [one.false_alarm for one in verdicts] == [False, True, False, False, False, False]
+    assert [one.first_right for one in verdicts[2:]] == [True, True, False, False]
+    score = Score(verdicts)
+    assert score.alarms() == 1
+    assert score.faulty.share() == 1 / 4
+    assert score.calibration("high") == (5, 7)

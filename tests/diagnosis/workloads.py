@@ -105,7 +105,7 @@ class App:
         return [self.add_pod(age=ago, node=world.random.choice(world.nodes()))]
 
     def begin_anew(self, template: Object, *, ago: float) -> list[Object]:
-        """All pods are of a new revision, whose rollout is through or never began otherwise."""
+        """All pods are of a new revision: it was well at first, or the old ones had to go."""
         world, count = self.world, len(self.pods)
         nodes = [world.find("Node", one["spec"]["nodeName"]) for one in self.pods]
         for one in list(self.pods):
@@ -113,7 +113,12 @@ class App:
         self.workload["spec"]["template"] = template
         if self.workload["kind"] == "Deployment":
             _replica_set(world, self, age=ago)
-        self.stuck_for = ago
+        if world.random.random() < 0.5:
+            self.stuck_for = ago
+            if self.workload["kind"] == "Deployment":
+                self.workload["spec"]["strategy"] = {"type": "Recreate"}
+        else:
+            self.started = ago - 30
         return [self.add_pod(age=ago, node=nodes[number], number=number) for number in range(count)]
 
 
@@ -354,6 +359,8 @@ def _settle_deployment(world: World, app: App) -> None:
         _settle_set(world, app, one, live)
     new = app.sets[-1]["metadata"]["name"]
     updated = [p for p in live if p["metadata"]["ownerReferences"][0]["name"] == new]
+    if app.sets[-1]["spec"]["template"]["spec"] != app.template["spec"]:
+        updated = []  # it has no set yet
     up, wanted = sum(map(ready, live)), spec["replicas"]
     if not app.stuck_for and not app.refused:
         app.sets[-1]["spec"]["replicas"] = wanted

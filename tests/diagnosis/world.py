@@ -163,7 +163,10 @@ class World:
         if about["kind"] == "Node":
             involved = {"kind": "Node", "name": meta["name"], "uid": meta["name"]}
         if container:
-            involved["fieldPath"] = f"spec.containers{{{container}}}"
+            first_ones = (about.get("spec") or {}).get("initContainers") or ()
+            early = any(one["name"] == container for one in first_ones)
+            part = "initContainers" if early else "containers"
+            involved["fieldPath"] = f"spec.{part}{{{container}}}"
         component = component or _COMPONENTS.get(about["kind"], "kubelet")
         first = max(first, last)
         body: Object = {
@@ -205,9 +208,11 @@ class World:
         meta = pod["metadata"]
         container = container or pod["spec"]["containers"][0]["name"]
         step = 0.4
+        last = self.now - timedelta(seconds=until, microseconds=self.random.randrange(10**6))
+        stamps = [last - timedelta(seconds=step * left) for left in range(len(lines) - 1, -1, -1)]
         whole = "".join(
-            f"{self.micro(until + (len(lines) - number) * step)} {line}\n"
-            for number, line in enumerate(lines)
+            f"{stamp:%Y-%m-%dT%H:%M:%S.%f}Z {line}\n"
+            for stamp, line in zip(stamps, lines, strict=True)
         )
         self.logs[meta["namespace"], meta["name"], container, previous] = whole
 

@@ -164,7 +164,8 @@ def middle(shop: Shop) -> Blame:
         ["TypeError: Cannot read properties of undefined (reading 'host')"],
     )
     for made in api.begin_anew(api.template_with(image=image), ago=since):
-        crashing(world, made, code=world.pick(2, 1), log=log, since=since - 5)
+        began = since - 5 if api.stuck_for else since * 0.7
+        crashing(world, made, code=world.pick(2, 1), log=log, since=began)
     for made in web.pods:
         said = "HTTP probe failed with statuscode: 503"
         failing_probe(world, made, "Readiness", said, since=since - 30)

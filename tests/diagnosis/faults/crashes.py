@@ -53,7 +53,8 @@ def _crash(shop: Shop, cause: str, log: Sequence[str], code: int, **parts: objec
     app = shop.victim()
     anew = shop.world.random.random() < 0.3
     for made in release(shop, app, everywhere=anew, **parts):
-        crashing(shop.world, made, code=code, log=log, since=age_of(shop, made))
+        since = age_of(shop, made) * (1 if app.stuck_for else 0.6)
+        crashing(shop.world, made, code=code, log=log, since=since)
     return Blame(cause, (app.object,))
 
 

@@ -1,7 +1,7 @@
 """Nodes that are away or short of something."""
 
 from tests.diagnosis.blame import Blame, fault
-from tests.diagnosis.pods import evicted, leaving, not_mounted, spell
+from tests.diagnosis.pods import ended, evicted, leaving, not_mounted, spell
 from tests.diagnosis.shop import Shop
 from tests.diagnosis.world import Object, set_condition
 
@@ -145,7 +145,9 @@ def stuck(shop: Shop) -> Blame:
     world, app = shop.world, shop.victim()
     made = app.add_pod(age=90_000, node=world.nodes()[0])
     made["metadata"]["finalizers"] = [world.pick("example.com/drain", "batch.corp.io/cleanup")]
-    leaving(world, made, asked=world.random.randrange(5000, 20_000))
+    asked = world.random.randrange(5000, 20_000)
+    ended(world, made, code=0, ago=asked - 2)
+    leaving(world, made, asked=asked)
     return Blame("terminating", (app.object, f"pod/{made['metadata']['name']}"))
 
 

@@ -174,7 +174,12 @@ def full(shop: Shop) -> Blame:
     for node in shop.world.nodes():
         node["status"]["allocatable"]["pods"] = node["status"]["capacity"]["pods"] = "17"
     said = message(shop, "Too many pods")
-    return _pend(shop, "unschedulable-too-many-pods", said, lambda app: app.template_with())
+    return _pend(
+        shop,
+        "unschedulable-too-many-pods",
+        said,
+        lambda app: app.template_with(image=f"{app.image}-1"),
+    )
 
 
 @fault("volume is in another zone")
@@ -208,7 +213,7 @@ def cordoned(shop: Shop) -> Blame:
         ]
         names.append(f"node/{node['metadata']['name']}")
     said = message(shop, cordoned=len(names))
-    blame = _pend(shop, "cordoned", said, lambda app: app.template_with())
+    blame = _pend(shop, "cordoned", said, lambda app: app.template_with(image=f"{app.image}-1"))
     return Blame("cordoned", (*names, *blame.objects))
 
 
