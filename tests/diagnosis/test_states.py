@@ -181,7 +181,7 @@ def test_what_is_said_is_judged() -> None:
     healthy = make(recipes(held=False)[-2], NOW)
     both = next(one for one in recipes(held=False) if len(one.faults) == 2)
     broken = make(both, NOW)
-    right = [(sorted(WORDS[one.cause])[0], one.objects[0]) for one in broken.blames]
+    right = [(min(WORDS[one.cause]), one.objects[0]) for one in broken.blames]
     wrong = ("image-not-found", "deployment/nobody")
     verdicts = [
         said(healthy),
