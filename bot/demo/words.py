@@ -14,6 +14,7 @@ from bot.demo.kubeconfig import Context
 PEOPLE = {
     "alice": "operator, may approve",
     "bob": "operator, may approve",
+    "carol": "operator, may approve",
     "dave": "developer, may ask",
     "gina": "guest",
     "olga": "from another organisation",
@@ -27,8 +28,9 @@ _TRY_YOURS = ("get deployments -A", "events -A", "get pods -A")
 
 # What countersign.yaml beside this file says.
 RULES = (
-    "Its rules: a change in payments needs two people, its stateful sets are frozen, and the shop "
-    "is never scaled to nothing; there, an image that does not work goes back by itself."
+    "Its rules: a change in payments needs two people besides who asked (of alice, bob and carol), "
+    "its stateful sets are frozen, and the shop is never scaled to nothing; there, an image that "
+    "does not work goes back by itself."
 )
 
 WELCOME = (

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from bot.doctor.clusters import clusters
 from bot.doctor.findings import Finding, Mark, failed, ok, warning
 from bot.doctor.models import model
+from bot.doctor.rules import RuleQuorums
 from bot.doctor.slack import SlackSide
 from bot.doctor.storage import Storage
 from bot.guard.misspelt import misspelt
@@ -54,6 +55,7 @@ async def examine(given: Partly, say: Callable[[Finding], None]) -> bool:
             ("scopes", slack.scopes_and_clock),
             ("socket", partial(slack.socket, sockets)),
             ("approvers", slack.approvers),
+            ("rules", RuleQuorums(settings, api, given.lacking).check),
             ("approvals.channel", slack.channel),
             ("database", storage.database),
             ("redis", storage.redis),

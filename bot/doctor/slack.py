@@ -1,8 +1,5 @@
 """Slack's side: tokens, scopes, clock, socket, approvers, and the channel for approvals."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import yaml
 
 from bot.core.errors import BadSettings
@@ -10,7 +7,7 @@ from bot.doctor.findings import Finding, failed, ok, warning
 from bot.guard.policy import Approvers
 from bot.settings import Settings
 from bot.slack.api import Identity, Refused, SlackApi, SlackProblem
-from bot.slack.inspection import greeted, look_at_token
+from bot.slack.inspection import greeted, look_at_token, why_no_approver
 from bot.slack.manifest import manifest_text
 from bot.slack.sockets import check_tokens
 
@@ -141,7 +138,7 @@ class SlackSide:
         except Refused as refused:
             said = f"{user} cannot be found ({refused.code})"
             return [failed("approvers", said, "Correct COUNTERSIGN_APPROVERS.")]
-        if why := _why_not(found):
+        if why := why_no_approver(found):
             said = f"{user} {why} and may not approve"
             return [failed("approvers", said, "Take it out of COUNTERSIGN_APPROVERS.")]
         people.add(user)
@@ -212,13 +209,3 @@ def _clock(ahead: float | None) -> Finding:
         said = f"{abs(ahead):.0f} s {way} Slack's"
         return warning("clock", said, "Let this machine follow NTP; cards expire by its clock.")
     return ok("clock", f"within {max(abs(ahead), 1):.0f} s of Slack's")
-
-
-def _why_not(user: Mapping[str, Any]) -> str:
-    if user.get("deleted"):
-        return "is deactivated"
-    if user.get("is_bot"):
-        return "is a bot"
-    if user.get("is_restricted") or user.get("is_ultra_restricted"):
-        return "is a guest"
-    return "belongs to another organisation" if user.get("is_stranger") else ""

@@ -18,6 +18,18 @@ _SECONDS = 10.0
 SOON = 0.7  # seconds for who clicks: he has to hear that the cluster does not answer
 
 
+def is_nobody(house: House, person: Person) -> bool:
+    """Whether he would have to be allowed to do it himself, and is nobody on the clusters."""
+    identities = house.rules.identities
+    if identities is None or not identities.approvers_checked:
+        return False
+    try:
+        acting_as(identities, person)
+    except ToolError:
+        return True
+    return False
+
+
 async def why_not_himself(
     house: House, call: Call, person: Person, *, seconds: float = _SECONDS
 ) -> Bar | None:

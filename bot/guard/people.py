@@ -18,6 +18,9 @@ class Directory(Protocol):
     async def person(self, org: str, user: str, *, fresh: bool = False) -> Person:
         """Somebody, with those groups he is in that approvals name. `fresh` asks again now."""
 
+    async def members(self, org: str, group: str) -> frozenset[str] | None:
+        """Who is in a group; None where that cannot be told."""
+
     async def sharing(self, org: str, channel: str) -> Sharing:
         """Whether only our organisation reads a channel."""
 

@@ -22,6 +22,7 @@ from bot.guard.again import can_be_asked_again, was_asked_again
 from bot.guard.grants import can_be_given
 from bot.guard.house import House
 from bot.guard.policy import Effect
+from bot.guard.quorum import too_few
 from bot.guard.records import Call
 from bot.guard.wayback import WayBack
 from bot.slack import limits
@@ -329,6 +330,8 @@ class Cards:
     async def _load(self, row: Row) -> tuple[Call, CardData]:
         call = Call.of(row)
         data = self._data(call, row)
+        if (short := await too_few(self._house, call)) is not None:
+            data = replace(data, too_few=short.people, another_may_ask=short.if_another_asked)
         if can_be_asked_again(call):
             async with self._house.database.statement() as tx:
                 data = replace(data, can_ask_again=not await was_asked_again(tx, call))

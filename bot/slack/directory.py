@@ -50,6 +50,15 @@ class SlackDirectory:
         name = str(found.get("real_name") or "")
         return Person(user, standing, name, frozenset(groups), _mail(found))
 
+    async def members(self, org: str, group: str) -> frozenset[str] | None:  # noqa: ARG002 -- one workspace
+        """Who is in a group."""
+        try:
+            found = await self._members.get(group, partial(self._api.group_members, group))
+        except SlackProblem as problem:
+            log.warning("group_not_found", group=group, error=str(problem))
+            return None
+        return frozenset(found)
+
     async def sharing(self, org: str, channel: str) -> Sharing:  # noqa: ARG002 -- one workspace
         """Whether only our organisation reads a channel, or the operator listed it."""
         if channel in self._listed:

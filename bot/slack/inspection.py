@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
@@ -54,6 +55,17 @@ async def greeted(api: SlackApi, app_token: str) -> int:
     if not isinstance(frame, dict) or frame.get("type") != "hello":
         raise Uncertain("the first frame on the socket was no hello")
     return int(frame.get("num_connections") or 1)
+
+
+def why_no_approver(user: Mapping[str, Any]) -> str:
+    """What keeps somebody, as Slack tells of him, from approving; empty when nothing does."""
+    if user.get("deleted"):
+        return "is deactivated"
+    if user.get("is_bot"):
+        return "is a bot"
+    if user.get("is_restricted") or user.get("is_ultra_restricted"):
+        return "is a guest"
+    return "belongs to another organisation" if user.get("is_stranger") else ""
 
 
 def _scopes(headers: Mapping[str, str]) -> frozenset[str] | None:

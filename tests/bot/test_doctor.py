@@ -221,6 +221,31 @@ async def test_approvers_who_cannot_approve_are_each_named(dsn: str, tmp_path: P
         file.write_text("people: {approver: [U0ALICE00, U0DAVE000]}\n")
         found = await report(chat, COUNTERSIGN_APPROVERS="", COUNTERSIGN_CONFIG=str(file))
         assert only(found, "approvers") == ("ok", "2 people may approve")
+        three = chat.slack.set_group("three", ["alice", "bob", "gina", "dave"])  # bob is gone
+        file.write_text(
+            "policy:\n  rules:\n"
+            f"    - {{name: a, match: {{namespace: a}}, ask: {{approvers: 3, groups: {three}}}}}\n"
+            f"    - {{name: b, match: {{namespace: b}}, ask: {{approvers: 2, groups: {three}}}}}\n"
+            f"    - {{name: c, match: {{namespace: c}}, ask: {{groups: {three}}}}}\n"
+            "    - {name: d, match: {namespace: d}, ask: {approvers: 2, requester_may: true}}\n"
+        )
+        found = await report(chat, COUNTERSIGN_CONFIG=str(file), COUNTERSIGN_APPROVERS=three)
+        assert of(found, "rules") == [
+            (
+                "failed",
+                (
+                    f"countersign.yaml:3: policy.rules.0: “a” asks for 3 of {three}, where 2 can "
+                    "approve: nobody can complete its cards"
+                ),
+            ),
+            (
+                "warning",
+                (
+                    f"countersign.yaml:4: policy.rules.1: “b” asks for 2 of {three}, where 2 can "
+                    "approve: what one of them asks for, nobody can complete"
+                ),
+            ),
+        ]
 
 
 async def test_the_channel_for_approvals(dsn: str, tmp_path: Path) -> None:

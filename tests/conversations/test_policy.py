@@ -74,9 +74,9 @@ policy:
         assert posted.args["text"].endswith(f"<!subteam^{LEADS}>"), "they are called"
         [row] = await chat.rows("SELECT expires_at - created_at AS lives, policy FROM tool_calls")
         assert row["lives"].total_seconds() == 7200
-        short = re.search(r"approve ([A-Z0-9]{4})", said)
-        assert short is not None
-        await chat.slack.slash("dave", "ops", "/ops", f"why {short[1]}")
+        typed = re.search(r"approve ([A-Z0-9]{4})", said)
+        assert typed is not None
+        await chat.slack.slash("dave", "ops", "/ops", f"why {typed[1]}")
         why = shown(await chat.told("dave", "by the rule “web needs the leads”"))
         assert f"needs two approvals of <!subteam^{LEADS}>" in why
         assert "• far away: namespace differs" in why
@@ -91,16 +91,25 @@ policy:
         assert chat.replicas() == 5
         other = await chat.ask("scale deployment/web --replicas 4 -n shop")
         assert "needs one approval: anyone" in shown(await chat.card(other)), "the default rule"
+        # of two who may, one asks
+        short = await chat.ask("scale deployment/web --replicas 6 -n shop", by="ada")
+        bob = chat.slack.user_id("bob")
+        assert (
+            f"(only <@{bob}> could, so it cannot be completed: add approvers or let somebody else "
+            "ask)"
+        ) in shown(await chat.card(short))
+        assert "cannot be completed" not in said
         # what a stricter policy would have said to both
         stricter = Policy.model_validate({"rules": [{"name": "never", "deny": "Not here."}]})
         same = read_policy(tmp_path)
         async with Database(dsn).open() as database:
             found = [one async for one in replay(database, Rulebook(stricter), 10)]
             again = [one async for one in replay(database, Rulebook(same), 10)]
-        assert [told(one.then) for one in found] == ["one approval", f"2 approvals of {LEADS}"]
-        assert [told(one.now) for one in found] == ["denied: Not here."] * 2
-        assert summary(found) == "2 of 2 would differ."
-        assert summary(again) == "0 of 2 would differ."
+        leads = f"2 approvals of {LEADS}"
+        assert [told(one.then) for one in found] == [leads, "one approval", leads]
+        assert [told(one.now) for one in found] == ["denied: Not here."] * 3
+        assert summary(found) == "3 of 3 would differ."
+        assert summary(again) == "0 of 3 would differ."
 
 
 async def test_a_denial_is_the_rules_sentence_and_a_preview_is_only_shown(

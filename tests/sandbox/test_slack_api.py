@@ -297,7 +297,7 @@ async def test_people(slack: Workspace, call: Client) -> None:
     olga = await user("olga")
     assert (olga["is_stranger"], olga["team_id"]) == (True, "T0OTHER00")
     assert await call.error("users.info", user="U0NOBODY0") == "user_not_found"
-    assert len((await call("users.list"))["members"]) == 10
+    assert len((await call("users.list"))["members"]) == 11
     groups = (await call("usergroups.list", include_users=True))["usergroups"]
     assert groups[0]["users"] == [slack.user_id("alice"), slack.user_id("bob")]
     slack.set_group("sre", ["bob", "dave"])

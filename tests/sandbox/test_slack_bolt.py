@@ -410,7 +410,7 @@ async def test_the_workspace_changes_and_the_app_hears_of_it(
     slack.invite("alice", "lab")
     slack.invite("app", "random")
     slack.remove("app", "random")
-    slack.set_group("sre", ["bob"])
+    slack.set_group("sre", ["bob", "carol"])
     slack.change_user("zoe", deleted=True)
     await slack.settled()
     events = [envelope.event for envelope in slack.envelopes]

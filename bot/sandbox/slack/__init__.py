@@ -18,7 +18,7 @@ It knows nothing of the app under test; an unmodified Bolt app runs on it::
 `manifest` is an app manifest as a dict (scopes, events, commands and shortcuts count);
 `EXAMPLE_MANIFEST` serves where none of its own is at hand.
 
-Who is there (by name or id): alice and bob (operators, both in the group @sre), dave, ada
+Who is there (by name or id): alice, bob and carol (operators, all in the group @sre), dave, ada
 (admin), gina (multi-channel guest), sid (single-channel guest, only in shop-prod), olga (another
 organisation), buildbot (another bot), wanda (a Grid user), eve (deactivated); `app` is the
 app's own bot user.

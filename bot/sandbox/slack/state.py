@@ -287,6 +287,7 @@ def populate(state: State) -> None:
         ),
         User("U0ALICE00", "alice", "Alice Adler", team),
         User("U0BOB0000", "bob", "Bob Berg", team, tz="Europe/London"),
+        User("U0CAROL00", "carol", "Carol Cruz", team, tz="Europe/Madrid"),
         User("U0DAVE000", "dave", "Dave Doyle", team, tz="America/New_York"),
         User("U0ADA0000", "ada", "Ada Okafor", team, is_admin=True),
         User("U0GINA000", "gina", "Gina Guest", team, is_restricted=True),
@@ -306,9 +307,9 @@ def populate(state: State) -> None:
     ):
         state.add_user(user)
     state.groups["S0SRE0000"] = Group(
-        "S0SRE0000", "sre", "Site reliability", ["U0ALICE00", "U0BOB0000"]
+        "S0SRE0000", "sre", "Site reliability", ["U0ALICE00", "U0BOB0000", "U0CAROL00"]
     )
-    staff = ["alice", "bob", "dave", "ada"]
+    staff = ["alice", "bob", "carol", "dave", "ada"]
     bot = state.bot_user_id
     state.add_channel("general", [*staff, "gina", "wanda", bot], id="C0GENERAL")
     state.add_channel("ops", [*staff, "gina", "buildbot", bot], id="C0OPS0000")

@@ -81,6 +81,8 @@ class CardData:
     not_contributors: bool = True
     contributors: tuple[str, ...] = ()
     nobody_may_approve: bool = False
+    too_few: tuple[str, ...] | None = None  # who could approve, when these are too few
+    another_may_ask: bool = False  # then they would be enough
     approvals: tuple[tuple[str, datetime], ...] = ()
     glass_groups: tuple[str, ...] = ()  # of which one member may run it alone
     broken_by: str = ""  # who did

@@ -15,7 +15,21 @@ def needed(call: CardData) -> str:
         many += f" (rule “{words.line(call.rule, 80)}”)"
     if call.nobody_may_approve:
         return f"needs {many}, but nobody may approve yet: `COUNTERSIGN_APPROVERS` names no one"
-    return f"needs {many}: {_approvers(call)}"
+    return f"needs {many}: {_approvers(call)}{_too_few(call)}"
+
+
+def _too_few(call: CardData) -> str:
+    """That nobody can complete it, and what would help."""
+    if call.too_few is None or call.state != "proposed":
+        return ""
+    could = words.either([*map(words.mention, call.too_few)], last="and", most=5)
+    who = f"only {could} could" if could else "nobody is left who could"
+    mends = ["add approvers"]
+    if call.another_may_ask:
+        mends.append("let somebody else ask")
+    if call.glass_groups:
+        mends.append("break the glass")
+    return f" ({who}, so it cannot be completed: {words.either(mends)})"
 
 
 def _approvers(call: CardData) -> str:
@@ -26,7 +40,7 @@ def _approvers(call: CardData) -> str:
         but = words.either([*map(words.mention, barred)], last="and")
         return f"{whom} but {but}" if but else whom
     left = [words.mention(user) for user in call.approver_users if user not in barred]
-    return words.either(left) or "nobody is left, all who may approve took part in asking"
+    return words.either(left) or "all who may approve took part in asking"
 
 
 def called(calls: Sequence[CardData]) -> str:
