@@ -55,8 +55,7 @@ def parse(text: str) -> Command | Miss | None:
     form = _started(words)
     if form is None:
         return None
-    head = [w.lower() for w in words[: len(form.words)]]
-    if head != list(form.words):
+    if not form.begins([w.lower() for w in words]):
         return Miss(_second_word(words[0].lower()), form.usage)
     try:
         return Command(form.tool, _arguments(form, words[len(form.words) :]))
@@ -125,7 +124,7 @@ def _started(words: list[str]) -> Form | None:
     lowered = [w.lower() for w in words[:3]]
     if not lowered:
         return None
-    whole = (f for f in FORMS if list(f.words) == lowered[: len(f.words)])
+    whole = (f for f in FORMS if f.begins(lowered))
     return next(whole, next((f for f in FORMS if f.words[0] == lowered[0]), None))
 
 

@@ -71,6 +71,14 @@ WEB = {"kind": "deployment", "name": "web"}
         ),
         ("describe deployment/web", "k8s_describe", WEB),
         ("describe node n1", "k8s_describe", {"kind": "node", "name": "n1"}),
+        (
+            "logs deploy/web -c app --errors -C 3 --fold --init",
+            "k8s_logs",
+            {"kind": "deploy", "name": "web", "container": "app", "errors": True, "context": 3}
+            | {"fold": True, "init": True},
+        ),
+        ("kubectl top pod -A", "k8s_top_pods", {"all_namespaces": True}),
+        ("top nodes n1 --sort-by memory", "k8s_top_nodes", {"name": "n1", "sort": "memory"}),
         ("events", "k8s_events", {}),
         ("events -A --types=Warning", "k8s_events", {"all_namespaces": True, "warnings": True}),
         ("events --for deployment/web --warnings", "k8s_events", WEB | {"warnings": True}),

@@ -28,6 +28,7 @@ from tools import (
     open_providers,
 )
 from tools.kubernetes.kinds import Resource
+from tools.kubernetes.loglines import Line, folded
 from tools.kubernetes.tables import table
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -405,3 +406,81 @@ async def test_only_what_the_cluster_itself_names_is_inventory(catalog: Catalog)
         ({"kind": "certificates.cert-manager.io"}, False),
     ):
         assert catalog.is_inventory("k8s_get", arguments) is is_one, arguments
+
+
+async def test_what_pods_and_nodes_use_against_what_they_asked_for(ask: Ask) -> None:
+    pods = await ask("top_pods", namespace="shop", selector="app=checkout", sort="memory")
+    assert pods.columns[:4] == ("POD", "CPU", "CPU REQUEST", "CPU LIMIT")
+    assert len(pods.rows) == 3  # two crash and use nothing
+    assert re.fullmatch(r"\d+m", column(pods, "CPU")[0])
+    assert re.fullmatch(r"\d+m \(\d+%\)", column(pods, "CPU REQUEST")[0])
+    assert "3 pods in namespace shop use" in pods.note
+    assert "2 running pods are not measured yet" in pods.note
+    each = await ask("top_pods", all_namespaces=True, containers=True, limit=2)
+    assert each.columns[:3] == ("NAMESPACE", "POD", "CONTAINER")
+    assert len(each.rows) == 2
+    assert "the first 2 by cpu are shown" in each.note
+    nodes = await ask("top_nodes", sort="name")
+    assert [row[:2] for row in nodes.rows] == [(f"node-{n}", "Ready") for n in (1, 2, 3)]
+    assert re.fullmatch(r"\S+ \(\d+%\)", column(nodes, "MEMORY REQUESTED")[0])
+    assert re.fullmatch(r"\d+/110", column(nodes, "PODS")[0])
+    for tool, absent in (("top_pods", "pod/nope"), ("top_nodes", "node/nope")):
+        with pytest.raises(NotFound, match=f"There is no {absent}"):
+            await ask(tool, name="nope", **({"namespace": "shop"} if tool == "top_pods" else {}))
+
+
+async def test_errors_with_what_stands_around_them_and_patterns_counted(ask: Ask) -> None:
+    where: dict[str, JsonValue] = {"kind": "deploy", "namespace": "shop", "name": "checkout"}
+    around = await ask("logs", **where, since="1d", errors=True, context=1)
+    text = "\n".join(around.lines)
+    assert " | FATAL missing PAYMENTS_URL" in text
+    assert re.search(r" checkout-\S+ - \S", text)
+    assert "at most 5000 lines per container, only what looks like an error, 1 lines" in around.note
+    counted = await ask("logs", **where, since="1d", fold=True)
+    assert len(counted.lines) < 30
+    numbers = [int(line[1:].split(" ")[0]) for line in counted.lines]
+    assert numbers == sorted(numbers, reverse=True)
+    assert numbers[0] > 100
+    assert sum(numbers) == int(counted.note.split("; ")[-1].split(" ")[0])
+    with pytest.raises(Refused, match="checkout has no container nginx, only checkout"):
+        await ask("logs", **where, container="nginx")
+
+
+async def test_alike_lines_differ_in_numbers_and_ids_only() -> None:
+    said = [
+        Line(f"2026-11-26T14:00:{second:02}.0Z", f"web-{second % 5}", text, crashing=False)
+        for second, text in enumerate(
+            [
+                "took 12.5 ms from 10.0.0.7:443 at 2026-11-26T14:00:01Z",
+                "took 9 ms from 10.0.3.1:443 at 2026-11-26T14:07:59.123+02:00",
+                "order 3f2a9c1e77b0 done",
+                "order 11c0ffee99aa done",
+                "order none done",
+            ]
+        )
+    ]
+    assert folded(said) == [
+        "×2 2026-11-26T14:00:00Z to 14:00:01Z web-0, web-1 | " + said[1].text,
+        "×2 2026-11-26T14:00:02Z to 14:00:03Z web-2, web-3 | " + said[3].text,
+        "×1 2026-11-26T14:00:04Z web-4 | order none done",
+    ]
+
+
+async def test_events_of_a_workload_are_those_of_its_pods_too(ask: Ask) -> None:
+    about = await ask("events", kind="deploy", name="checkout", namespace="shop")
+    objects = column(about, "OBJECT")
+    assert objects[0].startswith("pod/checkout-")
+    assert "deployment/checkout" in objects
+    assert not any(one.startswith("pod/web") for one in objects)
+    assert "about deployment/checkout and its pods" in about.note
+    types = column(about, "TYPE")
+    firsts = [types[objects.index(one)] for one in dict.fromkeys(objects)]
+    warned = [
+        ("Warning" in [t for o, t in zip(objects, types, strict=True) if o == one])
+        for one in dict.fromkeys(objects)
+    ]
+    assert firsts
+    assert warned == sorted(warned, reverse=True)
+    newest = await ask("events", namespace="shop", order="time", limit=3)
+    assert len(newest.rows) == 3
+    assert "newest last" in newest.note

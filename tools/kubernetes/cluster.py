@@ -19,7 +19,7 @@ from tools.kubernetes.wire import Expired, Request, Wire
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
-_LOG_BYTES = 1_000_000  # of one container: more would never be read
+LOG_BYTES = 1_000_000  # of one container, unless more are asked for
 _PAGE = 500  # objects of a list in one answer, as kubectl asks
 _PAGES = 20  # a server may give fewer than asked for at once, but not for ever
 MOST = 5000  # objects of a list that are read at all
@@ -234,7 +234,7 @@ class Cluster:
 
     async def log(self, namespace: str, pod: str, options: Mapping[str, str]) -> str:
         """What one container wrote. Raises `Unable` when it cannot have a log."""
-        query = {**options, "timestamps": "true", "limitBytes": str(_LOG_BYTES)}
+        query = {"limitBytes": str(LOG_BYTES), **options, "timestamps": "true"}
         path = RESOURCES["pod"].path(namespace, pod, "log")
         request = Request(f"the log of {pod}", "GET", path, tuple(query.items()))
         return (await self._wire.ask(request, self._identity)).decode(errors="replace")

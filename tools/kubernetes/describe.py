@@ -8,7 +8,7 @@ from tools._kit import Finding, Lines, Manifests, NotFound, Refused, Unavailable
 from tools.kubernetes import events, missing
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.events import Report
-from tools.kubernetes.kinds import Object, Resource
+from tools.kubernetes.kinds import WORKLOADS, Object, Resource
 from tools.kubernetes.objects import (
     LAST_APPLIED,
     age,
@@ -32,7 +32,6 @@ from tools.kubernetes.workloads import (
     strategy_of,
 )
 
-_WORKLOADS = ("deployment", "statefulset", "daemonset", "replicaset", "job")
 _MOST_EVENTS = 25
 _MOST_PODS = 30
 
@@ -44,7 +43,7 @@ async def describe(cluster: Cluster, resource: Resource, namespace: str, name: s
     live = await missing.found(cluster, resource, namespace, name)
     if resource.prefix == "/api/v1" and resource.kind == "pod":
         return await _pod(cluster, resource, live)
-    if resource.kind in _WORKLOADS and resource.prefix in ("/apis/apps/v1", "/apis/batch/v1"):
+    if resource.kind in WORKLOADS and resource.prefix in ("/apis/apps/v1", "/apis/batch/v1"):
         return await _workload(cluster, resource, live)
     lines = await _about(cluster, resource, live)
     shown: list[Object] = [without_managed_fields(live), {"events": [*lines]}]

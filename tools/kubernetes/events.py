@@ -7,7 +7,14 @@ from datetime import datetime
 from tools._kit import Table
 from tools.kubernetes.cluster import Cluster, Listing
 from tools.kubernetes.kinds import Object, Resource
-from tools.kubernetes.objects import age, meta, namespace_of
+from tools.kubernetes.objects import (
+    age,
+    controller,
+    meta,
+    name_of,
+    namespace_of,
+    selector_text,
+)
 
 
 @dataclass(frozen=True)
@@ -98,8 +105,36 @@ async def among(
     return [one for one in reports_of(listing.items) if concerns(one)], listing.cut
 
 
+def by_object(reports: Iterable[Report]) -> list[Report]:
+    """What is reported of one object together, those with the newest warnings first."""
+    groups: dict[tuple[str, ...], list[Report]] = {}
+    for one in reports:
+        groups.setdefault((one.namespace, one.kind, one.name), []).append(one)
+    newest = sorted(groups.values(), key=lambda group: max(one.last for one in group), reverse=True)
+    newest.sort(key=_last_warning, reverse=True)
+    return [one for group in newest for one in group]
+
+
+def _last_warning(group: Iterable[Report]) -> str:
+    return max((one.last for one in group if one.type == "Warning"), default="")
+
+
+async def of_workload(
+    cluster: Cluster, resource: Resource, live: Object
+) -> Callable[[Report], bool]:
+    """Whether a report is about a workload, its replica sets or its pods."""
+    selector = selector_text((live.get("spec") or {}).get("selector"))
+    pods = await cluster.list("pod", namespace_of(live), labels=selector) if selector else None
+    concerned = {(resource.kind, name_of(live))}
+    for pod in pods.items if pods else ():
+        concerned.add(("pod", name_of(pod)))
+        kind, _, name = controller(pod).partition("/")  # a deployment's are its replica sets
+        concerned.add((kind, name))
+    return lambda one: (one.kind, one.name) in concerned
+
+
 def as_table(reports: Sequence[Report], now: datetime, *, namespaces: bool, note: str) -> Table:
-    """Newest last, with how often and since when."""
+    """With how often and since when."""
     columns = ("LAST SEEN", "FIRST SEEN", "COUNT", "TYPE", "REASON", "OBJECT", "MESSAGE")
     rows = [
         (
@@ -124,7 +159,7 @@ def note_of(reports: Sequence[Report], shown: int, listing: Listing, where: str)
     warned = sum(one.type == "Warning" for one in reports)
     note = f"{len(reports)} different events {where}, {warned} of them warnings"
     if shown < len(reports):
-        note += f"; the {shown} newest are shown"
+        note += f"; the newest {shown} are shown"
     if listing.cut:
         note += (
             f"; only {len(listing.items)} of all events could be read, newer ones may be missing"

@@ -101,6 +101,7 @@ def canonical_kind(given: object) -> object:
     return _ALIASES.get(plain, given)
 
 
+WORKLOADS = ("deployment", "statefulset", "daemonset", "replicaset", "job")  # that have pods
 LoggingKind = Annotated[
     Literal["pod", "deployment", "statefulset", "daemonset", "replicaset", "job"],
     BeforeValidator(canonical_kind),

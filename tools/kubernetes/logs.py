@@ -1,39 +1,58 @@
 """What a workload's containers wrote, from several pods, merged by time."""
 
 import asyncio
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-import re2
-
 from tools._kit import Lines, NotFound, Refused, Unavailable, seconds
 from tools.kubernetes import missing
-from tools.kubernetes.cluster import Cluster, Listing
+from tools.kubernetes.cluster import LOG_BYTES, Cluster, Listing
 from tools.kubernetes.kinds import RESOURCES, Object
+from tools.kubernetes.loglines import Line, folded, matcher, ordered, wanted
 from tools.kubernetes.objects import meta, name_of, selector_text
 from tools.kubernetes.pods import is_leaving, troubles_of
 from tools.kubernetes.wire import Unable
 
 _WORKLOADS = ("deployment", "statefulset", "daemonset", "job")  # as people most often mean
 _MOST_PODS = 10
-_FEW_LINES = 120  # that are shown whole whatever is cut: by time alone they tell the story best
-_FIRST_LINES = 100  # of crashing containers, before all others
 _LAST_WORDS = 30  # lines of a crashing container from before the window, if there are none in it
+_LINES = 200  # of each container, where nobody says how many
+_SEARCHED = 5000  # where they are searched or counted
+_MOST_BYTES = 4_000_000  # of each container: more lines than usual
 
 
 @dataclass(frozen=True)
 class Window:
-    """Which part of each container's log."""
+    """Which part of each container's log, and which of its lines."""
 
     since: str
-    tail: int
-    previous: bool
-    grep: str
+    tail: int = 0
+    previous: bool = False
+    grep: str = ""
+    errors: bool = False
+    context: int = 0
+    container: str = ""
+    init: bool = False
+    fold: bool = False
+
+    @property
+    def lines(self) -> int:
+        """How many of each container are read."""
+        searched = self.grep or self.errors or self.fold
+        return self.tail or (_SEARCHED if searched else _LINES)
+
+    @property
+    def most_bytes(self) -> int:
+        """How much of each container is read."""
+        return _MOST_BYTES if self.lines > _LINES else LOG_BYTES
 
     def options(self, container: str) -> dict[str, str]:
         """As the API takes them; an earlier container's log has no window: it may be older."""
-        found = {"container": container, "tailLines": str(self.tail)}
+        found = {
+            "container": container,
+            "tailLines": str(self.lines),
+            "limitBytes": str(self.most_bytes),
+        }
         if self.previous:
             return {**found, "previous": "true"}
         return {**found, "sinceSeconds": str(seconds(self.since))}
@@ -41,21 +60,11 @@ class Window:
     def words(self) -> str:
         """For the note: what was asked of the API."""
         span = "the run before the last restart" if self.previous else f"last {self.since}"
-        found = f"{span}, at most {self.tail} lines per container"
-        return f'{found}, only lines with "{self.grep}"' if self.grep else found
-
-
-@dataclass(frozen=True)
-class _Line:
-    """What a container wrote at once."""
-
-    stamp: str  # to the nanosecond, for merging
-    source: str
-    text: str
-    crashing: bool
-
-    def __str__(self) -> str:
-        return f"{self.stamp[:19]}Z {self.source} | {self.text}"
+        words = f"{span}, at most {self.lines} lines per container"
+        words += f", only container {self.container}" if self.container else ""
+        words += f', only lines with "{self.grep}"' if self.grep else ""
+        words += ", only what looks like an error" if self.errors else ""
+        return words + (f", {self.context} lines around each" if self.context else "")
 
 
 @dataclass(frozen=True)
@@ -71,21 +80,19 @@ class _Source:
 async def read_logs(
     cluster: Cluster, kind: str, namespace: str, name: str, window: Window
 ) -> Lines:
-    """The lines with their pod in front; what cannot have a log is a line saying so.
-
-    Of many lines those of crashing containers come first: a result that is too long is cut in its
-    middle, and healthy pods write more.
-    """
+    """The lines with their pod in front; what cannot have a log is a line saying so."""
     kind, listing = await _pods(cluster, kind, namespace, name)
     pods = listing.items
     # Those that crash are looked at before the newest.
     chosen = sorted(sorted(pods, key=_made, reverse=True), key=lambda pod: not _crashing(pod))
     chosen = chosen[:_MOST_PODS]
-    sources = [source for pod in chosen for source in _sources(pod)]
+    sources = [source for pod in chosen for source in _sources(pod, window)]
+    if pods and not sources:
+        names = dict.fromkeys(one for pod in chosen for one in _every_container(pod))
+        raise Refused(f"{name} has no container {window.container}, only {', '.join(names)}.")
     found = await asyncio.gather(*(_one(cluster, namespace, one, window) for one in sources))
-    wanted = _matcher(window.grep)
-    said = sorted((line for log, _ in found for line in log), key=lambda line: line.stamp)
-    said = [line for line in said if wanted(line.text)]
+    matches = matcher(window.grep, errors=window.errors)
+    said = [line for log, _ in found for line in wanted(log, matches, window.context)]
     unable = [why for _, why in found if why]
     note = f"{kind}/{name} in {namespace}: {window.words()}"
     if len(pods) > len(chosen):
@@ -93,22 +100,9 @@ async def read_logs(
         note += f"; {len(chosen)} of {len(pods)}{more} pods, crashing and newest first"
     elif not pods:
         note += "; it has no pods"
-    return Lines((*unable, *_ordered(said)), f"{note}; {len(said)} lines")
-
-
-def _ordered(said: Sequence[_Line]) -> list[str]:
-    """By time; of many, what crashing containers wrote last comes before all the rest."""
-    first = [line for line in said if line.crashing][-_FIRST_LINES:]
-    if len(said) <= _FEW_LINES or not first or len(first) == len(said):
-        return [str(line) for line in said]
-    taken = set(map(id, first))
-    rest = [line for line in said if id(line) not in taken]
-    return [
-        f"--- crashing containers, their last {len(first)} lines ---",
-        *map(str, first),
-        f"--- all other lines, {len(rest)} ---",
-        *map(str, rest),
-    ]
+    shown = folded(said) if window.fold else ordered(said)
+    note += f"; {len(said)} lines"
+    return Lines((*unable, *shown), note + (", alike ones counted" if window.fold else ""))
 
 
 async def _pods(cluster: Cluster, kind: str, namespace: str, name: str) -> tuple[str, Listing]:
@@ -138,10 +132,14 @@ async def _named(cluster: Cluster, kind: str, namespace: str, name: str) -> tupl
 
 async def _one(
     cluster: Cluster, namespace: str, source: _Source, window: Window
-) -> tuple[list[_Line], str]:
+) -> tuple[list[Line], str]:
     """Its lines, and why there are none."""
+    why = ""
     try:
         log = await cluster.log(namespace, source.pod, window.options(source.container))
+        if len(log.encode()) >= window.most_bytes:  # the API reads from the window's beginning
+            why = f"{source.shown} | (only the first {window.most_bytes // 1_000_000} MB of that"
+            why += " were read: ask for fewer lines or a shorter window for the newest)"
         lines = _lines(log, source)
         if not lines and source.crashing and not window.previous:
             lines = await _last_words(cluster, namespace, source)
@@ -152,10 +150,10 @@ async def _one(
     except (Refused, Unavailable) as error:
         # one node that is away must not hide what the others wrote
         return [], f"{source.shown} | (no log: {error})"
-    return lines, ""
+    return lines, why
 
 
-async def _last_words(cluster: Cluster, namespace: str, source: _Source) -> list[_Line]:
+async def _last_words(cluster: Cluster, namespace: str, source: _Source) -> list[Line]:
     """What a crashing container wrote last before the window, or in the run before."""
     for previous, when in (("false", "earlier"), ("true", "previous run")):
         options = {
@@ -172,24 +170,27 @@ async def _last_words(cluster: Cluster, namespace: str, source: _Source) -> list
     return []
 
 
-def _lines(log: str, source: _Source) -> list[_Line]:
+def _lines(log: str, source: _Source) -> list[Line]:
     lines, last = [], ""
     for line in log.splitlines():
         stamp, _, text = line.partition(" ")
         if not _is_stamp(stamp):  # a line that the API cut in two
             stamp, text = last, line
         last = stamp
-        lines.append(_Line(stamp, source.shown, text, source.crashing))
+        lines.append(Line(stamp, source.shown, text, source.crashing))
     return lines
 
 
-def _sources(pod: Object) -> list[_Source]:
-    names, crashing = _containers(pod), _crashing(pod)
+def _sources(pod: Object, window: Window) -> list[_Source]:
+    names = _every_container(pod) if window.init or window.container else _containers(pod)
+    if window.container:
+        names = [name for name in names if name == window.container]
+    several, crashing = len(_every_container(pod)) > 1, _crashing(pod)
     return [
         _Source(
             pod=name_of(pod),
             container=container,
-            shown=f"{name_of(pod)}/{container}" if len(names) > 1 else name_of(pod),
+            shown=f"{name_of(pod)}/{container}" if several else name_of(pod),
             crashing=container in crashing,
         )
         for container in names
@@ -201,6 +202,13 @@ def _crashing(pod: Object) -> set[str]:
     return {trouble.container for trouble in troubles_of(pod) if trouble.crashed}
 
 
+def _every_container(pod: Object) -> list[str]:
+    """In the order in which they start."""
+    spec = pod.get("spec") or {}
+    parts = ("initContainers", "containers", "ephemeralContainers")
+    return [str(one.get("name")) for part in parts for one in spec.get(part) or ()]
+
+
 def _containers(pod: Object) -> list[str]:
     """All its containers, and the init containers that have not ended well."""
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
@@ -210,20 +218,6 @@ def _containers(pod: Object) -> list[str]:
         if ((one.get("state") or {}).get("terminated") or {}).get("exitCode") != 0
     ]
     return unfinished + [str(one.get("name")) for one in spec.get("containers") or ()]
-
-
-def _matcher(grep: str) -> Callable[[str], bool]:
-    """Lines that hold the text as it is, or that the pattern matches."""
-    if not grep:
-        return lambda _line: True
-    options = re2.Options()
-    options.log_errors = False
-    options.case_sensitive = True
-    try:
-        pattern = re2.compile(grep, options)
-    except re2.error:
-        return lambda line: grep in line
-    return lambda line: grep in line or pattern.search(line) is not None
 
 
 def _made(pod: Object) -> str:

@@ -35,8 +35,10 @@ _NOT_NEEDED = ("controllerrevision", "secret")
 NEEDS: Mapping[str, frozenset[Access]] = {
     "k8s_get": _looks(*(kind for kind in RESOURCES if kind not in _NOT_NEEDED)),
     "k8s_describe": _looks(*_RUN_BY_CONTROLLERS, *_SURROUNDINGS, "pod", "event", "namespace"),
-    "k8s_events": _looks("event", "namespace"),
+    "k8s_events": _looks("event", "namespace", *_RUN_BY_CONTROLLERS, "job", "pod"),
     "k8s_logs": _looks(*_RUN_BY_CONTROLLERS, "job", "pod") | _LOGS,
+    "k8s_top_pods": _looks("pod", "namespace") | {_USED},
+    "k8s_top_nodes": _looks("node", "pod") | {Access("list", "metrics.k8s.io", "nodes")},
     "k8s_rollout_status": _looks(*_TEMPLATED, "replicaset", "controllerrevision", "pod"),
     "k8s_rollout_history": _looks(*_TEMPLATED, "replicaset", "controllerrevision"),
     "k8s_scale": _WATCHES_IT_SETTLE

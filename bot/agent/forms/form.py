@@ -46,6 +46,11 @@ class Form:
     options: dict[str, Option]
     required: tuple[str, ...] = ()
     written: Callable[[Arguments], list[str]] = _kind_and_name
+    also: tuple[tuple[str, ...], ...] = ()  # its words as some write them: as many
+
+    def begins(self, lowered: list[str]) -> bool:
+        """Whether a message begins with its words."""
+        return any(list(words) == lowered[: len(words)] for words in (self.words, *self.also))
 
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
@@ -97,12 +102,8 @@ def as_word(value: str) -> str:
 _namespace = Option("namespace", matching(_NAMESPACE, "namespace"))
 _cluster = Option("cluster", matching(_CLUSTER, "cluster"))
 _selector = Option("selector", matching(_SELECTOR, "label selector"))
-EVERYWHERE = {
-    "-n": _namespace,
-    "--namespace": _namespace,
-    "--cluster": _cluster,
-    "--context": _cluster,
-}
+CLUSTER = {"--cluster": _cluster, "--context": _cluster}
+EVERYWHERE = {"-n": _namespace, "--namespace": _namespace, **CLUSTER}
 ALL_NAMESPACES = {
     "-A": Option("all_namespaces", None),
     "--all-namespaces": Option("all_namespaces", None),

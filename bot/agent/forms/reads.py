@@ -6,6 +6,7 @@ from pydantic import JsonValue
 
 from bot.agent.forms.form import (
     ALL_NAMESPACES,
+    CLUSTER,
     DURATION,
     EVERYWHERE,
     SELECTOR,
@@ -30,6 +31,12 @@ def _pattern(value: str) -> JsonValue:
 
 
 _revision = Option("revision", number(1, 999_999, "the revision"))
+
+
+_context = Option("context", number(0, 50, "the lines around each"))
+_container = Option("container", read_name)
+_order = Option("order", matching(re.compile("object|time"), "order: object or time"))
+_sort = Option("sort", matching(re.compile(r"cpu|memory|name"), "order: cpu, memory or name"))
 
 
 def _warnings(value: str) -> JsonValue:
@@ -74,6 +81,12 @@ def _events(operands: list[str]) -> Arguments:
     return workload(operands) if operands else {}
 
 
+def _maybe_name(operands: list[str]) -> Arguments:
+    if len(operands) > 1:
+        raise Wrong("it takes at most one name")
+    return {"name": bare_name(operands[0])} if operands else {}
+
+
 def _logs(operands: list[str]) -> Arguments:
     if len(operands) == 1 and "/" not in operands[0]:
         return {"name": bare_name(operands[0])}
@@ -110,9 +123,9 @@ FORMS = (
     Form(
         ("logs",),
         "k8s_logs",
-        "logs [<kind>/]<name> [-n <namespace>] [--since 15m] [--previous] [--tail <lines>] "
-        "[--grep <text>]",
-        "Show what a workload wrote.",
+        "logs [<kind>/]<name> [-n <namespace>] [-c <container>] [--since 15m] [--previous] "
+        "[--tail <lines>] [--grep <text>] [--errors] [-C <lines around>] [--fold] [--init]",
+        "Show what a workload wrote, or count what is alike.",
         _logs,
         {
             **EVERYWHERE,
@@ -121,13 +134,20 @@ FORMS = (
             "-p": Option("previous", None),
             "--tail": Option("tail", number(1, 5_000, "the number of lines")),
             "--grep": Option("grep", _pattern),
+            "--errors": Option("errors", None),
+            "-C": _context,
+            "--context": _context,
+            "-c": _container,
+            "--container": _container,
+            "--fold": Option("fold", None),
+            "--init": Option("init", None),
         },
     ),
     Form(
         ("events",),
         "k8s_events",
-        "events [<kind>/<name>] [-n <namespace>] [-A] [--warnings]",
-        "Show what the cluster reported, newest last.",
+        "events [<kind>/<name>] [-n <namespace>] [-A] [--warnings] [--order object|time]",
+        "Show what the cluster reported, objects with warnings first.",
         _events,
         {
             **EVERYWHERE,
@@ -135,7 +155,35 @@ FORMS = (
             "--for": Option("", str),
             "--warnings": Option("warnings", None),
             "--types": Option("warnings", _warnings),
+            "--order": Option(
+                "order", matching(re.compile("object|time"), "order: object or time")
+            ),
         },
+    ),
+    Form(
+        ("top", "pods"),
+        "k8s_top_pods",
+        "top pods [<name>] [-n <namespace>] [-A] [-l <selector>] [--containers] "
+        "[--sort-by cpu|memory|name]",
+        "Show what pods use, against their requests and limits.",
+        _maybe_name,
+        {
+            **EVERYWHERE,
+            **ALL_NAMESPACES,
+            **SELECTOR,
+            "--containers": Option("containers", None),
+            "--sort-by": _sort,
+        },
+        also=(("top", "pod"),),
+    ),
+    Form(
+        ("top", "nodes"),
+        "k8s_top_nodes",
+        "top nodes [<name>] [-l <selector>] [--sort-by cpu|memory|name]",
+        "Show what nodes use, and what their pods asked for.",
+        _maybe_name,
+        {**CLUSTER, **SELECTOR, "--sort-by": _sort},
+        also=(("top", "node"),),
     ),
     Form(
         ("rollout", "status"),

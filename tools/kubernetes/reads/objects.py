@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, StringConstraints
 
@@ -11,7 +11,7 @@ from tools.kubernetes import events as reports
 from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.describe import describe
-from tools.kubernetes.kinds import RESOURCES, AnyKind, MaybeKind, canonical_kind
+from tools.kubernetes.kinds import RESOURCES, WORKLOADS, AnyKind, MaybeKind, canonical_kind
 from tools.kubernetes.listing import Wanted, find
 from tools.kubernetes.reads.arguments import (
     ClusterReads,
@@ -47,6 +47,9 @@ SortPath = Annotated[
     StringConstraints(max_length=200),
     Field(description='A path: ".metadata.creationTimestamp", ".status.startTime".'),
 ]
+
+
+_ORDER = "object: what is about one together, warnings first; time: newest last."
 
 
 class ObjectReads(ClusterReads):
@@ -107,7 +110,7 @@ class ObjectReads(ClusterReads):
         return await describe(cluster, resource, place, name)
 
     @read
-    async def events(
+    async def events(  # noqa: PLR0913, PLR0917 - a tool's arguments are flat
         self,
         cluster: Cluster,
         namespace: MaybeNamespace = "",
@@ -115,22 +118,37 @@ class ObjectReads(ClusterReads):
         name: Annotated[MaybeName, Field(description="Only about objects of this name.")] = "",
         warnings: Annotated[bool, Field(description="Only warnings.")] = False,
         all_namespaces: bool = False,
+        order: Annotated[Literal["object", "time"], Field(description=_ORDER)] = "object",
         limit: Annotated[int, Field(ge=1, le=1000)] = 100,
     ) -> Finding:
-        """Show what the cluster reported, newest last; the same report once, with its count."""
+        """Show what the cluster reported, of each object together; the same once, with its count.
+
+        Of a workload also what is reported of its replica sets and pods.
+        """
         place = None if all_namespaces else await place_of(cluster, namespace)
-        wanted = (await cluster.resource(kind)).kind if kind else ""
-        fields = {"involvedObject.name": name, "type": "Warning" if warnings else ""}
+        resource = await cluster.resource(kind) if kind else None
+        about = None
+        if resource and name and place and resource.kind in WORKLOADS:
+            live = await missing.found(cluster, resource, place, name)
+            about = await reports.of_workload(cluster, resource, live)
+        fields = {
+            "involvedObject.name": "" if about else name,
+            "type": "Warning" if warnings else "",
+        }
         query = ",".join(f"{key}={value}" for key, value in fields.items() if value)
         listing = await cluster.list("event", place, fields=query)
-        found = [one for one in reports.reports_of(listing.items) if wanted in ("", one.kind)]
+        found = [
+            one
+            for one in reports.reports_of(listing.items)
+            if (about(one) if about else resource is None or one.kind == resource.kind)
+        ]
+        newest = found[-limit:]
         where = f"in namespace {place}" if place else "in all namespaces"
-        where += (
-            f" about {'/'.join(part for part in (wanted, name) if part)}" if wanted or name else ""
-        )
-        note = reports.note_of(found, min(limit, len(found)), listing, where)
+        what = "/".join(part for part in (resource.kind if resource else "", name) if part)
+        where += f" about {what}" + (" and its pods" if about else "") if what else ""
+        note = reports.note_of(found, len(newest), listing, where)
+        note += "; objects with warnings first" if order == "object" else "; newest last"
         if not listing.items and place:
             note += f"; {await missing.why_empty(cluster, RESOURCES['event'], place)}"
-        return reports.as_table(
-            found[-limit:], datetime.now(UTC), namespaces=all_namespaces, note=note
-        )
+        shown = reports.by_object(newest) if order == "object" else newest
+        return reports.as_table(shown, datetime.now(UTC), namespaces=all_namespaces, note=note)
