@@ -9,10 +9,10 @@ BIN := .venv/bin
 # A moved checkout, or a Python that is gone, makes the stamps of an earlier set-up worthless.
 STALE := $(shell if [ -d .venv ] && { ! $(BIN)/python -c '' || { [ -e .venv/.path ] && [ "$$(cat .venv/.path)" != "$$(pwd -P)" ]; }; } 2>/dev/null; then rm -f .venv/.runtime .venv/.dev; fi)
 
-.PHONY: help install demo test test-crash test-browser test-real screenshots bench check lock clean
+.PHONY: help install demo test test-crash test-diagnosis test-browser test-real screenshots bench check lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 install: .venv/.runtime ## Make .venv with .venv/bin/countersign in it
 	@echo "Ready: $(BIN)/countersign"
@@ -27,6 +27,9 @@ test: .venv/.dev ## Run all tests
 test-crash: .venv/.dev ## Kill the bot at every step that matters; prints a table
 	@$(BIN)/python -m pytest -m "crash or not crash" tests/faults -n 0 -q
 	@$(BIN)/python -m pytest -m crash tests/conversations -n 0 -q
+
+test-diagnosis: .venv/.dev ## Judge the diagnosis on 600 generated states; prints figures and misses (ARGS="show SEED": one state)
+	@$(BIN)/python -m tests.diagnosis $(ARGS)
 
 test-browser: .venv/.dev ## Drive the demo's page in a real Chromium
 	@$(BIN)/python -m pytest tests/browser -n 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from tests.diagnosis.shop import Shop
-from tests.diagnosis.vocabulary import WORDS
+from tests.diagnosis.vocabulary import words
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,10 @@ class Blame:
 
     def fits(self, found: dict[str, JsonValue]) -> bool:
         """Whether a finding says this."""
-        words = WORDS[self.cause]
         named = str(found.get("object")).rpartition(" ")[2].lower()
-        return str(found.get("cause")) in words and ("*" in self.objects or named in self.objects)
+        return str(found.get("cause")) in words(self.cause) and (
+            "*" in self.objects or named in self.objects
+        )
 
     def allows(self, found: dict[str, JsonValue]) -> bool:
         """Whether a finding says this, or what is true beside it."""

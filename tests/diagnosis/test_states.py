@@ -13,7 +13,8 @@ from tests.diagnosis.decoys import DECOYS
 from tests.diagnosis.faults import FAULTS
 from tests.diagnosis.judge import Found, Score, Verdict
 from tests.diagnosis.states import State, find, make, recipes
-from tests.diagnosis.vocabulary import WORDS
+from tests.diagnosis.vocabulary import words
+from tools.kubernetes.diagnosis.causes import Cause
 
 NOW = datetime(2026, 3, 4, 15, 6, 7, tzinfo=UTC)
 SIZES = ("small", "medium", "large", "huge")
@@ -77,7 +78,7 @@ def test_every_fault_blames_something_that_is_there_and_in_words_that_are_known(
             for _, name in found
         }
         for blame in state.blames:
-            assert blame.cause in WORDS, recipe
+            assert words(blame.cause) <= set(Cause), recipe
             assert names & set(blame.objects), recipe
 
 
@@ -181,7 +182,7 @@ def test_what_is_said_is_judged() -> None:
     healthy = make(recipes(held=False)[-2], NOW)
     both = next(one for one in recipes(held=False) if len(one.faults) == 2)
     broken = make(both, NOW)
-    right = [(min(WORDS[one.cause]), one.objects[0]) for one in broken.blames]
+    right = [(min(words(one.cause)), one.objects[0]) for one in broken.blames]
     wrong = ("image-not-found", "deployment/nobody")
     verdicts = [
         said(healthy),

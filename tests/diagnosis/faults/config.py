@@ -147,7 +147,7 @@ def changed(shop: Shop) -> Blame:
     for made in app.pods:
         made["spec"]["volumes"] = [*volume, *made["spec"]["volumes"]]
         crashing(world, made, code=1, log=log, since=since)
-    return Blame("config-changed-or-crash", (app.object, f"configmap/{name}"))
+    return Blame("config-changed", (app.object, f"configmap/{name}"))
 
 
 @fault("service account may not do what the program needs")

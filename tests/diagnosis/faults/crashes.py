@@ -142,7 +142,7 @@ def permission(shop: Shop) -> Blame:
         ['nginx: [emerg] mkdir() "/var/cache/nginx/client_temp" failed (13: Permission denied)'],
         ["Error: EROFS: read-only file system, open '/app/.cache/index.json'"],
     )
-    return _crash(shop, "crash", log, 1, securityContext={"readOnlyRootFilesystem": True})
+    return _crash(shop, "permission", log, 1, securityContext={"readOnlyRootFilesystem": True})
 
 
 @fault("image would run as root and may not")

@@ -190,7 +190,7 @@ def exec_format(shop: Shop) -> Blame:
     )
     for made in new:
         crashing(shop.world, made, code=shop.world.pick(1, 255), log=log, since=since, lived=0)
-    return Blame("image-platform-or-crash", (app.object,))
+    return Blame("image-platform", (app.object,))
 
 
 @fault("image name is none")
