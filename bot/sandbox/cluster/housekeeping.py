@@ -13,6 +13,7 @@ from bot.sandbox.cluster.kinds import (
     AUTOSCALERS,
     BUDGETS,
     DEPLOYMENTS,
+    ENDPOINT_SLICES,
     ENDPOINTS,
     PODS,
     SERVICES,
@@ -21,6 +22,9 @@ from bot.sandbox.cluster.kinds import (
 from bot.sandbox.cluster.quantities import share
 from bot.sandbox.cluster.replicasets import is_active, is_ready
 from bot.sandbox.cluster.store import Change, Object, Store
+
+
+_SLICE = "x7k2p"  # how the slice of a service ends; the real controller draws it
 
 
 def _beside(change: Change, store: Store, resource: Resource, cause: Resource) -> Iterable[Name]:
@@ -59,13 +63,7 @@ class Endpoints:
         waiting = [
             _address(pod) for pod in pods if not is_ready(pod) and pod["status"].get("podIP")
         ]
-        ports = [
-            {"name": port["name"], "port": port["targetPort"], "protocol": port["protocol"]}
-            if "name" in port
-            else {"port": port["targetPort"], "protocol": port["protocol"]}
-            for port in service["spec"].get("ports", [])
-            if isinstance(port.get("targetPort"), int)
-        ]
+        ports = _ports(service, pods)
         subset = {"addresses": ready, "notReadyAddresses": waiting, "ports": ports}
         filled = {key: value for key, value in subset.items() if value}
         subsets = [filled] if ready or waiting else []
@@ -75,7 +73,62 @@ class Endpoints:
             self.store.create(ENDPOINTS, {"metadata": meta, "subsets": subsets})
         else:
             self.store.update(ENDPOINTS, {**current, "subsets": subsets})
+        self._slice(service, pods, ports)
         return None
+
+    def _slice(self, service: Object, pods: list[Object], ports: list[Object]) -> None:
+        """The same in the newer form; the one slice is enough for the demo's few pods."""
+        meta = service["metadata"]
+        namespace, name = meta["namespace"], f"{meta['name']}-{_SLICE}"
+        content: Object = {
+            "addressType": "IPv4",
+            "endpoints": [_endpoint(pod) for pod in pods if pod["status"].get("podIP")],
+            "ports": ports,
+        }
+        current = self.store.get(ENDPOINT_SLICES, namespace, name)
+        if current is not None:
+            self.store.update(ENDPOINT_SLICES, {**current, **content})
+            return
+        owner = {"apiVersion": "v1", "kind": "Service", "name": meta["name"], "uid": meta["uid"]}
+        about = {
+            "name": name,
+            "namespace": namespace,
+            "labels": {
+                "kubernetes.io/service-name": meta["name"],
+                "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
+            },
+            "ownerReferences": [{**owner, "controller": True, "blockOwnerDeletion": True}],
+        }
+        self.store.create(ENDPOINT_SLICES, {"metadata": about, **content})
+
+
+def _ports(service: Object, pods: list[Object]) -> list[Object]:
+    """The service's ports as its pods have them; one by a name that no pod has leads nowhere."""
+    found = []
+    for port in service["spec"].get("ports", []):
+        target = port.get("targetPort", port["port"])
+        if isinstance(target, str):
+            target = next((number for pod in pods if (number := _named(pod, target))), None)
+        if target is not None:
+            named = {"name": port["name"]} if "name" in port else {}
+            found.append({**named, "port": target, "protocol": port["protocol"]})
+    return found
+
+
+def _named(pod: Object, name: str) -> int | None:
+    every = (port for one in pod["spec"]["containers"] for port in one.get("ports", []))
+    return next((port["containerPort"] for port in every if port.get("name") == name), None)
+
+
+def _endpoint(pod: Object) -> Object:
+    ready = is_ready(pod) is not None
+    address = _address(pod)
+    return {
+        "addresses": [address["ip"]],
+        "conditions": {"ready": ready, "serving": ready, "terminating": False},
+        "nodeName": address["nodeName"],
+        "targetRef": address["targetRef"],
+    }
 
 
 def _address(pod: Object) -> Object:
