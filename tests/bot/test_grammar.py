@@ -114,6 +114,21 @@ WEB = {"kind": "deployment", "name": "web"}
             "k8s_set_resources",
             WEB | {"requests": "cpu=250m,memory=1Gi", "limits": "memory=0"},
         ),
+        ("rollout pause deploy/web", "k8s_rollout_pause", {"kind": "deploy", "name": "web"}),
+        (
+            "label pod/web-1 team=pay old- -n shop",
+            "k8s_label",
+            {"kind": "pod", "name": "web-1", "labels": ["team=pay"], "remove": ["old"]}
+            | {"namespace": "shop"},
+        ),
+        (
+            'annotate deployment/web "example.com/note=all is well"',
+            "k8s_annotate",
+            WEB | {"annotations": ["example.com/note=all is well"]},
+        ),
+        ("cordon node/n1.example", "k8s_cordon", {"name": "n1.example"}),
+        ("kubectl uncordon n1 --cluster eu", "k8s_uncordon", {"name": "n1", "cluster": "eu"}),
+        ("suspend cj/nightly", "k8s_suspend_cronjob", {"kind": "cj", "name": "nightly"}),
         ("  help ", "help", {}),
     ],
 )
@@ -162,6 +177,11 @@ def test_commands(text: str, tool: str, arguments: dict[str, JsonValue]) -> None
         "set image deployment/web *=b:1",
         "set image deployment/web web=--privileged",
         "set env deployment/web A",
+        "label deployment/web",
+        "label deployment/web team",
+        "cordon n1 n2",
+        "cordon n1 -n shop",
+        "suspend deployment/web",
         "set env deployment/web",
         "set resources deployment/web --limits memory",
         "set pods to five",
@@ -273,6 +293,15 @@ commands = st.one_of(
         places,
     ),
     st.builds(
+        lambda k, n, more, p: Command("k8s_label", {"kind": k, "name": n} | more | p),
+        kinds,
+        names,
+        st.fixed_dictionaries(
+            {"labels": st.just(["a=b", "c.d/e=f"])}, optional={"remove": st.just(["g"])}
+        ),
+        places,
+    ),
+    st.builds(
         lambda k, n, more, p: Command("k8s_set_resources", {"kind": k, "name": n} | more | p),
         kinds,
         names,
@@ -326,7 +355,8 @@ def test_kubectl_said_twice_is_no_command(form: Form, before: str) -> None:
 def test_a_doubled_verb_is_a_miss() -> None:
     for form in FORMS:
         for text in (f"{form.words[0]} {form.words[0]}", f"kubectl {' '.join(form.words * 2)}"):
-            named_so = text.endswith("logs logs")  # a pod may be called so
+            # a pod or a node may be called so
+            named_so = text.endswith(("logs logs", "cordon cordon", "uncordon uncordon"))
             assert isinstance(parse(text), Command if named_so else Miss), text
             assert advice(text)
 

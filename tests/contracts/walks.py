@@ -2,11 +2,39 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from tests.contracts.stage import Edit, made, rolled, writes
+from pydantic import JsonValue
+
+from bot.sandbox.cluster import Cluster
+from tests.contracts.stage import Edit, made, owned, recreated, rolled, void, writes
 from tools import JsonObject
 
 CART = {"namespace": "shop", "name": "cart"}
+NIGHTLY = {"namespace": "shop", "name": "nightly"}
+NODE = "node-1"
+
+
+def cron_job(**more: JsonValue) -> Edit:
+    """A cron job that runs at night."""
+    pod: JsonObject = {
+        "restartPolicy": "Never",
+        "containers": [{"name": "nightly", "image": "shop/batch:1"}],
+    }
+    spec: JsonObject = {
+        "schedule": "0 3 * * *",
+        "jobTemplate": {"spec": {"template": {"spec": dict(pod)}}},
+        **more,
+    }
+    return made("CronJob", "batch/v1", "nightly", spec)
+
+
+def cordoned(cluster: Cluster) -> dict[str, Any]:
+    """The node as it is, cordoned."""
+    node = cluster.get("Node", "", NODE)
+    assert node is not None
+    node["spec"]["unschedulable"] = True
+    return node
 
 
 @dataclass(frozen=True)
@@ -68,6 +96,59 @@ WALKS = {
                 "small",
                 {"limits": [{"type": "Container", "max": {"memory": "1Gi"}}]},
             )
+        },
+    ),
+    "rollout pause": Walk(
+        "k8s_rollout_pause",
+        CART,
+        materials={
+            "owner": owned("cart"),
+            "manager": writes(
+                "Deployment", "cart", "metadata.labels", {"app.kubernetes.io/managed-by": "Helm"}
+            ),
+            "uid": recreated("cart"),
+        },
+    ),
+    "rollout resume": Walk(
+        "k8s_rollout_resume", CART, setup=(writes("Deployment", "cart", "spec.paused", True),)
+    ),
+    "label a deployment": Walk(
+        "k8s_label",
+        {**CART, "kind": "deploy", "labels": ["team=payments", "tier=web"], "remove": ["old"]},
+        setup=(writes("Deployment", "cart", "metadata.labels", {"tier": "x", "old": "y"}),),
+        materials={
+            "what it writes": writes("Deployment", "cart", "metadata.labels.tier", "z"),
+            "owner": owned("cart"),
+        },
+    ),
+    "annotate a service": Walk(
+        "k8s_annotate",
+        {**CART, "kind": "svc", "annotations": ["note=all is well", "example.com/at=9"]},
+        kind="Service",
+        materials={
+            "what it writes": writes("Service", "cart", "metadata.annotations", {"note": "no"})
+        },
+    ),
+    "cordon": Walk("k8s_cordon", {"name": NODE}, kind="Node", name=NODE, namespace=""),
+    "uncordon": Walk(
+        "k8s_uncordon",
+        {"name": NODE},
+        kind="Node",
+        name=NODE,
+        namespace="",
+        setup=(lambda cluster: void(cluster.apply(cordoned(cluster))),),
+    ),
+    "suspend a cron job": Walk(
+        "k8s_suspend_cronjob", NIGHTLY, kind="CronJob", name="nightly", setup=(cron_job(),)
+    ),
+    "resume a cron job": Walk(
+        "k8s_resume_cronjob",
+        NIGHTLY,
+        kind="CronJob",
+        name="nightly",
+        setup=(cron_job(suspend=True),),
+        materials={
+            "its deadline": writes("CronJob", "nightly", "spec.startingDeadlineSeconds", 60),
         },
     ),
 }

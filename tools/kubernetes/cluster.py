@@ -20,12 +20,26 @@ MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 LOG_BYTES = 1_000_000  # of one container, unless more are asked for
+APPLY_PATCH = "application/apply-patch+yaml"
+MANAGER = "countersign"  # as whom the server notes who set a field
 _PAGE = 500  # objects of a list in one answer, as kubectl asks
 _PAGES = 20  # a server may give fewer than asked for at once, but not for ever
 MOST = 5000  # objects of a list that are read at all
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _PEOPLE = 200  # whose clients are kept: what each remembers is little
 _TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+
+
+@dataclass(frozen=True)
+class Write:
+    """Where something is written, and whether only to see what would come of it."""
+
+    kind: str | Resource
+    namespace: str
+    name: str
+    sub: str = ""
+    dry_run: bool = False
+    options: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -214,7 +228,7 @@ class Cluster:
 
     async def patch(
         self,
-        target: tuple[str, str, str],
+        target: tuple[str | Resource, str, str],
         body: JsonValue,
         content_type: str,
         *,
@@ -226,11 +240,75 @@ class Cluster:
         Raises `Conflict` when the body's resourceVersion is not the live one.
         """
         kind, namespace, name = target
-        options = {"fieldManager": "countersign", "fieldValidation": "Strict"}
-        query = tuple((options | ({"dryRun": "All"} if dry_run else {})).items())
-        path = RESOURCES[kind].path(namespace, name, sub)
-        what = _named(kind, namespace, name)
-        return await self.send(Request(what, "PATCH", path, query, body, content_type))
+        return await self._write(
+            "PATCH", Write(kind, namespace, name, sub, dry_run), body, content_type
+        )
+
+    async def apply(
+        self,
+        target: tuple[str | Resource, str, str],
+        body: JsonValue,
+        *,
+        force: bool,
+        dry_run: bool,
+    ) -> Object:
+        """Say which fields an object (kind, namespace, name) shall have as ours, making it where
+        there is none. Raises `Conflict` with the server's words where somebody else owns one.
+        """
+        options = (("force", "true"),) if force else ()
+        kind, namespace, name = target
+        write = Write(kind, namespace, name, dry_run=dry_run, options=options)
+        return await self._write("PATCH", write, body, APPLY_PATCH)
+
+    async def create(
+        self,
+        kind: str | Resource,
+        namespace: str,
+        body: JsonValue,
+        *,
+        below: tuple[str, str] = ("", ""),
+        dry_run: bool = False,
+    ) -> Object:
+        """Make an object; or below one, by its name and a sub-resource.
+
+        Raises `Conflict` when the name is taken.
+        """
+        name, sub = below
+        return await self._write("POST", Write(kind, namespace, name, sub, dry_run), body)
+
+    async def delete(
+        self,
+        target: tuple[str | Resource, str, str],
+        preconditions: Mapping[str, str],
+        *,
+        propagation: str = "Background",
+        dry_run: bool = False,
+    ) -> Object:
+        """Delete exactly the object (kind, namespace, name) that has this uid or version.
+
+        Raises `Conflict` when it is another one.
+        """
+        kind, namespace, name = target
+        body: JsonValue = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": dict(preconditions),
+            "propagationPolicy": propagation,
+        }
+        return await self._write("DELETE", Write(kind, namespace, name, dry_run=dry_run), body)
+
+    async def _write(
+        self, method: str, write: "Write", body: JsonValue, content_type: str = "application/json"
+    ) -> Object:
+        resource = write.kind if isinstance(write.kind, Resource) else RESOURCES[write.kind]
+        options = (
+            {} if method == "DELETE" else {"fieldManager": MANAGER, "fieldValidation": "Strict"}
+        )
+        query = tuple((options | ({"dryRun": "All"} if write.dry_run else {})).items())
+        path = resource.path(write.namespace, write.name, write.sub)
+        what = _named(resource.kind, write.namespace if resource.namespaced else "", write.name)
+        request = Request(what, method, path, query + write.options, body, content_type)
+        return await self.send(request)
 
     async def log(self, namespace: str, pod: str, options: Mapping[str, str]) -> str:
         """What one container wrote. Raises `Unable` when it cannot have a log."""

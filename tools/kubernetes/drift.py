@@ -1,4 +1,4 @@
-"""What became of a workload since a change of ours: who wrote which of its fields after us."""
+"""What became of an object since a change of ours: who wrote which of its fields after us."""
 
 import json
 import re
@@ -9,20 +9,21 @@ from pydantic import JsonValue
 
 from tools._kit import ChangedPath, Drift, NotFound, Preview, Receipt
 from tools.kubernetes.cluster import Cluster
-from tools.kubernetes.kinds import Object
-from tools.kubernetes.objects import is_free_text, meta, moment
+from tools.kubernetes.kinds import Object, Resource
+from tools.kubernetes.objects import NOT_SHOWN, is_free_text, meta, moment
 
 _STEP = re.compile(r'\[([^\]]*)\]|\.?("(?:[^"\\]|\\.)*"|[^.\["]+)')
 
 
 async def drift_of(
-    cluster: Cluster, target: tuple[str, str, str], seen: Preview, receipt: Receipt
+    cluster: Cluster, target: tuple[str | Resource, str, str], seen: Preview, receipt: Receipt
 ) -> Drift:
-    """How a workload (kind, namespace, name) differs from what a change left. Raises `ToolError`.
+    """How an object (kind, namespace, name) differs from what a change left. Raises `ToolError`.
 
     Whatever writes its specification counts its generation up; status and annotations do not.
     """
     kind, _, name = target
+    kind = kind.kind if isinstance(kind, Resource) else kind
     try:
         live = await cluster.get(*target)
     except NotFound:
@@ -32,7 +33,9 @@ async def drift_of(
         anew = f"{kind}/{name} was deleted and made anew"
         return Drift("changed", anew, (anew,))
     differs = tuple(
-        _told(live, change) for change in seen.changes if _is_other(_value(live, change), change)
+        _told(live, change)
+        for change in seen.changes
+        if _is_other(value_at(live, change.path), change)
     )
     if differs:
         return Drift("changed", "; ".join(differs), differs)
@@ -47,11 +50,11 @@ async def drift_of(
 
 def _is_other(now: JsonValue, change: ChangedPath) -> bool:
     """A value that may be a secret was masked when it was stored: nothing can be said of it."""
-    return now != change.after and not is_free_text(change)
+    return change.after not in (now, NOT_SHOWN) and not is_free_text(change)
 
 
 def _told(live: Object, change: ChangedPath) -> str:
-    now, short = _value(live, change), change.path.removeprefix("spec.")
+    now, short = value_at(live, change.path), change.path.removeprefix("spec.")
     if now is None:
         said = f"{short} was removed"
     elif isinstance(now, dict | list):
@@ -61,9 +64,10 @@ def _told(live: Object, change: ChangedPath) -> str:
     return said + _by(live, change.path)
 
 
-def _value(live: Object, change: ChangedPath) -> Any:
-    found: Any = live
-    for step in _steps(change.path):
+def value_at(thing: Object, path: str) -> Any:
+    """What stands at a path as `changed_paths` writes it; None for nothing."""
+    found: Any = thing
+    for step in _steps(path):
         if isinstance(found, list):
             found = next((one for one in found if _is_named(one, step)), None)
         else:

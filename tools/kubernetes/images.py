@@ -10,7 +10,7 @@ from tools._kit import Change, NoWayBack, Preview, Refused
 from tools.kubernetes.cluster import STRATEGIC_PATCH
 from tools.kubernetes.containers import MaybeContainer, chosen
 from tools.kubernetes.kinds import Object
-from tools.kubernetes.objects import meta, template_of, version_of
+from tools.kubernetes.objects import meta, template_of, version_of, why_moving
 from tools.kubernetes.templates import Step, TemplateChange
 
 # The grammar of image references: never a flag, a URL, or a path of this machine.
@@ -85,16 +85,6 @@ def _repository(image: str) -> str:
     return head + slash + last.partition(":")[0]
 
 
-def _moving(image: str) -> str:
-    """Why the same reference may be other code at another time; empty for one version."""
-    if "@" in image:
-        return ""
-    tag = image.rpartition("/")[2].partition(":")[2]
-    if not tag:
-        return f"{image} has no tag, which means latest"
-    return f"{image} is whatever was pushed last" if tag == "latest" else ""
-
-
 def _versions(before: str, after: str) -> tuple[str, str]:
     if _repository(before) != _repository(after):
         return before, after
@@ -102,9 +92,9 @@ def _versions(before: str, after: str) -> tuple[str, str]:
 
 
 def _warnings(before: str, after: str) -> Iterator[str]:
-    if why := _moving(after):
+    if why := why_moving(after):
         yield f"{why}: which code runs is decided when each node pulls it."
-    if why := _moving(before):
+    if why := why_moving(before):
         yield f"{why}: going back to it may not be what runs now."
     if (old := _repository(before)) != (new := _repository(after)):
         yield f"It comes from another repository: {old} → {new}."

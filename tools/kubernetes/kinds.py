@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from tools._kit import Access
 
@@ -26,6 +26,24 @@ class Resource:
         place = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
         parts = [self.prefix + place, self.plural, name, sub]
         return "/".join(part for part in parts if part)
+
+    @property
+    def group(self) -> str:
+        """The API group, empty for the core."""
+        return self.api_version.rpartition("/")[0]
+
+    @property
+    def api_version(self) -> str:
+        """As a manifest writes it: "apps/v1"."""
+        return self.prefix.removeprefix("/apis/").removeprefix("/api/")
+
+    @property
+    def written(self) -> str:
+        """The one way in which a change names the kind: as it is built in, or with its group."""
+        built_in = RESOURCES.get(self.kind)
+        if built_in and (built_in.group, built_in.plural) == (self.group, self.plural):
+            return self.kind
+        return f"{self.plural}.{self.group}"
 
 
 _CORE, _APPS, _BATCH = "/api/v1", "/apis/apps/v1", "/apis/batch/v1"
@@ -77,11 +95,11 @@ def is_built_in(resource: Resource) -> bool:
 
 
 def access(verb: str, kind: str, sub: str = "", *, namespace: str = "", name: str = "") -> Access:
-    """A deed on a built-in kind, as the cluster's access reviews call it."""
-    resource = RESOURCES[kind]
-    parts = resource.prefix.split("/")
-    group = parts[2] if parts[1] == "apis" else ""
-    return Access(verb, group, resource.plural, sub, namespace, name)
+    """A deed on a kind, built in or "plural.group", as the cluster's access reviews call it."""
+    if (resource := RESOURCES.get(kind)) is not None:
+        return Access(verb, resource.group, resource.plural, sub, namespace, name)
+    plural, _, group = kind.partition(".")
+    return Access(verb, group, plural, sub, namespace, name)
 
 
 _ALIASES = {
@@ -102,6 +120,25 @@ def canonical_kind(given: object) -> object:
 
 
 WORKLOADS = ("deployment", "statefulset", "daemonset", "replicaset", "job")  # that have pods
+
+
+def _exact_kind(given: str) -> str:
+    if given not in RESOURCES and "." not in given:
+        raise ValueError(
+            "must be a built-in kind, or another one by its plural and group:"
+            ' "certificates.cert-manager.io"'
+        )
+    return given
+
+
+# Of what is changed: one kind has one name, so that a rule about it cannot be passed by.
+ChangedKind = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][-a-z0-9.]{0,120}$", strip_whitespace=True, to_lower=True),
+    BeforeValidator(canonical_kind),
+    AfterValidator(_exact_kind),
+    Field(description='"deployment", "service" …; others as "certificates.cert-manager.io".'),
+]
 LoggingKind = Annotated[
     Literal["pod", "deployment", "statefulset", "daemonset", "replicaset", "job"],
     BeforeValidator(canonical_kind),
@@ -122,6 +159,8 @@ MaybeKind = Annotated[
     Field(description="Only about objects of this kind."),
 ]
 DeploymentKind = Annotated[Literal["deployment"], BeforeValidator(canonical_kind)]
+CronJobKind = Annotated[Literal["cronjob"], BeforeValidator(canonical_kind)]
+NodeKind = Annotated[Literal["node"], BeforeValidator(canonical_kind)]
 ScalableKind = Annotated[
     Literal["deployment", "statefulset", "replicaset"], BeforeValidator(canonical_kind)
 ]

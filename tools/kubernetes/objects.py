@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from tools._kit import ChangedPath
 from tools.kubernetes.kinds import Object
 
+NOT_SHOWN = "(not shown)"  # in the place of what a Secret holds
 REVISION = "deployment.kubernetes.io/revision"
 _Part = tuple[str, int, int, int, int]  # of a hunk, as difflib has them
 _FLAGS = ("- -", "- '-", '- "-')
@@ -119,6 +120,16 @@ def version_of(image: str) -> str:
     return tag or digest.removeprefix("sha256:")[:12] or image
 
 
+def why_moving(image: str) -> str:
+    """Why the same reference may be other code at another time; empty for one version."""
+    if "@" in image:
+        return ""
+    tag = image.rpartition("/")[2].partition(":")[2]
+    if not tag:
+        return f"{image} has no tag, which means latest"
+    return f"{image} is whatever was pushed last" if tag == "latest" else ""
+
+
 def selector_text(selector: Mapping[str, Any] | None) -> str:
     """An object's selector as a query writes it."""
     selector = selector or {}
@@ -202,7 +213,7 @@ def _as_yaml(thing: Object) -> Sequence[str]:
     found = cleaned(thing)
     if str(found.get("kind")) == "Secret":
         for part in ("data", "stringData"):
-            found[part] = dict.fromkeys(found.get(part) or {}, "(not shown)")
+            found[part] = dict.fromkeys(found.get(part) or {}, NOT_SHOWN)
     return _lines(json.dumps(found, sort_keys=True))
 
 
@@ -267,6 +278,38 @@ def changed_paths(before: Any, after: Any, path: str = "") -> Iterator[ChangedPa
     for key in dict.fromkeys([*before, *after]):
         step = key if key.startswith("[") else f".{_quoted(key)}" if path else key
         yield from changed_paths(before.get(key), after.get(key), path + step)
+
+
+def written_paths(before: Object, after: Object) -> tuple[ChangedPath, ...]:
+    """Every field that a write changes in an object, each by itself also where a whole map is new.
+
+    What a Secret holds is told as changed and never shown.
+    """
+    found = changed_paths(cleaned(before), cleaned(after))
+    hidden = str(after.get("kind") or before.get("kind")) == "Secret"
+    return tuple(
+        _unshown(leaf) if hidden and leaf.path.startswith(("data", "stringData")) else leaf
+        for change in found
+        for leaf in _leaves(change)
+    )
+
+
+def _leaves(change: ChangedPath) -> Iterator[ChangedPath]:
+    old, new = change.before, change.after
+    value = new if old is None else old
+    if (old is None or new is None) and isinstance(value, dict) and value:
+        for one in changed_paths(old or {}, new or {}, change.path):
+            yield from _leaves(one)
+    else:
+        yield change
+
+
+def _unshown(change: ChangedPath) -> ChangedPath:
+    return ChangedPath(
+        path=change.path,
+        before=None if change.before is None else NOT_SHOWN,
+        after=None if change.after is None else NOT_SHOWN,
+    )
 
 
 def _by_name(items: list[Any]) -> Any:

@@ -31,6 +31,22 @@ _OF_TEMPLATES = (
 # Looked at for the history of a rollout only; and who may read Secrets may read their values.
 _NOT_NEEDED = ("controllerrevision", "secret")
 
+# What the change role lets be written of any kind: neither who may do what, nor credentials,
+# nodes, volumes and namespaces, nor what only controllers write.
+_ORDINARY = tuple(
+    kind
+    for kind, resource in RESOURCES.items()
+    if resource.namespaced
+    and kind not in _NOT_NEEDED
+    and kind not in ("endpoints", "endpointslice", "event", "serviceaccount")
+    and kind != "persistentvolumeclaim"
+)
+_OF_ANY = (
+    _WATCHES_IT_SETTLE | _looks(*_ORDINARY, "resourcequota") | _writes(*_ORDINARY)
+)  # every change of an object of any kind
+_OF_NODES = _looks("node") | _writes("node")
+_OF_CRONJOBS = _looks("cronjob") | _writes("cronjob")
+
 # What every tool cannot do without. Secrets can be looked at as well, where a role allows it.
 NEEDS: Mapping[str, frozenset[Access]] = {
     "k8s_get": _looks(*(kind for kind in RESOURCES if kind not in _NOT_NEEDED)),
@@ -48,6 +64,14 @@ NEEDS: Mapping[str, frozenset[Access]] = {
     "k8s_rollout_restart": _OF_TEMPLATES,
     "k8s_set_image": _OF_TEMPLATES,
     "k8s_set_env": _OF_TEMPLATES,
+    "k8s_rollout_pause": _WATCHES_IT_SETTLE | _writes("deployment"),
+    "k8s_rollout_resume": _WATCHES_IT_SETTLE | _writes("deployment"),
+    "k8s_label": _OF_ANY,
+    "k8s_annotate": _OF_ANY,
+    "k8s_cordon": _OF_NODES,
+    "k8s_uncordon": _OF_NODES,
+    "k8s_suspend_cronjob": _OF_CRONJOBS,
+    "k8s_resume_cronjob": _OF_CRONJOBS,
     "k8s_set_resources": _OF_TEMPLATES | _looks("limitrange") | {_USED},
 }
 

@@ -34,6 +34,7 @@ from tools.kubernetes.objects import (
     meta,
     name_of,
     template_of,
+    why_moving,
 )
 from tools.kubernetes.quotas import surge_notes
 from tools.kubernetes.verification import Goal, follow
@@ -225,8 +226,8 @@ class TemplateChange(Change):
             *step.warnings,
             *beside.warnings,
             *ownership_warnings(live),
-            *_replacing(live),
-            *_scaled_meanwhile(autoscalers),
+            *replacing(live),
+            *scaled_meanwhile(autoscalers),
             *unprotected(budgets),
         )
         danger = await cluster.is_home(self.namespace)
@@ -261,7 +262,7 @@ def _all_pods(live: Object) -> str:
     return f"{count} pod" if count == 1 else f"{count} pods"
 
 
-def _replacing(live: Object) -> Iterator[str]:
+def replacing(live: Object) -> Iterator[str]:
     """What its way of replacing pods means."""
     strategy, count = strategy_of(live), replicas_of(live)
     if strategy["type"] == "OnDelete":
@@ -277,7 +278,7 @@ def _replacing(live: Object) -> Iterator[str]:
             yield "It has one pod: nothing answers while that is replaced."
 
 
-def _scaled_meanwhile(autoscalers: tuple[Object, ...] | None) -> Iterator[str]:
+def scaled_meanwhile(autoscalers: tuple[Object, ...] | None) -> Iterator[str]:
     if autoscalers is None:
         yield "It cannot be told whether an autoscaler changes the number of pods meanwhile."
     for hpa in autoscalers or ():
@@ -286,6 +287,13 @@ def _scaled_meanwhile(autoscalers: tuple[Object, ...] | None) -> Iterator[str]:
             f"HorizontalPodAutoscaler {name_of(hpa)} may change the number of pods meanwhile,"
             f" between {low} and {high}."
         )
+
+
+def moving(before: Object, after: Object) -> Iterator[str]:
+    """Images that it would run from now on and that may be other code at another time."""
+    for image in images_of(after):
+        if image not in images_of(before) and (why := why_moving(image)):
+            yield f"{why}: which code runs is decided when each node pulls it."
 
 
 def unprotected(budgets: tuple[Object, ...] | None) -> Iterator[str]:

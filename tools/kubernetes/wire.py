@@ -24,7 +24,11 @@ _PIECE = 1 << 16
 
 
 class Conflict(Refused):
-    """Somebody wrote the object since it was read; nothing was changed."""
+    """Somebody wrote the object since it was read, or owns a field of it; nothing was changed."""
+
+    def __init__(self, message: str, words: str = "") -> None:
+        super().__init__(message)
+        self.words = words  # the server's own
 
 
 class Expired(Refused):
@@ -251,7 +255,7 @@ class Wire:
             case 404:
                 return NotFound(f"There is no {request.what} on cluster {self.name}.")
             case 409:
-                return Conflict(f"Somebody else is changing {request.what}.")
+                return Conflict(f"Somebody else is changing {request.what}.", said)
             case 410:
                 return Expired(f"Cluster {self.name} has forgotten where the list went on.")
             case 401:

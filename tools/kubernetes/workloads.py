@@ -40,6 +40,9 @@ _CHANGED = {
     "budgets": "its PodDisruptionBudget changed",
     "services": "the Services that send it traffic changed",
     "history_limit": "how many old revisions it keeps changed",
+    "changes": "what this would change is something else",
+    "warnings": "what is to be known of it before changed",
+    "others": "which other nodes take pods changed",
     "strategy": "how it replaces its pods changed",
 }
 

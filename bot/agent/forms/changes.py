@@ -1,17 +1,20 @@
 """The forms of commands that propose a change."""
 
 import re
+from collections.abc import Callable
 from typing import cast
 
 from pydantic import JsonValue
 
 from bot.agent.forms.form import (
+    CLUSTER,
     EVERYWHERE,
     Arguments,
     Form,
     Option,
     Wrong,
     as_word,
+    bare_name,
     matching,
     number,
     read_name,
@@ -49,6 +52,58 @@ _AMOUNTS = re.compile(
 )
 _container = Option("container", read_name)
 _amounts = matching(_AMOUNTS, "list of amounts such as cpu=250m,memory=512Mi")
+
+
+_PAIR = re.compile(r"[A-Za-z0-9][-A-Za-z0-9./_]{0,316}=.{0,4000}")
+_KEY_GONE = re.compile(r"[A-Za-z0-9][-A-Za-z0-9./_]{0,316}-")
+
+
+def _pairs(argument: str) -> Callable[[list[str]], Arguments]:
+    def read(operands: list[str]) -> Arguments:
+        found, rest = workload(operands[:1]), operands[1:]
+        wrong = [one for one in rest if not (_PAIR if "=" in one else _KEY_GONE).fullmatch(one)]
+        if wrong or not rest:
+            raise Wrong("write each as key=value, or as key- to remove it")
+        wanted: list[JsonValue] = [one for one in rest if "=" in one]
+        gone: list[JsonValue] = [one.removesuffix("-") for one in rest if "=" not in one]
+        return {
+            **found,
+            **({argument: wanted} if wanted else {}),
+            **({"remove": gone} if gone else {}),
+        }
+
+    return read
+
+
+def _paired(argument: str) -> Callable[[Arguments], list[str]]:
+    def written(left: Arguments) -> list[str]:
+        words = [f"{left.pop('kind')}/{left.pop('name')}"]
+        wanted, gone = left.pop(argument, []), left.pop("remove", [])
+        words += [as_word(str(one)) for one in cast("list[str]", wanted)]
+        return [*words, *(f"{one}-" for one in cast("list[str]", gone))]
+
+    return written
+
+
+def _only(kind: str) -> Callable[[list[str]], Arguments]:
+    """One <kind>/<name> of this kind."""
+
+    def read(operands: list[str]) -> Arguments:
+        found = workload(operands)
+        if str(found["kind"]) not in (kind, f"{kind}s", *_SHORT.get(kind, ())):
+            raise Wrong(f"it needs one {kind}/<name>")
+        return found
+
+    return read
+
+
+_SHORT = {"deployment": ("deploy",), "cronjob": ("cj",)}
+
+
+def _node(operands: list[str]) -> Arguments:
+    if len(operands) != 1:
+        raise Wrong("it needs exactly one node")
+    return {"name": bare_name(operands[0].removeprefix("node/"))}
 
 
 def _set_env(operands: list[str]) -> Arguments:
@@ -126,5 +181,71 @@ FORMS = (
             "-c": _container,
             "--container": _container,
         },
+    ),
+    Form(
+        ("rollout", "pause"),
+        "k8s_rollout_pause",
+        "rollout pause deployment/<name> [-n <namespace>]",
+        "Propose that changes of a deployment wait.",
+        _only("deployment"),
+        EVERYWHERE,
+    ),
+    Form(
+        ("rollout", "resume"),
+        "k8s_rollout_resume",
+        "rollout resume deployment/<name> [-n <namespace>]",
+        "Propose that changes of a paused deployment take effect.",
+        _only("deployment"),
+        EVERYWHERE,
+    ),
+    Form(
+        ("label",),
+        "k8s_label",
+        "label <kind>/<name> key=value [key-] [-n <namespace>]",
+        "Propose other labels.",
+        _pairs("labels"),
+        EVERYWHERE,
+        written=_paired("labels"),
+    ),
+    Form(
+        ("annotate",),
+        "k8s_annotate",
+        "annotate <kind>/<name> key=value [key-] [-n <namespace>]",
+        "Propose other annotations.",
+        _pairs("annotations"),
+        EVERYWHERE,
+        written=_paired("annotations"),
+    ),
+    Form(
+        ("cordon",),
+        "k8s_cordon",
+        "cordon <node>",
+        "Propose that a node gets no new pods.",
+        _node,
+        CLUSTER,
+    ),
+    Form(
+        ("uncordon",),
+        "k8s_uncordon",
+        "uncordon <node>",
+        "Propose that a node gets pods again.",
+        _node,
+        CLUSTER,
+    ),
+    Form(
+        ("suspend",),
+        "k8s_suspend_cronjob",
+        "suspend cronjob/<name> [-n <namespace>]",
+        "Propose that a cron job starts no jobs.",
+        _only("cronjob"),
+        EVERYWHERE,
+    ),
+    Form(
+        ("resume",),
+        "k8s_resume_cronjob",
+        "resume cronjob/<name> [-n <namespace>]",
+        "Propose that a cron job starts jobs again.",
+        _only("cronjob"),
+        EVERYWHERE,
     ),
 )

@@ -72,10 +72,10 @@ class Api:
         method, path = request.method, request.path
         verb = call.verb if call else method.lower()
         entry = self._note(request, call, body, verb)
-        delay = self.faults.delay(verb, method, path)
+        delay = self.faults.delay(verb, method, path, dry=entry.dry_run)
         if delay:
             await asyncio.sleep(delay)
-        fault = self.faults.failure(verb, method, path)
+        fault = self.faults.failure(verb, method, path, dry=entry.dry_run)
         if fault and not fault.after_processing:
             return self._fail(request, fault, entry)
         try:

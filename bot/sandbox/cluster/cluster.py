@@ -355,6 +355,7 @@ class Cluster:
         times: int | None = 1,
         *,
         after_processing: bool = False,
+        spares_dry_runs: bool = False,
     ) -> None:
         """Answer matching requests with an error, or drop the connection when `status` is 0.
 
@@ -363,6 +364,7 @@ class Cluster:
         """
         fault = Fault(verb, re.compile(path), status=status, times=times)
         fault.after_processing = after_processing
+        fault.spares_dry_runs = spares_dry_runs
         self.faults.plan(fault)
 
     def page_size(self, most: int | None) -> None:

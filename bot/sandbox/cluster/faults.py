@@ -14,9 +14,12 @@ class Fault:
     status: int | None = None
     times: int | None = None  # None: until `clear`
     after_processing: bool = False
+    spares_dry_runs: bool = False
 
-    def meets(self, verb: str, method: str, path: str) -> bool:
+    def meets(self, verb: str, method: str, path: str, *, dry: bool = False) -> bool:
         """Say whether a request is hit."""
+        if dry and self.spares_dry_runs:
+            return False
         named = self.verb == "*" or self.verb.lower() in (verb, method.lower())
         return named and self.path.search(path) is not None and self.times != 0
 
@@ -35,18 +38,18 @@ class Faults:
         """Plan nothing any more."""
         self._planned.clear()
 
-    def delay(self, verb: str, method: str, path: str) -> float:
+    def delay(self, verb: str, method: str, path: str, *, dry: bool = False) -> float:
         """Return how many seconds of real time a request has to wait."""
-        found = self._find(verb, method, path, failing=False)
+        found = self._find(verb, method, path, failing=False, dry=dry)
         return found.seconds if found else 0.0
 
-    def failure(self, verb: str, method: str, path: str) -> Fault | None:
+    def failure(self, verb: str, method: str, path: str, *, dry: bool = False) -> Fault | None:
         """Return the failure that a request meets, and use it up once."""
-        return self._find(verb, method, path, failing=True)
+        return self._find(verb, method, path, failing=True, dry=dry)
 
-    def _find(self, verb: str, method: str, path: str, *, failing: bool) -> Fault | None:
+    def _find(self, verb: str, method: str, path: str, *, failing: bool, dry: bool) -> Fault | None:
         for fault in reversed(self._planned):
-            if (fault.status is not None) is failing and fault.meets(verb, method, path):
+            if (fault.status is not None) is failing and fault.meets(verb, method, path, dry=dry):
                 if fault.times is not None:
                     fault.times -= 1
                 return fault

@@ -2,6 +2,26 @@
 
 from tools._kit import Change
 from tools.kubernetes.changes.env import SetEnv
+from tools.kubernetes.changes.labels import Annotate, Label
 from tools.kubernetes.changes.resources import SetResources
+from tools.kubernetes.changes.switches import (
+    Cordon,
+    ResumeCronjob,
+    RolloutPause,
+    RolloutResume,
+    SuspendCronjob,
+    Uncordon,
+)
 
-CHANGES: tuple[type[Change], ...] = (SetEnv, SetResources)
+CHANGES: tuple[type[Change], ...] = (
+    SetEnv,
+    SetResources,
+    RolloutPause,
+    RolloutResume,
+    Label,
+    Annotate,
+    Cordon,
+    Uncordon,
+    SuspendCronjob,
+    ResumeCronjob,
+)

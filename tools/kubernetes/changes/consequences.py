@@ -1,0 +1,227 @@
+"""What a write to any object brings with it: what depends on it, and how dangerous it is."""
+
+import asyncio
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import JsonValue
+
+from tools._kit import ChangedPath, Risk
+from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.kinds import Object, Resource
+from tools.kubernetes.objects import (
+    controller,
+    labels_of,
+    name_of,
+    namespace_of,
+    selects,
+    template_of,
+    written_paths,
+)
+from tools.kubernetes.quotas import surge_notes
+from tools.kubernetes.templates import moving, replacing, scaled_meanwhile, unprotected
+from tools.kubernetes.workloads import (
+    Around,
+    Facts,
+    around,
+    autoscalers_of,
+    bounds,
+    budget,
+    budgets_of,
+    replicas_of,
+    services_of,
+)
+
+_ROLLED = ("deployment", "statefulset", "daemonset")
+_RUNS_PODS = (*_ROLLED, "replicaset")
+
+# By what it is: who may do what, what the API server asks, what holds data, and credentials.
+_DANGEROUS_GROUPS = (
+    "rbac.authorization.k8s.io",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
+    "certificates.k8s.io",
+    "storage.k8s.io",
+)
+_DANGEROUS_KINDS = ("serviceaccount", "secret", "persistentvolumeclaim", "persistentvolume")
+# By what is written: as whom pods run, what of their node they reach, and which volumes they have.
+_DANGEROUS_FIELDS = re.compile(
+    r"(?:^|[.\]])(?:serviceAccountName|serviceAccount|automountServiceAccountToken|hostPath"
+    r"|hostNetwork|hostPID|hostIPC|hostUsers|securityContext|privileged|capabilities|volumes"
+    r"|volumeClaimTemplates|runtimeClassName)(?:[.\[]|$)"
+)
+
+
+@dataclass(frozen=True)
+class Consequences:
+    """What bears on a write beside the object itself."""
+
+    facts: Facts = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    risk: Risk | None = None
+
+
+async def consequences(
+    cluster: Cluster, resource: Resource, live: Object, stored: Object
+) -> Consequences:
+    """Of a write that leads from `live` to `stored`; one of both is empty where there is none.
+
+    Raises `ToolError`.
+    """
+    thing = stored or live
+    changes = written_paths(live, stored)
+    home = resource.namespaced and await cluster.is_home(namespace_of(thing))
+    danger = home or is_dangerous(resource, changes)
+    found = Consequences(risk=Risk.DANGER if danger else None)
+    if resource.kind in _RUNS_PODS and live and stored:
+        return _joined(found, await _of_workload(cluster, resource, live, stored))
+    if resource.kind == "pod" and labels_of(live) != labels_of(stored):
+        return _joined(found, await _of_pod(cluster, live, stored))
+    if resource.kind == "service" and live and "spec" in live:
+        return _joined(found, await _of_service(cluster, live, stored))
+    return found
+
+
+def is_dangerous(resource: Resource, changes: tuple[ChangedPath, ...]) -> bool:
+    """Whether what it is, or what is written in it, reaches beyond one workload."""
+    if not resource.namespaced or resource.group in _DANGEROUS_GROUPS:
+        return True
+    if resource.kind in _DANGEROUS_KINDS and not resource.prefix.startswith("/apis"):
+        return True
+    return any(
+        _DANGEROUS_FIELDS.search(path)
+        for change in changes
+        for path in (change.path, *_below(change.path, change.after))
+    )
+
+
+def _below(path: str, value: Any) -> Iterator[str]:
+    """The paths inside a value that is written whole."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield f"{path}.{key}"
+            yield from _below(f"{path}.{key}", inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _below(path, inner)
+
+
+def _joined(one: Consequences, other: Consequences) -> Consequences:
+    return Consequences(
+        {**one.facts, **other.facts},
+        (*one.warnings, *other.warnings),
+        (*one.notes, *other.notes),
+        one.risk or other.risk,
+    )
+
+
+async def _of_workload(
+    cluster: Cluster,
+    resource: Resource,
+    live: Object,
+    stored: Object,
+) -> Consequences:
+    """Pods that are replaced, a number that an autoscaler sets, traffic that nothing answers."""
+    replaces = resource.kind in _ROLLED and template_of(live) != template_of(stored)
+    rescales = replicas_of(live) != replicas_of(stored) and resource.kind != "daemonset"
+    if not replaces and not rescales:
+        return Consequences()
+    place = namespace_of(live)
+    autoscalers, budgets, services = await asyncio.gather(
+        around(cluster, "horizontalpodautoscaler", place),
+        around(cluster, "poddisruptionbudget", place),
+        around(cluster, "service", place),
+    )
+    autoscalers, budgets = autoscalers_of(autoscalers, live), budgets_of(budgets, live)
+    services = services_of(services, live)
+    facts: Facts = {
+        "replicas": replicas_of(live),
+        "autoscalers": None if autoscalers is None else [bounds(hpa) for hpa in autoscalers],
+        "budgets": None if budgets is None else [budget(pdb) for pdb in budgets],
+        "services": None if services is None else [name_of(service) for service in services],
+    }
+    warnings: list[str] = []
+    notes: tuple[str, ...] = ()
+    if rescales:
+        warnings += _fought(autoscalers)
+    stops = rescales and replicas_of(stored) == 0
+    if stops:
+        warnings += _unanswered(services)
+    if replaces:
+        warnings += [*moving(template_of(live), template_of(stored)), *replacing(stored)]
+        warnings += [*scaled_meanwhile(autoscalers), *unprotected(budgets)]
+        notes = await surge_notes(cluster, live, stored)
+    has_traffic = services is None or bool(services)
+    risk = Risk.DANGER if stops and has_traffic else None
+    return Consequences(facts, tuple(warnings), notes, risk)
+
+
+def _fought(autoscalers: Around) -> Iterator[str]:
+    if autoscalers is None:
+        yield "It cannot be told whether an autoscaler sets its number of replicas."
+    for hpa in autoscalers or ():
+        yield f"HorizontalPodAutoscaler {name_of(hpa)} will set the number of replicas again."
+
+
+def _unanswered(services: Around) -> Iterator[str]:
+    if services is None:
+        yield "It cannot be told whether a Service sends it traffic."
+    for service in services or ():
+        yield f"Service {name_of(service)} sends it traffic: with 0 replicas nothing answers."
+
+
+async def _of_pod(cluster: Cluster, live: Object, stored: Object) -> Consequences:
+    """Who no longer owns a pod by its labels, and which Services no longer send it traffic."""
+    services = await around(cluster, "service", namespace_of(live))
+    before, after = labels_of(live), labels_of(stored)
+    lost = [name_of(one) for one in services or () if _sends(one, before) > _sends(one, after)]
+    gained = [name_of(one) for one in services or () if _sends(one, before) < _sends(one, after)]
+    warnings = [f"Service {name} stops sending it traffic." for name in lost]
+    warnings += [f"Service {name} starts to send it traffic." for name in gained]
+    if services is None:
+        warnings.append("It cannot be told whether a Service sends it traffic by its labels.")
+    owner = controller(live)
+    selector = await _selector_of(cluster, live)
+    if owner and selector is not None and not selects(selector, after):
+        warnings.append(f"{owner} no longer owns it and makes another pod in its place.")
+    facts: Facts = {"services": [*lost, "/", *gained]}
+    return Consequences(facts, tuple(warnings))
+
+
+async def _selector_of(cluster: Cluster, pod: Object) -> Mapping[str, Any] | None:
+    kind, _, name = controller(pod).partition("/")
+    if kind not in _RUNS_PODS:
+        return None
+    owner = await cluster.get(kind, namespace_of(pod), name)
+    found: Mapping[str, Any] | None = owner["spec"].get("selector")
+    return found
+
+
+def _sends(service: Object, labels: Mapping[str, str]) -> bool:
+    selector = (service.get("spec") or {}).get("selector") or {}
+    return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
+
+
+async def _of_service(cluster: Cluster, live: Object, stored: Object) -> Consequences:
+    """How many pods it would have behind it instead."""
+    before = live["spec"].get("selector") or {}
+    after = (stored.get("spec") or {}).get("selector") or {}
+    if before == after and stored:
+        return Consequences()
+    pods = await around(cluster, "pod", namespace_of(live))
+    if pods is None:
+        return Consequences({"behind": None}, ("It cannot be told how many pods are behind it.",))
+    had, has = (sum(_sends(service, labels_of(pod)) for pod in pods) for service in (live, stored))
+    now = f"{had} pod{'s'[: had != 1]} behind it"
+    if not stored:
+        warning = f"It has {now}: whatever calls it by its name gets no answer."
+    elif has == 0:
+        warning = f"It has {now} and would have none: nothing answers."
+    else:
+        warning = f"It has {now} and would have {has}."
+    behind: JsonValue = [had > 0, has > 0]
+    return Consequences({"behind": behind}, (warning,) if had or has else ())

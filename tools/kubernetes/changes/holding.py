@@ -1,0 +1,112 @@
+"""Following one object of any kind until a change of it holds."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from tools._kit import NotFound, Progress, Refused, Unavailable, Verdict
+from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.kinds import Object
+from tools.kubernetes.objects import meta
+from tools.kubernetes.verification import Goal, follow
+
+_ROLLED = ("deployment", "statefulset", "daemonset", "replicaset")
+_SECOND_LOOK = 1.0  # seconds in which a request that was cut off may still arrive
+_LONGEST = 60.0  # seconds in which the world must be readable once
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an object should be, and what it was."""
+
+    place: tuple[str, str, str]  # kind, namespace, name
+    uid: str
+    asked: Callable[[Object], bool]
+    before: Callable[[Object], bool]
+    rolls_out: bool = False  # its specification was written: if it runs pods, they follow
+    generation: int = 0
+    there: Callable[[Object], str] = lambda _: "the fields that this writes are others"
+
+    @property
+    def what(self) -> str:
+        """The object, for sentences."""
+        return f"{self.place[0]}/{self.place[2]}"
+
+
+async def hold(
+    cluster: Cluster, wanted: Wanted, *, applied: bool
+) -> AsyncIterator[Progress | Verdict]:
+    """Tell how it goes; the verdict comes last. `applied` False: find out first."""
+    kind, namespace, name = wanted.place
+    if wanted.rolls_out and kind in _ROLLED:
+        goal = Goal(
+            kind=kind,
+            namespace=namespace,
+            name=name,
+            uid=wanted.uid,
+            asked=wanted.asked,
+            before=wanted.before,
+            there=wanted.there,
+            generation=wanted.generation,
+        )
+        async for step in follow(cluster, goal, applied=applied):
+            yield step
+        return
+    watch = _Watch(cluster, wanted, applied=applied)
+    said = ""
+    while True:
+        found = await watch.look()
+        if isinstance(found, Verdict):
+            yield found
+            return
+        if found.text != said:
+            said = found.text
+            yield found
+        await asyncio.sleep(min(0.5, cluster.settle_seconds + 0.01))
+
+
+class _Watch:
+    """What was seen so far of one object."""
+
+    def __init__(self, cluster: Cluster, wanted: Wanted, *, applied: bool) -> None:
+        self._cluster = cluster
+        self._wanted = wanted
+        self._applied = applied
+        self._time = asyncio.get_running_loop().time
+        self._begun = self._time()
+        self._since: float | None = None  # it is as asked
+
+    async def look(self) -> Progress | Verdict:
+        """Look once."""
+        kind, namespace, name = self._wanted.place
+        try:
+            live = await self._cluster.get(await self._cluster.resource(kind), namespace, name)
+        except Unavailable as error:
+            if self._time() - self._begun >= _LONGEST + self._cluster.settle_seconds:
+                return Verdict("cannot tell", f"The world could not be read: {error}")
+            return Progress(f"Cannot look right now, trying again: {error}")
+        except NotFound:
+            return Verdict("cannot tell", f"{self._wanted.what} is gone: somebody deleted it.")
+        except Refused as error:
+            return Verdict("cannot tell", f"The world could not be read: {error}")
+        return self._judge(live)
+
+    def _judge(self, live: Object) -> Progress | Verdict:
+        what, now = self._wanted.what, self._time()
+        if str(meta(live).get("uid")) != self._wanted.uid:
+            return Verdict("cannot tell", f"{what} was deleted and made anew by somebody else.")
+        if self._wanted.asked(live):
+            self._since = now if self._since is None else self._since
+            seconds = self._cluster.settle_seconds
+            if now - self._since >= seconds:
+                stayed = f" and stayed so for {seconds:g} s" if seconds else ""
+                return Verdict("holds", f"{what} is as asked{stayed}.")
+            return Progress(f"{what} is as asked; watching whether it stays so for {seconds:g} s")
+        if self._since is not None or self._applied:
+            there = self._wanted.there(live)
+            return Verdict("cannot tell", f"Somebody changed {what} meanwhile: {there}.")
+        if not self._wanted.before(live):
+            return Verdict("cannot tell", f"{what} is neither as before nor as asked.")
+        if now - self._begun < _SECOND_LOOK:
+            return Progress("Looking whether it happened")
+        return Verdict("did not happen", f"{what} is as before.")
