@@ -22,7 +22,7 @@ REVIEWS = "/apis/authorization.k8s.io/v1"
 @pytest.fixture
 async def cluster() -> AsyncIterator[Cluster]:
     async with Cluster(seed="few", virtual=True) as cluster:
-        for file in ("read.yaml", "change.yaml"):
+        for file in ("reader.yaml", "operator.yaml"):
             for manifest in yaml.safe_load_all((RBAC / file).read_text()):
                 cluster.apply(manifest)
         cluster.allow(ACCOUNT)

@@ -23,7 +23,6 @@ from bot.sandbox.cluster.quantities import share
 from bot.sandbox.cluster.replicasets import is_active, is_ready
 from bot.sandbox.cluster.store import Change, Object, Store
 
-
 _SLICE = "x7k2p"  # how the slice of a service ends; the real controller draws it
 
 
