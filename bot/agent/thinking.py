@@ -85,7 +85,8 @@ class Thinking:
             self._over.add(run.id)
             return assistant_message(run.id, replies, _found_so_far(over, own), ())
         reply = await self._ask_model(run, self._model, own, aside or Aside())
-        # a model can join or decode what no mask recognised where it stood
+        # a model can join or decode what no mask recognised where it stood; its calls are masked
+        # where they become a message
         text, wanted = masking.safe(reply.text), len(reply.calls)
         if not wanted and (unread := self._context.unread(run)):
             text = f"{text}\n\n_{unread}_"

@@ -10,7 +10,13 @@ from pydantic import JsonValue
 
 from bot.agent.model import Message, ToolCall
 from bot.core.text import visible
+from bot.guard import masking
 from bot.guard.toolset import Offered
+
+_CREDENTIAL = (
+    "{} looks like a credential, or has the mask of one. It was masked and is not kept; no tool "
+    "takes one. Nothing was done."
+)
 
 
 class Wish(TypedDict):
@@ -30,8 +36,8 @@ class _Broken(Exception):
 
 
 def assistant_message(run_id: UUID, reply: int, text: str, calls: Sequence[ToolCall]) -> Message:
-    """A reply as a message. Calls get ids of ours: some models repeat theirs, and an id must
-    name one call.
+    """A reply as a message, as it may be stored: what looks like a credential in a call is masked.
+    Calls get ids of ours: some models repeat theirs, and an id must name one call.
     """
     message: Message = {"role": "assistant", "content": visible(text)}
     if calls:
@@ -39,11 +45,26 @@ def assistant_message(run_id: UUID, reply: int, text: str, calls: Sequence[ToolC
             {
                 "id": f"call_{run_id.hex[-8:]}_{reply}_{ordinal}",
                 "type": "function",
-                "function": {"name": visible(call.name), "arguments": visible(call.arguments)},
+                "function": {
+                    "name": masking.safe(call.name),
+                    "arguments": _masked(visible(call.arguments)),
+                },
             }
             for ordinal, call in enumerate(calls)
         ]
     return message
+
+
+def _masked(arguments: str) -> str:
+    """The arguments by name and by text; as they are where nothing is to be hidden."""
+    try:
+        value = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return masking.mask_text(arguments).text
+    if isinstance(value, dict) and masking.would_alter(value):
+        value = {name: masking.mask_argument(name, one) for name, one in value.items()}
+        arguments = json.dumps(value, ensure_ascii=False)
+    return masking.mask_text(arguments).text
 
 
 def wishes_of(message: Message, reply: int, tools: Mapping[str, Offered]) -> list[Wish]:
@@ -74,6 +95,8 @@ def wishes_of(message: Message, reply: int, tools: Mapping[str, Offered]) -> lis
 def _tool(name: str, tools: Mapping[str, Offered]) -> Offered:
     if name in tools:
         return tools[name]
+    if masking.IS_MASK.search(name):
+        raise _Broken(_CREDENTIAL.format("The tool's name"))
     near = difflib.get_close_matches(name, tools, n=3, cutoff=0.4)
     hint = f" Nearest: {', '.join(near)}." if near else ""
     raise _Broken(f"There is no tool called {name!r}.{hint} Nothing was done.")
@@ -83,12 +106,21 @@ def _arguments(text: str) -> dict[str, JsonValue]:
     try:
         value = json.loads(text or "{}")
     except (ValueError, RecursionError) as error:
+        if masking.IS_MASK.search(text):
+            raise _Broken(_CREDENTIAL.format("What was asked for")) from error
         raise _Broken(f"The arguments are not valid JSON ({error}). Nothing was done.") from error
     if not isinstance(value, dict):
         raise _Broken("The arguments must be one JSON object. Nothing was done.")
+    masks = masking.IS_MASK.search
+    if hidden := [name for name, one in value.items() if masks(name) or masks(_text(one))]:
+        raise _Broken(_CREDENTIAL.format(", ".join(hidden)))
     if _hides(value):
         raise _Broken("The arguments hold invisible or control characters. Nothing was done.")
     return value
+
+
+def _text(value: JsonValue) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _hides(value: JsonValue) -> bool:

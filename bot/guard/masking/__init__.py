@@ -15,12 +15,14 @@ from tools import ChangedPath, Finding, Lines, Manifests, Preview, Report, Table
 
 from .manifests import Masker
 from .names import holds_secret
-from .spans import MASK
+from .spans import IS_MASK, MASK
 
 __all__ = [
+    "IS_MASK",
     "MASK",
     "MASK_NOTE",
     "Masked",
+    "mask_argument",
     "mask_finding",
     "mask_json",
     "mask_preview",
@@ -208,3 +210,9 @@ def _secret_diff(diff: str) -> str:
 def would_alter(arguments: Mapping[str, JsonValue]) -> list[str]:
     """The names of the arguments that masking would change: such a call is refused."""
     return [name for name, value in arguments.items() if mask_json({name: value})[1]]
+
+
+def mask_argument(name: str, value: JsonValue) -> JsonValue:
+    """A value as it stands under this name: the name may say what it is."""
+    masked, _ = mask_json({name: value})
+    return masked[name] if isinstance(masked, dict) else MASK
