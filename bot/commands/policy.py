@@ -10,7 +10,7 @@ from bot.config_file import File
 from bot.core.errors import BadSettings
 from bot.core.yaml_file import read_yaml
 from bot.guard.misspelt import misspelt
-from bot.guard.rehearsal import Cases, Replayed, replay, summary, told
+from bot.guard.rehearsal import Cases, Unreadable, replay, summary, told
 from bot.guard.rulebook import Rulebook
 from bot.policy_file import Bound, Match, Policy, Rule, Window
 from bot.settings import config_file, database_url
@@ -241,9 +241,11 @@ def _cases(path: Path) -> Cases:
 
 async def _replay(book: Rulebook, most: int) -> int:
     async with migrated(database_url()) as database:
-        found: list[Replayed] = [one async for one in replay(database, book, most)]
+        found = [one async for one in replay(database, book, most)]
     for one in found:
-        if one.differs:
+        if isinstance(one, Unreadable):
+            print(f"{one.at:%Y-%m-%d %H:%M} {one.id} {one.what}: not as it was stored ({one.why})")
+        elif one.differs:
             print(f"{one.at:%Y-%m-%d %H:%M} {one.id} {one.what}")
             print(f"  then: {told(one.then)} (“{one.then.rule}”)")
             print(f"  now:  {told(one.now)} (“{one.now.rule}”)")

@@ -143,16 +143,34 @@ async def newest(
 async def _pages(database: Database, org: str, question: Question) -> AsyncIterator[Sequence[Row]]:
     after = id_at(question.since - _LONGEST) if question.since else _FIRST
     until = id_at(question.before) if question.before else _LAST
-    while True:
+    if question.call:
         async with database.statement() as tx:
-            page = await tx.all(
-                "story_calls", org=org, after=after, until=until, limit=_PAGE, **vars(question)
-            )
+            named = await tx.all("calls_named", org=org, call=question.call)
+        for one in [row["id"] for row in named if after < row["id"] < until]:
+            if page := await _page(database, org, question, *_around(one)):
+                yield page
+        return
+    while True:
+        page = await _page(database, org, question, after, until)
         if page:
             yield page
         if len(page) < _PAGE:
             return
         after = page[-1]["id"]
+
+
+async def _page(
+    database: Database, org: str, question: Question, after: UUID, until: UUID
+) -> Sequence[Row]:
+    async with database.statement() as tx:
+        return await tx.all(
+            "story_calls", org=org, after=after, until=until, limit=_PAGE, **vars(question)
+        )
+
+
+def _around(one: UUID) -> tuple[UUID, UUID]:
+    """Between these there is this id alone."""
+    return UUID(int=one.int - 1), UUID(int=one.int + 1)
 
 
 def id_at(moment: datetime) -> UUID:

@@ -95,19 +95,31 @@ async def forget(database: Database, org: str, wanted: Wanted) -> Removed:
         if len(rows) < _BATCH:
             break
         after = rows[-1]["id"]
+    await _forget_reasons(database, wanted, of_him, removed.counts)
     async with _batch(database, rehearse=wanted.rehearse) as tx:
         await _end(tx, wanted, of_him, removed)
     return removed
 
 
+async def _forget_reasons(
+    database: Database, wanted: Wanted, of_him: Mapping[str, Any], counts: Counter[str]
+) -> None:
+    """His votes' reasons, whoever's the run is."""
+    after = _FIRST
+    while True:
+        async with _batch(database, rehearse=wanted.rehearse) as tx:
+            found = await tx.one("forget_reasons_of", after=after, limit=_BATCH, **of_him) or {}
+        counts["reasons"] += int(found.get("reasons", 0))
+        if int(found.get("reasons", 0)) < _BATCH:
+            return
+        after = found["last"]
+
+
 async def _end(
     tx: Transaction, wanted: Wanted, of_him: Mapping[str, Any], removed: Removed
 ) -> None:
-    """What is found by the person, whatever the run; and the audit row, which says it all."""
+    """What has to stay, and the audit row, which says it all."""
     counts = removed.counts
-    counts["sayings"] += await tx.run("forget_sayings_of", **of_him)
-    found = await tx.one("forget_reasons_of", **of_him) or {}
-    counts["reasons"] += int(found.get("reasons", 0))
     waiting = await tx.one("sayings_waiting_of", **of_him) or {}
     removed.waiting = int(waiting.get("rows", 0))
     names = {"org": removed.org, "person": wanted.person}
@@ -147,6 +159,8 @@ async def _empty(tx: Transaction, rows: Sequence[Row], person: str | None) -> Co
     own = [row["id"] for row in rows if row["own"]]
     said = [*own, *(row["id"] for row in rows if row["said"])]
     counts: Counter[str] = Counter()
+    if his := [row["id"] for row in rows if row["his"]]:
+        counts["sayings"] = await tx.run("forget_sayings_in", runs=his)
     if not said:
         return counts
     counts["runs"] = len(own)

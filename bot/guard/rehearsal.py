@@ -3,9 +3,18 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    TypeAdapter,
+    ValidationError,
+)
 
 from bot.guard.policy import Effect, PolicyInput, Ruling
 from bot.guard.rulebook import Rulebook
@@ -152,20 +161,59 @@ def told(ruling: Ruling) -> str:
             return f"denied: {ruling.reason or ruling.rule}"
 
 
-async def replay(database: Database, book: Rulebook, most: int) -> AsyncIterator[Replayed]:
+@dataclass(frozen=True)
+class Unreadable:
+    """One stored call that cannot be judged anew: what it holds is not what a version of us
+    stored. `why` names the fields.
+    """
+
+    id: str
+    at: datetime
+    what: str
+    why: str
+
+
+_ASKED: Final = TypeAdapter(PolicyInput)
+_RULED: Final = TypeAdapter(Ruling)
+
+
+async def replay(
+    database: Database, book: Rulebook, most: int
+) -> AsyncIterator[Replayed | Unreadable]:
     """The last `most` changes that were proposed, newest first, judged by `book` as they were asked
     then.
     """
     async with database.statement() as tx:
         rows = await tx.all("stored_inputs", most=most)
     for row in rows:
-        then = Ruling.of(row["policy"])
-        now = book.decide(PolicyInput.of(row["policy_input"]))
-        what = f"{row['tool']} {row['target']}"
-        yield Replayed(row["short_id"] or str(row["id"]), row["created_at"], what, then, now)
+        which = (
+            row["short_id"] or str(row["id"]),
+            row["created_at"],
+            f"{row['tool']} {row['target']}",
+        )
+        try:
+            then = _RULED.validate_python(row["policy"])
+            asked = _ASKED.validate_python(row["policy_input"])
+            if asked.at:
+                datetime.fromisoformat(asked.at)
+        except ValidationError as error:
+            yield Unreadable(*which, _wrong(error))
+        except ValueError:
+            yield Unreadable(*which, "at")
+        else:
+            yield Replayed(*which, then, book.decide(asked))
 
 
-def summary(replayed: Sequence[Replayed]) -> str:
+def _wrong(error: ValidationError) -> str:
+    """The fields that are not as they should be; never what they hold."""
+    places = [".".join(map(str, one["loc"])) for one in error.errors(include_input=False)]
+    return ", ".join(dict.fromkeys(place for place in places if place)) or "all of it"
+
+
+def summary(found: Sequence[Replayed | Unreadable]) -> str:
     """The line that counts: "7 of 200 would differ"."""
+    replayed = [one for one in found if isinstance(one, Replayed)]
     different = sum(one.differs for one in replayed)
-    return f"{different} of {len(replayed)} would differ."
+    counted = f"{different} of {len(replayed)} would differ."
+    unread = len(found) - len(replayed)
+    return f"{counted} Not counted: {unread} that cannot be read." if unread else counted

@@ -1,12 +1,17 @@
 """`countersign policy`: what it says of a policy, and of a changed one."""
 
+import asyncio
 import re
 from pathlib import Path
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from bot.commands import parser
 from bot.core.errors import BadSettings
+from bot.core.ids import uuid7
+from bot.guard.policy import PolicyInput
+from bot.store.database import Database
 
 POLICY = """
 policy:
@@ -146,3 +151,77 @@ def test_what_the_readme_shows_holds(tmp_path: Path, capsys: pytest.CaptureFixtu
     config = str(tmp_path / "countersign.yaml")
     assert command("test", str(tmp_path / "cases.yaml"), "--config", config) == 0
     assert capsys.readouterr().out == "1 of 1 as expected.\n"
+
+
+ASKED = PolicyInput(
+    tool="k8s_scale",
+    kind="change",
+    risk="write",
+    target="demo/web/deployment/web",
+    arguments={},
+    requester="U1",
+    requester_standing="member",
+    contributors=("U1",),
+    channel="C1",
+    sharing="ours",
+    warnings=(),
+    approver_users=(),
+    approver_groups=(),
+    approver_everybody=True,
+    self_approval=False,
+    namespace="web",
+    replicas=3,
+    at="2026-11-25T12:00:00+00:00",
+).stored()
+PROPOSED = """
+INSERT INTO tool_calls (id, org, channel, thread_ts, run_id, reply, ordinal, model_call_id, kind, tool, arguments, target,
+                        risk, requester, contributors, acting, state, short_id, policy, policy_input, created_at, public_id, digest, quorum,
+                        expires_at)
+VALUES (%s, 'T1', 'C1', '1.0', %s, 0, %s, 'a', 'change', 'k8s_scale', '{}', 'demo/web', 'write', 'U1', '{U1}', 'bot',
+        'denied', %s, %s, %s, '2026-11-25', %s, 'd', 1, now())
+"""  # noqa: E501 -- as a table
+
+
+async def test_a_replay_tells_of_rows_that_cannot_be_read_and_goes_on(
+    database: Database,
+    policy: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run, ruled = uuid7(), {"effect": "ask", "rule": "it was asked", "quorum": 1, "of_later": 1}
+    rows = (
+        ("OK11", ruled, ASKED),
+        ("BAD1", {"rule": "no effect"}, ASKED),
+        ("BAD2", ruled, {**ASKED, "replicas": "many", "images": 5}),
+        ("BAD3", ruled, {**ASKED, "at": "yesterday"}),
+        ("BAD4", ruled, None),
+        ("OK22", ruled, {**ASKED, "of_later": 1}),
+    )
+    async with database.transaction() as tx:
+        execute = tx.connection.execute
+        await execute(
+            "INSERT INTO threads (org, channel, thread_ts, ours) VALUES ('T1', 'C1', '1.0', true)"
+        )
+        await execute(
+            "INSERT INTO runs (id, org, channel, thread_ts, kind, requester, contributors)"
+            " VALUES (%s, 'T1', 'C1', '1.0', 'turn', 'U1', '{U1}')",
+            [run],
+        )
+        for number, (short, then, asked) in enumerate(rows):
+            given = [uuid7(), run, number, short, Jsonb(then), Jsonb(asked), short]
+            await execute(PROPOSED, given)
+    monkeypatch.setenv("DATABASE_URL", database.dsn)
+    assert await asyncio.to_thread(command, "test", "--replay", "10", "--config", policy) == 0
+    said = capsys.readouterr().out
+    for short, wrong in (
+        ("BAD1", "effect"),
+        ("BAD2", "images, replicas"),
+        ("BAD3", "at"),
+        ("BAD4", "all of it"),
+    ):
+        assert (
+            f"2026-11-25 00:00 {short} k8s_scale demo/web: not as it was stored ({wrong})\n" in said
+        )
+    assert said.count("then: one approval (“it was asked”)\n  now:  runs without a click") == 2
+    assert said.endswith("2 of 2 would differ. Not counted: 4 that cannot be read.\n")
+    assert "many" not in said

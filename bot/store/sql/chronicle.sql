@@ -21,6 +21,13 @@ WHERE a.org = %(org)s AND a.seq > %(after)s AND a.seq <= %(until)s
 ORDER BY a.seq
 LIMIT %(limit)s;
 
+-- calls_named --
+-- By either id, each by its index: an OR over both would walk all calls of the org. A short id may have named several.
+SELECT id FROM tool_calls WHERE org = %(org)s AND public_id = %(call)s
+UNION
+SELECT id FROM tool_calls WHERE org = %(org)s AND short_id = %(call)s
+ORDER BY id;
+
 -- story_calls --
 -- The next calls by their ids, which begin with the time they were made at, with what became of each. One that was open for
 -- any part of a time counts to it. `person` had any part in them. A rollback that was approved with a change and did not run
@@ -44,7 +51,6 @@ SELECT c.id, c.org, c.channel, c.thread_ts, c.run_id, c.kind, c.tool, c.argument
    AND (%(channel)s = '' OR c.channel = %(channel)s)
    AND (%(reads)s OR c.kind = 'change')
    AND (c.rolls_back IS NULL OR c.started_at IS NOT NULL OR %(call)s <> '')
-   AND (%(call)s = '' OR c.public_id = %(call)s OR c.short_id = %(call)s)
    AND (%(person)s = '' OR c.requester = %(person)s OR c.contributors @> ARRAY[%(person)s::text]
         OR c.withdrawn_by = %(person)s OR c.revised_by = %(person)s
         OR EXISTS (SELECT FROM decisions d WHERE d.call_id = c.id AND d.person = %(person)s))

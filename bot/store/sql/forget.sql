@@ -21,6 +21,7 @@ SELECT s.id, s.swept, s.ended_at < now() - interval '60 seconds' AS settled,
                           AND (m.role <> 'user' OR (m.author = %(person)s OR %(person)s::text IS NULL) AND m.body <> %(removed)s))
             OR EXISTS (SELECT FROM tool_calls c WHERE c.run_id = s.id AND (c.result IS NOT NULL OR c.model_says <> ''))
             OR EXISTS (SELECT FROM artifacts a WHERE a.run_id = s.id)) AS own,
+       s.ended_at IS NOT NULL AND s.requester = %(person)s AS his,
        s.ended_at IS NOT NULL AND %(person)s::text IS NOT NULL AND s.requester <> %(person)s
        AND EXISTS (SELECT FROM messages m
                     WHERE m.run_id = s.id AND m.role = 'user' AND m.author = %(person)s AND m.body <> %(removed)s) AS said
@@ -57,10 +58,8 @@ UPDATE runs SET wish = NULL WHERE id = ANY(%(runs)s::uuid[]) AND wish IS NOT NUL
 -- forget_artifacts --
 DELETE FROM artifacts WHERE run_id = ANY(%(runs)s::uuid[]);
 
--- forget_sayings_of --
-DELETE FROM outbox o USING runs r
- WHERE r.id = o.run_id AND r.org = %(org)s AND r.requester = %(person)s AND r.ended_at IS NOT NULL AND r.created_at < %(before)s
-   AND o.state IN ('sent', 'failed');
+-- forget_sayings_in --
+DELETE FROM outbox WHERE run_id = ANY(%(runs)s::uuid[]) AND state IN ('sent', 'failed');
 
 -- sayings_waiting_of --
 -- What is still to be said is not taken back.
@@ -68,14 +67,17 @@ SELECT count(*) AS rows FROM outbox o JOIN runs r ON r.id = o.run_id
  WHERE o.is_open AND r.org = %(org)s AND r.requester = %(person)s AND r.ended_at IS NOT NULL AND r.created_at < %(before)s;
 
 -- forget_reasons_of --
--- A denial's reason stands at the vote and at the call.
-WITH gone AS (
-    UPDATE decisions SET reason = ''
-     WHERE org = %(org)s AND person = %(person)s AND reason <> '' AND at < %(before)s
-    RETURNING call_id, vote),
+-- The next ones by their ids. A denial's reason stands at the vote and at the call.
+WITH slice AS (
+    SELECT id FROM decisions
+     WHERE org = %(org)s AND person = %(person)s AND reason <> '' AND at < %(before)s AND id > %(after)s::uuid
+     ORDER BY id LIMIT %(limit)s),
+gone AS (
+    UPDATE decisions d SET reason = '' FROM slice WHERE d.id = slice.id
+    RETURNING d.call_id, d.vote),
 emptied AS (
     UPDATE tool_calls c SET error = '' FROM gone WHERE c.id = gone.call_id AND gone.vote = 'deny' AND c.state = 'denied')
-SELECT count(*) AS reasons FROM gone;
+SELECT (SELECT count(*) FROM gone) AS reasons, (SELECT id FROM slice ORDER BY id DESC LIMIT 1) AS last;
 
 -- forget_reasons_in --
 WITH gone AS (
