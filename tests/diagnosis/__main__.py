@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from tests.diagnosis.api import Server, serve
 from tests.diagnosis.judge import Score, Terms, Verdict, judge
+from tests.diagnosis.questions import about_all, about_bystander, about_culprit
 from tests.diagnosis.states import Recipe, find, make, recipes
 
 RIGHT, SURE = 0.90, 0.95  # what is asked for: of the states, and of the findings marked high
@@ -24,7 +25,9 @@ async def run(server: Server, chosen: list[Recipe], terms: Terms) -> Score:
     """Judge one state after the other."""
     score = Score()
     for number, recipe in enumerate(chosen, 1):
-        score.verdicts.append(await judge(server, recipe, terms))
+        verdict = await judge(server, recipe, terms)
+        if verdict is not None:
+            score.verdicts.append(verdict)
         if sys.stderr.isatty():
             print(f"\r{number}/{len(chosen)}", end="", file=sys.stderr, flush=True)
     if sys.stderr.isatty():
@@ -53,7 +56,7 @@ def told(score: Score, title: str) -> list[str]:
     bytes_ = max(one.bytes for one in score.verdicts)
     print(f"  calls, bytes, seconds at most {most.calls}, {bytes_:,}, {slow.seconds:.2f}")
     print(f"  said otherwise at a second look: {score.unsteady()}")
-    if faulty.share() < RIGHT:
+    if count and faulty.share() < RIGHT:
         short.append(f"{title}: right in only {faulty.share():.1%}")
     if score.alarms():
         short.append(f"{title}: {score.alarms()} false alarms")
@@ -68,7 +71,7 @@ def kinds(score: Score) -> None:
     """Print, for each kind of fault, how many of its states are right."""
     by_kind: dict[str, list[bool]] = defaultdict(list)
     for one in score.faulty.verdicts:
-        for name, blame in zip(one.state.recipe.faults, one.state.blames, strict=True):
+        for name, blame in zip(one.state.recipe.faults, one.blames, strict=True):
             by_kind[name].append(any(map(blame.fits, one.findings)))
     print()
     for name, found in sorted(by_kind.items(), key=lambda item: sum(item[1]) / len(item[1])):
@@ -90,7 +93,7 @@ def misses(score: Score) -> None:
 
 
 def _expected(one: Verdict) -> None:
-    for blame in one.state.blames:
+    for blame in one.blames:
         print(f"    wanted {blame.cause}: {', '.join(blame.objects)}")
 
 
@@ -115,9 +118,25 @@ async def everything(which: str, *, size: int) -> int:
             visible = [one for one in chosen if not one.beyond_view]
             view = await run(server, visible, Terms(view_only=True, tables=False, twice=False))
             short += told(view, f"{name}, with the role view and no tables")
+        if which in ("all", "open"):
+            short += await other_questions(server, recipes(held=False)[:: 3 * max(1, size)])
         short += await speed(server)
     print("\n" + ("\n".join(f"NOT MET  {one}" for one in short) or "All that is asked for is met."))
     return 1 if short else 0
+
+
+async def other_questions(server: Server, chosen: list[Recipe]) -> list[str]:
+    """The same states when one asks about a workload, a node, or the whole cluster."""
+    short: list[str] = []
+    for title, ask in (
+        ("open, asked about what is broken", about_culprit),
+        ("open, asked about a workload beside it", about_bystander),
+        ("open, asked about the whole cluster", about_all),
+    ):
+        score = await run(server, chosen, Terms(twice=False, ask=ask))
+        short += told(score, title)
+        misses(score)
+    return short
 
 
 async def speed(server: Server) -> list[str]:
@@ -138,6 +157,7 @@ async def show(seed: int, *, view_only: bool) -> int:
     recipe = find(seed)
     with serve() as server:
         one = await judge(server, recipe, Terms(view_only=view_only))
+        assert one is not None
         calls = server.answers.calls if server.answers else []
     print(recipe)
     _expected(one)

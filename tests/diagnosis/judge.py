@@ -13,6 +13,8 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from tests.diagnosis.api import Answers, Server
+from tests.diagnosis.blame import Blame
+from tests.diagnosis.questions import Question, about_namespace
 from tests.diagnosis.states import Recipe, State, make
 from tools import Catalog, Report, ToolError, open_providers
 
@@ -27,6 +29,7 @@ class Verdict:
     """What was said about one state."""
 
     state: State
+    blames: list[Blame]  # what should be found by who asks so
     findings: list[Found] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     not_checked: list[str] = field(default_factory=list)
@@ -40,26 +43,26 @@ class Verdict:
     @property
     def first_right(self) -> bool:
         """Whether the first finding names a root cause that there is."""
-        return bool(self.findings) and any(one.fits(self.findings[0]) for one in self.state.blames)
+        return bool(self.findings) and any(one.fits(self.findings[0]) for one in self.blames)
 
     @property
     def right(self) -> bool:
         """Whether it says what is the matter: the first finding, and of two causes both."""
         if self.error:
             return False
-        if not self.state.blames:
+        if not self.blames:
             return self.healthy and not self.findings
-        named = [any(map(blame.fits, self.findings)) for blame in self.state.blames]
+        named = [any(map(blame.fits, self.findings)) for blame in self.blames]
         return not self.healthy and self.first_right and all(named)
 
     @property
     def false_alarm(self) -> bool:
         """Whether something was found where nothing is."""
-        return not self.state.blames and (bool(self.findings) or not self.healthy)
+        return not self.blames and (bool(self.findings) or not self.healthy)
 
     def allowed(self, found: Found) -> bool:
         """Whether a finding is true of the state: a cause, or what is broken by one."""
-        return any(one.allows(found) for one in self.state.blames)
+        return any(one.allows(found) for one in self.blames)
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,11 @@ class Terms:
     tables: bool = True
     latency: float = 0
     twice: bool = True
+    ask: Question = about_namespace
 
 
 @asynccontextmanager
-async def asked(server: Server) -> AsyncIterator[Catalog]:
+async def opened(server: Server) -> AsyncIterator[Catalog]:
     """The provider's tools against the server, with no memory of an earlier state."""
     config = {
         "apiVersion": "v1",
@@ -93,14 +97,17 @@ async def asked(server: Server) -> AsyncIterator[Catalog]:
             yield catalog
 
 
-async def judge(server: Server, recipe: Recipe, terms: Terms) -> Verdict:
-    """Make a state, ask about its namespace, and keep what was said."""
+async def judge(server: Server, recipe: Recipe, terms: Terms) -> Verdict | None:
+    """Make a state, ask about it, and keep what was said; None: there is nothing to ask."""
     state = make(recipe, datetime.now(UTC))
+    asked = terms.ask(state)
+    if asked is None:
+        return None
     answers = Answers(state.world, terms.view_only, terms.tables, terms.latency)
     server.answers = answers
-    verdict = Verdict(state)
-    async with asked(server) as catalog:
-        call = catalog.read(TOOL, {"namespace": state.world.namespace})
+    verdict = Verdict(state, asked.blames)
+    async with opened(server) as catalog:
+        call = catalog.read(TOOL, asked.arguments)
         started = time.monotonic()
         try:
             report = await call.run()
@@ -145,11 +152,11 @@ class Score:
 
     @property
     def faulty(self) -> "Score":
-        return self.part(lambda one: bool(one.state.blames))
+        return self.part(lambda one: bool(one.blames))
 
     @property
     def healthy(self) -> "Score":
-        return self.part(lambda one: not one.state.blames)
+        return self.part(lambda one: not one.blames)
 
     def share(self) -> float:
         """How many are right."""

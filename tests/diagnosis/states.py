@@ -3,13 +3,13 @@
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from tests.diagnosis.blame import Blame, Fault
 from tests.diagnosis.decoys import DECOYS, NoRoom
 from tests.diagnosis.faults import FAULTS
-from tests.diagnosis.shop import shop
+from tests.diagnosis.shop import Shop, shop
 from tests.diagnosis.workloads import settle
 from tests.diagnosis.world import World
 
@@ -43,8 +43,12 @@ class State:
     """A recipe made."""
 
     recipe: Recipe
-    world: World
-    blames: list[Blame] = field(default_factory=list)
+    shop: Shop
+    blames: list[Blame]
+
+    @property
+    def world(self) -> World:
+        return self.shop.world
 
 
 def recipes(*, held: bool) -> list[Recipe]:
@@ -82,7 +86,7 @@ def make(recipe: Recipe, now: datetime) -> State:
     """The world of a recipe."""
     world = World(recipe.seed, now, held=recipe.held)
     made = shop(world, recipe.size)
-    state = State(recipe, world, [FAULTS[name].make(made) for name in recipe.faults])
+    state = State(recipe, made, [FAULTS[name].make(made) for name in recipe.faults])
     for name in recipe.decoys:
         with suppress(NoRoom):
             DECOYS[name](made)

@@ -177,7 +177,7 @@ def test_what_is_said_is_judged() -> None:
         found: list[Found] = [
             {"cause": cause, "object": name, "confidence": "high"} for cause, name in causes
         ]
-        return Verdict(state, found, healthy=not found)
+        return Verdict(state, state.blames, found, healthy=not found)
 
     healthy = make(recipes(held=False)[-2], NOW)
     both = next(one for one in recipes(held=False) if len(one.faults) == 2)
