@@ -5,7 +5,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
@@ -45,6 +44,7 @@ class _Shown:
     state: Literal["working", "waiting"] = "working"
     ts: str = ""
     posting: bool = False
+    signed: bool = False  # this process posts its first sign, or did: it clears up after itself
     following: bool = False
     dirty: bool = False
     closed: bool = False  # nothing may be edited any more
@@ -86,7 +86,6 @@ class Live:
         self._tasks = tasks
         self._interval = interval
         self._clock = clock
-        self._born = datetime.now(UTC)
         self._runs: OrderedDict[UUID, _Shown] = OrderedDict()
         bus.listen(self._hear, own=True)
 
@@ -101,11 +100,18 @@ class Live:
             return
         shown.posting = True
         try:
+            if not await self._intend(shown):
+                return
             ts = await self._post(shown)
             if ts:
                 await self._keep(shown, ts)
         finally:
             shown.posting = False
+
+    def tends(self, run_id: UUID) -> bool:
+        """Whether no other process has to look for a first sign of this one's."""
+        shown = self._runs.get(run_id)
+        return shown is not None and shown.signed
 
     async def settle(self, run_id: UUID) -> bool:
         """Edit this run's message no more, and wait for an edit under way.
@@ -227,13 +233,22 @@ class Live:
         if row["progress_ts"]:
             shown.ts = row["progress_ts"]
         elif shown.state == "working":
-            # a worker before us may have died between posting it and noting it
-            found = await self._find(shown) if was_taken_over(row, self._born) else ""
+            found = await self._find(shown) if may_be_lost(row) and not shown.signed else ""
             if found:
                 await self._keep(shown, found)
             else:
                 await self.first_sign(shown.thread, shown.run_id)
         return bool(shown.ts)
+
+    async def _intend(self, shown: _Shown) -> bool:
+        """Say first that it will be there: we may die between posting it and noting it."""
+        try:
+            async with self._database.statement() as tx:
+                shown.signed = await tx.one("intend_progress", id=shown.run_id) is not None
+        except AWAY as error:
+            log.warning("first_sign_not_intended", error=type(error).__name__)
+            return False
+        return shown.signed
 
     async def _post(self, shown: _Shown) -> str:
         """The message's ts; empty if there is none."""
@@ -309,16 +324,9 @@ def progress_key(run_id: UUID) -> str:
     return f"progress:{run_id}"
 
 
-def was_taken_over(run: Row, born: datetime) -> bool:
-    """Whether somebody else may have posted its first sign and died before noting it.
-
-    `born` is when this process began to listen: what was asked before that, another one heard.
-    """
-    if run["attempt"] > 1 or run["started_at"] is None:
-        return True
-    if run["created_at"] < born:
-        return True
-    return bool((run["started_at"] - run["created_at"]).total_seconds() > 1)
+def may_be_lost(run: Row) -> bool:
+    """Whether somebody was about to post its first sign and did not note where it stands."""
+    return run["progress_at"] is not None and not run["progress_ts"]
 
 
 def _note(shown: _Shown, event: Event) -> bool:

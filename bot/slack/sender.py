@@ -21,7 +21,7 @@ from bot.slack import speech
 from bot.slack.api import TOKEN_REFUSED, Limited, Method, Posted, Refused, SlackApi, Uncertain
 from bot.slack.budget import Budget, Lane
 from bot.slack.cards import Drawn
-from bot.slack.live import EDIT_SECONDS, Live, progress_key, was_taken_over
+from bot.slack.live import EDIT_SECONDS, Live, may_be_lost, progress_key
 from bot.slack.views import chronicle, notices
 from bot.slack.views.answer import answer, footer
 from bot.slack.views.data import AnswerData, CardData, Message, Plan
@@ -168,7 +168,6 @@ class Sender:
         self._draining = True  # take until there is none: at start, and when hints may be lost
         # after an outage: what the database lost in it may have been said already
         self._doubting = False
-        self._born = datetime.now(UTC)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Say what is stored until `stop`, then what is left, for a few seconds."""
@@ -537,8 +536,8 @@ class Sender:
             return ""
         if run["progress_ts"]:
             return str(run["progress_ts"])
-        if was_taken_over(run, self._born):
-            # a worker may have died between posting it and noting it
+        if may_be_lost(run) and not self._live.tends(run["id"]):
+            # a process may have died between posting it and noting it
             key = progress_key(run["id"])
             ours = ours or await self._ours_since(saying, run["created_at"])
             return next((one.ts for one in ours if one.key == key), "")

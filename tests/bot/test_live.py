@@ -209,6 +209,17 @@ async def test_a_worker_finds_the_message_that_a_listener_posted(world: World) -
     assert len(world.shown(thread)) == 1
 
 
+async def test_a_worker_finds_what_a_listener_posted_and_did_not_live_to_note(
+    world: World,
+) -> None:
+    thread, run_id = await world.begin()
+    await world.process(Bus()).first_sign(thread, run_id)
+    await world.execute(b"UPDATE runs SET progress_ts = NULL")
+    world.bus.publish(Event(thread, run_id, "looking", "c", "events"))
+    await until(lambda: "events" in world.shown(thread)[0])
+    assert len(world.shown(thread)) == 1
+
+
 async def test_a_worker_posts_what_no_listener_could(world: World) -> None:
     thread, run_id = await world.begin()
     world.bus.publish(Event(thread, run_id, "looking", "c", "events"))

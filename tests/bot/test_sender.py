@@ -658,9 +658,10 @@ async def test_a_run_that_waited_for_people_answers_below_its_card(world: World)
 
 async def test_a_progress_message_that_was_never_noted_is_found_and_folded(world: World) -> None:
     thread = await world.thread()
-    run_id = await world.begin(thread, attempt=2)
-    await world.live.first_sign(thread, run_id)
-    await world.execute("UPDATE runs SET progress_ts = NULL, progress_at = NULL")
+    run_id = await world.begin(thread)
+    died = Live(Bus(), world.database, world.api, world.budget, world.tasks)
+    await died.first_sign(thread, run_id)
+    await world.execute("UPDATE runs SET progress_ts = NULL")
     async with world.sending():
         await world.end(thread, run_id)
         await world.all_said()

@@ -15,7 +15,7 @@ SELECT (SELECT count(*) FROM tool_calls WHERE state = 'proposed') AS open_calls,
 -- figures_of_runs --
 SELECT id, kind, state, coalesce(error, '') LIKE 'refused:%%' AS refused, stopped_by IS NOT NULL AS stopped,
        extract(epoch FROM ended_at - created_at)::float8 AS seconds, worked,
-       extract(epoch FROM progress_at - created_at)::float8 AS first_sign
+       CASE WHEN progress_ts <> '' THEN extract(epoch FROM progress_at - created_at)::float8 END AS first_sign
   FROM runs WHERE id = ANY(%(runs)s);
 
 -- figures_of_model_calls --

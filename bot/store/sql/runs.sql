@@ -74,6 +74,12 @@ UPDATE runs SET state = %(state)s, error = %(error)s, ended_at = now(), worked =
  WHERE id = %(id)s AND attempt = %(attempt)s AND ended_at IS NULL
 RETURNING id;
 
+-- intend_progress --
+-- Somebody is about to post it: who finds this, and no message, looks for one in the thread.
+UPDATE runs SET progress_at = now()
+ WHERE id = %(id)s AND progress_ts IS NULL AND ended_at IS NULL
+RETURNING id;
+
 -- note_progress --
 -- The one progress message; not of a run that ended meanwhile.
 UPDATE runs SET progress_ts = %(ts)s, progress_at = now()
