@@ -24,8 +24,8 @@ ONCALL = "S0000000001"
 POLICY = f"""
 policy:
   rules:
-    - name: payments may step
-      match: {{tool: k8s_scale, namespace: payments}}
+    - name: cart may step
+      match: {{tool: k8s_scale, namespace: shop, labels: {{app: cart}}}}
       ask: {{grant: {{times: 2, within: 20m, vary: {{replicas: {{min: 1, max: 6}}}}}}}}
     - name: images roll back
       match: {{tool: k8s_set_image, namespace: shop}}
@@ -38,7 +38,7 @@ policy:
 RENAMED = POLICY.replace("name: ", "name: still ")
 MISSING = Behaviour("shop/cart:9.*", pullable=False)
 MAY_APPROVE = ("alice", "bob")
-NEEDS = {"shop": 2, "payments": 1}  # approvals, by namespace
+NEEDS = {"cart": {"k8s_scale": 1, "k8s_set_image": 2}, "web": {"k8s_scale": 2}}  # approvals
 TIMES, LEAST, MOST = 2, 1, 6  # of a grant
 
 Scene = Literal["web", "granted", "rolls back"]
@@ -125,7 +125,7 @@ class Players:
         self._renamed = False
         self._restarting = asyncio.Lock()
         self._writes: list[_Write] = []
-        self._object = ("shop", "web")
+        self._name, self._rolls_back = "web", False
         self.ran = self.not_run = 0  # threads in which something did, or nothing
         self.alone = self.granted = self.rolled_back = 0  # changes that ran so
 
@@ -167,25 +167,23 @@ class Players:
 
     async def _set(self, scene: Scene) -> str:
         """What is asked for there, of an object that is as it should be."""
-        self._writes = []
-        if scene == "rolls back":
-            self._object = ("shop", "cart")
+        self._rolls_back = scene == "rolls back"
+        self._name = "web" if scene == "web" else "cart"
+        if self._name == "cart":
             self._write(lambda spec: _container(spec).update(image="shop/cart:1.4.2"))
             await self._chat.slack.wait_for(self._is_settled, 20)
-            self._writes = []
-            release = next(self._releases)
-            return f"set image deployment/cart shop/cart:9.{release}.0 -n shop"
-        self._object = ("payments", "api") if scene == "granted" else ("shop", "web")
+        self._writes = []
+        if scene == "rolls back":
+            return f"set image deployment/cart shop/cart:9.{next(self._releases)}.0 -n shop"
         return self._scale()
 
     def _scale(self) -> str:
-        namespace, name = self._object
-        now = self._chat.replicas(name, namespace)
+        now = self._chat.replicas(self._name)
         size = next(n for n in self._sizes if n != now)
-        return f"scale deployment/{name} --replicas {size} -n {namespace}"
+        return f"scale deployment/{self._name} --replicas {size} -n shop"
 
     def _live(self) -> dict[str, Any]:
-        found = self._chat.cluster.get("Deployment", *self._object)
+        found = self._chat.cluster.get("Deployment", "shop", self._name)
         assert found is not None
         return found
 
@@ -262,7 +260,7 @@ class Players:
         )
 
     async def _world(self, _thread: str, _ts: str, _who: str) -> None:
-        if self._object[1] == "cart":
+        if self._rolls_back:
             self._write(lambda spec: spec.update(minReadySeconds=len(self._writes) % 3))
         else:
             self._write(lambda spec: spec.update(replicas=8 if spec["replicas"] != 8 else 9))
@@ -299,7 +297,7 @@ class Players:
         while True:
             assert asyncio.get_running_loop().time() < deadline, chat.log() + chat.thread(thread)
             if not await self._is_open(thread):
-                await chat.quiet(thread, timeout=60)
+                await asyncio.sleep(0.15)  # what was pressed or said may still be on its way
                 if not await self._is_open(thread):
                     return
             for card in chat.cards(thread):
@@ -385,7 +383,7 @@ class _Checked:
             for kind in ("approve", "break glass", "deny")
         }
         counting = cast["approve"] & self._may - {*call["contributors"]}
-        needs = NEEDS[call["arguments"]["namespace"]]
+        needs = NEEDS[call["arguments"]["name"]][call["tool"]]
         alone = cast["break glass"] == self._on_call and call["rolls_back"] is None
         assert len(counting) >= needs or alone, (call, votes)
         assert all(vote["at"] <= call["started_at"] for vote in votes)
