@@ -1,5 +1,6 @@
 """What is wrong in a state: which findings would be right about it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,18 +14,23 @@ from tests.diagnosis.vocabulary import words
 class Blame:
     """A root cause, in our word for it, and the objects that a person could fix.
 
-    `also` are findings that are true beside it: of what else the same cause breaks.
+    `also` are findings that are true beside it: of what else the same cause breaks. `says` is a
+    pattern for what a finding has to tell where its cause's word alone would not be enough.
     """
 
     cause: str
     objects: tuple[str, ...]
     also: tuple["Blame", ...] = ()
+    says: str = ""
 
     def fits(self, found: dict[str, JsonValue]) -> bool:
         """Whether a finding says this."""
         named = str(found.get("object")).rpartition(" ")[2].lower()
-        return str(found.get("cause")) in words(self.cause) and (
-            "*" in self.objects or named in self.objects
+        told = f"{found.get('text')} {found.get('evidence')}"
+        return (
+            str(found.get("cause")) in words(self.cause)
+            and ("*" in self.objects or named in self.objects)
+            and re.search(self.says, told) is not None
         )
 
     def allows(self, found: dict[str, JsonValue]) -> bool:

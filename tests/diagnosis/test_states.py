@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ import urllib3
 from tests.diagnosis.api import Answers, Server, serve
 from tests.diagnosis.decoys import DECOYS
 from tests.diagnosis.faults import FAULTS
-from tests.diagnosis.judge import Found, Score, Verdict
+from tests.diagnosis.judge import Found, Score, Terms, Verdict, judge
 from tests.diagnosis.states import State, find, make, recipes
 from tests.diagnosis.vocabulary import words
 from tools.kubernetes.diagnosis.causes import Cause
@@ -71,7 +72,7 @@ def test_a_state_is_the_same_whenever_it_is_made() -> None:
 
 def test_every_fault_blames_something_that_is_there_and_in_words_that_are_known() -> None:
     for recipe in recipes(held=True)[: len(FAULTS)]:
-        state = make(recipe, NOW)
+        state = make(replace(recipe, size="small", decoys=()), NOW)
         names = {
             f"{kind.lower()}/{name}"
             for kind, found in state.world.objects.items()
@@ -199,3 +200,30 @@ def test_what_is_said_is_judged() -> None:
     assert score.alarms() == 1
     assert score.faulty.share() == 1 / 4
     assert score.calibration("high") == (5, 7)
+
+
+SAMPLE = (
+    "image tag does not exist",
+    "image registry wants other credentials",
+    "new version panics",
+    "memory limit too low for the new version",
+    "readiness probe asks the wrong port",
+    "liveness probe does not wait for a slow start",
+    "init container fails",
+    "database runs out of memory and all that needs it falls",
+)
+
+
+async def test_a_sample_is_diagnosed(server: Server) -> None:
+    """Every other one with only the role view; the whole is judged by `make test-diagnosis`."""
+    chosen = recipes(held=False)
+    broken = [next(one for one in chosen if one.faults == (name,)) for name in SAMPLE]
+    healthy = [one for one in chosen if not one.faults and one.size == "medium"][:4]
+    for number, recipe in enumerate((*broken, *healthy)):
+        view_only = number % 2 == 1
+        terms = Terms(view_only=view_only, tables=not view_only, twice=not view_only)
+        verdict = await judge(server, recipe, terms)
+        assert verdict is not None
+        assert verdict.right, f"{recipe}: {verdict.error} {verdict.findings}"
+        assert verdict.steady, recipe
+        assert verdict.calls <= 60, recipe

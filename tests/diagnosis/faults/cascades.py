@@ -113,8 +113,8 @@ def nothing(shop: Shop) -> Blame:
         last=since,
     )
     also = _fall(shop, since)
-    objects = (app.object, f"service/{app.name}")
-    return Blame("scaled-to-zero", objects, (also,))
+    objects = (app.object, f"service/{app.name}", f"deployment/{shop.api}")
+    return Blame("scaled-to-zero", objects, (also,), says=r"(?i)zero|\b0 (pods|replicas)|to 0\b")
 
 
 @fault("database finds no node and all that needs it falls", alone=True)

@@ -220,7 +220,7 @@ def init_waits(shop: Shop) -> Blame:
         made["status"]["phase"] = "Pending"
         log = [f"nslookup: can't resolve '{other}'", f"waiting for {other}"] * 3
         world.log(made, log, container=name, until=1)
-    return Blame("init-waits", (app.object, f"service/{other}"))
+    return Blame("init-waits", (app.object, f"service/{other}"), says=other)
 
 
 @fault("sidecar crashes")

@@ -177,8 +177,8 @@ def host(shop: Shop) -> Blame:
     for made in release(shop, app, env=[{"name": "BACKEND_HOST", "value": gone}]):
         since = world.since(made["metadata"]["creationTimestamp"])
         crashing(world, made, code=1, log=["starting 8.0.0", said], since=since, lived=2)
-    name = f"service/{gone.partition('.')[0]}"
-    return Blame("host-missing", (app.object, name))
+    short = gone.partition(".")[0]
+    return Blame("host-missing", (app.object, f"service/{short}"), says=short)
 
 
 @fault("network of new pods cannot be set up", beyond_view=False)

@@ -186,19 +186,15 @@ def full(shop: Shop) -> Blame:
 def zone(shop: Shop) -> Blame:
     world = shop.world
     name = world.pick("uploads", "models")
-    claim = bound(world, name, node=world.nodes()[0]["metadata"]["name"])
-    said = message(
-        shop, "node(s) had volume node affinity conflict", cordoned=len(world.nodes()) // 3
-    )
-    volume = [{"name": name, "persistentVolumeClaim": {"claimName": name}}]
-    blame = _pend(shop, "volume-zone", said, _with(volumes=volume))
-    more = (f"persistentvolumeclaim/{name}", f"persistentvolume/{claim['spec']['volumeName']}")
-    cordoned = world.nodes()[0]
-    cordoned["spec"]["unschedulable"] = True
-    key = "node.kubernetes.io/unschedulable"
-    cordoned["spec"]["taints"] = [{"key": key, "effect": "NoSchedule"}]
-    node = f"node/{cordoned['metadata']['name']}"
-    return Blame(blame.cause, (*blame.objects, *more), (Blame("cordoned", (node, *blame.objects)),))
+    claim = bound(world, name)
+    volume = world.find("PersistentVolume", claim["spec"]["volumeName"], "")
+    term = volume["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"][0]
+    term["matchExpressions"][0]["values"] = [world.pick("eu-west-1d", "eu-west-1f")]
+    said = message(shop, "node(s) had volume node affinity conflict")
+    mounts = [{"name": name, "persistentVolumeClaim": {"claimName": name}}]
+    blame = _pend(shop, "volume-zone", said, _with(volumes=mounts))
+    more = (f"persistentvolumeclaim/{name}", f"persistentvolume/{volume['metadata']['name']}")
+    return Blame(blame.cause, (*blame.objects, *more))
 
 
 @fault("every worker is cordoned", beyond_view=True, alone=True)
