@@ -21,6 +21,7 @@ from tests.benchmarks import (
     beside,
     breakdown,
     full_runs,
+    kubernetes,
     latency,
     masking,
     page,
@@ -47,6 +48,8 @@ PARTS: Mapping[str, Part] = {
     "masking": masking.measure,
     "page": page.measure,
     "policy": policy.decide,
+    "kubernetes": kubernetes.tools,
+    "diagnose": kubernetes.diagnose,
     "breakdown": breakdown.profile,
     "breakdown-litellm": breakdown.profile_litellm,
 }

@@ -43,6 +43,7 @@ class Request:
     status: int = 0
     dry_run: bool = False
     processed: bool = False
+    size: int = 0  # of the answer's body, in bytes; a watch has none
 
     @property
     def mutates(self) -> bool:
@@ -86,6 +87,8 @@ class Api:
         if fault:
             entry.processed = entry.status < 300
             return self._fail(request, fault, entry)
+        if isinstance(answer, web.Response) and isinstance(answer.body, bytes):
+            entry.size = len(answer.body)
         return answer
 
     def _call(self, request: web.Request, body: bytes) -> Call | None:
