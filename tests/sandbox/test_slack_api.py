@@ -299,7 +299,7 @@ async def test_people(slack: Workspace, call: Client) -> None:
     assert await call.error("users.info", user="U0NOBODY0") == "user_not_found"
     assert len((await call("users.list"))["members"]) == 11
     groups = (await call("usergroups.list", include_users=True))["usergroups"]
-    assert groups[0]["users"] == [slack.user_id("alice"), slack.user_id("bob")]
+    assert groups[0]["users"] == [slack.user_id(name) for name in ("alice", "bob", "carol")]
     slack.set_group("sre", ["bob", "dave"])
     found = await call("usergroups.users.list", usergroup="S0SRE0000")
     assert found["users"] == [slack.user_id("bob"), slack.user_id("dave")]
