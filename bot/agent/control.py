@@ -41,7 +41,7 @@ _SHAPES = {
 }
 # No id, but it can hardly be anything else: who typed it is told what is open.
 _MEANT = re.compile(
-    r"(?P<name>approve|deny)|(?P<named>approve|deny|undo) `?(?P<id>[A-Z0-9]{1,8})`?"
+    r"(?P<name>approve|deny)|(?P<named>approve|deny|undo|why) `?(?P<id>[A-Z0-9]{1,8})`?"
 )
 LONGEST = 600
 _USAGE = (

@@ -13,7 +13,8 @@ from bot.agent.grammar import usage
 from bot.core.errors import DatabaseAway
 from bot.core.values import Thread
 from bot.guard import short_ids
-from bot.guard.house import House
+from bot.guard.chronicle import Question, newest
+from bot.guard.house import House, load_call
 from bot.guard.people import why_not_ask
 from bot.guard.records import Call
 from bot.guard.requests import Requests, cleaned
@@ -27,6 +28,7 @@ from bot.slack.chronicle import Chronicle
 from bot.slack.status import Status
 from bot.slack.underway import Underway
 from bot.slack.views import notices
+from bot.slack.views.chronicle import what_became
 from bot.slack.views.data import Message
 from bot.slack.views.help import help_text
 from bot.slack.views.replies import linked
@@ -171,8 +173,21 @@ class Commands:
             )
         if row is None:
             cards = await self._status.cards(heard.channel)
-            return notices.refused(speech.no_such_proposal(heard.word.short_id, cards))
-        return why_of(Call.of(row), self._house.rules.book)
+            sentence = speech.no_such_proposal(heard.word.short_id, cards, voted=False)
+            return notices.refused(sentence)
+        call = Call.of(row)
+        return why_of(call, self._house.rules.book, await self._since(call))
+
+    async def _since(self, call: Call) -> str:
+        """What became of it, and by which one it was replaced."""
+        database = self._house.database
+        asked = Question(call=call.public_id, channel=call.thread.channel)
+        told, _ = await newest(database, self._org, asked, 1)
+        since = "; ".join(what_became(story) for story in told)
+        if call.superseded_by is None:
+            return since
+        newer = await load_call(database, call.superseded_by)
+        return f"{since}; the newer one is `{newer.short_id}`" if newer.short_id else since
 
     # --- stop -------------------------------------------------------------------------------
 

@@ -158,10 +158,12 @@ def stopping(asked: str) -> str:
     return f"I stop{named}. What the cluster has begun already is verified first"
 
 
-def no_such_proposal(short_id: str, open_cards: Sequence[CardLine]) -> str:
+def no_such_proposal(short_id: str, open_cards: Sequence[CardLine], *, voted: bool = True) -> str:
     """Somebody typed an id that is no proposal of this channel; those that are, near ones first."""
-    first = "Say which one." if not short_id else ""
-    first = first or f"There is no proposal `{short_id}` in this channel. Nothing was decided."
+    first = "Say which one."
+    if short_id:
+        nothing = " Nothing was decided." if voted else ""
+        first = f"There is no proposal `{short_id}` in this channel.{nothing}"
     named = [card for card in open_cards if card.short_id]
     if not named:
         return f"{first} Nothing waits for a decision here."

@@ -72,6 +72,10 @@ async def test_an_edit_is_a_new_card_and_the_editor_has_a_part_in_it(
         await chat.slack.wait_for(lambda: buttons(chat.cards(thread)[0]) == [], 10)
         old = chat.cards(thread)[0]
         assert f"revised by <@{chat.slack.user_id('bob')}>" in shown(old)
+        first, second = await chat.rows("SELECT short_id FROM tool_calls ORDER BY id")
+        await chat.slack.slash("alice", "ops", "/ops", f"why {first['short_id']}")
+        since = "Since: replaced by a newer card, nothing was changed; the newer one is"
+        await chat.told("alice", f"{since} `{second['short_id']}`")
 
         # he chose what it does, so his approval does not count; somebody else's does
         await chat.press("Approve", new, by="bob")

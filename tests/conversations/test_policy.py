@@ -89,6 +89,12 @@ policy:
         await chat.press("Approve", chat.cards(thread)[0], by="ada")
         await chat.reads(thread, "done and verified")
         assert chat.replicas() == 5
+        await chat.slack.slash("dave", "ops", "/ops", f"why {typed[1]}")
+        since = "Since: approved by .* and .* · ran as .* · ✅ verified.*[^.][.]\n"
+        assert "rule “" not in shown(await chat.told("dave", since)).partition("Since: ")[2]
+        await chat.slack.slash("dave", "ops", "/ops", "why ZZZZ")
+        nothing = shown(await chat.told("dave", "There is no proposal `ZZZZ` in this channel"))
+        assert "Nothing was decided" not in nothing
         other = await chat.ask("scale deployment/web --replicas 4 -n shop")
         assert "needs one approval: anyone" in shown(await chat.card(other)), "the default rule"
         # of two who may, one asks

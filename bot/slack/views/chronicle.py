@@ -110,7 +110,20 @@ def _asked(story: Story) -> str:
     return f"{by} {_moment(story.asked_at)}{revised}"
 
 
+def what_became(story: Story) -> str:
+    """Who decided on it, whether it ran, what came of it, and whether it was taken back."""
+    parts = [*_votes(story), *_ran(story), _became(story), *_rollback(story), *_back(story)]
+    return " · ".join(parts)
+
+
 def _decided(story: Story) -> Iterator[str]:
+    yield from _votes(story)
+    if story.rule:
+        needs = f", {words.count(story.quorum, 'approval')}" if story.quorum else ""
+        yield f"rule “{words.line(story.rule, 100)}”{needs}"
+
+
+def _votes(story: Story) -> Iterator[str]:
     approved = [f"{words.mention(v.person)} {_moment(v.at)}" for v in story.approved_by()]
     if approved:
         by = f"approved by {words.either(approved, last='and')}"
@@ -122,9 +135,6 @@ def _decided(story: Story) -> Iterator[str]:
         if one.vote == "break glass":
             by = f"{words.mention(one.person)} {_moment(one.at)}"
             yield f"glass broken by {by}{_because(one.reason)}"
-    if story.rule:
-        needs = f", {words.count(story.quorum, 'approval')}" if story.quorum else ""
-        yield f"rule “{words.line(story.rule, 100)}”{needs}"
 
 
 def _ran(story: Story) -> Iterator[str]:

@@ -13,8 +13,10 @@ from bot.slack.views.data import Message
 _SHOWN = 30  # rules; the last is the one that decides
 
 
-def why_of(call: Call, book: Rulebook) -> Message:
-    """By the input that was stored with the call, so that nothing is looked up anew."""
+def why_of(call: Call, book: Rulebook, since: str = "") -> Message:
+    """By the input that was stored with the call, so that nothing is looked up anew. `since` is
+    what became of it.
+    """
     asked = PolicyInput.of(call.policy_input)
     return why(
         call.short_id,
@@ -23,11 +25,18 @@ def why_of(call: Call, book: Rulebook) -> Message:
         book.explain(asked),
         book.decide(asked),
         "" if call.identity is None else who.runs_as(call.acting),
+        since,
     )
 
 
 def why(
-    short_id: str, summary: str, then: Ruling, steps: Sequence[Step], now: Ruling, as_whom: str = ""
+    short_id: str,
+    summary: str,
+    then: Ruling,
+    steps: Sequence[Step],
+    now: Ruling,
+    as_whom: str = "",
+    since: str = "",
 ) -> Message:
     """`then` is what was ruled when it was proposed; `steps` and `now` are by the policy of now."""
     title = f"`{short_id}` {words.line(summary, 200)}: {_told(then)}, by the rule “{_rule(then)}”."
@@ -36,6 +45,8 @@ def why(
     if left_out:
         lines.append(f"• {words.amount(left_out, 'rule')} before these did not match")
     lines += [_line(step) for step in steps[left_out:]]
+    if since:
+        lines.append(f"Since: {since.removesuffix('.')}.")
     blocks = [section(text) for text in words.packed(lines, limits.SECTION)]
     if _told(now) != _told(then):
         blocks.append(context(f"The policy of now says otherwise: {_told(now)}."))
