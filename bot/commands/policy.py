@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from bot.config_file import File
 from bot.core.errors import BadSettings
+from bot.core.mistakes import either
 from bot.core.yaml_file import read_yaml
 from bot.guard.misspelt import misspelt
+from bot.guard.registry import Registry
 from bot.guard.rehearsal import Cases, Unreadable, replay, summary, told
 from bot.guard.rulebook import Rulebook
 from bot.policy_file import Bound, Match, Policy, Rule, Window
@@ -103,7 +105,7 @@ def explained(file: File) -> Iterator[str]:
     else:
         yield "What no rule is about is denied."
     yield "Without a click:"
-    yield from _clickless(policy)
+    yield from _clickless(policy, Registry.of())
 
 
 def _limits(policy: Policy) -> Iterator[str]:
@@ -137,7 +139,7 @@ def _window(window: Window) -> str:
     if window.weekly is not None:
         when = f"every week from {window.weekly.start} to {window.weekly.end} {window.timezone}"
     else:
-        when = f"from {window.since} until {window.until}"
+        when = f"from {window.since:%Y-%m-%d %H:%M %Z} until {window.until:%Y-%m-%d %H:%M %Z}"
     what = "no change" if window.kind == "freeze" else "changes only"
     return f"Window {window.name}: {what} {when}, of {_about(window.match)}; undoing is asked for."
 
@@ -180,17 +182,18 @@ def _effect(rule: Rule) -> str:
     return ", ".join(parts)
 
 
-def _clickless(policy: Policy) -> Iterator[str]:
+def _clickless(policy: Policy, registry: Registry) -> Iterator[str]:
     if policy.defaults:
         yield "   reads by viewers, where no rule above denies them"
     found = [rule for rule in policy.rules if rule.allow]
     for rule in found:
         yield f"   {_about(rule.match)}{_condition(rule)} (rule “{rule.name}”)"
     changes = [rule for rule in found if rule.match.risk != ("read",)]
-    back = [rule for rule in policy.rules if rule.ask and rule.ask.rollback]
-    for rule in back:
-        yield f"   the rollback that was approved with a change (rule “{rule.name}”)"
-        changes.append(rule)
+    for rule in policy.rules:
+        if rule.ask and rule.ask.rollback:
+            tools = either(registry.rolled_back(rule))
+            yield f"   the rollback that was approved with a change by {tools} (rule “{rule.name}”)"
+            changes.append(rule)
     for rule in policy.rules:
         if rule.ask and rule.ask.grant:
             grant = rule.ask.grant

@@ -1,35 +1,15 @@
 """Names in rules that nothing here has: such a rule would never fire, and nobody would see it."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from collections.abc import Collection, Iterable, Iterator
 
 from bot.config_file import File
 from bot.core.mistakes import Place, either, meant
 from bot.guard.conditions import wrong_in_condition
+from bot.guard.registry import Registry, any_like
 from bot.policy_file import Grant, Match, Mistake, Rule
-from tools import KnownTool, Risk, known_tools
+from tools import KnownTool
 
 _PATTERN = "*?["
-
-
-@dataclass(frozen=True)
-class Registry:
-    """What names can mean here: the tools there are, and the clusters; None: they are not known."""
-
-    tools: Mapping[str, KnownTool]
-    clusters: Collection[str] | None = None
-
-    def about(self, match: Match, *, changes: bool = False) -> list[KnownTool]:
-        """The tools that it can be about; `changes`: of those that change something."""
-        kinds = {"change"} if changes else {"read", "change"}
-        return [
-            tool
-            for name, tool in self.tools.items()
-            if tool.kind in kinds
-            and (match.tool is None or _any(match.tool, name))
-            and (match.risk is None or not _risks(tool).isdisjoint(match.risk))
-        ]
 
 
 def misspelt(file: File, clusters: Collection[str] | None = None) -> list[str]:
@@ -40,7 +20,7 @@ def misspelt(file: File, clusters: Collection[str] | None = None) -> list[str]:
     policy = file.policy
     if not (policy.rules or policy.windows or policy.channels or file.instructions.clusters):
         return []
-    registry = Registry(known_tools(), listed if clusters is None else clusters)
+    registry = Registry.of(listed if clusters is None else clusters)
     found = _wrong(file, registry)
     return [f"{file.at(place)}: {said}{'' if said.endswith('?') else '.'}" for place, said in found]
 
@@ -70,8 +50,10 @@ def _rule(place: Place, rule: Rule, registry: Registry) -> Iterator[Mistake]:
     if rule.when:
         known = (tools, registry.tools, registry.clusters)
         yield from (((*place, "when"), said) for said in wrong_in_condition(rule.when, *known))
+    changes = registry.about(rule.match, changes=True)
+    if rule.ask is not None and rule.ask.rollback is not None and not registry.rolled_back(rule):
+        yield (*place, "ask", "rollback"), "nothing it is about can be rolled back by itself"
     if rule.ask is not None and rule.ask.grant is not None:
-        changes = registry.about(rule.match, changes=True)
         yield from _grant((*place, "ask", "grant", "vary"), rule.ask.grant, changes)
 
 
@@ -98,7 +80,7 @@ def _match(
 def _tools(place: Place, globs: Iterable[str], registry: Registry) -> Iterator[Mistake]:
     known = registry.tools
     for glob in globs:
-        if _any([glob], *known):
+        if any_like([glob], *known):
             continue
         if _is_pattern(glob):
             prefixes = {f"{name.partition('_')[0]}_*" for name in known}
@@ -112,7 +94,7 @@ def _clusters(place: Place, globs: Iterable[str], registry: Registry) -> Iterato
     if not known:
         return
     for glob in globs:
-        if not _any([glob], *known):
+        if not any_like([glob], *known):
             listed = f"known: {', '.join(sorted(known)[:20])}"
             yield place, f"there is no cluster {glob} here; {listed}{meant(glob, known)}"
 
@@ -123,7 +105,7 @@ def _wrong_kind(kind: str, tools: list[KnownTool], named: tuple[str, ...] | None
     free = [tool for tool in tools if "kind" in tool.arguments and not tool.choices("kind")]
     objects = {one for tool in free for one in tool.objects}
     if _is_pattern(kind):
-        return "" if free or _any([kind], *choices) else f"no kind is like {kind}"
+        return "" if free or any_like([kind], *choices) else f"no kind is like {kind}"
     called = {tool.canonical("kind", kind) for tool in tools} - {None}
     if called and kind not in called:
         return f"{kind} is called {called.pop()} here"
@@ -151,20 +133,5 @@ def _grant(place: Place, grant: Grant, tools: list[KnownTool]) -> Iterator[Mista
                     yield (*where, end), f"{takers[0].name} takes no {name} of {value}"
 
 
-def _risks(tool: KnownTool) -> frozenset[str]:
-    """Those that a call of it may have: a preview raises it, and never lowers it."""
-    match tool.risk:
-        case Risk.READ:
-            return frozenset({"read"})
-        case Risk.WRITE:
-            return frozenset({"write", "danger"})
-        case Risk.DANGER:
-            return frozenset({"danger"})
-
-
 def _is_pattern(glob: str) -> bool:
     return any(mark in glob for mark in _PATTERN)
-
-
-def _any(globs: Iterable[str], *names: str) -> bool:
-    return any(fnmatchcase(name, glob) for glob in globs for name in names)

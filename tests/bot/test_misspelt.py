@@ -56,6 +56,10 @@ def wrong(tmp_path: Path, text: str, clusters: tuple[str, ...] | None = CLUSTERS
             "ask: {grant: {vary: {replicas: {min: 1, max: 2000}}}}",
             "vary.replicas.max: k8s_scale takes no replicas of 2000.",
         ),
+        (
+            "match: {tool: k8s_rollout_restart}, ask: {rollback: {within: 5m}}",
+            "can be rolled back by",
+        ),
         ("when: arguments.replica > 3, deny: No.", "argument replica. Did you mean replicas?"),
         ("when: 'has(arguments.replica)', deny: No.", "argument replica. Did you mean replicas?"),
         ("when: '\"imag\" in arguments', deny: No.", "argument imag. Did you mean image?"),

@@ -26,6 +26,7 @@ policy:
        ask: {approvers: 2, groups: S0SRE0000, expires: 2h, escalate: {after: 30m, to: S0BOSS000},
              break_glass: {groups: [S0BOSS000, S0ONCALL0]}}}
     - {name: releases, match: {tool: k8s_rollout_undo}, ask: {rollback: {within: 10m}}}
+    - {name: payments, match: {namespace: payments, risk: write}, ask: {rollback: {within: 5m}}}
     - {name: no images, match: {tool: "k8s_set_*"}, deny: The pipeline sets images.}
 """
 CASES = """
@@ -70,11 +71,14 @@ def test_it_says_each_rule_and_what_needs_no_click(
     )
     assert "or one of S0BOSS000, S0ONCALL0 who breaks the glass" in said
     assert "one approval, rolled back by itself if it does not work within 10 min\n" in said
-    assert "4. no images: tool k8s_set_* → denied: The pipeline sets images.\n" in said
+    assert "5. no images: tool k8s_set_* → denied: The pipeline sets images.\n" in said
     clickless = said.partition("Without a click:\n")[2]
     assert "(rule “small steps”)" in clickless
-    assert "the rollback that was approved with a change (rule “releases”)" in clickless
+    back = "the rollback that was approved with a change by"
+    assert f"{back} k8s_rollout_undo (rule “releases”)" in clickless
+    assert f"{back} k8s_scale, k8s_rollout_undo, k8s_set_image" in clickless
     assert "gold" not in clickless
+    assert "restart" not in clickless
     assert "no change at all" not in clickless
 
 

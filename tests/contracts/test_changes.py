@@ -42,6 +42,7 @@ from tools import (
     Unavailable,
     Verdict,
     Wish,
+    known_tools,
 )
 
 
@@ -230,6 +231,7 @@ async def test_the_way_back_is_foreseen_exactly_and_what_others_wrote_since_is_t
     if not case.way_back:
         assert isinstance(foreseen, NoWayBack)
         return
+    assert known_tools()[case.tool].has_rollback
     assert isinstance(foreseen, Preview)
     wish = call.undo(seen)
     assert isinstance(wish, Wish)

@@ -25,6 +25,14 @@ class KnownTool:
     _model: type[BaseModel] = field(repr=False, compare=False)
 
     @property
+    def has_rollback(self) -> bool:
+        """Whether what would take it back can be told before it has run."""
+        made = self._model
+        if not issubclass(made, Change):
+            return False
+        return made.has_way_back and made.foresee is not Change.foresee
+
+    @property
     def arguments(self) -> frozenset[str]:
         """The names of all that it takes."""
         return _CLIENTS.union(self._model.model_fields)

@@ -97,6 +97,7 @@ class Change(BaseModel, ABC):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
     risk: ClassVar[Risk]
+    has_way_back: ClassVar[bool] = True  # False: whatever it was done on, `undo` has none
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

@@ -22,6 +22,7 @@ class RolloutRestart(TemplateChange):
     """Restart a deployment, statefulset or daemonset: replace its pods step by step."""
 
     tool: ClassVar[str] = "k8s_rollout_restart"
+    has_way_back = False
     # Fixed once, when it is proposed: the same arguments are the same change at any time.
     at: Annotated[
         str,
