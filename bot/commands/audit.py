@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import csv
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,7 +58,7 @@ def add(commands: "Commands", summary: str) -> None:
     )
     verify.add_argument(
         "--head",
-        default="",
+        type=_hash,
         metavar="HASH",
         help="a head's hash from an earlier log line or export: the chain must still hold it",
     )
@@ -90,7 +91,7 @@ async def run(given: argparse.Namespace, dsn: str) -> int:
     """Do what was asked; the exit code. Raises `BadSettings`, `DatabaseAway` and `NotMigrated`."""
     async with migrated(dsn) as database:
         if given.doing == "verify":
-            return await _verify(database, given.head.strip().lower())
+            return await _verify(database, given.head or "")
         if given.stories:
             return await _stories(database, given)
         if given.channel:
@@ -230,6 +231,16 @@ def _plain(row: Row) -> dict[str, object]:
     at = row["at"].astimezone(UTC).isoformat()
     ids = {key: str(row[key]) if row[key] else None for key in ("run_id", "call_id")}
     return {key: row[key] for key in _COLUMNS} | {"at": at} | ids
+
+
+def _hash(text: str) -> str:
+    """A head's hash: what is none is not looked for, or the chain would seem to have lost it."""
+    said = text.strip().lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", said):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no head's hash: that has 64 characters, 0 to 9 and a to f"
+        )
+    return said
 
 
 def moment(text: str) -> datetime:

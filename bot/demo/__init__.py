@@ -116,6 +116,7 @@ class _Demo:
                 say("Starting a demo cluster …")
                 await stack.enter_async_context(cluster)
             database = await self._database(stack)
+            self._folder.tell_database(database)
             if not workspace.restored and self._context is None:
                 await workspace.post("dave", "ops", words.WELCOME)
             if stop.is_set():
@@ -276,7 +277,11 @@ class _Demo:
                     name = workspace.state.manifest.name
                     say(
                         words.greeting(
-                            name, self._context, self._rules(), restored=workspace.restored
+                            name,
+                            self._context,
+                            self._rules(),
+                            self._folder.database_url,
+                            restored=workspace.restored,
                         )
                     )
                     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

@@ -51,6 +51,15 @@ class Folder:
         _replace(self.database, name)
 
     @property
+    def database_url(self) -> Path:
+        """A file with the address of the database, for the bot's commands in another terminal."""
+        return self.path / "database.url"
+
+    def tell_database(self, dsn: str) -> None:
+        """Write that address, for nobody else to read. Raises `BadSettings`."""
+        _replace(self.database_url, dsn, mode=0o600)
+
+    @property
     def _former(self) -> Path:
         return self.path / "database.former"
 
@@ -151,9 +160,11 @@ def _lines(path: Path) -> list[str]:
             return []
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, text: str, mode: int = 0o666) -> None:
     """Write it whole or not at all."""
     fresh = path.with_name(f"{path.name}.new")
     with told(path):
+        fresh.unlink(missing_ok=True)
+        fresh.touch(mode=mode)
         fresh.write_text(f"{text}\n", encoding="utf-8")
         fresh.replace(path)

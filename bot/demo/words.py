@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -121,7 +122,9 @@ def suggestions(bot: str, context: Context | None) -> tuple[str, ...]:
     return tuple(f"@{bot} {command}" for command in (_TRY_YOURS if context else _TRY))
 
 
-def greeting(bot: str, context: Context | None, rules: str, *, restored: bool) -> str:
+def greeting(
+    bot: str, context: Context | None, rules: str, database: Path, *, restored: bool
+) -> str:
     """What the terminal says once the bot has connected."""
     first, second, third = suggestions(bot, context)
     tried = f"Ready. Three things to try in #ops:\n  1. {first}\n  2. {second}\n  3. {third}\n"
@@ -133,9 +136,19 @@ def greeting(bot: str, context: Context | None, rules: str, *, restored: bool) -
     else:
         why = "" if sys.stdin.isatty() else " (there is no terminal to type its name at)"
         tried += f"Reads only: no change of {context.name} is possible from here{why}.\n"
+    checks = f"DATABASE_URL_FILE={shlex.quote(shown(database))} {_program()} audit verify"
+    tried += f"In another terminal, whether its audit is whole:\n  {checks}\n"
     if restored:
         tried += "It goes on where it was left; `make demo RESET=1` begins afresh.\n"
     return tried + "Ctrl-C stops everything."
+
+
+def _program() -> str:
+    """How the bot's commands are called here."""
+    script = Path(sys.executable).with_name("countersign")
+    if script.exists():
+        return shlex.quote(shown(script))
+    return f"{shlex.quote(shown(Path(sys.executable)))} -m bot"
 
 
 def say(line: str) -> None:

@@ -115,6 +115,10 @@ def test_it_leaves_nothing_behind_and_goes_on_where_it_was(data: Path) -> None:
             hand = Hand(address)
             hand.does("click", user="U0BOB0000", channel="C0OPS0000", ts=ts, text="Approve")
             assert hand.sees(45, is_verified)
+            # the command that it names says what the audit holds
+            named = next(line for line in said.splitlines() if "audit verify" in line)
+            checked = subprocess.run(named, shell=True, capture_output=True, text=True, check=True)  # noqa: S602
+            assert ": whole, " in checked.stdout
             family = again.family()
             assert again.stop(signal.SIGINT) == 0
             assert gone(family) == []

@@ -122,6 +122,16 @@ async def test_the_audit_answers_and_outlives_the_words(
         assert await auditing.run(checked, chat.dsn) == 0
 
 
+@pytest.mark.parametrize("wrong", ["abc", "g" * 64, "a" * 63, ""])
+def test_what_is_no_hash_is_not_looked_for(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Or the chain would seem to have lost it."""
+    with pytest.raises(SystemExit) as left:
+        given("audit", "verify", "--head", wrong)
+    assert left.value.code == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.endswith(f"{wrong!r} is no head's hash: that has 64 characters, 0 to 9 and a to f")
+
+
 async def who_may_see_what(chat: World) -> None:
     """Members of the channel its calls, an auditor all, others none."""
     told = await ask_audit(chat, "dave", "", "Two changes on .* in this channel")

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from bot.sandbox.cluster import Behaviour, Change, Cluster
+from bot.sandbox.cluster.fate import behaviour_of
+from bot.sandbox.cluster.images import IMAGES as SEEDED
 from bot.sandbox.cluster.status import ApiError
 
 Json = dict[str, Any]
@@ -293,6 +295,26 @@ async def test_an_image_that_is_not_there(cluster: Cluster) -> None:
         cluster.log("default", pod["metadata"]["name"])
     assert refused.value.code == 400
     assert events(cluster, "Failed")[0]["type"] == "Warning"
+
+
+@pytest.mark.parametrize(
+    ("image", "there"),
+    [
+        ("shop/web:2.5.0", True),
+        ("shop/web:2.5.0-rc.1", True),
+        ("shop/web:nope", False),
+        ("shop/web:2.nope", False),
+        ("shop/web:2.5.0-nope", False),
+        ("shop/web:3.0.0", False),  # the seed knows the repository, and no such version
+        (f"shop/web@sha256:{'a' * 64}", True),
+        ("nginx", True),
+        ("nginx:1.27-alpine3.19", True),
+        ("registry.example:5000/team/tool:v2-1a2b3c4", True),
+        ("nginx:nope", False),
+    ],
+)
+def test_which_images_there_are(image: str, there: bool) -> None:
+    assert behaviour_of(image, SEEDED).pullable is there
 
 
 async def test_a_failing_readiness_probe(cluster: Cluster) -> None:

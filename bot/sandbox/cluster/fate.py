@@ -6,6 +6,7 @@ else decides; change the configuration and the log changes with the fate.
 """
 
 import base64
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -88,6 +89,19 @@ class Course:
     last_words: str = ""  # written as it ends
 
 
+# A version with what people hang on it ("v1.9.0-rc.1", "16-alpine3.19"), a tag that moves, or a
+# digest (of which only a registry could tell whether it exists).
+_WORDS = (
+    "alpine|alpha|beta|bookworm|bullseye|buster|build|debian|dev|distroless|hotfix|jammy|noble|"
+    "nonroot|patch|perl|pre|preview|r|rc|rev|rootless|slim|snapshot|ubuntu|unprivileged"
+)
+_PLAUSIBLE = re.compile(
+    rf"v?\d+(\.\d+)*([-+_.](\d+|(g|sha)?[0-9a-f]{{7,40}}|({_WORDS})[\d.]*))*"
+    rf"|(latest|stable|main|master|mainline|edge|nightly|lts|{_WORDS})([-.][\w.]+)?"
+    r"|[0-9a-f]{64}"
+)
+
+
 class ConfigurationMissing(Exception):
     """The container refers to a config map, secret or key that does not exist."""
 
@@ -95,15 +109,17 @@ class ConfigurationMissing(Exception):
 def behaviour_of(image: str, behaviours: Sequence[Behaviour]) -> Behaviour:
     """Find how an image acts.
 
-    An unknown tag of a repository that the table knows cannot be pulled; an image of any other
-    repository simply runs.
+    What no registry is likely to have cannot be pulled: a tag that is neither a version nor one
+    that moves, unless the table has exactly that image; and of a repository that the table knows,
+    a tag that it does not. Any other image simply runs.
     """
     name = image if ":" in image.rpartition("/")[2] else f"{image}:latest"
+    repository, _, tag = name.rpartition(":")
+    plausible = _PLAUSIBLE.fullmatch(tag) is not None
     for behaviour in behaviours:
-        if fnmatchcase(name, behaviour.image):
+        if name == behaviour.image or (plausible and fnmatchcase(name, behaviour.image)):
             return behaviour
-    known = {behaviour.image.rpartition(":")[0] for behaviour in behaviours}
-    if name.rpartition(":")[0] in known:
+    if not plausible or any(one.image.rpartition(":")[0] == repository for one in behaviours):
         return Behaviour(name, pullable=False)
     return GENERIC
 
