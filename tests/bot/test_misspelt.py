@@ -37,7 +37,7 @@ def wrong(tmp_path: Path, text: str, clusters: tuple[str, ...] | None = CLUSTERS
             "match: {tool: k8s_scale, kind: pod}, deny: No.",
             "k8s_scale takes no kind pod (deployment, ",
         ),
-        ("match: {kind: 'certificat*', risk: write}, deny: No.", "no kind is like certificat*."),
+        ("match: {tool: k8s_scale, kind: 'cert*'}, deny: No.", "no kind is like cert*."),
         (
             "match: {cluster: prd-eu}, deny: No.",
             "match.cluster: there is no cluster prd-eu here; known: ",
