@@ -90,6 +90,7 @@ class Cause(StrEnum):
     DNS = "dns"
     CERTIFICATE_EXPIRED = "certificate-expired"
     CERTIFICATE_EXPIRING = "certificate-expiring"
+    SCALED_TO_ZERO = "scaled-to-zero"  # and something calls it
     DEPENDENCY = "dependency"  # what it calls is not well, or not there
 
     # Nodes.
@@ -102,24 +103,29 @@ class Cause(StrEnum):
 # What says only that something is not well: it gives way to whatever says why.
 VAGUE: Final = frozenset({Cause.UNKNOWN, Cause.ROLLOUT_STUCK, Cause.REPLICA_SKEW})
 # What may be the consequence of something else, in the same workload or in what it depends on.
-PROXIMATE: Final = VAGUE | {
-    Cause.CRASH,
-    Cause.INIT_FAILED,
-    Cause.PROBE_FAILING,
-    Cause.PROBE_TIMING,
-    Cause.DEPENDENCY,
-    Cause.JOB_FAILED,
-    Cause.JOB_DEADLINE,
-    Cause.CRONJOB_BLOCKED,
-    Cause.HPA_BLIND,
-    Cause.HPA_LIMIT,
-    Cause.TERMINATING,
-    Cause.CONFIG_CHANGED,
-}
+PROXIMATE: Final = frozenset(
+    {
+        Cause.CRASH,
+        Cause.INIT_FAILED,
+        Cause.PROBE_FAILING,
+        Cause.PROBE_TIMING,
+        Cause.JOB_FAILED,
+        Cause.JOB_DEADLINE,
+        Cause.CRONJOB_BLOCKED,
+        Cause.HPA_BLIND,
+        Cause.HPA_LIMIT,
+        Cause.TERMINATING,
+    }
+)
+# What says where to look next, and is taken in by what is found there.
+LEADING: Final = frozenset({Cause.DEPENDENCY, Cause.CONFIG_CHANGED})
+ROOT: Final = 3
 
 
 def depth(cause: Cause) -> int:
-    """How near to the root: 0 says only that something is wrong, 2 says why."""
+    """How near to the root: 0 says only that something is wrong, 3 says why."""
     if cause in VAGUE:
         return 0
-    return 1 if cause in PROXIMATE else 2
+    if cause in PROXIMATE:
+        return 1
+    return 2 if cause in LEADING else ROOT

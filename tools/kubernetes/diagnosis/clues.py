@@ -58,6 +58,8 @@ class Clue:
     explains: frozenset[Ref] = field(default_factory=frozenset)
     # What it may be a consequence of: a failing one of these explains it.
     hangs_on: frozenset[Ref] = field(default_factory=frozenset)
+    # Who asks about one of these wants to hear of it, though it may be well itself.
+    concerns: frozenset[Ref] = field(default_factory=frozenset)
     effects: tuple[str, ...] = ()  # in words
     ruled_out: tuple[str, ...] = ()
     alternative: str = ""  # what else it may be, where the signs leave that open

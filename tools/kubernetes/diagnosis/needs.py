@@ -178,7 +178,7 @@ def _certificates(snapshot: Snapshot) -> Iterator[Read]:
     for ref, ingress in snapshot.refs("ingress"):
         names = [tls.get("secretName") for tls in (ingress.get("spec") or {}).get("tls") or ()]
         asked += [CertificateOf(ref.namespace, str(name)) for name in names if name]
-        notes = meta(ingress).get("annotations") or {}
+        notes = meta(ingress).get("annotations") or {}  # of who issues them
         if any(key.startswith("cert-manager.io/") for key in notes):
             yield ListOf("certificate", _place(snapshot, ref.namespace))
     yield from list(dict.fromkeys(asked))[:_MOST_CERTIFICATES]

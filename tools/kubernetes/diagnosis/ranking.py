@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from tools.kubernetes.diagnosis.causes import depth
+from tools.kubernetes.diagnosis.causes import ROOT, depth
 from tools.kubernetes.diagnosis.clues import Clue, Ref
 
 _MOST_EVIDENCE = 8
@@ -21,9 +21,9 @@ class Ranked:
     @property
     def covers(self) -> frozenset[Ref]:
         """Every object that is not well because of it."""
-        found = {self.clue.about, *self.clue.explains}
-        for one in self.folded:
-            found |= {one.about, *one.explains}
+        found: set[Ref] = set()
+        for one in (self.clue, *self.folded):
+            found |= {one.about, *one.explains, *one.concerns}
         return frozenset(found)
 
     @property
@@ -90,7 +90,7 @@ def _says_the_same(head: Clue, clue: Clue) -> bool:
         return False
     if head.cause == clue.cause:
         return True
-    deeper = depth(clue.cause) < 2 and depth(clue.cause) <= depth(head.cause)
+    deeper = depth(clue.cause) < ROOT and depth(clue.cause) <= depth(head.cause)
     # A consequence of something else than its own object's cause keeps its own place.
     return deeper and not (clue.hangs_on and depth(head.cause) == depth(clue.cause) == 1)
 
@@ -112,7 +112,7 @@ def _reaches(head: Ranked, clue: Clue) -> bool:
     """Whether one cause's doing is what another clue hangs on, or what it is about."""
     if head.clue.about in clue.hangs_on or head.clue.explains & clue.hangs_on:
         return True
-    if depth(clue.cause) == 2 or depth(head.clue.cause) < 2:
+    if depth(clue.cause) == ROOT or depth(head.clue.cause) < ROOT:
         return False
     return clue.about in head.clue.explains and clue.about != head.clue.about
 

@@ -37,6 +37,9 @@ _NAMES_ONLY: Final = (
     "application/json;as=Table;v=v1;g=meta.k8s.io,"
     "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 )
+_KINDS: Final = {
+    name.lower(): name for name in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job")
+}
 # Kinds that only a diagnosis reads.
 _MORE: Final = {
     one.kind: one
@@ -122,7 +125,8 @@ class Reader:
                 case CertificateOf():
                     return await self._certificate(asked)
         except NotFound as error:
-            return _Failed("not served by this cluster", error)
+            missing = isinstance(asked, CertificateOf)
+            return _Failed("missing" if missing else "not served by this cluster", error)
         except Refused as error:
             why = "not allowed to read" if "does not allow" in str(error) else str(error)
             return _Failed(why, error)
@@ -138,7 +142,9 @@ class Reader:
         except Unable:
             found = await self._cluster.list(resource, place)  # it takes no field selectors
         self._left -= max(0, (len(found.items) - 1) // _PAGE)
-        return Items(found.items, found.cut)
+        kind = _KINDS.get(asked.kind)  # an object in a list does not say its kind
+        items = tuple({**one, "kind": kind} for one in found.items) if kind else found.items
+        return Items(items, found.cut)
 
     async def _secrets(self, resource: Resource, place: str | None) -> Items:
         """Their names: what they hold is asked for in no form, and never kept."""

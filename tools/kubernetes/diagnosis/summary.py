@@ -52,7 +52,7 @@ def not_checked(snapshot: Snapshot) -> list[str]:
                 denied[why].append(_named(kind) + place)
             case LogOf(place, pod, container), Denied(why):
                 denied[why].append(f"log of pod/{pod} {container} in {place}")
-            case CertificateOf(place, name), Denied(why):
+            case CertificateOf(place, name), Denied(why) if why != "missing":
                 denied[why].append(f"certificate in secret/{name} in {place}")
     return [f"{listed(sorted(set(what)), 6)}: {why}" for why, what in sorted(denied.items())]
 

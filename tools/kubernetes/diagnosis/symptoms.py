@@ -174,7 +174,7 @@ def is_restarting(status: Object, now: datetime) -> bool:
     started = moment((state.get("running") or {}).get("startedAt"))
     if not count or finished is None or started is None or now - finished > _RECENT:
         return False
-    if status.get("ready") and count < 2:
+    if status.get("ready") and count < 2 and last.get("reason") != "OOMKilled":
         return False
     lasted = finished - begun if begun else timedelta()
     runs = now - started

@@ -1,0 +1,238 @@
+"""Pods that no node takes: each reason of the scheduler, and which of several decides."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from tools.kubernetes.diagnosis.case import Case, Group
+from tools.kubernetes.diagnosis.causes import Cause
+from tools.kubernetes.diagnosis.clues import HIGH, LOW, MEDIUM, Clue, Notice, Ref, Said
+from tools.kubernetes.diagnosis.onset import onset
+from tools.kubernetes.diagnosis.symptoms import What
+from tools.kubernetes.diagnosis.wording import event, listed, pods_of, short
+from tools.kubernetes.kinds import Object
+from tools.kubernetes.objects import conditions, name_of
+from tools.kubernetes.quantities import amount, told
+
+_CONTROL: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+_NODE_TAINTS: Final = (
+    "node.kubernetes.io/not-ready",
+    "node.kubernetes.io/unreachable",
+    "node.kubernetes.io/disk-pressure",
+    "node.kubernetes.io/memory-pressure",
+    "node.kubernetes.io/pid-pressure",
+    "node.kubernetes.io/network-unavailable",
+    "node.cloudprovider.kubernetes.io/uninitialized",
+)
+_CORDON: Final = "node.kubernetes.io/unschedulable"
+_PART: Final = re.compile(r"(\d+) (?:node\(s\) )?(.+)")
+# What each part of the scheduler's message means, the first that matches.
+_MEANS: Final = (
+    (Cause.UNSCHEDULABLE_RESOURCES, r"^Insufficient "),
+    (Cause.UNSCHEDULABLE_PODS, r"Too many pods"),
+    (Cause.UNSCHEDULABLE_CORDON, r"were unschedulable"),
+    (Cause.UNSCHEDULABLE_TAINT, r"taint"),
+    (Cause.VOLUME_ZONE, r"volume node affinity conflict|no available volume zone"),
+    (Cause.UNSCHEDULABLE_AFFINITY, r"pod (?:anti-)?affinity|anti-affinity|existing pods"),
+    (Cause.UNSCHEDULABLE_SPREAD, r"topology spread"),
+    (Cause.UNSCHEDULABLE_SELECTOR, r"node affinity|node selector|affinity/selector"),
+    (Cause.UNSCHEDULABLE_PORT, r"free ports"),
+    (Cause.PVC_PENDING, r"persistent volumes? to bind|PersistentVolumeClaim|persistentvolumeclaim"),
+    (Cause.UNSCHEDULABLE, r"max volume count"),
+)
+# Of several reasons, which one to mend: what keeps a pod from the nodes that would else take it.
+# A node that a selector or an intended taint rules out was never meant to take it.
+_DECIDES: Final = (
+    Cause.PVC_PENDING,
+    Cause.VOLUME_ZONE,
+    Cause.UNSCHEDULABLE_RESOURCES,
+    Cause.UNSCHEDULABLE_PODS,
+    Cause.UNSCHEDULABLE_PORT,
+    Cause.UNSCHEDULABLE_SPREAD,
+    Cause.UNSCHEDULABLE_AFFINITY,
+    Cause.UNSCHEDULABLE_CORDON,
+    Cause.UNSCHEDULABLE_TAINT,
+    Cause.UNSCHEDULABLE_SELECTOR,
+    Cause.UNSCHEDULABLE,
+)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One part of why: of how many nodes, and in the scheduler's words."""
+
+    cause: Cause
+    count: int
+    words: str
+    nodes_fault: bool = False  # the nodes are not well
+
+
+def reasons_of(message: str) -> list[Reason]:
+    """The parts of "0/5 nodes are available: 2 Insufficient cpu, 3 node(s) had …"."""
+    _, _, rest = message.partition("nodes are available: ")
+    rest = rest.partition(" preemption:")[0].rstrip(". ")
+    found = []
+    for part in re.split(r"[,.] (?=\d+ )", rest):
+        matched = _PART.match(part.strip())
+        if matched is None:
+            continue
+        words = matched[2]
+        cause = next((c for c, p in _MEANS if re.search(p, words)), Cause.UNSCHEDULABLE)
+        if cause is Cause.UNSCHEDULABLE_TAINT and _CORDON in words:
+            cause = Cause.UNSCHEDULABLE_CORDON
+        fault = any(taint in words for taint in _NODE_TAINTS)
+        found.append(Reason(cause, int(matched[1]), words, fault))
+    return found
+
+
+def scheduling(case: Case) -> Iterator[Said]:
+    """One clue for each workload with pods that no node takes."""
+    for group in case.groups_of(What.UNSCHEDULED):
+        if group.first.reason == "SchedulingGated":
+            yield Notice(group.owner, f"{pods_of(case, group)} wait for their scheduling gates")
+        elif (found := _clue(case, group)) is not None:
+            yield found
+
+
+def message_of(case: Case, group: Group) -> str:
+    """The scheduler's newest words about a group."""
+    for symptom in group.symptoms:
+        if "nodes are available" in symptom.message:
+            return symptom.message
+    for symptom in group.symptoms:
+        for report in reversed(case.snapshot.reports(symptom.ref, "FailedScheduling")):
+            return report.message
+    return group.first.message
+
+
+def _clue(case: Case, group: Group) -> Clue | None:
+    message = message_of(case, group)
+    reports = case.snapshot.reports(group.first.ref, "FailedScheduling")
+    evidence = [f"pod/{name_of(group.first.pod)}: PodScheduled is False: {short(message)}"]
+    evidence += [event(reports[-1], case.now)] if reports else []
+    if re.search(r"persistentvolumeclaim|PersistentVolumeClaim", message):
+        return None  # the claim is the trouble: see storage
+    begun = onset(
+        case, group, r"resources|nodeSelector|affinity|tolerations|topology|hostPort|ports"
+    )
+    reasons = [one for one in reasons_of(message) if not _is_control(one)]
+    if not reasons:
+        text = f"No node takes {pods_of(case, group)}: {short(message) or 'no reason is given'}."
+        return Clue(
+            Cause.UNSCHEDULABLE,
+            group.owner,
+            text,
+            tuple(evidence),
+            LOW,
+            since=begun.since,
+            explains=group.refs,
+        )
+    chosen = _decides(reasons)
+    text = f"No node takes {pods_of(case, group)}: {_words(case, group, chosen)}."
+    others = sorted({one.cause for one in reasons} - {chosen.cause})
+    evidence += _capacity(case, group) if chosen.cause is Cause.UNSCHEDULABLE_RESOURCES else []
+    return Clue(
+        chosen.cause,
+        group.owner,
+        " ".join(part for part in (text, begun.words) if part),
+        (*evidence, *begun.evidence),
+        HIGH if not others or _is_clear(chosen, reasons) else MEDIUM,
+        since=begun.since,
+        explains=group.refs,
+        hangs_on=_nodes(case) if chosen.nodes_fault else frozenset(),
+        alternative=f"the other nodes: {listed(others)}" if others else "",
+        change=begun.undo if begun.blamed else None,
+    )
+
+
+def _is_control(reason: Reason) -> bool:
+    return any(taint in reason.words for taint in _CONTROL)
+
+
+def _decides(reasons: list[Reason]) -> Reason:
+    ill = [one for one in reasons if one.nodes_fault]
+    if ill and not any(one.cause is Cause.UNSCHEDULABLE_RESOURCES for one in reasons):
+        return ill[0]
+    return min(reasons, key=lambda one: (_DECIDES.index(one.cause), -one.count))
+
+
+def _is_clear(chosen: Reason, reasons: list[Reason]) -> bool:
+    """Whether the other reasons are only of nodes that were never meant for it."""
+    meant = {Cause.UNSCHEDULABLE_TAINT, Cause.UNSCHEDULABLE_SELECTOR}
+    others = {one.cause for one in reasons} - {chosen.cause}
+    return others <= meant and not any(one.nodes_fault for one in reasons)
+
+
+def _words(case: Case, group: Group, reason: Reason) -> str:
+    spec = group.first.pod.get("spec") or {}
+    match reason.cause:
+        case Cause.UNSCHEDULABLE_RESOURCES:
+            asked = ", ".join(f"{key} {told(n, key)}" for key, n in requests(spec).items() if n)
+            return f"{reason.words} on {reason.count} nodes; a pod asks for {asked or 'nothing'}"
+        case Cause.UNSCHEDULABLE_TAINT:
+            return f"{reason.count} nodes have a taint that it does not tolerate ({reason.words})"
+        case Cause.UNSCHEDULABLE_SELECTOR:
+            return f"no node has the labels that it asks for ({_wants(spec)})"
+        case Cause.UNSCHEDULABLE_CORDON:
+            return f"{reason.count} nodes are cordoned{_cordoned(case)}"
+        case _:
+            return f"{reason.count} nodes: {reason.words}"
+
+
+def _wants(spec: Object) -> str:
+    wanted = [f"{key}={value}" for key, value in sorted((spec.get("nodeSelector") or {}).items())]
+    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    for term in required.get("nodeSelectorTerms") or ():
+        for one in term.get("matchExpressions") or ():
+            values = ",".join(map(str, one.get("values") or ()))
+            wanted.append(f"{one.get('key')} {one.get('operator')} {values}".strip())
+    return ", ".join(wanted) or "node affinity"
+
+
+def _cordoned(case: Case) -> str:
+    named = [
+        name_of(n) for n in case.snapshot.of("node") if (n.get("spec") or {}).get("unschedulable")
+    ]
+    return f" ({listed(named)})" if named else ""
+
+
+def _nodes(case: Case) -> frozenset[Ref]:
+    """The nodes that are not well."""
+    return frozenset(
+        ref
+        for ref, node in case.snapshot.refs("node")
+        if conditions(node).get("Ready", {}).get("status") != "True"
+        or any(
+            one.get("status") == "True" and kind.endswith("Pressure")
+            for kind, one in conditions(node).items()
+        )
+    )
+
+
+def requests(spec: Object) -> dict[str, Decimal]:
+    """What a pod asks for in all."""
+    found: dict[str, Decimal] = {}
+    for container in spec.get("containers") or ():
+        for key, value in ((container.get("resources") or {}).get("requests") or {}).items():
+            found[key] = found.get(key, Decimal(0)) + amount(value)
+    return dict(sorted(found.items()))
+
+
+def _capacity(case: Case, group: Group) -> list[str]:
+    """Whether any node is large enough at all."""
+    nodes = case.snapshot.of("node")
+    lines = []
+    for key, wanted in requests(group.first.pod.get("spec") or {}).items():
+        sizes = [
+            amount(((n.get("status") or {}).get("allocatable") or {}).get(key, 0)) for n in nodes
+        ]
+        if sizes and wanted and key in ("cpu", "memory"):
+            most = told(max(sizes), key)
+            fits = "fits no node even if it were empty" if wanted > max(sizes) else "would fit one"
+            lines.append(
+                f"nodes: the largest allocatable {key} is {most}; {told(wanted, key)} {fits}"
+            )
+    return lines

@@ -1,0 +1,135 @@
+"""What a container's own words settle: a right, a file, a certificate, a pool, a setting."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from tools.kubernetes.diagnosis.case import Case, Group, config_maps
+from tools.kubernetes.diagnosis.causes import Cause
+from tools.kubernetes.diagnosis.clues import HIGH, MEDIUM, Clue, Confidence, Said
+from tools.kubernetes.diagnosis.lastwords import Hint, Points
+from tools.kubernetes.diagnosis.onset import onset
+from tools.kubernetes.diagnosis.symptoms import What
+from tools.kubernetes.diagnosis.wording import at, log_line, pods_of, short
+from tools.kubernetes.kinds import Object
+from tools.kubernetes.objects import annotation, meta, moment
+
+_RUNS: Final = (What.CRASHING, What.UNREADY, What.FLAPPING)
+_BEFORE: Final = timedelta(minutes=30)  # a change that long before a trouble may have begun it
+_NUMBER: Final = re.compile(r"\b(\d+) (?:of|/) ?(\d+)\b")
+
+
+def words(case: Case) -> Iterator[Said]:
+    """One clue for each kind of hint among a failing container's last lines."""
+    for group in case.groups_of(*_RUNS):
+        lines = case.words(group)[-25:]
+        newest = {one.points: one for one in case.hints(group) if one.line in lines}
+        for points, said in _SAYS.items():
+            if points in newest:
+                yield _clue(case, group, newest[points], *said)
+        if (changed := _changed(case, group, newest.get(Points.POOL))) is not None:
+            yield changed
+
+
+# The cause, the sentence, and how sure it is when it is among the last words.
+_SAYS: Final[dict[Points, tuple[Cause, str, Confidence]]] = {
+    Points.FORBIDDEN: (Cause.FORBIDDEN, "Its service account may not {detail}", HIGH),
+    Points.DENIED: (Cause.PERMISSION_DENIED, "It may not open {detail}", MEDIUM),
+    Points.PLATFORM: (
+        Cause.IMAGE_PLATFORM,
+        "Its program is built for another platform than its node's",
+        HIGH,
+    ),
+    Points.EXPIRED: (Cause.CERTIFICATE_EXPIRED, "The certificate of {detail} has expired", HIGH),
+}
+
+
+def _clue(
+    case: Case, group: Group, hint: Hint, cause: Cause, said: str, confidence: Confidence
+) -> Clue:
+    begun = onset(case, group)
+    text = said.format(detail=hint.detail or "what it uses") + f": {pods_of(case, group)}."
+    account = (group.first.pod.get("spec") or {}).get("serviceAccountName")
+    evidence = [log_line(group.first.pod, group.container, hint.line, case.now)]
+    if cause is Cause.FORBIDDEN:
+        evidence.append(f"{group.owner}: serviceAccountName {account or 'default'}")
+    return Clue(
+        cause,
+        group.owner,
+        " ".join(part for part in (text, begun.words) if part),
+        (*evidence, *begun.evidence),
+        confidence,
+        since=begun.since,
+        explains=group.refs,
+        change=begun.undo if begun.blamed else None,
+    )
+
+
+def _changed(case: Case, group: Group, pool: Hint | None) -> Clue | None:
+    """A config map that was changed just before the trouble; the setting, where it can be told."""
+    begun = onset(case, group)
+    if begun.blamed or begun.since is None:
+        return None
+    for name in sorted(config_maps(group.first.pod.get("spec") or {})):
+        live = case.snapshot.get("configmap", group.owner.namespace, name)
+        when = _changed_at(live) if live else None
+        if live is None or when is None:
+            continue
+        early = timedelta(minutes=-2) <= begun.since - when <= _BEFORE
+        setting = _setting(live, pool)
+        if not early and not setting:
+            continue
+        return _config_clue(case, group, (name, live, when), setting, pool)
+    return None
+
+
+def _changed_at(live: Object) -> datetime | None:
+    """When its content was last written after it was made."""
+    made = moment(meta(live).get("creationTimestamp"))
+    times = [moment(one.get("time")) for one in meta(live).get("managedFields") or ()]
+    known = [one for one in times if one is not None]
+    if not known or made is None:
+        return None
+    return max(known) if max(known) - made > timedelta(seconds=60) else None
+
+
+def _setting(live: Object, pool: Hint | None) -> str:
+    """The pool's size among the settings, by its name and the number that the log tells."""
+    if pool is None:
+        return ""
+    said = _NUMBER.search(pool.line.text)
+    for key, value in sorted((live.get("data") or {}).items()):
+        named = "pool" in key.lower() or "max_conn" in key.lower()
+        if named and (said is None or str(value).strip() in (said[1], said[2])):
+            return f"{key}={value}"
+    return ""
+
+
+def _config_clue(
+    case: Case,
+    group: Group,
+    changed: tuple[str, Object, datetime],
+    setting: str,
+    pool: Hint | None,
+) -> Clue:
+    name, live, when = changed
+    begun = onset(case, group)
+    note = annotation(live, "kubernetes.io/change-cause")
+    text = f"configmap/{name}, which it reads, was changed at {at(when, case.now)}"
+    text += f" ({short(note, 80)})" if note else ""
+    if setting and pool is not None:
+        text = f"Its connection pool is used up: configmap/{name} sets {setting}, changed at"
+        text += f" {at(when, case.now)}" + (f" ({short(note, 80)})" if note else "")
+    who = sorted({str(one.get("manager")) for one in meta(live).get("managedFields") or ()})
+    lines = [log_line(group.first.pod, group.container, pool.line, case.now)] if pool else []
+    return Clue(
+        Cause.CONFIG_CHANGED,
+        group.owner,
+        f"{text}: {pods_of(case, group)} not well since {at(begun.since, case.now)}.",
+        (f"configmap/{name}: last written {at(when, case.now)} by {', '.join(who)}", *lines),
+        HIGH if setting else MEDIUM,
+        since=begun.since,
+        explains=group.refs,
+        alternative="" if setting else "the change has nothing to do with it",
+    )
