@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from tools.kubernetes.diagnosis.case import Case, Group, template_hash
 from tools.kubernetes.diagnosis.causes import Cause
-from tools.kubernetes.diagnosis.clues import LOW, MEDIUM, Clue, Ref, Said
+from tools.kubernetes.diagnosis.clues import LOW, MEDIUM, Clue, Notice, Ref, Said
 from tools.kubernetes.diagnosis.snapshot import names, ref_of
-from tools.kubernetes.diagnosis.wording import listed
+from tools.kubernetes.diagnosis.wording import listed, plural
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import name_of
 from tools.kubernetes.pods import is_ready
@@ -40,6 +40,10 @@ def _images(owner: Ref, pods: Sequence[Object]) -> Iterator[Said]:
             f"{identity[:19]} in {names(few)}" for identity, few in sorted(by_identity.items())
         ]
         unwell = [pod for pod in pods if not is_ready(pod)]
+        if not unwell:
+            images = plural(len(by_identity), "different image")
+            yield Notice(owner, f"its pods run {images} under the same name {image}")
+            continue
         yield Clue(
             Cause.REPLICA_SKEW,
             owner,
