@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot.config_file import File
 from bot.core.errors import BadSettings
-from bot.core.mistakes import either
+from bot.core.mistakes import either, ended, meant
 from bot.core.yaml_file import read_yaml
 from bot.guard.misspelt import misspelt
 from bot.guard.registry import Registry
@@ -96,8 +96,10 @@ def explained(file: File) -> Iterator[str]:
     yield from (f"Limit: {line}." for line in _limits(policy))
     yield from (_channel(channel, about) for channel, about in policy.channels.items())
     yield from (_window(window) for window in policy.windows)
+    registry = Registry.of()
     for number, rule in enumerate(policy.rules, start=1):
-        yield f"{number}. {rule.name}: {_about(rule.match)}{_condition(rule)} → {_effect(rule)}"
+        effect = f"{_effect(rule)}{_of_reads(rule, registry)}"
+        yield f"{number}. {rule.name}: {_about(rule.match)}{_condition(rule)} → {effect}"
     if policy.defaults:
         own = "; the requester's own counts" if file.self_approval else ""
         yield "Then the default rules:"
@@ -105,7 +107,7 @@ def explained(file: File) -> Iterator[str]:
     else:
         yield "What no rule is about is denied."
     yield "Without a click:"
-    yield from _clickless(policy, Registry.of())
+    yield from _clickless(policy, registry)
 
 
 def _limits(policy: Policy) -> Iterator[str]:
@@ -182,6 +184,14 @@ def _effect(rule: Rule) -> str:
     return ", ".join(parts)
 
 
+def _of_reads(rule: Rule, registry: Registry) -> str:
+    """What it means for who only looks, where it means something: no read is ever asked for."""
+    looks = any(tool.kind == "read" for tool in registry.about(rule.match))
+    if not looks or rule.match.labels or not (rule.ask or rule.preview_only):
+        return ""  # labels are a change's: of what its preview saw
+    return "; reads it matches are denied (risk: [write, danger] leaves them out)"
+
+
 def _clickless(policy: Policy, registry: Registry) -> Iterator[str]:
     if policy.defaults:
         yield "   reads by viewers, where no rule above denies them"
@@ -237,9 +247,15 @@ def _cases(path: Path) -> Cases:
     except (OSError, UnicodeDecodeError) as error:
         raise BadSettings([f"{path}: it cannot be read ({type(error).__name__})."]) from error
     found = read_yaml(str(path), text, Cases)
-    if found.value is None or found.mistakes:
-        raise BadSettings(list(found.mistakes))
-    return found.value
+    mistakes, cases = list(found.mistakes), found.value or Cases.model_construct(cases=())
+    tools = Registry.of().tools
+    for number, case in enumerate(cases.cases):
+        if (tool := case.given.tool) not in tools:
+            place = found.at(("cases", number, "given", "tool"))
+            mistakes.append(f"{place}: there is no tool {ended(f'{tool}{meant(tool, tools)}')}")
+    if mistakes:
+        raise BadSettings(mistakes)
+    return cases
 
 
 async def _replay(book: Rulebook, most: int) -> int:

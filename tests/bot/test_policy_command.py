@@ -26,6 +26,7 @@ policy:
        ask: {approvers: 2, groups: S0SRE0000, expires: 2h, escalate: {after: 30m, to: S0BOSS000},
              break_glass: {groups: [S0BOSS000, S0ONCALL0]}}}
     - {name: releases, match: {tool: k8s_rollout_undo}, ask: {rollback: {within: 10m}}}
+    - {name: quiet, match: {namespace: quiet}, preview_only: Not ours.}
     - {name: payments, match: {namespace: payments, risk: write}, ask: {rollback: {within: 5m}}}
     - {name: no images, match: {tool: "k8s_set_*"}, deny: The pipeline sets images.}
 """
@@ -71,7 +72,10 @@ def test_it_says_each_rule_and_what_needs_no_click(
     )
     assert "or one of S0BOSS000, S0ONCALL0 who breaks the glass" in said
     assert "one approval, rolled back by itself if it does not work within 10 min\n" in said
-    assert "5. no images: tool k8s_set_* → denied: The pipeline sets images.\n" in said
+    assert "6. no images: tool k8s_set_* → denied: The pipeline sets images.\n" in said
+    of_reads = "; reads it matches are denied (risk: [write, danger] leaves them out)\n"
+    assert f"4. quiet: namespace quiet → only a preview: Not ours.{of_reads}" in said
+    assert said.count(of_reads) == 1, "not of what only changes are matched by"
     clickless = said.partition("Without a click:\n")[2]
     assert "(rule “small steps”)" in clickless
     back = "the rollback that was approved with a change by"
@@ -129,6 +133,10 @@ def test_cases_are_tried_and_what_misses_is_said_rule_by_rule(
         (
             "cases: [{name: a, given: {tool: x}, expect: {effect: maybe}}]",
             "ask, deny or preview is",
+        ),
+        (
+            "cases: [{name: a, given: {tool: k8s_scael}, expect: {effect: ask}}]",
+            "yaml:1: cases.0.given.tool: there is no tool k8s_scael. Did you mean k8s_scale?",
         ),
         ("cases: [", "a bracket is left open."),
         (None, "it cannot be read (FileNotFoundError)"),
