@@ -40,6 +40,7 @@ _SEARCH_HINT = re.compile(r"; search them with artifact_search id=[0-9a-f-]{36}\
 MOST_CALLS = 40  # of one reply; a model that wants more has lost its way
 _REBUILDS = 2  # times that a conversation which was too long is made smaller
 _LAST_WORD = 1.0  # seconds in which a stopped run notes what it spent
+_SILENCE, _SILENT_AGAIN = 8.0, 5.0  # seconds without an answer until that is said; and anew
 _CUT_OFF = {
     "length": "(The model stopped at its length limit; this may be incomplete.)",
     "repeating": "(The model began to repeat itself and was stopped; this may be incomplete.)",
@@ -139,6 +140,7 @@ class Thinking:
         started = clock.time()
         listener = _Listener(run, self._house.bus, self.troubles)
         listener.tell("thinking")
+        listener.wait()
         try:
             reply = await model.reply(
                 messages,
@@ -158,6 +160,8 @@ class Thinking:
         except asyncio.CancelledError:
             await self._note_stopped(run, listener, int((clock.time() - started) * 1000))
             raise
+        finally:
+            listener.rest()
         self.troubles.pop(reply.model, None)
         listener.over()
         usage = sum(listener.wasted, reply.usage)
@@ -251,6 +255,8 @@ class _Listener:
     model: str = ""  # whose answer was cut off last
     writes: bool = False
     noticed: bool = False
+    asked_at: float = 0.0
+    timer: asyncio.TimerHandle | None = None
 
     def tell(self, kind: Literal["thinking", "writing"], text: str = "", detail: str = "") -> None:
         """Show how the reply gets on; `detail` is the model that has to be asked again."""
@@ -261,14 +267,36 @@ class _Listener:
         """The first piece of an answer: it is being written."""
         if not self.writes:
             self.writes = True
+            self.rest()
             self.tell("writing")
 
     def on_retry(self, retry: Retry) -> None:
         """It is asked again, from the start; nobody waits without knowing why."""
         self.writes, self.noticed = False, True
         self.tell("thinking", _notice(retry), retry.model)
+        self.wait(retry.wait)
         if retry.next_model != retry.model:
             self.troubles[retry.model] = retry.why
+
+    def wait(self, pause: float = 0.0) -> None:
+        """It is asked now, or after a pause: a silence that is long is said."""
+        self.rest()
+        clock = asyncio.get_running_loop()
+        self.asked_at = clock.time() + pause
+        self.timer = clock.call_at(self.asked_at + _SILENCE, self._is_silent)
+
+    def rest(self) -> None:
+        """Nothing is waited for."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+    def _is_silent(self) -> None:
+        clock = asyncio.get_running_loop()
+        self.noticed = True
+        silent = clock.time() - self.asked_at
+        self.tell("thinking", f"the model has not answered for {silent:.0f} s")
+        self.timer = clock.call_later(_SILENT_AGAIN, self._is_silent)
 
     def on_waste(self, model: str, usage: Usage) -> None:
         """An answer was cut off."""

@@ -12,7 +12,7 @@ import pytest
 
 from bot.agent.model import Fallback
 from bot.agent.streaming_model import StreamingModel
-from tests.standins.model import Json, Turn, breaks_after, calls, error, hangs, says
+from tests.standins.model import Json, Turn, breaks_after, calls, error, hangs, held, says
 from tests.world import World, shown, world
 
 PODS = ("k8s_get", {"kind": "pods", "namespace": "shop"})
@@ -70,6 +70,18 @@ async def test_an_overload_is_shown_and_waited_out(dsn: str, tmp_path: Path) -> 
         await chat.reads(thread, r"web is well\.")
         await chat.quiet(thread)
         assert "overloaded" not in chat.thread(thread)
+
+
+async def test_a_long_silence_is_said_until_it_ends(dsn: str, tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    script = [held(calls(PODS), gate), says("web is well.")]
+    async with world(dsn, tmp_path, script) as chat:
+        thread = await chat.ask("how is web?")
+        await said(chat, r"the model has not answered for \d+ s", timeout=20)
+        gate.set()
+        await chat.reads(thread, r"web is well\.")
+        await chat.quiet(thread)
+        assert "not answered" not in chat.thread(thread)
 
 
 async def test_the_next_model_answers_and_the_footer_says_which(dsn: str, tmp_path: Path) -> None:
