@@ -196,7 +196,7 @@ def test_decoding_is_quick_whatever_is_coded() -> None:
         " password:\n  x\n",
         'password: "\n ',
     ):
-        text = worst * (20_000 // len(worst))
+        text = worst * (8_000 // len(worst))
         start = time.process_time()
         mask_text(text)
-        assert time.process_time() - start < 0.6, worst
+        assert time.process_time() - start < 0.5, worst
