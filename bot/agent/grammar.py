@@ -36,7 +36,11 @@ class Miss:
 _QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "‚": "'", "\u00a0": " "})
 _DASH = re.compile(r"(?<![^\s])[—–](?=[A-Za-z])")
 _TOKEN = re.compile(r"""((?:[^\s"']|"[^"]*"|'[^']*')+)""")
+_BLOCK = re.compile(
+    r"(?P<line>[^\n`]+)\n?[ ]*```(?:[a-z]{1,10}\n|\n)?(?P<block>.*?)\n?```\s*", re.DOTALL
+)
 LONGEST = 2000
+LONGEST_BLOCK = 30_000
 
 
 def parse(text: str) -> Command | Miss | None:
@@ -45,12 +49,13 @@ def parse(text: str) -> Command | Miss | None:
     `Miss`: it starts like one but is none; only for a bot without a model, which would otherwise
     have answered. None: it is something else.
     """
-    if len(text) > LONGEST or visible(text) != text.replace("\r\n", "\n"):
+    line, block = _with_block(text.replace("\r\n", "\n"))
+    if len(line) > LONGEST or len(text) > LONGEST_BLOCK or not _is_plain(text):
         return None
     try:
-        words = _without_kubectl(_words(text))
+        words = _without_kubectl(_words(line))
     except Wrong as wrong:
-        form = _started(_without_kubectl(text.split()))
+        form = _started(_without_kubectl(line.split()))
         return Miss(str(wrong), form.usage) if form else None
     form = _started(words)
     if form is None:
@@ -58,7 +63,7 @@ def parse(text: str) -> Command | Miss | None:
     if not form.begins([w.lower() for w in words]):
         return Miss(_second_word(words[0].lower()), form.usage)
     try:
-        return Command(form.tool, _arguments(form, words[len(form.words) :]))
+        return Command(form.tool, _arguments(form, words[len(form.words) :], block))
     except Wrong as wrong:
         return Miss(str(wrong), form.usage)
 
@@ -90,12 +95,23 @@ def render(command: Command) -> str:
     left = dict(command.arguments)
     words = list(form.words)
     words += form.written(left)
+    block = f"\n```\n{left.pop(form.block)}\n```" if form.block in left else ""
     for argument, value in left.items():
         flag, option = next((f, o) for f, o in form.options.items() if o.argument == argument)
         words.append(flag)
         if option.read is not None:
             words.append(as_word(str(value)))
-    return " ".join(words)
+    return " ".join(words) + block
+
+
+def _with_block(text: str) -> tuple[str, str | None]:
+    """The line of a command, and what stands below it in a code block."""
+    found = _BLOCK.fullmatch(text)
+    return (found["line"], found["block"]) if found else (text, None)
+
+
+def _is_plain(text: str) -> bool:
+    return visible(text) == text.replace("\r\n", "\n")
 
 
 def _words(text: str) -> list[str]:
@@ -128,7 +144,7 @@ def _started(words: list[str]) -> Form | None:
     return next(whole, next((f for f in FORMS if f.words[0] == lowered[0]), None))
 
 
-def _arguments(form: Form, words: list[str]) -> Arguments:
+def _arguments(form: Form, words: list[str], block: str | None) -> Arguments:
     operands: list[str] = []
     flags: Arguments = {}
     rest = iter(words)
@@ -144,9 +160,18 @@ def _arguments(form: Form, words: list[str]) -> Arguments:
         else:
             operands.append(_unquoted(word))
     found = {**form.operands(operands), **flags}
+    if block is not None:
+        if not form.block or form.block in found:
+            raise Wrong("it takes no code block")
+        found[form.block] = block
     for argument in form.required:
         if argument not in found:
-            raise Wrong(f"--{argument} is missing")
+            below = argument == form.block
+            raise Wrong(
+                f"write the {argument} below it, in a code block"
+                if below
+                else f"--{argument} is missing"
+            )
     if found.get("all_namespaces") and ("namespace" in found or "name" in found):
         raise Wrong("-A goes with neither a namespace nor a name")
     return found

@@ -59,7 +59,8 @@ async def _a_preview_changes_nothing(call: ChangeCall, walk: Walk, cluster: Clus
     assert seen.summary
     assert seen.changes
     assert bool(seen.way_back) is walk.way_back
-    cluster.touch_status(walk.kind, walk.namespace, walk.name, 100)
+    if cluster.get(walk.kind, walk.namespace, walk.name):
+        cluster.touch_status(walk.kind, walk.namespace, walk.name, 100)
     assert (await call.preview()).fingerprint == seen.fingerprint
 
 

@@ -7,9 +7,38 @@ from typing import Any
 from pydantic import JsonValue
 
 from bot.sandbox.cluster import Cluster
-from tests.contracts.stage import Edit, made, owned, recreated, rolled, void, writes
+from tests.contracts.stage import (
+    HPA,
+    IMAGE,
+    PDB,
+    SERVICE,
+    Edit,
+    made,
+    owned,
+    recreated,
+    rolled,
+    void,
+    writes,
+)
 from tools import JsonObject
 
+MANIFEST = """
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: cart
+  labels: {team: payments}
+spec:
+  minReadySeconds: 2
+  template:
+    spec:
+      containers:
+        - name: cart
+          env:
+            - {name: LEVEL, value: debug}
+"""
+CONFIG = """{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "rates"},
+"data": {"eur": "1.08"}}"""
 CART = {"namespace": "shop", "name": "cart"}
 NIGHTLY = {"namespace": "shop", "name": "nightly"}
 NODE = "node-1"
@@ -150,5 +179,59 @@ WALKS = {
         materials={
             "its deadline": writes("CronJob", "nightly", "spec.startingDeadlineSeconds", 60),
         },
+    ),
+    "patch a deployment": Walk(
+        "k8s_patch",
+        {**CART, "kind": "deployment", "patch": "spec:\n  replicas: 3\n  minReadySeconds: 1\n"},
+        materials={
+            "what it writes": writes("Deployment", "cart", "spec.replicas", 4),
+            "an autoscaler": made("HorizontalPodAutoscaler", "autoscaling/v2", "cart", HPA),
+        },
+    ),
+    "patch a service by operations": Walk(
+        "k8s_patch",
+        {
+            **CART,
+            "kind": "service",
+            "type": "json",
+            "patch": '[{"op": "add", "path": "/spec/selector/tier", "value": "web"}]',
+        },
+        kind="Service",
+    ),
+    "apply to a deployment": Walk(
+        "k8s_apply",
+        {"namespace": "shop", "manifest": MANIFEST, "force": True},
+        foreseen=False,
+        materials={
+            "what it writes": writes("Deployment", "cart", "spec.minReadySeconds", 7),
+            "owner": owned("cart"),
+        },
+    ),
+    "apply a new object": Walk(
+        "k8s_apply",
+        {"namespace": "shop", "manifest": CONFIG},
+        kind="ConfigMap",
+        name="rates",
+        foreseen=False,
+    ),
+    "delete a deployment": Walk(
+        "k8s_delete",
+        {**CART, "kind": "deployment"},
+        verb="delete",
+        foreseen=False,
+        materials={
+            "its template": writes("Deployment", "cart", IMAGE, "shop/cart:1.4.9"),
+            "a new budget": made("PodDisruptionBudget", "policy/v1", "cart-2", PDB),
+            "another service": made("Service", "v1", "cart-2", SERVICE),
+        },
+    ),
+    "delete a pod": Walk(
+        "k8s_delete",
+        {"namespace": "shop", "kind": "pod", "name": "lone"},
+        kind="Pod",
+        name="lone",
+        verb="delete",
+        setup=(made("Pod", "v1", "lone", {"containers": [{"name": "a", "image": "shop/a:1"}]}),),
+        way_back=False,
     ),
 }

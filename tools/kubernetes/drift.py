@@ -67,7 +67,7 @@ def _told(live: Object, change: ChangedPath) -> str:
 def value_at(thing: Object, path: str) -> Any:
     """What stands at a path as `changed_paths` writes it; None for nothing."""
     found: Any = thing
-    for step in _steps(path):
+    for step in steps_of(path):
         if isinstance(found, list):
             found = next((one for one in found if _is_named(one, step)), None)
         else:
@@ -79,7 +79,7 @@ def _is_named(item: object, name: str) -> bool:
     return isinstance(item, dict) and item.get("name") == name
 
 
-def _steps(path: str) -> list[str]:
+def steps_of(path: str) -> list[str]:
     """As `changed_paths` writes them: "spec.containers[web].image"."""
     return [
         name or (json.loads(key) if key.startswith('"') else key)
@@ -92,7 +92,7 @@ def _by(live: Object, path: str) -> str:
     written = [
         (str(entry.get("time", "")), str(entry.get("manager", "")))
         for entry in meta(live).get("managedFields") or ()
-        if _owns(entry.get("fieldsV1") or {}, _steps(path))
+        if _owns(entry.get("fieldsV1") or {}, steps_of(path))
     ]
     if not written:
         return ""

@@ -210,6 +210,8 @@ def difference(before: Object, after: Object) -> str:
 
 
 def _as_yaml(thing: Object) -> Sequence[str]:
+    if not thing:
+        return ()  # what is not there yet, or no longer
     found = cleaned(thing)
     if str(found.get("kind")) == "Secret":
         for part in ("data", "stringData"):
@@ -286,12 +288,17 @@ def written_paths(before: Object, after: Object) -> tuple[ChangedPath, ...]:
     What a Secret holds is told as changed and never shown.
     """
     found = changed_paths(cleaned(before), cleaned(after))
+    # in one order, whichever way one comes from the one to the other
+    leaves = sorted((leaf for change in found for leaf in _leaves(change)), key=_by_path)
     hidden = str(after.get("kind") or before.get("kind")) == "Secret"
     return tuple(
         _unshown(leaf) if hidden and leaf.path.startswith(("data", "stringData")) else leaf
-        for change in found
-        for leaf in _leaves(change)
+        for leaf in leaves
     )
+
+
+def _by_path(change: ChangedPath) -> str:
+    return change.path
 
 
 def _leaves(change: ChangedPath) -> Iterator[ChangedPath]:

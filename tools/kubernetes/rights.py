@@ -16,8 +16,8 @@ def _looks(*kinds: str) -> frozenset[Access]:
     return frozenset(access(verb, kind) for kind in kinds for verb in ("get", "list"))
 
 
-def _writes(*kinds: str, sub: str = "") -> frozenset[Access]:
-    return frozenset(access("patch", kind, sub) for kind in kinds)
+def _writes(*kinds: str, sub: str = "", verb: str = "patch") -> frozenset[Access]:
+    return frozenset(access(verb, kind, sub) for kind in kinds)
 
 
 _LOGS = frozenset({access("get", "pod", "log")})
@@ -42,8 +42,11 @@ _ORDINARY = tuple(
     and kind != "persistentvolumeclaim"
 )
 _OF_ANY = (
-    _WATCHES_IT_SETTLE | _looks(*_ORDINARY, "resourcequota") | _writes(*_ORDINARY)
+    _WATCHES_IT_SETTLE | _looks(*_ORDINARY, "resourcequota", "namespace") | _writes(*_ORDINARY)
 )  # every change of an object of any kind
+_OF_ANY_GONE = _looks("namespace", *_ORDINARY, "persistentvolumeclaim") | _writes(
+    *_ORDINARY, verb="delete"
+)
 _OF_NODES = _looks("node") | _writes("node")
 _OF_CRONJOBS = _looks("cronjob") | _writes("cronjob")
 
@@ -68,6 +71,9 @@ NEEDS: Mapping[str, frozenset[Access]] = {
     "k8s_rollout_resume": _WATCHES_IT_SETTLE | _writes("deployment"),
     "k8s_label": _OF_ANY,
     "k8s_annotate": _OF_ANY,
+    "k8s_patch": _OF_ANY,
+    "k8s_apply": _OF_ANY | _writes(*_ORDINARY, verb="create"),
+    "k8s_delete": _OF_ANY_GONE,
     "k8s_cordon": _OF_NODES,
     "k8s_uncordon": _OF_NODES,
     "k8s_suspend_cronjob": _OF_CRONJOBS,

@@ -255,7 +255,8 @@ class Wire:
             case 404:
                 return NotFound(f"There is no {request.what} on cluster {self.name}.")
             case 409:
-                return Conflict(f"Somebody else is changing {request.what}.", said)
+                owned = _message(answer.body, 4000)  # by whom, field by field
+                return Conflict(f"Somebody else is changing {request.what}.", owned)
             case 410:
                 return Expired(f"Cluster {self.name} has forgotten where the list went on.")
             case 401:
@@ -303,7 +304,7 @@ def _impersonating(prepared: tuple[Any, ...], identity: Identity) -> tuple[Any, 
     return (method, url, headers, *rest)
 
 
-def _message(body: bytes) -> str:
+def _message(body: bytes, longest: int = 300) -> str:
     """The server's own words, if they are a Status: one line, cut. Never any other body."""
     try:
         status = json.loads(body)
@@ -313,4 +314,4 @@ def _message(body: bytes) -> str:
         return ""
     words = " ".join(str(status.get("message", "")).split())
     clean = "".join(c for c in words if c.isprintable()).rstrip(".")
-    return clean if len(clean) <= 300 else clean[:299] + "…"
+    return clean if len(clean) <= longest else clean[: longest - 1] + "…"

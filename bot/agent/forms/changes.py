@@ -16,7 +16,10 @@ from bot.agent.forms.form import (
     as_word,
     bare_name,
     matching,
+    nothing,
     number,
+    quoted,
+    read_kind,
     read_name,
     workload,
 )
@@ -98,6 +101,28 @@ def _only(kind: str) -> Callable[[list[str]], Arguments]:
 
 
 _SHORT = {"deployment": ("deploy",), "cronjob": ("cj",)}
+
+
+def _one(operands: list[str]) -> Arguments:
+    """One object, also as <kind> <name>."""
+    if len(operands) == 2:
+        return {"kind": read_kind(operands[0]), "name": bare_name(operands[1])}
+    return workload(operands)
+
+
+def _one_of(*words: str) -> Callable[[str], JsonValue]:
+    def read(value: str) -> JsonValue:
+        if value.lower() not in words:
+            raise Wrong(f"{quoted(value)} is none of {', '.join(words)}")
+        return value.lower()
+
+    return read
+
+
+def _text(value: str) -> JsonValue:
+    if not value:
+        raise Wrong("it is empty")
+    return value
 
 
 def _node(operands: list[str]) -> Arguments:
@@ -247,5 +272,41 @@ FORMS = (
         "Propose that a cron job starts jobs again.",
         _only("cronjob"),
         EVERYWHERE,
+    ),
+    Form(
+        ("patch",),
+        "k8s_patch",
+        "patch <kind>/<name> [--type merge] -p '{\"spec\": …}' [-n <namespace>]",
+        "Propose other fields of an object; the patch may stand below in a code block, as YAML.",
+        workload,
+        {
+            **EVERYWHERE,
+            "-p": Option("patch", _text),
+            "--patch": Option("patch", _text),
+            "--type": Option("type", _one_of("strategic", "merge", "json")),
+        },
+        required=("patch",),
+        block="patch",
+    ),
+    Form(
+        ("apply",),
+        "k8s_apply",
+        "apply [-n <namespace>] [--force-conflicts]",
+        "Propose the manifests that stand below in a code block.",
+        nothing,
+        {**EVERYWHERE, "--force-conflicts": Option("force", None)},
+        required=("manifest",),
+        block="manifest",
+    ),
+    Form(
+        ("delete",),
+        "k8s_delete",
+        "delete <kind>/<name> [--cascade orphan] [-n <namespace>]",
+        "Propose that an object goes, with what it owns.",
+        _one,
+        {
+            **EVERYWHERE,
+            "--cascade": Option("cascade", _one_of("background", "foreground", "orphan")),
+        },
     ),
 )

@@ -46,6 +46,7 @@ class Form:
     options: dict[str, Option]
     required: tuple[str, ...] = ()
     written: Callable[[Arguments], list[str]] = _kind_and_name
+    block: str = ""  # the argument that may stand below the line, in a code block
     also: tuple[tuple[str, ...], ...] = ()  # its words as some write them: as many
 
     def begins(self, lowered: list[str]) -> bool:

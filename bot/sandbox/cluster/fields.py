@@ -167,7 +167,8 @@ def apply(wanted: Object, current: Object, who: Object, *, force: bool) -> Objec
     }
     made: Object = clone(_merge(current, wanted))
     for path in dropped:
-        _drop(made, path)
+        if not _is_key(path):  # it goes with its member
+            _drop(made, path)
     # Whoever applies a value that others also want shares it; a forced one is taken from them.
     taken = {path for path in asked if path in known and known[path] != asked[path]}
     ledger.give(who, taken, exclusive=True, whole=True)
@@ -218,6 +219,13 @@ def _merge(current: Any, wanted: Any, field: str = "") -> Any:
     return wanted
 
 
+def _is_key(path: Path) -> bool:
+    """Say whether a path is of the field by which a list knows its member."""
+    if len(path) < 2 or not path[-2].startswith("k:"):
+        return False
+    return path[-1].removeprefix("f:") in json.loads(path[-2][2:])
+
+
 def _drop(thing: Any, path: Path) -> None:
     if not path:
         return
@@ -226,7 +234,7 @@ def _drop(thing: Any, path: Path) -> None:
         name = step[2:]
         if rest:
             _drop(thing.get(name), rest)
-        else:
+        if not rest or thing.get(name) in ([], {}):  # nothing is left of it
             thing.pop(name, None)
     elif step.startswith("k:") and isinstance(thing, list):
         ((key, value),) = json.loads(step[2:]).items()

@@ -3,6 +3,7 @@
 from tools._kit import Change
 from tools.kubernetes.changes.env import SetEnv
 from tools.kubernetes.changes.labels import Annotate, Label
+from tools.kubernetes.changes.patch import Patch
 from tools.kubernetes.changes.resources import SetResources
 from tools.kubernetes.changes.switches import (
     Cordon,
@@ -12,6 +13,7 @@ from tools.kubernetes.changes.switches import (
     SuspendCronjob,
     Uncordon,
 )
+from tools.kubernetes.changes.whole import Apply, Delete
 
 CHANGES: tuple[type[Change], ...] = (
     SetEnv,
@@ -20,6 +22,9 @@ CHANGES: tuple[type[Change], ...] = (
     RolloutResume,
     Label,
     Annotate,
+    Patch,
+    Apply,
+    Delete,
     Cordon,
     Uncordon,
     SuspendCronjob,

@@ -1,7 +1,7 @@
 """Following one object of any kind until a change of it holds."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from tools._kit import NotFound, Progress, Refused, Unavailable, Verdict
@@ -110,3 +110,19 @@ class _Watch:
         if now - self._begun < _SECOND_LOOK:
             return Progress("Looking whether it happened")
         return Verdict("did not happen", f"{what} is as before.")
+
+
+async def together(
+    followed: Sequence[AsyncIterator[Progress | Verdict]],
+) -> AsyncIterator[Progress | tuple[Verdict, ...]]:
+    """Several at once: what each says on the way, and at last all verdicts in their order."""
+    verdicts: dict[int, Verdict] = {}
+    while len(verdicts) < len(followed):
+        open_ones = [number for number in range(len(followed)) if number not in verdicts]
+        steps = await asyncio.gather(*(anext(followed[number]) for number in open_ones))
+        for number, step in zip(open_ones, steps, strict=True):
+            if isinstance(step, Verdict):
+                verdicts[number] = step
+            else:
+                yield step
+    yield tuple(verdicts[number] for number in range(len(followed)))

@@ -108,7 +108,7 @@ class Seen:
             "uid": str(meta(self.live)["uid"]),
             "owner": controller(self.live),
             "manager": manager_of(self.live),
-            "changes": _digest(self.live, self.stored, self.changes),
+            "changes": digest_of(self.live, self.stored, self.changes),
             "warnings": list(self.plan.warnings),
             **self.plan.facts,
             **self.beside.facts,
@@ -130,6 +130,10 @@ class ObjectChange(Change):
     @abstractmethod
     async def plan(self, cluster: Cluster, live: Object) -> Plan:
         """What to write, given the object as it is. Raises `Refused` when there is nothing."""
+
+    def finished(self, found: "Seen") -> Plan:
+        """The plan with what is known only once the server has said what it would store."""
+        return found.plan
 
     def target(self) -> str:
         """The object."""
@@ -208,7 +212,7 @@ class ObjectChange(Change):
         return self._told(found)
 
     def _told(self, found: Seen) -> Preview:
-        plan, beside, changes = found.plan, found.beside, found.changes
+        plan, beside, changes = self.finished(found), found.beside, found.changes
         paths = [change.path for change in changes]
         return Preview(
             summary=plan.summary,
@@ -277,7 +281,8 @@ def digest_at(thing: Object, paths: list[str] | tuple[str, ...]) -> str:
     return sha256_of({path: value_at(thing, path) for path in paths})
 
 
-def _digest(live: Object, stored: Object, changes: tuple[ChangedPath, ...]) -> str:
+def digest_of(live: Object, stored: Object, changes: tuple[ChangedPath, ...]) -> str:
+    """What would change, from what to what, as a hash."""
     paths = [change.path for change in changes]
     return sha256_of([digest_at(live, paths), digest_at(stored, paths), *paths])
 

@@ -1,0 +1,364 @@
+"""Applying manifests: each document dried, compared and written, and all of them followed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, cast
+
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints
+
+from tools._kit import (
+    Access,
+    Change,
+    ChangedPath,
+    NotFound,
+    Preview,
+    Progress,
+    Receipt,
+    Refused,
+    Risk,
+    ToolError,
+    Unavailable,
+    Verdict,
+)
+from tools.kubernetes.changes.consequences import Consequences, consequences
+from tools.kubernetes.changes.documents import LONGEST, as_yaml
+from tools.kubernetes.changes.holding import Wanted, hold, together
+from tools.kubernetes.changes.labels import MaybeNamespace
+from tools.kubernetes.changes.manifests import (
+    Document,
+    as_it_was,
+    located,
+    owned_by_others,
+    read,
+    shaped,
+)
+from tools.kubernetes.changes.single import Place, digest_at, digest_of
+from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.kinds import RESOURCES, Object, Resource, access
+from tools.kubernetes.objects import (
+    controller,
+    difference,
+    labels_of,
+    meta,
+    written_paths,
+)
+from tools.kubernetes.wire import Conflict
+from tools.kubernetes.workloads import (
+    Facts,
+    fingerprint,
+    manager_of,
+    ownership_warnings,
+    previewed,
+    reading,
+    stale,
+    write_locked,
+)
+
+_TOOL = "k8s_apply"
+
+
+def _readable(text: str) -> str:
+    read(text)
+    return text
+
+
+@dataclass(frozen=True)
+class Step:
+    """One document, the object as it is ({}: there is none) and as it would be stored."""
+
+    one: Document
+    resource: Resource
+    place: Place
+    live: Object
+    stored: Object
+    beside: Consequences
+    taken: tuple[str, ...] = ()  # what is taken over from others
+
+    @property
+    def after(self) -> Object:
+        """What people compare: of a new object only what they gave, as it would be stored."""
+        return self.stored if self.live else cast("Object", shaped(self.one.body, self.stored))
+
+    @property
+    def changes(self) -> tuple[ChangedPath, ...]:
+        """Every path that would change."""
+        return written_paths(self.live, self.after)
+
+    @property
+    def facts(self) -> JsonValue:
+        """What is fingerprinted of it."""
+        return {
+            "uid": str(meta(self.live).get("uid", "")),
+            "owner": controller(self.live),
+            "manager": manager_of(self.live) if self.live else "",
+            "changes": digest_of(self.live, self.after, self.changes),
+            "warnings": list[JsonValue](self.warnings),
+            **self.beside.facts,
+        }
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a colleague would say of it."""
+        owners = ownership_warnings(self.live) if self.live else []
+        return (*self.taken, *owners, *self.beside.warnings)
+
+
+class Application(Change):
+    """Apply manifests."""
+
+    risk: ClassVar[Risk] = Risk.WRITE
+    namespace: MaybeNamespace = ""
+    manifest: Annotated[
+        str,
+        StringConstraints(max_length=LONGEST, min_length=2),
+        AfterValidator(_readable),
+        Field(description="YAML or JSON, at most 20 documents, all of `namespace`."),
+    ]
+    force: Annotated[bool, Field(description="Take over fields that another manager owns.")] = False
+
+    def target(self) -> str:
+        """The object; the first of several."""
+        first, *others = read(self.manifest)
+        more = (f"+{len(others)}",) if others else ()
+        return "/".join(filter(None, (self.namespace, str(first), *more)))
+
+    def needs(self) -> tuple[Access, ...]:
+        """The writes of built-in kinds; for others the dry run meets the refusal."""
+        wanted = [(one.kind.lower(), one.name) for one in read(self.manifest)]
+        return tuple(
+            access("patch", kind, namespace=self.namespace, name=name)
+            for kind, name in wanted
+            if kind in RESOURCES
+        )
+
+    async def preview(self, cluster: Cluster) -> Preview:
+        """Ask the server what it would store of each document."""
+        return await previewed(lambda: self._preview(cluster), "what is applied")
+
+    async def apply(self, cluster: Cluster, seen: Preview) -> Receipt:
+        """Write the documents that change something, in their order."""
+        return await write_locked(lambda: self._write(cluster, seen), "what is applied")
+
+    async def verify(
+        self, cluster: Cluster, seen: Preview, receipt: Receipt | None
+    ) -> AsyncIterator[Progress | Verdict]:
+        """Follow every object until it is and stays as applied."""
+        wanted = cast("list[dict[str, Any]]", seen.before["documents"])
+        generations = receipt.facts if receipt is not None else {}
+        followed = [_followed(cluster, one, generations, receipt) for one in wanted]
+        async for step in together(followed):
+            yield step if isinstance(step, Progress) else _whole(step)
+
+    async def _preview(self, cluster: Cluster) -> Preview:
+        steps = await self._examine(cluster)
+        changed = [step for step in steps if step.changes]
+        if not changed:
+            raise Refused("All of it is so already: nothing would change.")
+        created = [step for step in changed if not step.live]
+        alone = len(steps) == 1
+        risks = [step.beside.risk for step in changed if step.beside.risk is not None]
+        same = [str(step.place) for step in steps if not step.changes]
+        notes = [_of(step, note, alone) for step in changed for note in step.beside.notes]
+        was = [as_it_was(s.one, s.live, s.changes) for s in changed if s.live]
+        secret = any(step.resource.kind == "secret" for step in changed)
+        back = not secret and (not created or len(changed) == 1)
+        return Preview(
+            summary=self._summary(changed),
+            effect=_effect(changed),
+            changes=tuple(
+                change
+                if alone
+                else change.model_copy(update={"path": f"{step.place} {change.path}"})
+                for step in changed
+                for change in step.changes
+            ),
+            diff="\n".join(_diff(step) for step in changed),
+            labels=_common([labels_of(step.live or step.stored) for step in changed]),
+            warnings=tuple(_of(s, warning, alone) for s in steps for warning in s.warnings),
+            notes=(*notes, *([f"{', '.join(same)} stays as it is"] if same else [])),
+            fingerprint=fingerprint(_TOOL, _facts(steps)),
+            risk=max(risks, key=lambda risk: risk.level, default=None),
+            before={
+                **({"uid": str(meta(steps[0].live).get("uid"))} if alone and steps[0].live else {}),
+                "documents": [_remembered(step) for step in changed],
+                "created": [[step.place.kind, step.place.name] for step in created],
+                "manifest": as_yaml(was) if back and was else "",
+                "facts": _facts(steps),
+            },
+            way_back=_way_back(created) if back else "",
+        )
+
+    def _summary(self, changed: list[Step]) -> str:
+        where = f" in `{self.namespace}`" if self.namespace else ""
+        forced = ", taking over what others own" if any(step.taken for step in changed) else ""
+        if len(changed) > 1:
+            return f"Apply {len(changed)} objects{where}{forced}"
+        verb = "Change" if changed[0].live else "Create"
+        return f"{verb} `{changed[0].place}`{where}{forced}"
+
+    async def _write(self, cluster: Cluster, seen: Preview) -> Receipt:
+        steps = await reading(self._examine(cluster))
+        if fingerprint(_TOOL, _facts(steps)) != seen.fingerprint:
+            raise stale(seen.before.get("facts"), _facts(steps), "what is applied")
+        changed = [step for step in steps if step.changes]
+        generations: dict[str, JsonValue] = {}
+        for done, step in enumerate(changed):
+            try:
+                written = await self._send(cluster, step, force=self.force, dry_run=False)
+            except ToolError as error:
+                if not done:
+                    raise
+                raise Unavailable(
+                    f"{done} of {len(changed)} objects were applied, then {step.place}: {error}"
+                ) from error
+            generations[str(step.place)] = meta(written).get("generation")
+        names = ", ".join(str(step.place) for step in changed)
+        return Receipt(
+            text=f"{names} {'was' if len(changed) == 1 else 'were'} applied", facts=generations
+        )
+
+    async def _send(self, cluster: Cluster, step: Step, *, force: bool, dry_run: bool) -> Object:
+        metadata = {**step.one.body["metadata"]}
+        if self.namespace:
+            metadata["namespace"] = self.namespace
+        if step.live:  # a conflict if anybody wrote since
+            metadata["resourceVersion"] = meta(step.live)["resourceVersion"]
+        target = (step.resource, step.place.namespace, step.place.name)
+        body: JsonValue = {**step.one.body, "metadata": metadata}
+        return await cluster.apply(target, body, force=force, dry_run=dry_run)
+
+    async def _examine(self, cluster: Cluster) -> list[Step]:
+        return await asyncio.gather(*(self._step(cluster, one) for one in read(self.manifest)))
+
+    async def _step(self, cluster: Cluster, one: Document) -> Step:
+        resource, place = await located(cluster, one, self.namespace)
+        try:
+            live = await cluster.get(resource, place.namespace, place.name)
+        except NotFound:
+            live = {}
+        step = Step(one, resource, place, live, {}, Consequences())
+        taken: tuple[str, ...] = ()
+        try:
+            stored = await self._send(cluster, step, force=False, dry_run=True)
+        except Conflict as error:
+            owned = tuple(owned_by_others(error.words))
+            if not owned:
+                raise
+            if not self.force:
+                raise Refused(
+                    f"{'; '.join(owned)} of {place.at}: leave that out, or take it over with"
+                    " `force`."
+                ) from error
+            taken = tuple(
+                f"It is taken over although {one}, which may write it again." for one in owned
+            )
+            stored = await self._send(cluster, step, force=True, dry_run=True)
+        stored = {"apiVersion": one.api_version, "kind": one.kind, **stored}
+        seen = replace(step, stored=stored, taken=taken)
+        beside = await consequences(cluster, resource, live, seen.after)
+        return replace(seen, beside=beside)
+
+
+def _facts(steps: list[Step]) -> Facts:
+    return {str(step.place): step.facts for step in steps}
+
+
+def _of(step: Step, words: str, alone: bool) -> str:
+    return words if alone else f"{step.place}: {words}"
+
+
+def _effect(changed: list[Step]) -> str:
+    created = [str(step.place) for step in changed if not step.live]
+    others = [str(step.place) for step in changed if step.live]
+    parts = [f"creates {', '.join(created)}"] if created else []
+    parts += [f"changes {', '.join(others)}"] if others else []
+    return " · ".join(parts)
+
+
+def _way_back(created: list[Step]) -> str:
+    return f"delete {created[0].place}" if created else "apply what was there"
+
+
+def _diff(step: Step) -> str:
+    text = difference(step.live, step.after)
+    return text.replace("--- now", f"--- {step.place} now", 1).replace(
+        "+++ after", f"+++ {step.place} after", 1
+    )
+
+
+def _common(labels: list[dict[str, str]]) -> dict[str, str]:
+    """Those that all of them have."""
+    first, *others = labels
+    return {k: v for k, v in first.items() if all(one.get(k) == v for one in others)}
+
+
+def _remembered(step: Step) -> JsonValue:
+    paths = [change.path for change in step.changes]
+    return {
+        "place": list[JsonValue](step.place),
+        "uid": str(meta(step.live).get("uid", "")),
+        "paths": list[JsonValue](paths),
+        "from": digest_at(step.live, paths),
+        "to": digest_at(step.after, paths),
+    }
+
+
+async def _followed(
+    cluster: Cluster,
+    one: dict[str, Any],
+    generations: dict[str, JsonValue],
+    receipt: Receipt | None,
+) -> AsyncIterator[Progress | Verdict]:
+    place, paths = Place(*one["place"]), tuple(one["paths"])
+    uid = one["uid"]
+    if not uid:
+        live = await _appeared(cluster, place)
+        if live is None:
+            outcome = "cannot tell" if receipt is not None else "did not happen"
+            yield Verdict(outcome, f"There is no {place.at}.")  # type: ignore[arg-type]
+            return
+        uid = str(meta(live).get("uid"))
+    generation = generations.get(str(place))
+    wanted = Wanted(
+        place=(place.kind, place.namespace, place.name),
+        uid=uid,
+        asked=lambda live: digest_at(live, paths) == one["to"],
+        before=lambda live: bool(one["uid"]) and digest_at(live, paths) == one["from"],
+        rolls_out=any(path.startswith("spec") for path in paths),
+        generation=generation if isinstance(generation, int) else 0,
+    )
+    async for step in hold(cluster, wanted, applied=receipt is not None):
+        yield step
+
+
+async def _appeared(cluster: Cluster, place: Place) -> Object | None:
+    """A new object, waited for a moment: a request that was cut off may still arrive."""
+    for _ in range(4):
+        try:
+            return await cluster.get(await cluster.resource(place.kind), *place[1:])
+        except NotFound:
+            await asyncio.sleep(0.3)
+        except ToolError:
+            return None
+    return None
+
+
+def _whole(verdicts: tuple[Verdict, ...]) -> Verdict:
+    """One verdict about all."""
+    if len(verdicts) == 1:
+        return verdicts[0]
+    outcomes = {one.outcome for one in verdicts}
+    if outcomes == {"holds"}:
+        return Verdict("holds", f"All {len(verdicts)} objects are as applied.")
+    if outcomes == {"did not happen"}:
+        return Verdict("did not happen", "None of it happened.")
+    bad = list(_others(verdicts))
+    outcome = "cannot tell" if outcomes <= {"holds", "cannot tell"} else "failed"
+    return Verdict(outcome, " ".join(bad))  # type: ignore[arg-type]
+
+
+def _others(verdicts: tuple[Verdict, ...]) -> Iterator[str]:
+    good = sum(one.outcome == "holds" for one in verdicts)
+    yield f"{good} of {len(verdicts)} objects are as applied."
+    yield from (one.reason for one in verdicts if one.outcome != "holds")

@@ -1,0 +1,283 @@
+"""Deleting one object: what goes along, what stays behind, and following it until it is gone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, JsonValue
+
+from tools._kit import (
+    Access,
+    Change,
+    ChangedPath,
+    Name,
+    NotFound,
+    Preview,
+    Progress,
+    Receipt,
+    Refused,
+    Risk,
+    Unavailable,
+    Verdict,
+    sha256_of,
+)
+from tools.kubernetes import missing
+from tools.kubernetes.changes.consequences import consequences
+from tools.kubernetes.changes.dependents import Owned, owned_by, users_of
+from tools.kubernetes.changes.documents import as_yaml
+from tools.kubernetes.changes.labels import MaybeNamespace
+from tools.kubernetes.changes.single import Place, exact
+from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.kinds import ChangedKind, Object, Resource, access
+from tools.kubernetes.objects import (
+    cleaned,
+    controller,
+    difference,
+    labels_of,
+    meta,
+    name_of,
+    namespace_of,
+)
+from tools.kubernetes.workloads import (
+    Facts,
+    around,
+    autoscalers_of,
+    budgets_of,
+    fingerprint,
+    manager_of,
+    ownership_warnings,
+    previewed,
+    reading,
+    replicas_of,
+    services_of,
+    stale,
+    write_locked,
+)
+
+_TOOL = "k8s_delete"
+_LONGEST = 300.0  # seconds until what still is there counts as stuck
+_SECOND_LOOK = 1.0
+_RUNS_PODS = ("deployment", "statefulset", "daemonset", "replicaset")
+WHY_NOT_BACK = {  # of each kind that an apply would not bring back
+    "persistentvolumeclaim": "the data of its volume may be gone with it",
+    "persistentvolume": "its data may be gone with it",
+    "namespace": "all that was in it is gone",
+    "pod": "what its containers wrote is gone",
+    "job": "a job runs once",
+    "node": "the kubelet registers a node",
+    "secret": "I keep no secret",
+}
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The object as it is, and what hangs on it."""
+
+    resource: Resource
+    live: Object
+    owned: Owned
+    facts: Facts
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+class Deletion(Change):
+    """Delete one object."""
+
+    risk: ClassVar[Risk] = Risk.DANGER
+    namespace: MaybeNamespace = ""
+    kind: ChangedKind
+    name: Name
+    cascade: Annotated[
+        Literal["background", "foreground", "orphan"],
+        Field(description="What it owns: deleted after it, before it, or left without an owner."),
+    ] = "background"
+
+    @property
+    def place(self) -> Place:
+        """The object."""
+        return Place(self.kind, self.namespace, self.name)
+
+    def target(self) -> str:
+        """The object."""
+        return "/".join(filter(None, (self.namespace, self.kind, self.name)))
+
+    def needs(self) -> tuple[Access, ...]:
+        """The one deletion."""
+        return (access("delete", self.kind, namespace=self.namespace, name=self.name),)
+
+    async def preview(self, cluster: Cluster) -> Preview:
+        """What is there, what goes along, and what stays behind."""
+        return await previewed(lambda: self._preview(cluster), str(self.place))
+
+    async def apply(self, cluster: Cluster, seen: Preview) -> Receipt:
+        """Delete exactly the object that was seen."""
+        return await write_locked(lambda: self._write(cluster, seen), str(self.place))
+
+    async def verify(
+        self, cluster: Cluster, seen: Preview, receipt: Receipt | None
+    ) -> AsyncIterator[Progress | Verdict]:
+        """Follow it until it is gone."""
+        time, said = asyncio.get_running_loop().time, ""
+        begun = time()
+        while True:
+            found = await self._look(cluster, seen, time() - begun, applied=receipt is not None)
+            if isinstance(found, Verdict):
+                yield found
+                return
+            if found.text != said:
+                said = found.text
+                yield found
+            await asyncio.sleep(0.3)
+
+    async def _preview(self, cluster: Cluster) -> Preview:
+        found = await self._examine(cluster)
+        await self._delete(cluster, found, dry_run=True)
+        along = found.owned.said() if self.cascade != "orphan" else ""
+        back = self.kind not in WHY_NOT_BACK and not controller(found.live)
+        kept = [cleaned(found.live)] if back else []
+        what = ChangedPath(path=str(self.place), before="there", after=None)
+        orphans = " and leave what it owns" if self.cascade == "orphan" else ""
+        return Preview(
+            summary=f"Delete {self.place.marked}{orphans}",
+            effect=f"with {along}" if along else "nothing goes along",
+            changes=(what, *(_gone(path) for path in found.owned.lasting() if along)),
+            diff=difference(found.live, {}),
+            labels=labels_of(found.live),
+            warnings=found.warnings,
+            notes=found.notes,
+            fingerprint=fingerprint(_TOOL, found.facts),
+            before={
+                "uid": str(meta(found.live)["uid"]),
+                "manifest": as_yaml(kept) if kept else "",
+                "facts": found.facts,
+            },
+            way_back="apply what was there" if back else "",
+        )
+
+    async def _write(self, cluster: Cluster, seen: Preview) -> Receipt:
+        found = await reading(self._examine(cluster))
+        if fingerprint(_TOOL, found.facts) != seen.fingerprint:
+            raise stale(seen.before.get("facts"), found.facts, str(self.place))
+        await self._delete(cluster, found, dry_run=False)
+        return Receipt(text=f"{self.place.at} was deleted")
+
+    async def _delete(self, cluster: Cluster, found: _Seen, *, dry_run: bool) -> None:
+        version = str(meta(found.live)["resourceVersion"])
+        await cluster.delete(
+            (found.resource, self.namespace, self.name),
+            {"uid": str(meta(found.live)["uid"]), "resourceVersion": version},
+            propagation=self.cascade.capitalize(),
+            dry_run=dry_run,
+        )
+
+    async def _examine(self, cluster: Cluster) -> _Seen:
+        resource = await exact(cluster, self.kind, self.namespace)
+        live = await missing.found(cluster, resource, self.namespace, self.name)
+        if meta(live).get("deletionTimestamp"):
+            raise Refused(f"{self.place.at} is being deleted already{_held_by(live)}.")
+        owned, users, beside, left = await asyncio.gather(
+            owned_by(cluster, live),
+            users_of(cluster, resource, live),
+            consequences(cluster, resource, live, {}),
+            _left_behind(cluster, resource, live),
+        )
+        warnings = (
+            *(["It cannot be told who uses it."] if users is None else []),
+            *([f"{', '.join(users)} need it: their pods would not start."] if users else []),
+            *left,
+            *beside.warnings,
+            *ownership_warnings(live),
+            *_stuck(live),
+        )
+        facts: Facts = {
+            "uid": str(meta(live)["uid"]),
+            "owner": controller(live),
+            "manager": manager_of(live),
+            "object": _digest(live),
+            "owned": list[JsonValue](owned.lasting()),
+            "warnings": list[JsonValue](warnings),
+        }
+        unseen = () if owned.whole else ("not all that it may own could be looked at",)
+        return _Seen(resource, live, owned, facts, warnings, unseen)
+
+    async def _look(
+        self, cluster: Cluster, seen: Preview, since: float, *, applied: bool
+    ) -> Progress | Verdict:
+        try:
+            live = await cluster.get(await cluster.resource(self.kind), self.namespace, self.name)
+        except NotFound:
+            return Verdict("holds", f"{self.place} is gone.")
+        except Unavailable as error:
+            if since >= _LONGEST:
+                return Verdict("cannot tell", f"The world could not be read: {error}")
+            return Progress(f"Cannot look right now, trying again: {error}")
+        except Refused as error:
+            return Verdict("cannot tell", f"The world could not be read: {error}")
+        if str(meta(live).get("uid")) != seen.before.get("uid"):
+            return Verdict("failed", f"{self.place} is gone, and somebody made it anew.")
+        if not meta(live).get("deletionTimestamp"):
+            if not applied and since >= _SECOND_LOOK:
+                return Verdict("did not happen", f"{self.place} is there as before.")
+            if since < _LONGEST:
+                return Progress("Looking whether it happened")
+        if since >= _LONGEST:
+            return Verdict("failed", f"{self.place} is still being deleted{_held_by(live)}.")
+        return Progress(f"{self.place} is being deleted{_held_by(live)}")
+
+
+def _gone(path: str) -> ChangedPath:
+    return ChangedPath(path=path, before="there", after=None)
+
+
+def _digest(live: Object) -> JsonValue:
+    """What identifies the content that people would lose: not what autoscalers write."""
+    template = (live.get("spec") or {}).get("template")
+    return sha256_of({"template": template, "data": live.get("data")})
+
+
+def _held_by(live: Object) -> str:
+    finalizers = meta(live).get("finalizers") or ()
+    return f", held by the finalizer {', '.join(finalizers)}" if finalizers else ""
+
+
+def _stuck(live: Object) -> Iterator[str]:
+    for finalizer in meta(live).get("finalizers") or ():
+        yield f"Its finalizer {finalizer} holds it until whoever set that has done its work."
+
+
+async def _left_behind(cluster: Cluster, resource: Resource, live: Object) -> tuple[str, ...]:
+    """What stays, or is left without its pods."""
+    if resource.kind == "namespace":
+        return ("Everything in it goes with it: workloads, configuration, volumes.",)
+    if resource.kind not in _RUNS_PODS:
+        return ()
+    place = namespace_of(live)
+    services, autoscalers, budgets = await asyncio.gather(
+        around(cluster, "service", place),
+        around(cluster, "horizontalpodautoscaler", place),
+        around(cluster, "poddisruptionbudget", place),
+    )
+    named = (
+        ("Service", services_of(services, live), "gets no answer from any pod"),
+        ("HorizontalPodAutoscaler", autoscalers_of(autoscalers, live), "is left without target"),
+        ("PodDisruptionBudget", budgets_of(budgets, live), "is left without pods"),
+    )
+    found = [f"{kind} {name_of(one)} {then}." for kind, ones, then in named for one in ones or ()]
+    if services is None:
+        found.append("It cannot be told whether a Service sends it traffic.")
+    return (*found, *_claims(live))
+
+
+def _claims(live: Object) -> Iterator[str]:
+    """Volumes that stay with their data."""
+    for template in live["spec"].get("volumeClaimTemplates") or ():
+        first = f"{name_of(template)}-{name_of(live)}-0"
+        count = replicas_of(live)
+        more = f" to -{count - 1}" if count > 1 else ""
+        yield f"Its volume claims {first}{more} stay, with their data."
+    volumes = (live["spec"]["template"].get("spec") or {}).get("volumes") or ()
+    for volume in volumes:
+        if claim := (volume.get("persistentVolumeClaim") or {}).get("claimName"):
+            yield f"Its volume claim {claim} stays, with its data."

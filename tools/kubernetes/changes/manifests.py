@@ -1,0 +1,160 @@
+"""Manifests as they are given: which objects they are, and how they look beside what is stored."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import JsonValue
+
+from tools._kit import ChangedPath, Refused
+from tools.kubernetes.changes.documents import documents
+from tools.kubernetes.changes.single import Place
+from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.drift import steps_of, value_at
+from tools.kubernetes.kinds import RESOURCES, Object, Resource
+
+MOST = 20
+_CONFLICT = re.compile(r'conflicts? with "')
+_FIELD = re.compile(r"(?:^|[\s-])(\.[^\s;,]+)")
+_MANAGERS = {
+    "kubectl-client-side-apply": "kubectl apply",
+    "kubectl-edit": "somebody with kubectl edit",
+    "kubectl-scale": "somebody with kubectl scale",
+    "kube-controller-manager": "a controller of the cluster, such as an autoscaler,",
+    "helm": "Helm",
+    "argocd-controller": "Argo CD",
+    "argocd-application-controller": "Argo CD",
+    "kustomize-controller": "Flux",
+    "helm-controller": "Flux",
+}
+_THE_SERVERS = (
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "managedFields",
+    "selfLink",
+    "deletionTimestamp",
+)
+
+
+@dataclass(frozen=True)
+class Document:
+    """One object as it shall be."""
+
+    kind: str  # as the manifest writes it
+    api_version: str
+    namespace: str  # that it names itself; empty: none
+    name: str
+    body: Object
+
+    def __str__(self) -> str:
+        return f"{self.kind.lower()}/{self.name}"
+
+
+def read(text: str) -> list[Document]:
+    """The objects of a text. Raises `ValueError`."""
+    found = [_document(one) for one in documents(text, MOST)]
+    if not found:
+        raise ValueError("holds no object")
+    names = [(one.kind, one.api_version.partition("/")[0], one.name) for one in found]
+    if len({*names}) != len(names):
+        raise ValueError("holds an object twice")
+    return found
+
+
+def _document(given: JsonValue) -> Document:
+    fields = given if isinstance(given, dict) else {}
+    body: Object = {key: value for key, value in fields.items() if key != "status"}
+    metadata = body.get("metadata")
+    named = isinstance(metadata, dict) and isinstance(metadata.get("name"), str)
+    if not named or not all(isinstance(body.get(key), str) for key in ("apiVersion", "kind")):
+        raise ValueError("must be objects, each with apiVersion, kind and metadata.name")
+    if body["kind"].endswith("List") and "items" in body:
+        raise ValueError("holds a list: give its objects as documents of their own")
+    body["metadata"] = {k: v for k, v in body["metadata"].items() if k not in _THE_SERVERS}
+    namespace = body["metadata"].get("namespace") or ""
+    return Document(
+        body["kind"], body["apiVersion"], str(namespace), body["metadata"]["name"], body
+    )
+
+
+async def located(cluster: Cluster, one: Document, namespace: str) -> tuple[Resource, Place]:
+    """Where the object lives. Raises `Refused` unless it is of that namespace, or of none."""
+    group = one.api_version.rpartition("/")[0]
+    plain = one.kind.lower()
+    built_in = RESOURCES.get(plain)
+    if built_in is None or built_in.group != group:
+        built_in = await cluster.resource(f"{plain}.{group}" if group else plain)
+    if built_in.api_version != one.api_version:
+        raise Refused(f"{one.kind} is served as {built_in.api_version}, not as {one.api_version}.")
+    if built_in.namespaced and not namespace:
+        raise Refused(f"`namespace` is missing: {one} is in one.")
+    if not built_in.namespaced and namespace:
+        raise Refused(f"{one} is in no namespace: apply it by itself, without `namespace`.")
+    if one.namespace not in ("", namespace):
+        raise Refused(f"{one} names the namespace {one.namespace}, and `namespace` {namespace}.")
+    return built_in, Place(built_in.written, namespace, one.name)
+
+
+def shaped(given: Any, stored: Any) -> Any:
+    """What is stored of that which is given: the same fields, and nothing beside them."""
+    if isinstance(given, dict) and isinstance(stored, dict):
+        return {key: shaped(value, stored[key]) for key, value in given.items() if key in stored}
+    if isinstance(given, list) and isinstance(stored, list):
+        named = {one.get("name"): one for one in stored if isinstance(one, dict)}
+        if None not in named and len(named) == len(stored) and all(_named(one) for one in given):
+            return [shaped(one, named[one["name"]]) for one in given if one["name"] in named]
+    return stored
+
+
+def _named(one: Any) -> bool:
+    return isinstance(one, dict) and "name" in one
+
+
+def as_it_was(one: Document, live: Object, changes: tuple[ChangedPath, ...]) -> Object:
+    """What to apply so that those fields are again as they are in `live`."""
+    found: Object = shaped(one.body, live)
+    for change in changes:
+        if change.after is None and change.before is not None:
+            _put(found, steps_of(change.path), value_at(live, change.path))
+    meta = found.setdefault("metadata", {})
+    meta["name"] = one.name
+    return {"apiVersion": one.api_version, "kind": one.kind, **found}
+
+
+def _put(thing: Any, steps: list[str], value: Any) -> None:
+    *way, last = steps
+    for step in way:
+        thing = _into(thing, step)
+    if isinstance(thing, list):
+        thing.append(value)
+    else:
+        thing[last] = value
+
+
+def _into(thing: Any, step: str) -> Any:
+    if isinstance(thing, list):
+        for one in thing:
+            if isinstance(one, dict) and one.get("name") == step:
+                return one
+        thing.append({"name": step})
+        return thing[-1]
+    return thing.setdefault(step, {})
+
+
+def owners_in(words: str) -> dict[str, list[str]]:
+    """The fields that other managers own, by manager, from the server's words."""
+    found: dict[str, list[str]] = {}
+    for part in _CONFLICT.split(words)[1:]:
+        manager, _, rest = part.partition('"')
+        found.setdefault(manager, []).extend(_FIELD.findall(rest))
+    return found
+
+
+def owned_by_others(words: str) -> Iterator[str]:
+    """The same in words: "kubectl owns .spec.replicas"."""
+    for manager, fields in owners_in(words).items():
+        listed = ", ".join(fields[:5]) + (" and more" if len(fields) > 5 else "")
+        yield f"{_MANAGERS.get(manager, manager)} owns {listed or 'some of its fields'}"

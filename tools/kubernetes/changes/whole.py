@@ -1,0 +1,44 @@
+"""The changes of whole objects: apply makes them or leads them on, delete takes them away."""
+
+from typing import ClassVar, cast
+
+from tools._kit import Change, NoWayBack, Preview, Risk
+from tools.kubernetes.changes.application import Application
+from tools.kubernetes.changes.deletion import WHY_NOT_BACK, Deletion
+
+
+class Apply(Application):
+    """Apply manifests of one namespace, or of objects that are in none: server-side, with dry run.
+
+    Fields that another manager owns are a conflict, which is told with its name; `force` takes
+    them over. Prefer the change that is made for it where there is one.
+    """
+
+    def undo(self, seen: Preview) -> Change | NoWayBack:
+        """Apply what was there; delete what was not."""
+        created = cast("list[list[str]]", seen.before["created"])
+        manifest = cast("str", seen.before["manifest"])
+        if not seen.way_back:
+            several = ", ".join("/".join(one) for one in created)
+            return NoWayBack(
+                f"It takes several steps: delete {several}."
+                if created
+                else "What was there before holds a secret that I do not keep."
+            )
+        if created:
+            kind, name = created[0]
+            return Delete(namespace=self.namespace, kind=kind, name=name)
+        return self.model_copy(update={"manifest": manifest, "force": True})
+
+
+class Delete(Deletion):
+    """Delete one object of any kind, with what it owns."""
+
+    risk: ClassVar[Risk] = Risk.DANGER
+
+    def undo(self, seen: Preview) -> Change | NoWayBack:
+        """Apply what was there, where that is all there was to it."""
+        if not seen.way_back:
+            why = WHY_NOT_BACK.get(self.kind) or "its owner makes it when it is needed"
+            return NoWayBack(f"{self.place} cannot be brought back: {why}.")
+        return Apply(namespace=self.namespace, manifest=cast("str", seen.before["manifest"]))
