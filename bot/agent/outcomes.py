@@ -23,7 +23,7 @@ def outcome(call: Call, denial: Denial | None = None, rollback: Call | None = No
         case "done", "failed":
             return _does_not_work(call, reason.rstrip("."), rollback)
         case "done", _:
-            return f"done; whether it holds could not be verified: {reason or 'no verdict yet'}"
+            return f"done, but I cannot say that it holds: {reason or 'no verdict yet'}"
         case "failed", _:
             return f"failed: {call.error or reason}"
         case "denied", _:

@@ -28,7 +28,7 @@ _STANDBY = {
 }
 _VERDICTS = {
     "": f"{words.WORKING} sent, verifying",
-    "cannot tell": f"{words.NEEDS_YOU} it ran, whether it holds is not known",
+    "cannot tell": f"{words.NEEDS_YOU} it ran, and I cannot say that it holds",
     "did not happen": f"{words.REFUSED} it did not happen",
     "failed": f"{words.REFUSED} it ran and does not work",
     "holds": f"{words.VERIFIED} verified",
