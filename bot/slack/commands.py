@@ -114,8 +114,10 @@ class Commands:
                 await self._tell_once(heard, help_text(usage(), model=self._model))
 
     async def _unseen(self, heard: Heard) -> Message | None:
-        """Slack takes a command or a mention only from who is in the channel."""
-        code = await self._sight.why_not(self._org, heard.person, (), present=True)
+        """A mention stands in the channel, so its author does; a slash command only names one."""
+        code = await self._sight.why_not(
+            self._org, heard.person, (heard.channel,), present=not heard.response_url
+        )
         return notices.refused(speech.sentence(code, None)) if code else None
 
     async def _refusal(self, heard: Heard) -> Message | None:
