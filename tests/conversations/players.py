@@ -41,7 +41,7 @@ MAY_APPROVE = ("alice", "bob")
 NEEDS = {"cart": {"k8s_scale": 1, "k8s_set_image": 2}, "web": {"k8s_scale": 2}}  # approvals
 TIMES, LEAST, MOST = 2, 1, 6  # of a grant
 
-Scene = Literal["web", "granted", "rolls back"]
+Scene = Literal["web", "granted", "rolls back", "holds"]
 Op = tuple[int, str, str]  # how many ticks after the card, what, who
 Plan = tuple[Scene, list[Op]]
 TICK = 0.012
@@ -94,7 +94,7 @@ def _plans(*hard: str) -> st.SearchStrategy[Plan]:
     return st.one_of(
         st.tuples(st.just("web"), web),
         st.tuples(st.just("granted"), granted),
-        st.tuples(st.just("rolls back"), back),
+        st.tuples(st.sampled_from(["rolls back", "rolls back", "holds"]), back),
     )
 
 
@@ -167,14 +167,17 @@ class Players:
 
     async def _set(self, scene: Scene) -> str:
         """What is asked for there, of an object that is as it should be."""
-        self._rolls_back = scene == "rolls back"
+        self._rolls_back = scene in {"rolls back", "holds"}
         self._name = "web" if scene == "web" else "cart"
         if self._name == "cart":
             self._write(lambda spec: _container(spec).update(image="shop/cart:1.4.2"))
-            await self._chat.slack.wait_for(self._is_settled, 20)
+            async with asyncio.timeout(30):
+                while not self._is_settled():  # noqa: ASYNC110 -- in a cluster
+                    await asyncio.sleep(TICK)
         self._writes = []
-        if scene == "rolls back":
-            return f"set image deployment/cart shop/cart:9.{next(self._releases)}.0 -n shop"
+        if self._rolls_back:
+            release = f"{9 if scene == 'rolls back' else 1}.{next(self._releases) + 5}.0"
+            return f"set image deployment/cart shop/cart:{release} -n shop"
         return self._scale()
 
     def _scale(self) -> str:
@@ -259,8 +262,13 @@ class Players:
             thread,
         )
 
-    async def _world(self, _thread: str, _ts: str, _who: str) -> None:
+    async def _world(self, thread: str, _ts: str, _who: str) -> None:
         if self._rolls_back:
+            done = "SELECT 1 FROM tool_calls WHERE thread_ts = %s AND state = 'done'"
+            for _ in range(40):  # what follows it is what is worth to be disturbed
+                if await self._chat.rows(done, thread):
+                    break
+                await asyncio.sleep(TICK)
             self._write(lambda spec: spec.update(minReadySeconds=len(self._writes) % 3))
         else:
             self._write(lambda spec: spec.update(replicas=8 if spec["replicas"] != 8 else 9))
