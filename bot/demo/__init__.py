@@ -159,7 +159,9 @@ class _Demo:
     def _introduce(self, workspace: Workspace) -> None:
         name, context = workspace.state.manifest.name.capitalize(), self._context
         what = "your cluster" if context else "a demo cluster"
-        people = {_ALONE: ""} if context else words.PEOPLE
+        there = {user.name for user in workspace.state.users.values()}  # a kept one may lack some
+        people = {who: word for who, word in words.PEOPLE.items() if who in there}
+        people = {_ALONE: ""} if context else people
         about = words.leaves(self._model, self._given, context)
         if context is None:
             about = f"{about} {self._rules()}"
