@@ -139,6 +139,19 @@ async def test_each_acts_as_himself_and_who_is_not_mapped_as_nobody(
         read = await chat.rows("SELECT data->>'acting' AS acting FROM audit WHERE kind = 'read'")
         assert {row["acting"] for row in read} == {"dave@corp"}
 
+        # who is nobody there cannot complete a card, and it says so
+        chat.slack.set_group("sre", ["ada"])
+        await chat.slack.settled()
+        other = await chat.ask("scale deployment/web --replicas 6 -n shop")
+        alone = await chat.card(other)
+        assert "(nobody is left who could, so it cannot be completed: add approvers)" in shown(
+            alone
+        )
+        await chat.press("Deny", alone, by="dave")
+        await chat.quiet(other)
+        chat.slack.set_group("sre", ["alice", "bob", "ada"])
+        await chat.slack.settled()
+
         # the way back is taken as who presses it: another identity, another digest
         await chat.press("Undo", chat.cards(thread)[1], by="bob")
         back = await chat.card(thread, 3)
