@@ -61,7 +61,7 @@ async def cluster() -> AsyncIterator[Cluster]:
 @pytest.fixture
 async def catalog(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Catalog]:
     path = cluster.write_kubeconfig(tmp_path / "kubeconfig")
-    config: JsonObject = {"kubeconfig": str(path), "settle_seconds": 0.1, "timeout_seconds": 1}
+    config: JsonObject = {"kubeconfig": str(path), "settle_seconds": 0.3, "timeout_seconds": 1}
     async with open_providers({"kubernetes": config}) as catalog:
         yield catalog
 
@@ -133,6 +133,7 @@ async def test_the_verdict_names_the_autoscaler(
 
 
 async def live(cluster: Cluster) -> None:
+    """A second in fifty milliseconds: the autoscaler is later than the settling, and in time."""
     while True:
         await cluster.advance(1)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
