@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.cluster import Cluster
+from bot.sandbox.cluster.fate import Behaviour
+from bot.sandbox.cluster.images import IMAGES
 from tests.contracts.stage import DB, HPA, IMAGE, PDB, WEB, deployment, made, writes
 from tools import Catalog, JsonObject, open_providers
 
@@ -15,7 +17,8 @@ async def cluster() -> AsyncIterator[Cluster]:
     """Two deployments: cart with two revisions and a budget, web with an autoscaler; and db and
     agent, a stateful and a daemon set.
     """
-    async with Cluster(virtual=True) as cluster:
+    behaviours = (*IMAGES, Behaviour("shop/batch:*", ends_after=5.0))
+    async with Cluster(virtual=True, behaviours=behaviours) as cluster:
         cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
         for name, image, replicas in (("cart", "shop/cart:1.4.1", 2), ("web", "shop/web:2.4.0", 3)):
             made("Deployment", "apps/v1", name, deployment(name, image, replicas))(cluster)

@@ -44,11 +44,19 @@ NIGHTLY = {"namespace": "shop", "name": "nightly"}
 NODE = "node-1"
 
 
-def cron_job(**more: JsonValue) -> Edit:
+def by_cpu(name: str) -> Edit:
+    """An autoscaler's metrics as people write them today."""
+    target: JsonObject = {"type": "Utilization", "averageUtilization": 50}
+    cpu: JsonObject = {"name": "cpu", "target": dict(target)}
+    metrics = [{"type": "Resource", "resource": cpu}]
+    return writes("HorizontalPodAutoscaler", name, "spec.metrics", metrics)
+
+
+def cron_job(*, image: str = "shop/batch:1", **more: JsonValue) -> Edit:
     """A cron job that runs at night."""
     pod: JsonObject = {
         "restartPolicy": "Never",
-        "containers": [{"name": "nightly", "image": "shop/batch:1"}],
+        "containers": [{"name": "nightly", "image": image}],
     }
     spec: JsonObject = {
         "schedule": "0 3 * * *",
@@ -79,13 +87,14 @@ class Walk:
     setup: tuple[Edit, ...] = ()
     materials: Mapping[str, Edit] = field(default_factory=dict)
     way_back: bool = True
+    path: str = ""  # of the write; by default the object's
+    conflicts: int = 4  # until it gives up
     foreseen: bool = True  # its way back is known before it runs
 
     @property
-    def path(self) -> str:
-        """The end of the object's path."""
-        plural = {"NetworkPolicy": "networkpolicies"}.get(self.kind, f"{self.kind.lower()}s")
-        return f"/{plural}/{self.name}"
+    def place(self) -> str:
+        """Where its one write goes."""
+        return self.path or f"/{self.kind.lower()}s/{self.name}"
 
 
 WALKS = {
@@ -232,6 +241,62 @@ WALKS = {
         name="lone",
         verb="delete",
         setup=(made("Pod", "v1", "lone", {"containers": [{"name": "a", "image": "shop/a:1"}]}),),
+        way_back=False,
+    ),
+    "autoscale what has none": Walk(
+        "k8s_autoscale",
+        {**CART, "min": 2, "max": 5},
+        kind="HorizontalPodAutoscaler",
+        verb="create",
+        path="/horizontalpodautoscalers$",
+        foreseen=False,
+        materials={
+            "a budget": made("PodDisruptionBudget", "policy/v1", "cart-2", PDB),
+            "replicas": writes("Deployment", "cart", "spec.replicas", 4),
+        },
+    ),
+    "autoscale within other bounds": Walk(
+        "k8s_autoscale",
+        {"namespace": "shop", "name": "web", "min": 2, "max": 5, "cpu_percent": 70},
+        kind="HorizontalPodAutoscaler",
+        name="web",
+        setup=(by_cpu("web"),),
+    ),
+    "run a cron job now": Walk(
+        "k8s_create_job",
+        {**NIGHTLY, "job": "nightly-manual-1"},
+        kind="Job",
+        name="nightly-manual-1",
+        verb="create",
+        path="/jobs$",
+        setup=(cron_job(),),
+        foreseen=False,
+        materials={"its template": cron_job(image="shop/batch:2")},
+    ),
+    "restart a pod": Walk(
+        "k8s_restart_pod",
+        {"namespace": "shop", "name": "db-0"},
+        kind="Pod",
+        name="db-0",
+        verb="delete",
+        way_back=False,
+        materials={"replicas": writes("StatefulSet", "db", "spec.replicas", 1)},
+    ),
+    "clean up": Walk(
+        "k8s_clean_up",
+        {"namespace": "shop", "older_than": "1m", "at": "2099-01-01T00:00:00Z"},
+        kind="Pod",
+        name="once",
+        verb="delete",
+        conflicts=1,
+        setup=(
+            made(
+                "Pod",
+                "v1",
+                "once",
+                {"containers": [{"name": "a", "image": "shop/batch:1"}], "restartPolicy": "Never"},
+            ),
+        ),
         way_back=False,
     ),
 }

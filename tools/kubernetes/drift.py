@@ -29,7 +29,7 @@ async def drift_of(
     except NotFound:
         gone = f"{kind}/{name} was deleted"
         return Drift("changed", gone, (gone,))
-    if str(meta(live).get("uid")) != seen.before.get("uid"):
+    if str(meta(live).get("uid")) != seen.before.get("uid", receipt.facts.get("uid")):
         anew = f"{kind}/{name} was deleted and made anew"
         return Drift("changed", anew, (anew,))
     differs = tuple(

@@ -282,6 +282,21 @@ def changed_paths(before: Any, after: Any, path: str = "") -> Iterator[ChangedPa
         yield from changed_paths(before.get(key), after.get(key), path + step)
 
 
+def shaped(given: Any, stored: Any) -> Any:
+    """What is stored of that which is given: the same fields, and nothing beside them."""
+    if isinstance(given, dict) and isinstance(stored, dict):
+        return {key: shaped(value, stored[key]) for key, value in given.items() if key in stored}
+    if isinstance(given, list) and isinstance(stored, list):
+        named = {one.get("name"): one for one in stored if isinstance(one, dict)}
+        if None not in named and len(named) == len(stored) and all(_named(one) for one in given):
+            return [shaped(one, named[one["name"]]) for one in given if one["name"] in named]
+    return stored
+
+
+def _named(one: Any) -> bool:
+    return isinstance(one, dict) and "name" in one
+
+
 def written_paths(before: Object, after: Object) -> tuple[ChangedPath, ...]:
     """Every field that a write changes in an object, each by itself also where a whole map is new.
 

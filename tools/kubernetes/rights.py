@@ -73,6 +73,14 @@ NEEDS: Mapping[str, frozenset[Access]] = {
     "k8s_annotate": _OF_ANY,
     "k8s_patch": _OF_ANY,
     "k8s_apply": _OF_ANY | _writes(*_ORDINARY, verb="create"),
+    "k8s_autoscale": _WATCHES_IT_SETTLE
+    | _writes("horizontalpodautoscaler")
+    | _writes("horizontalpodautoscaler", verb="create"),
+    "k8s_restart_pod": _WATCHES_IT_SETTLE | _writes("pod", verb="delete"),
+    "k8s_create_job": _looks("cronjob", "job", "pod", "event")
+    | _LOGS
+    | _writes("job", verb="create"),
+    "k8s_clean_up": _looks("pod", "job") | _writes("pod", "job", verb="delete"),
     "k8s_delete": _OF_ANY_GONE,
     "k8s_cordon": _OF_NODES,
     "k8s_uncordon": _OF_NODES,

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from bot.agent.forms.form import (
     CLUSTER,
+    DURATION,
     EVERYWHERE,
     Arguments,
     Form,
@@ -117,6 +118,48 @@ def _one_of(*words: str) -> Callable[[str], JsonValue]:
         return value.lower()
 
     return read
+
+
+_KINDS_THAT_END = {"pod": "pod", "pods": "pod", "po": "pod", "job": "job", "jobs": "job"}
+
+
+def _pod(operands: list[str]) -> Arguments:
+    kind, slash, name = operands[0].partition("/") if len(operands) == 1 else ("", "", "")
+    if not slash or _KINDS_THAT_END.get(kind.lower()) != "pod":
+        raise Wrong("it needs one pod/<name>; for a whole workload: rollout restart")
+    return {"name": read_name(name)}
+
+
+def _pod_name(left: Arguments) -> list[str]:
+    return [f"pod/{left.pop('name')}"]
+
+
+def _job(operands: list[str]) -> Arguments:
+    if len(operands) > 1:
+        raise Wrong("it takes one name for the job, or none")
+    return {"job": bare_name(operands[0])} if operands else {}
+
+
+def _job_name(left: Arguments) -> list[str]:
+    return [str(left.pop("job"))] if "job" in left else []
+
+
+def _from(value: str) -> JsonValue:
+    kind, slash, name = value.partition("/")
+    if not slash or kind.lower() not in ("cronjob", "cronjobs", "cj"):
+        raise Wrong("a job is made from cronjob/<name>")
+    return read_name(name)
+
+
+def _finished(operands: list[str]) -> Arguments:
+    kind = _KINDS_THAT_END.get(operands[0].lower()) if len(operands) == 1 else None
+    if kind is None:
+        raise Wrong("it needs pods or jobs")
+    return {"kind": kind}
+
+
+def _kind_only(left: Arguments) -> list[str]:
+    return [f"{left.pop('kind')}s"]
 
 
 def _text(value: str) -> JsonValue:
@@ -308,5 +351,52 @@ FORMS = (
             **EVERYWHERE,
             "--cascade": Option("cascade", _one_of("background", "foreground", "orphan")),
         },
+    ),
+    Form(
+        ("autoscale",),
+        "k8s_autoscale",
+        "autoscale <kind>/<name> --min <number> --max <number> [--cpu-percent 80] [-n <namespace>]",
+        "Propose that an autoscaler sets the number of replicas.",
+        workload,
+        {
+            **EVERYWHERE,
+            "--min": Option("min", number(1, 1000, "the least number")),
+            "--max": Option("max", number(1, 1000, "the most")),
+            "--cpu-percent": Option("cpu_percent", number(1, 1000, "the part of the CPU")),
+            "--name": Option("autoscaler", read_name),
+        },
+        required=("min", "max"),
+    ),
+    Form(
+        ("restart",),
+        "k8s_restart_pod",
+        "restart pod/<name> [-n <namespace>]",
+        "Propose that one pod is replaced by another.",
+        _pod,
+        EVERYWHERE,
+        written=_pod_name,
+    ),
+    Form(
+        ("create", "job"),
+        "k8s_create_job",
+        "create job [<name>] --from cronjob/<name> [-n <namespace>]",
+        "Propose to run a cron job's job once, now.",
+        _job,
+        {**EVERYWHERE, "--from": Option("name", _from)},
+        required=("name",),
+        written=_job_name,
+    ),
+    Form(
+        ("clean", "up"),
+        "k8s_clean_up",
+        "clean up pods|jobs [--state failed] [--older-than 1h] [-n <namespace>]",
+        "Propose to delete finished or failed pods or jobs.",
+        _finished,
+        {
+            **EVERYWHERE,
+            "--state": Option("state", _one_of("finished", "failed", "both")),
+            "--older-than": Option("older_than", matching(DURATION, "duration such as 1h")),
+        },
+        written=_kind_only,
     ),
 )

@@ -1,9 +1,13 @@
 """The changes beside scaling and rolling out, one module per subject."""
 
 from tools._kit import Change
+from tools.kubernetes.changes.autoscale import Autoscale
+from tools.kubernetes.changes.cleanup import CleanUp
 from tools.kubernetes.changes.env import SetEnv
+from tools.kubernetes.changes.jobs import CreateJob
 from tools.kubernetes.changes.labels import Annotate, Label
 from tools.kubernetes.changes.patch import Patch
+from tools.kubernetes.changes.pods import RestartPod
 from tools.kubernetes.changes.resources import SetResources
 from tools.kubernetes.changes.switches import (
     Cordon,
@@ -20,6 +24,8 @@ CHANGES: tuple[type[Change], ...] = (
     SetResources,
     RolloutPause,
     RolloutResume,
+    Autoscale,
+    RestartPod,
     Label,
     Annotate,
     Patch,
@@ -29,4 +35,6 @@ CHANGES: tuple[type[Change], ...] = (
     Uncordon,
     SuspendCronjob,
     ResumeCronjob,
+    CreateJob,
+    CleanUp,
 )

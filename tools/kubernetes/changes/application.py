@@ -31,7 +31,6 @@ from tools.kubernetes.changes.manifests import (
     located,
     owned_by_others,
     read,
-    shaped,
 )
 from tools.kubernetes.changes.single import Place, digest_at, digest_of
 from tools.kubernetes.cluster import Cluster
@@ -41,6 +40,7 @@ from tools.kubernetes.objects import (
     difference,
     labels_of,
     meta,
+    shaped,
     written_paths,
 )
 from tools.kubernetes.wire import Conflict
@@ -146,7 +146,8 @@ class Application(Change):
         """Follow every object until it is and stays as applied."""
         wanted = cast("list[dict[str, Any]]", seen.before["documents"])
         generations = receipt.facts if receipt is not None else {}
-        followed = [_followed(cluster, one, generations, receipt) for one in wanted]
+        applied = receipt is not None
+        followed = [hold(cluster, _wanted(one, generations), applied=applied) for one in wanted]
         async for step in together(followed):
             yield step if isinstance(step, Progress) else _whole(step)
 
@@ -304,44 +305,17 @@ def _remembered(step: Step) -> JsonValue:
     }
 
 
-async def _followed(
-    cluster: Cluster,
-    one: dict[str, Any],
-    generations: dict[str, JsonValue],
-    receipt: Receipt | None,
-) -> AsyncIterator[Progress | Verdict]:
+def _wanted(one: dict[str, Any], generations: dict[str, JsonValue]) -> Wanted:
     place, paths = Place(*one["place"]), tuple(one["paths"])
-    uid = one["uid"]
-    if not uid:
-        live = await _appeared(cluster, place)
-        if live is None:
-            outcome = "cannot tell" if receipt is not None else "did not happen"
-            yield Verdict(outcome, f"There is no {place.at}.")  # type: ignore[arg-type]
-            return
-        uid = str(meta(live).get("uid"))
     generation = generations.get(str(place))
-    wanted = Wanted(
+    return Wanted(
         place=(place.kind, place.namespace, place.name),
-        uid=uid,
+        uid=one["uid"],
         asked=lambda live: digest_at(live, paths) == one["to"],
-        before=lambda live: bool(one["uid"]) and digest_at(live, paths) == one["from"],
+        before=lambda live: digest_at(live, paths) == one["from"],
         rolls_out=any(path.startswith("spec") for path in paths),
         generation=generation if isinstance(generation, int) else 0,
     )
-    async for step in hold(cluster, wanted, applied=receipt is not None):
-        yield step
-
-
-async def _appeared(cluster: Cluster, place: Place) -> Object | None:
-    """A new object, waited for a moment: a request that was cut off may still arrive."""
-    for _ in range(4):
-        try:
-            return await cluster.get(await cluster.resource(place.kind), *place[1:])
-        except NotFound:
-            await asyncio.sleep(0.3)
-        except ToolError:
-            return None
-    return None
 
 
 def _whole(verdicts: tuple[Verdict, ...]) -> Verdict:

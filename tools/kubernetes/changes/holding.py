@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tools._kit import NotFound, Progress, Refused, Unavailable, Verdict
+from tools._kit import NotFound, Progress, Refused, ToolError, Unavailable, Verdict
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import meta
@@ -20,7 +20,7 @@ class Wanted:
     """What an object should be, and what it was."""
 
     place: tuple[str, str, str]  # kind, namespace, name
-    uid: str
+    uid: str  # empty: it was not there
     asked: Callable[[Object], bool]
     before: Callable[[Object], bool]
     rolls_out: bool = False  # its specification was written: if it runs pods, they follow
@@ -38,6 +38,13 @@ async def hold(
 ) -> AsyncIterator[Progress | Verdict]:
     """Tell how it goes; the verdict comes last. `applied` False: find out first."""
     kind, namespace, name = wanted.place
+    if not wanted.uid:
+        live = await _appeared(cluster, wanted)
+        if live is None:
+            said = f"There is no {wanted.what}."
+            yield Verdict("cannot tell", said) if applied else Verdict("did not happen", said)
+            return
+        wanted = replace(wanted, uid=str(meta(live).get("uid")), before=lambda _: False)
     if wanted.rolls_out and kind in _ROLLED:
         goal = Goal(
             kind=kind,
@@ -63,6 +70,19 @@ async def hold(
             said = found.text
             yield found
         await asyncio.sleep(min(0.5, cluster.settle_seconds + 0.01))
+
+
+async def _appeared(cluster: Cluster, wanted: Wanted) -> Object | None:
+    """A new object, waited for a moment: a request that was cut off may still arrive."""
+    kind, namespace, name = wanted.place
+    for _ in range(4):
+        try:
+            return await cluster.get(await cluster.resource(kind), namespace, name)
+        except NotFound:
+            await asyncio.sleep(_SECOND_LOOK / 3)
+        except ToolError:
+            return None
+    return None
 
 
 class _Watch:

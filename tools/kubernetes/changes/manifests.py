@@ -13,6 +13,7 @@ from tools.kubernetes.changes.single import Place
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.drift import steps_of, value_at
 from tools.kubernetes.kinds import RESOURCES, Object, Resource
+from tools.kubernetes.objects import shaped
 
 MOST = 20
 _CONFLICT = re.compile(r'conflicts? with "')
@@ -96,21 +97,6 @@ async def located(cluster: Cluster, one: Document, namespace: str) -> tuple[Reso
     if one.namespace not in ("", namespace):
         raise Refused(f"{one} names the namespace {one.namespace}, and `namespace` {namespace}.")
     return built_in, Place(built_in.written, namespace, one.name)
-
-
-def shaped(given: Any, stored: Any) -> Any:
-    """What is stored of that which is given: the same fields, and nothing beside them."""
-    if isinstance(given, dict) and isinstance(stored, dict):
-        return {key: shaped(value, stored[key]) for key, value in given.items() if key in stored}
-    if isinstance(given, list) and isinstance(stored, list):
-        named = {one.get("name"): one for one in stored if isinstance(one, dict)}
-        if None not in named and len(named) == len(stored) and all(_named(one) for one in given):
-            return [shaped(one, named[one["name"]]) for one in given if one["name"] in named]
-    return stored
-
-
-def _named(one: Any) -> bool:
-    return isinstance(one, dict) and "name" in one
 
 
 def as_it_was(one: Document, live: Object, changes: tuple[ChangedPath, ...]) -> Object:

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self, cast
 
 from pydantic import JsonValue
 
@@ -12,6 +12,7 @@ from tools._kit import (
     Change,
     ChangedPath,
     Drift,
+    NotFound,
     NoWayBack,
     Preview,
     Progress,
@@ -32,6 +33,7 @@ from tools.kubernetes.objects import (
     difference,
     labels_of,
     meta,
+    shaped,
     told,
     written_paths,
 )
@@ -97,18 +99,23 @@ class Seen:
     beside: Consequences
 
     @property
+    def after(self) -> Object:
+        """What people compare: of a new object only what is given, as it would be stored."""
+        return self.stored if self.live else cast("Object", shaped(self.plan.body, self.stored))
+
+    @property
     def changes(self) -> tuple[ChangedPath, ...]:
         """Every path that would change."""
-        return written_paths(self.live, self.stored)
+        return written_paths(self.live, self.after)
 
     @property
     def facts(self) -> Facts:
         """All that the fingerprint is made of."""
         found: Facts = {
-            "uid": str(meta(self.live)["uid"]),
+            "uid": str(meta(self.live).get("uid", "")),
             "owner": controller(self.live),
             "manager": manager_of(self.live),
-            "changes": digest_of(self.live, self.stored, self.changes),
+            "changes": digest_of(self.live, self.after, self.changes),
             "warnings": list(self.plan.warnings),
             **self.plan.facts,
             **self.beside.facts,
@@ -121,6 +128,7 @@ class ObjectChange(Change):
 
     risk: ClassVar[Risk] = Risk.WRITE
     tool: ClassVar[str] = ""  # part of the fingerprint
+    makes: ClassVar[bool] = False  # whether it makes the object where there is none
 
     @property
     @abstractmethod
@@ -129,7 +137,10 @@ class ObjectChange(Change):
 
     @abstractmethod
     async def plan(self, cluster: Cluster, live: Object) -> Plan:
-        """What to write, given the object as it is. Raises `Refused` when there is nothing."""
+        """What to write, given the object as it is, {} where it is made.
+
+        Raises `Refused` when there is nothing.
+        """
 
     def finished(self, found: "Seen") -> Plan:
         """The plan with what is known only once the server has said what it would store."""
@@ -185,7 +196,7 @@ class ObjectChange(Change):
         generation = receipt.facts.get("generation") if receipt is not None else 0
         return Wanted(
             place=(self.place.kind, self.place.namespace, self.place.name),
-            uid=str(seen.before.get("uid")),
+            uid=str(seen.before.get("uid", "")),
             asked=lambda live: digest_at(live, paths) == seen.before.get("to"),
             before=lambda live: digest_at(live, paths) == seen.before.get("from"),
             rolls_out=any(path.startswith("spec") for path in paths),
@@ -203,6 +214,11 @@ class ObjectChange(Change):
     async def _read(self, cluster: Cluster) -> tuple[Resource, Object]:
         kind, namespace, name = self.place
         resource = await exact(cluster, kind, namespace)
+        if self.makes:
+            try:
+                return resource, await cluster.get(resource, namespace, name)
+            except NotFound:
+                return resource, {}
         return resource, await missing.found(cluster, resource, namespace, name)
 
     async def _preview(self, cluster: Cluster) -> Preview:
@@ -218,8 +234,8 @@ class ObjectChange(Change):
             summary=plan.summary,
             effect=plan.effect or _effect(changes),
             changes=changes,
-            diff=difference(found.live, found.stored),
-            labels=labels_of(found.live),
+            diff=difference(found.live, found.after),
+            labels=labels_of(found.live or found.stored),
             warnings=(*plan.warnings, *ownership_warnings(found.live), *beside.warnings),
             notes=(*plan.notes, *beside.notes),
             fingerprint=fingerprint(self.tool, found.facts),
@@ -230,10 +246,10 @@ class ObjectChange(Change):
             ),
             before={
                 **plan.before,
-                "uid": str(meta(found.live)["uid"]),
+                **({"uid": str(meta(found.live)["uid"])} if found.live else {}),
                 "paths": list[JsonValue](paths),
                 "from": digest_at(found.live, paths),
-                "to": digest_at(found.stored, paths),
+                "to": digest_at(found.after, paths),
                 "facts": found.facts,
             },
             way_back=plan.way_back,
@@ -248,11 +264,14 @@ class ObjectChange(Change):
         if fingerprint(self.tool, found.facts) != seen.fingerprint:
             raise stale(seen.before.get("facts"), found.facts, str(self.place))
         written = await self._patch(cluster, resource, live, plan, dry_run=False)
-        return Receipt(text=plan.done, facts={"generation": meta(written).get("generation")})
+        facts = {key: meta(written).get(key) for key in ("uid", "generation")}
+        return Receipt(text=plan.done, facts=facts)
 
     async def _patch(
         self, cluster: Cluster, resource: Resource, live: Object, plan: Plan, *, dry_run: bool
     ) -> Object:
+        if not live:
+            return await cluster.create(resource, self.place.namespace, plan.body, dry_run=dry_run)
         target = (resource, self.place.namespace, self.place.name)
         body = _locked(plan.body, str(meta(live)["resourceVersion"]))
         return await cluster.patch(target, body, plan.content_type, dry_run=dry_run)

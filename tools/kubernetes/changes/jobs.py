@@ -1,0 +1,156 @@
+"""The change that runs a cron job's job once, now."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, JsonValue, StringConstraints
+
+from tools._kit import (
+    Access,
+    Change,
+    Name,
+    Namespace,
+    NoWayBack,
+    Preview,
+    Progress,
+    Receipt,
+    Refused,
+    ToolError,
+    Verdict,
+    sha256_of,
+)
+from tools.kubernetes import missing
+from tools.kubernetes.changes.single import ObjectChange, Place, Plan
+from tools.kubernetes.changes.whole import Delete
+from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.kinds import RESOURCES, Object, access
+from tools.kubernetes.objects import conditions, meta
+from tools.kubernetes.pods import trouble_of
+from tools.kubernetes.reasons import telling_line
+
+_INSTANTIATED = "cronjob.kubernetes.io/instantiate"
+_LONGEST = 300.0  # seconds that a run is followed
+
+
+def _fixed_name(given: dict[str, Any]) -> str:
+    return f"{str(given.get('name', 'job'))[:45]}-manual-{secrets.token_hex(3)}"
+
+
+class CreateJob(ObjectChange):
+    """Run the job of a cron job once, now, whatever its schedule says."""
+
+    tool: ClassVar[str] = "k8s_create_job"
+    makes: ClassVar[bool] = True
+    namespace: Namespace
+    name: Annotated[Name, Field(description="The cron job.")]
+    # Fixed once, when it is proposed: the same arguments are the same job at any time.
+    job: Annotated[
+        str,
+        StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$", strip_whitespace=True),
+        Field(description="What the new job is called. Leave it out: it gets a name."),
+    ] = Field(default_factory=_fixed_name)
+
+    @property
+    def place(self) -> Place:
+        """The new job."""
+        return Place("job", self.namespace, self.job)
+
+    def needs(self) -> tuple[Access, ...]:
+        """To make it."""
+        return (access("create", "job", namespace=self.namespace),)
+
+    async def plan(self, cluster: Cluster, live: Object) -> Plan:
+        """The job as its cron job would make it."""
+        if live:
+            raise Refused(f"There is a {self.place.at} already.")
+        cron = await missing.found(cluster, RESOURCES["cronjob"], self.namespace, self.name)
+        template: Object = cron["spec"]["jobTemplate"]
+        given: Object = template.get("metadata") or {}
+        annotations = {**(given.get("annotations") or {}), _INSTANTIATED: "manual"}
+        owner: dict[str, JsonValue] = {
+            "apiVersion": "batch/v1",
+            "kind": "CronJob",
+            "name": self.name,
+            "uid": str(meta(cron)["uid"]),
+            "controller": True,
+        }
+        running = (cron.get("status") or {}).get("active")
+        policy = cron["spec"].get("concurrencyPolicy", "Allow")
+        return Plan(
+            body={
+                "apiVersion": "batch/v1",
+                "kind": "Job",
+                "metadata": {
+                    "name": self.job,
+                    "namespace": self.namespace,
+                    "labels": dict(given.get("labels") or {}),
+                    "annotations": annotations,
+                    "ownerReferences": [owner],
+                },
+                "spec": template["spec"],
+            },
+            summary=f"Run the job of `cronjob/{self.name}` in `{self.namespace}` now, as"
+            f" `{self.place}`",
+            effect="one run beside the schedule",
+            done=f"{self.place.at} was made",
+            facts={"cronjob": str(meta(cron)["uid"]), "template": sha256_of(template)},
+            warnings=(f"It may not run twice at a time ({policy}): this does not ask.",)
+            if policy != "Allow"
+            else (),
+            notes=("a job of it runs just now",) if running else (),
+            way_back="delete the job",
+        )
+
+    def undo(self, seen: Preview) -> Change | NoWayBack:  # noqa: ARG002 - the contract's name
+        """Delete it; what it did stays done."""
+        return Delete(namespace=self.namespace, kind="job", name=self.job)
+
+    async def verify(
+        self, cluster: Cluster, seen: Preview, receipt: Receipt | None
+    ) -> AsyncIterator[Progress | Verdict]:
+        """Follow it until it has ended, or has run for long."""
+        found: Progress | Verdict
+        async for found in super().verify(cluster, seen, receipt):
+            if not isinstance(found, Verdict):
+                yield found
+            elif found.outcome != "holds":
+                yield found
+                return
+        time, said = asyncio.get_running_loop().time, ""
+        begun = time()
+        while True:
+            found = await _look(cluster, self.place, time() - begun)
+            if isinstance(found, Verdict) or found.text != said:
+                said = found.text if isinstance(found, Progress) else ""
+                yield found
+            if isinstance(found, Verdict):
+                return
+            await asyncio.sleep(0.5)
+
+
+async def _look(cluster: Cluster, place: Place, since: float) -> Progress | Verdict:
+    try:
+        job = await cluster.get("job", place.namespace, place.name)
+        selector = f"job-name={place.name}"
+        pods = (await cluster.list("pod", place.namespace, labels=selector)).items
+    except ToolError as error:
+        return Verdict("cannot tell", f"The world could not be read: {error}")
+    ended = conditions(job)
+    if ended.get("Complete", {}).get("status") == "True":
+        return Verdict("holds", f"{place} has run to its end.")
+    troubles = [trouble for pod in pods if (trouble := trouble_of(pod)) is not None]
+    if ended.get("Failed", {}).get("status") == "True":
+        why = " ".join(str(ended["Failed"].get("message") or "it failed").split())[:200]
+        if troubles:
+            line = await telling_line(cluster, place.namespace, troubles[0])
+            why += f": {troubles[0].pod} {troubles[0].words}" + (f": {line}" if line else "")
+        return Verdict("failed", f"{place}: {why}.")
+    if troubles and troubles[0].clear:
+        return Verdict("failed", f"{troubles[0].pod} {troubles[0].words}.")
+    if since >= _LONGEST:
+        return Verdict("holds", f"{place} still runs after {since:.0f} s; how it ends is open.")
+    return Progress(
+        f"{place} runs" + (f"; {troubles[0].pod} {troubles[0].words}" if troubles else "")
+    )
