@@ -43,8 +43,9 @@ KINDS = (
     "resourcequota",
     "certificate",
     "podmetrics",
+    "ingressclass",
 )
-_LOOSE = ("node", "storageclass")
+_LOOSE = ("node", "storageclass", "ingressclass")
 
 
 def ago(**span: float) -> str:

@@ -1,5 +1,6 @@
 """A snapshot with what follows from it: symptoms by workload, and what the logs point to."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -132,6 +133,21 @@ class Case:
         if len(parts) in (2, 3) and self.snapshot.get("service", namespace, parts[1]):
             return Ref("service", namespace, parts[1])
         return None
+
+    def service_meant(self, hint: Hint, owner: Ref) -> Ref | None:
+        """The service that a line is about: by its name, its address, or by its port where the
+        address is nobody's any more and the workload's settings name a service with that port."""
+        found = self.service_of(hint.detail, owner.namespace) if hint.detail else None
+        if found is not None or not hint.detail.replace(".", "").isdecimal():
+            return found
+        named = re.search(rf"{re.escape(hint.detail)}:(\d{{2,5}})", hint.line.text)
+        port = int(named[1]) if named else 0
+        fitting = [one for one in self.calls(owner) if port in self._ports(one)]
+        return fitting[0] if len(fitting) == 1 else None
+
+    def _ports(self, service: Ref) -> set[int]:
+        spec = (self.snapshot.at(service) or {}).get("spec") or {}
+        return {int(one.get("port") or 0) for one in spec.get("ports") or ()}
 
     def _service_at(self, address: str) -> Ref | None:
         for ref, service in self.snapshot.refs("service"):

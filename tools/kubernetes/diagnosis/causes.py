@@ -86,6 +86,7 @@ class Cause(StrEnum):
     SERVICE_PORT = "service-port"
     SERVICE_MISSING = "service-missing"  # it calls one that does not exist
     INGRESS_BACKEND = "ingress-backend"
+    INGRESS_CLASS = "ingress-class"  # nobody serves its class
     NETWORK_POLICY = "network-policy"
     DNS = "dns"
     CERTIFICATE_EXPIRED = "certificate-expired"

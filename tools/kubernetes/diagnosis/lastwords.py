@@ -63,9 +63,10 @@ _POOL = re.compile(
 )
 _NO_HOST = re.compile(
     r"no such host|name or service not known|temporary failure in name resolution|NXDOMAIN"
-    r"|could not (?:resolve|translate) host|(?:getaddrinfo )?(?:ENOTFOUND|EAI_AGAIN)"
-    r"|UnknownHost(?:Exception)?|nodename nor servname|name does not resolve|server misbehaving"
-    r"|failed to resolve|dns (?:error|lookup failed)|cannot resolve|bad address",
+    r"|could not (?:resolve|translate) host|\bENOTFOUND\b|\bEAI_AGAIN\b|can't resolve"
+    r"|UnknownHost(?:Exception)?|nodename nor servname|name does not resolve|bad address"
+    r"|server misbehaving|failed to resolve|dns (?:error|lookup failed)|cannot resolve"
+    r"|lookup \S+ on \S+:53",
     _I,
 )
 _REFUSED = re.compile(r"connection refused|ECONNREFUSED|connect(?:ion)? (?:was )?rejected", _I)
@@ -106,7 +107,7 @@ _HOSTS: Final = (
     re.compile(rf"dial (?:tcp|udp)[46]? ({_HOST}):\d+"),
     re.compile(rf"\b({_HOST}):\d{{2,5}}\b"),
     re.compile(
-        rf"(?:connect(?:ing|ion)? to|resolve|resolving|reach|from|to|address) [\"'`]?({_HOST})",
+        rf"(?:connect(?:ing|ion)? to|resolve|resolving|reach|bad address) [\"'`]?({_HOST})",
         _I,
     ),
     re.compile(rf"({_HOST}): (?:Name or service|Temporary failure|connection|connect|no such)", _I),

@@ -11,7 +11,7 @@ def leads_to(case: Case, group: Group, hints: Iterable[Hint]) -> frozenset[Ref]:
     """The services that its words name, and the workloads behind them."""
     found: set[Ref] = set()
     for hint in hints:
-        service = case.service_of(hint.detail, group.owner.namespace) if hint.detail else None
+        service = case.service_meant(hint, group.owner)
         if service is not None:
             found |= {service, *case.behind(service)}
     return frozenset(found - {group.owner})

@@ -8,7 +8,7 @@ from tools.kubernetes.diagnosis.case import Case, Group, claims_of, config_maps,
 from tools.kubernetes.diagnosis.lastwords import Points
 from tools.kubernetes.diagnosis.snapshot import CertificateOf, ListOf, LogOf, Read, Scope, Snapshot
 from tools.kubernetes.diagnosis.symptoms import What, ended_of
-from tools.kubernetes.objects import meta, name_of, namespace_of
+from tools.kubernetes.objects import name_of, namespace_of
 
 SYSTEM: Final = "kube-system"
 _MOST_LOGS: Final = 20
@@ -26,6 +26,7 @@ _FIRST: Final = (
     "service",
     "ingress",
     "horizontalpodautoscaler",
+    "certificate",  # cert-manager's, where there are any
 )
 _RUNS: Final = (What.CRASHING, What.UNREADY, What.FLAPPING)
 _UNMADE: Final = ("FailedCreate", "ReplicaSetCreateError")
@@ -44,7 +45,7 @@ def first(scope: Scope) -> list[Read]:
 def more(snapshot: Snapshot) -> list[Read]:
     """What the symptoms ask for. Most urgent first: at the end of the budget the rest is left."""
     case = Case(snapshot)
-    found = [*_logs(case), *_kinds(case), *_leads(case), *_certificates(snapshot)]
+    found = [*_logs(case), *_kinds(case), *_leads(case), *_ingresses(snapshot)]
     return list(dict.fromkeys(found))
 
 
@@ -91,6 +92,8 @@ def _kinds(case: Case) -> Iterator[Read]:
         yield from (ListOf(kind, place) for kind in _for_group(case, group))
         if group.what in (What.UNSCHEDULED, What.LOST, What.EVICTED, What.TERMINATING):
             yield ListOf("node")
+    if any((pod.get("status") or {}).get("reason") == "Evicted" for pod in case.snapshot.pods):
+        yield ListOf("node")
     yield from _for_unmade(case.snapshot)
     yield from _for_claims(case.snapshot)
 
@@ -172,13 +175,12 @@ def _named(case: Case, group: Group) -> Iterable[str]:
                 yield found[1]
 
 
-def _certificates(snapshot: Snapshot) -> Iterator[Read]:
-    """The certificates that ingresses show to the world."""
+def _ingresses(snapshot: Snapshot) -> Iterator[Read]:
+    """What serves ingresses, and the certificates that they show to the world."""
     asked: list[Read] = []
     for ref, ingress in snapshot.refs("ingress"):
         names = [tls.get("secretName") for tls in (ingress.get("spec") or {}).get("tls") or ()]
         asked += [CertificateOf(ref.namespace, str(name)) for name in names if name]
-        notes = meta(ingress).get("annotations") or {}  # of who issues them
-        if any(key.startswith("cert-manager.io/") for key in notes):
-            yield ListOf("certificate", _place(snapshot, ref.namespace))
+        if (ingress.get("spec") or {}).get("ingressClassName"):
+            yield ListOf("ingressclass")
     yield from list(dict.fromkeys(asked))[:_MOST_CERTIFICATES]

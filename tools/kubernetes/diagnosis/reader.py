@@ -50,6 +50,7 @@ _MORE: Final = {
         Resource("limitrange", "/api/v1", "limitranges"),
         Resource("serviceaccount", "/api/v1", "serviceaccounts"),
         Resource("podmetrics", "/apis/metrics.k8s.io/v1beta1", "pods"),
+        Resource("ingressclass", "/apis/networking.k8s.io/v1", "ingressclasses", namespaced=False),
         Resource("certificate", "/apis/cert-manager.io/v1", "certificates"),
         *(
             Resource(

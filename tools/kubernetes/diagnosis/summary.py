@@ -12,7 +12,11 @@ from tools.kubernetes.diagnosis.snapshot import (
 )
 from tools.kubernetes.diagnosis.wording import listed, plural
 
-_PLURALS = {"ingress": "ingresses", "networkpolicy": "network policies", "storageclass": "classes"}
+_PLURALS = {
+    "ingress": "ingresses",
+    "networkpolicy": "network policies",
+    "storageclass": "storage classes",
+}
 _OURS = ("event", "podmetrics")
 _OPTIONAL = ("podmetrics", "certificate", "horizontalpodautoscaler")
 

@@ -18,6 +18,7 @@ from tools.kubernetes.objects import conditions, meta, moment, name_of
 
 STARTING: Final = timedelta(seconds=45)  # that long a pod may take without anybody wondering
 _RECENT: Final = timedelta(minutes=15)
+_LONG_INIT: Final = timedelta(minutes=4)
 _FLAPS: Final = 3  # failed probes of a ready pod that are more than an accident
 _OFTEN: Final = 3  # restarts that are more than an accident
 
@@ -143,10 +144,17 @@ def _of_container(  # a decision of several steps
         return What.CRASHING
     if waiting in ("ContainerCreating", "PodInitializing", ""):
         if "running" in state:
-            return None if init else _of_running(snapshot, pod, status)
+            return _of_init(snapshot, status) if init else _of_running(snapshot, pod, status)
         ended = state.get("terminated") or {}
         return What.CRASHING if ended and _wrongly(pod, ended, init=init) else None
     return What.WAITING
+
+
+def _of_init(snapshot: Snapshot, status: Object) -> What | None:
+    """An init container that does not come to an end."""
+    started = moment((status["state"]["running"] or {}).get("startedAt"))
+    long = started is not None and snapshot.now - started > _LONG_INIT
+    return What.UNREADY if long else None
 
 
 def _wrongly(pod: Object, ended: Object, *, init: bool) -> bool:
@@ -237,10 +245,10 @@ def _as_a_whole(snapshot: Snapshot, pod: Object) -> Iterator[Symptom]:
             yield Symptom(What.CREATING, pod)
         return
     ready = conditions(pod).get("Ready", {})
-    if ready.get("status") != "True" and found and all(one.get("ready") for one in running):
+    # The node's controller marks the pods of a node that is silent, and gives no reason.
+    if ready.get("status") != "True" and running and all(one.get("ready") for one in running):
         said = str(ready.get("reason") or "")
-        if said in ("NodeNotReady", "ReadinessGatesNotReady") or ready.get("status") == "Unknown":
-            yield Symptom(What.LOST, pod, reason=said, message=str(ready.get("message") or ""))
+        yield Symptom(What.LOST, pod, reason=said, message=str(ready.get("message") or ""))
 
 
 def _has_ended(status: Object) -> bool:

@@ -42,6 +42,9 @@ def crashes(case: Case) -> Iterator[Said]:
             yield _out_of_memory(case, group)
         elif killed_by(case, group) is None:
             yield _no_start(case, group) or _crash(case, group)
+    for group in case.groups_of(What.UNREADY):
+        if group.init:
+            yield _waits(case, group)
     for group in case.groups_of(What.WAITING):
         stopped = group.first.reason in (*_NO_START, "CreateContainerError", "PostStartHookError")
         if stopped and (found := _no_start(case, group)) is not None:
@@ -145,6 +148,27 @@ def _crash(case: Case, group: Group) -> Clue:
         hangs_on=hangs_on,
         ruled_out=("memory: it was not killed for it", "its image: it was pulled and started"),
         alternative=f"{blame.detail or 'what it calls'} is at fault" if blame else "",
+        change=begun.undo if begun.blamed else None,
+    )
+
+
+def _waits(case: Case, group: Group) -> Clue:
+    """An init container that runs and does not end."""
+    begun = onset(case, group)
+    lines = last_lines(case, group)
+    hints = [hint for hint in case.hints(group) if hint.points in NETWORK]
+    words = f"Init container {group.container} does not end: {pods_of(case, group)}."
+    if lines:
+        words += f' It says "{short(case.words(group)[-1].text, 160)}".'
+    return Clue(
+        Cause.INIT_FAILED,
+        group.owner,
+        " ".join(part for part in (words, begun.words) if part),
+        (f"pod/{name_of(group.first.pod)} {group.container}: running", *lines, *begun.evidence),
+        HIGH if lines else MEDIUM,
+        since=begun.since,
+        explains=group.refs,
+        hangs_on=leads_to(case, group, hints[-2:]),
         change=begun.undo if begun.blamed else None,
     )
 

@@ -46,7 +46,7 @@ def _newest(case: Case, group: Group) -> list[Hint]:
 
 
 def _unreached(case: Case, group: Group, hint: Hint) -> Iterator[Said]:
-    service = case.service_of(hint.detail, group.owner.namespace) if hint.detail else None
+    service = case.service_meant(hint, group.owner)
     if hint.points is Points.NO_HOST:
         yield from _unresolved(case, group, hint, service)
         return
@@ -100,7 +100,7 @@ def _to_service(case: Case, group: Group, hint: Hint, found: tuple[Ref, Object])
     if hint.points is not Points.UNWELL and (cut := _cut(case, group, hint, service)) is not None:
         yield cut
         return
-    words = f"It calls {hint.detail}, which {_answers(hint)}."
+    words = f"It calls {service} ({hint.detail}), which {_answers(hint)}."
     pods = [pod for one in behind for pod in case.snapshot.pods_of(one)]
     ready = sum(map(is_ready, pods))
     evidence = (f"{service}: {ready} of {len(pods)} pods behind it are ready",)

@@ -1,17 +1,21 @@
 """Nodes that are away or under pressure, and what they threw out."""
 
+from collections import defaultdict
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Final
 
 from tools.kubernetes.diagnosis.case import Case, Group
 from tools.kubernetes.diagnosis.causes import Cause
 from tools.kubernetes.diagnosis.clues import HIGH, LOW, MEDIUM, Clue, Notice, Ref, Said
-from tools.kubernetes.diagnosis.snapshot import ref_of
-from tools.kubernetes.diagnosis.symptoms import What
+from tools.kubernetes.diagnosis.onset import began
+from tools.kubernetes.diagnosis.snapshot import Snapshot, ref_of
+from tools.kubernetes.diagnosis.symptoms import What, ended_of, is_calm
 from tools.kubernetes.diagnosis.wording import at, event, plural, pods_of, short
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import conditions, labels_of, moment, name_of
 
+_JUST: Final = timedelta(minutes=45)
 _PRESSURES: Final = {
     "MemoryPressure": "memory",
     "DiskPressure": "disk",
@@ -26,8 +30,9 @@ def nodes(case: Case) -> Iterator[Said]:
         yield from _node(case, ref, node)
     for group in case.groups_of(What.EVICTED):
         yield _evicted(case, group)
+    yield from _just_evicted(case)
     for group in case.groups_of(What.LOST):
-        yield _lost(case, group)
+        yield from _lost(case, group)
     for group in case.groups_of(What.FAILED):
         yield _failed(group)
 
@@ -89,6 +94,44 @@ def _node(case: Case, ref: Ref, node: Object) -> Iterator[Said]:
         yield Notice(ref, "is cordoned" + (", as control planes are" if control else ""))
 
 
+def _just_evicted(case: Case) -> Iterator[Said]:
+    """Pods that were thrown out just now and replaced, from nodes that may not be looked at."""
+    by_node: dict[str, list[Object]] = defaultdict(list)
+    for pod in case.snapshot.pods:
+        status = pod.get("status") or {}
+        if status.get("reason") == "Evicted" and is_calm(case.snapshot, pod):
+            since = evicted_at(case.snapshot, pod)
+            if since is not None and case.now - since < _JUST:
+                by_node[str((pod.get("spec") or {}).get("nodeName") or "")].append(pod)
+    for node, pods in sorted(by_node.items()):
+        if case.snapshot.get("node", "", node) is not None:
+            continue  # it says itself whether it is short of anything
+        said = short((pods[0].get("status") or {}).get("message"))
+        text = f"It evicted {plural(len(pods), 'pod')} just now: {said}"
+        yield Clue(
+            Cause.NODE_PRESSURE,
+            Ref("node", "", node),
+            text,
+            (f"pod/{name_of(pods[0])}: status.reason Evicted: {said}",),
+            MEDIUM,
+            since=evicted_at(case.snapshot, pods[0]),
+            explains=frozenset(ref_of("pod", pod) for pod in pods),
+            concerns=frozenset(case.snapshot.owner(pod) for pod in pods),
+        )
+
+
+def evicted_at(snapshot: Snapshot, pod: Object) -> datetime | None:
+    """When a pod was thrown out."""
+    reports = snapshot.reports(ref_of("pod", pod), "Evicted")
+    if reports:
+        return moment(reports[-1].last)
+    times = [
+        moment(ended_of(one).get("finishedAt"))
+        for one in (pod.get("status") or {}).get("containerStatuses") or ()
+    ]
+    return max((one for one in times if one is not None), default=None)
+
+
 def _evicted(case: Case, group: Group) -> Clue:
     """Pods that a node threw out, and that nothing replaced well."""
     pod, said = group.first.pod, group.first.message
@@ -108,23 +151,27 @@ def _evicted(case: Case, group: Group) -> Clue:
     )
 
 
-def _lost(case: Case, group: Group) -> Clue:
+def _lost(case: Case, group: Group) -> Iterator[Said]:
     """Pods whose containers are said to run, and that are not ready: the node is not heard of."""
-    named = sorted({str((pod.get("spec") or {}).get("nodeName")) for pod in group.pods})
-    text = (
-        f"{pods_of(case, group)} are not ready though their containers were: {group.first.reason}."
-    )
-    text += f" They are on {', '.join(named[:3])}."
-    gates = group.first.reason == "ReadinessGatesNotReady"
-    return Clue(
-        Cause.UNKNOWN if gates else Cause.NODE_NOT_READY,
-        group.owner,
-        text,
-        (f"pod/{name_of(group.first.pod)}: Ready is not True: {short(group.first.message)}",),
-        LOW if gates else MEDIUM,
-        explains=group.refs,
-        hangs_on=frozenset(Ref("node", "", name) for name in named),
-    )
+    gates = (group.first.pod.get("spec") or {}).get("readinessGates") or ()
+    line = f"pod/{name_of(group.first.pod)}: Ready is not True, each of its containers is"
+    since = began(case.snapshot, group.pods)
+    if gates:
+        asked = ", ".join(str(one.get("conditionType")) for one in gates)
+        text = f"{pods_of(case, group)} wait for readiness gates: {asked}."
+        yield Clue(Cause.UNKNOWN, group.owner, text, (line,), LOW, since=since, explains=group.refs)
+        return
+    for node in sorted({str((pod.get("spec") or {}).get("nodeName")) for pod in group.pods}):
+        text = "Pods on it are not ready though all their containers were: it is not heard of."
+        yield Clue(
+            Cause.NODE_NOT_READY,
+            Ref("node", "", node),
+            text,
+            (line,),
+            MEDIUM,
+            since=since,
+            explains=group.refs,
+        )
 
 
 def _failed(group: Group) -> Clue:

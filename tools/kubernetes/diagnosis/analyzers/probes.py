@@ -85,6 +85,8 @@ def probes(case: Case) -> Iterator[Said]:
         if not own and (failed := killed_by(case, group)) is not None:
             yield _clue(case, group, failed)
     for group in case.groups_of(What.UNREADY, What.FLAPPING):
+        if group.init:
+            continue
         failing = failed_probes(case, group)
         # What a liveness probe finds after the readiness probe says the same again.
         wanted = [one for one in failing if one.kind != "liveness"] or failing

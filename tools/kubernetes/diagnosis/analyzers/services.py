@@ -199,7 +199,34 @@ def backends(ingress: Object) -> list[tuple[str, object]]:
     return list(dict.fromkeys(found))
 
 
+def _class(case: Case, ref: Ref, ingress: Object) -> Iterator[Said]:
+    """Whether anybody serves an ingress."""
+    named = str((ingress.get("spec") or {}).get("ingressClassName") or "")
+    if not named or ((ingress.get("status") or {}).get("loadBalancer") or {}).get("ingress"):
+        return
+    others = {
+        str((one.get("spec") or {}).get("ingressClassName") or "")
+        for one in case.snapshot.of("ingress")
+        if ((one.get("status") or {}).get("loadBalancer") or {}).get("ingress")
+    } - {"", named}
+    lacks = case.snapshot.lacks("ingressclass", "", named)
+    known = [name_of(one) for one in case.snapshot.of("ingressclass")]
+    if not lacks and (case.snapshot.knows("ingressclass") or not others):
+        return
+    text = f"Nobody serves it: there is no ingress class {named}."
+    text += f" There is {listed(known or sorted(others))}." if known or others else ""
+    yield Clue(
+        Cause.INGRESS_CLASS,
+        ref,
+        text,
+        (f"{ref}: spec.ingressClassName {named}, status.loadBalancer is empty",),
+        HIGH if lacks else MEDIUM,
+        explains=frozenset({ref}),
+    )
+
+
 def _ingress(case: Case, ref: Ref, ingress: Object) -> Iterator[Said]:
+    yield from _class(case, ref, ingress)
     for name, port in backends(ingress):
         service = case.snapshot.get("service", ref.namespace, name)
         if service is None:

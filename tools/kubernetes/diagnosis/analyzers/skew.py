@@ -10,7 +10,7 @@ from tools.kubernetes.diagnosis.snapshot import names, ref_of
 from tools.kubernetes.diagnosis.wording import listed, plural
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import name_of
-from tools.kubernetes.pods import is_ready
+from tools.kubernetes.pods import is_leaving, is_ready
 
 
 def skew(case: Case) -> Iterator[Said]:
@@ -39,8 +39,9 @@ def _images(owner: Ref, pods: Sequence[Object]) -> Iterator[Said]:
         words = [
             f"{identity[:19]} in {names(few)}" for identity, few in sorted(by_identity.items())
         ]
-        unwell = [pod for pod in pods if not is_ready(pod)]
-        if not unwell:
+        unwell = [pod for few in by_identity.values() for pod in few if not is_ready(pod)]
+        apart = any(not any(map(is_ready, few)) for few in by_identity.values())
+        if not apart or not _stay(pods):
             images = plural(len(by_identity), "different image")
             yield Notice(owner, f"its pods run {images} under the same name {image}")
             continue
@@ -52,6 +53,13 @@ def _images(owner: Ref, pods: Sequence[Object]) -> Iterator[Said]:
             MEDIUM,
             explains=frozenset({owner, *(ref_of("pod", pod) for pod in unwell)}),
         )
+
+
+def _stay(pods: Sequence[Object]) -> bool:
+    """Whether none of them just comes or goes."""
+    return not any(map(is_leaving, pods)) and not any(
+        (pod.get("status") or {}).get("phase") == "Pending" for pod in pods
+    )
 
 
 def _one_node(case: Case) -> Iterator[Said]:
