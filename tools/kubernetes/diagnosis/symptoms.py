@@ -19,6 +19,7 @@ from tools.kubernetes.objects import conditions, meta, moment, name_of
 STARTING: Final = timedelta(seconds=45)  # that long a pod may take without anybody wondering
 _RECENT: Final = timedelta(minutes=15)
 _LONG_INIT: Final = timedelta(minutes=4)
+_QUIET: Final = timedelta(minutes=5)  # without a failed probe: it is over
 _FLAPS: Final = 3  # failed probes of a ready pod that are more than an accident
 _OFTEN: Final = 3  # restarts that are more than an accident
 
@@ -200,18 +201,20 @@ def probe_reports(snapshot: Snapshot, pod: Object, container: str) -> list[Repor
 
 
 def _flaps(snapshot: Snapshot, pod: Object, container: str) -> bool:
-    """Whether probes failed after the pod had become ready, more often than by accident."""
+    """Whether probes fail though the pod had become ready, more often than by accident."""
     ready = moment(conditions(pod).get("Ready", {}).get("lastTransitionTime"))
     started = moment((pod.get("status") or {}).get("startTime"))
     for one in probe_reports(snapshot, pod, container):
         last, first = moment(one.last), moment(one.first)
-        if last is None or ready is None or one.count < _FLAPS or snapshot.now - last > _RECENT:
+        if last is None or first is None or ready is None or one.count < _FLAPS:
             continue
-        if last > ready:
+        # What began before it was ready belongs to its start, unless it goes on now.
+        quiet = snapshot.now - last > (_QUIET if first > ready else _QUIET / 2)
+        if last > ready and not quiet:
             return True
         # It was ready before, was not for a while, and is again: for how long?
-        late = started is not None and first is not None and first - started > _RECENT
-        if late and snapshot.now - ready < timedelta(minutes=3):
+        late = started is not None and first - started > _RECENT
+        if late and not quiet and snapshot.now - ready < _QUIET:
             return True
     return False
 
