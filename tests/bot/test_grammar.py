@@ -79,6 +79,31 @@ WEB = {"kind": "deployment", "name": "web"}
         ),
         ("kubectl top pod -A", "k8s_top_pods", {"all_namespaces": True}),
         ("top nodes n1 --sort-by memory", "k8s_top_nodes", {"name": "n1", "sort": "memory"}),
+        ("overview -n shop", "k8s_overview", {"namespace": "shop"}),
+        ("network web", "k8s_network", {"name": "web"}),
+        ("network deploy/web", "k8s_network", {"kind": "deploy", "name": "web"}),
+        ("configuration deployment/web", "k8s_configuration", WEB),
+        ("images -A", "k8s_images", {"all_namespaces": True}),
+        ("ownership deployment/web", "k8s_ownership", WEB),
+        ("kubectl cluster-info", "k8s_cluster_info", {}),
+        ("api-resources --api-group=apps", "k8s_api_resources", {"group": "apps"}),
+        (
+            "explain deploy.spec.replicas",
+            "k8s_explain",
+            {"kind": "deploy", "field": "spec.replicas"},
+        ),
+        (
+            "explain certificates.cert-manager.io --field spec.dnsNames",
+            "k8s_explain",
+            {"kind": "certificates.cert-manager.io", "field": "spec.dnsNames"},
+        ),
+        ("auth can-i", "k8s_can_i", {}),
+        ("auth can-i get pods/log", "k8s_can_i", {"verb": "get", "kind": "pods", "sub": "log"}),
+        (
+            "auth can-i patch deployment/web",
+            "k8s_can_i",
+            {"verb": "patch", "kind": "deployment", "name": "web"},
+        ),
         ("events", "k8s_events", {}),
         ("events -A --types=Warning", "k8s_events", {"all_namespaces": True, "warnings": True}),
         ("events --for deployment/web --warnings", "k8s_events", WEB | {"warnings": True}),
@@ -322,6 +347,17 @@ commands = st.one_of(
         places,
     ),
     st.builds(
+        lambda k, f: Command("k8s_explain", {"kind": k} | f),
+        kinds,
+        st.fixed_dictionaries({}, optional={"field": st.just("spec.template")}),
+    ),
+    st.builds(
+        lambda k, more, p: Command("k8s_can_i", {"verb": "get", "kind": k} | more | p),
+        kinds,
+        st.just({}) | st.just({"sub": "log"}) | st.fixed_dictionaries({"name": names}),
+        places,
+    ),
+    st.builds(
         lambda k, n, i, c, p: Command("k8s_set_image", {"kind": k, "name": n, "image": i} | c | p),
         kinds,
         names,
@@ -402,8 +438,9 @@ def test_kubectl_said_twice_is_no_command(form: Form, before: str) -> None:
 def test_a_doubled_verb_is_a_miss() -> None:
     for form in FORMS:
         for text in (f"{form.words[0]} {form.words[0]}", f"kubectl {' '.join(form.words * 2)}"):
-            # a pod or a node may be called so
-            named_so = text.endswith(("logs logs", "cordon cordon", "uncordon uncordon"))
+            # a pod, a node or a service may be called so
+            named = ("logs logs", "cordon cordon", "uncordon uncordon", "network network")
+            named_so = text.endswith(named)
             assert isinstance(parse(text), Command if named_so else Miss), text
             assert advice(text)
 

@@ -61,7 +61,7 @@ class Cluster:
         self.name = name or context_name(settings.kubeconfig, self._context, settings.in_cluster)
         self.settle_seconds = settings.settle_seconds
         self._settings = settings
-        self._discovery = Discovery(self._document)
+        self._discovery = Discovery(self.document)
         self._wire = Wire(settings, self._context, self.name)
         self._identity: Identity | None = None  # the bot's own
         self._others: OrderedDict[Identity, Self] = OrderedDict()
@@ -75,7 +75,7 @@ class Cluster:
         if found is None:
             found = copy.copy(self)
             found._identity = identity  # noqa: SLF001 - a copy of this
-            found._discovery = Discovery(found._document)  # noqa: SLF001
+            found._discovery = Discovery(found.document)  # noqa: SLF001
             found._others = OrderedDict()  # noqa: SLF001
             if len(self._others) >= _PEOPLE:
                 self._others.popitem(last=False)
@@ -328,7 +328,12 @@ class Cluster:
             raise self._not_an_api(request)
         return found
 
-    async def _document(self, path: str) -> Object:
+    async def says(self, what: str, path: str) -> str:
+        """What the server answers in plain text. Raises `ToolError`."""
+        request = Request(what, "GET", path)
+        return (await self._wire.ask(request, self._identity)).decode(errors="replace")
+
+    async def document(self, path: str) -> Object:
         """One of the documents in which the server says what it serves."""
         return await self.send(Request("what it serves", "GET", path))
 

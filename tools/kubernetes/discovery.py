@@ -2,7 +2,7 @@
 
 import asyncio
 import difflib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from tools._kit import NotFound, Refused, Unavailable
 from tools.kubernetes.kinds import Object, Resource
@@ -41,27 +41,42 @@ class Discovery:
         raise NotFound(f"Cluster {cluster} serves no kind {kind}.{hint}")
 
     async def _ask(self) -> None:
-        """Read every group; one whose server is away must not hide the others."""
-        groups = (await self._document("/apis")).get("groups") or ()
-        versions = [str((group.get("preferredVersion") or {})["groupVersion"]) for group in groups]
-        paths = {"/api/v1": "v1", **{f"/apis/{version}": version for version in versions}}
-        answers = await asyncio.gather(*(self._group(path) for path in paths))
+        answers = await documents(self._document)
         known: dict[str, Resource] = {}
-        for path, answer in zip(paths, answers, strict=True):
+        for path, answer in answers.items():
             for resource, names in _served(path, answer or {}):
                 for name in names:
                     known.setdefault(name, resource)
-        silent = [
-            name for name, answer in zip(paths.values(), answers, strict=True) if answer is None
-        ]
-        self._known, self._silent = known, tuple(silent)
+        self._known, self._silent = known, silent(answers)
         self._asked = asyncio.get_running_loop().time()
 
-    async def _group(self, path: str) -> Object | None:
+
+async def documents(document: Callable[[str], Awaitable[Object]]) -> dict[str, Object | None]:
+    """What each group serves, by the group's path; None for one that did not say.
+
+    One whose server is away must not hide the others.
+    """
+
+    async def group(path: str) -> Object | None:
         try:
-            return await self._document(path)
+            return await document(path)
         except (Refused, Unavailable):
             return None
+
+    groups = (await document("/apis")).get("groups") or ()
+    versions = [str((one.get("preferredVersion") or {})["groupVersion"]) for one in groups]
+    paths = ["/api/v1", *(f"/apis/{version}" for version in versions)]
+    answers = await asyncio.gather(*(group(path) for path in paths))
+    return dict(zip(paths, answers, strict=True))
+
+
+def silent(answers: Mapping[str, Object | None]) -> tuple[str, ...]:
+    """The groups that did not say what they serve."""
+    return tuple(
+        path.removeprefix("/apis/").removeprefix("/api/")
+        for path, answer in answers.items()
+        if answer is None
+    )
 
 
 def _served(path: str, document: Object) -> Iterator[tuple[Resource, list[str]]]:

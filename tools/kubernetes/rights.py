@@ -50,6 +50,13 @@ _OF_ANY_GONE = _looks("namespace", *_ORDINARY, "persistentvolumeclaim") | _write
 _OF_NODES = _looks("node") | _writes("node")
 _OF_CRONJOBS = _looks("cronjob") | _writes("cronjob")
 
+_OVERVIEW = (
+    *("pod", "deployment", "statefulset", "daemonset", "job", "cronjob", "event", "namespace"),
+    *("horizontalpodautoscaler", "resourcequota", "ingress", "persistentvolumeclaim"),
+)
+_OF_NETWORK = ("service", "endpointslice", "pod", "ingress", "networkpolicy", "namespace")
+_CONFIGURED = ("job", "cronjob", "pod", "configmap", "persistentvolumeclaim", "namespace")
+
 # What every tool cannot do without. Secrets can be looked at as well, where a role allows it.
 NEEDS: Mapping[str, frozenset[Access]] = {
     "k8s_get": _looks(*(kind for kind in RESOURCES if kind not in _NOT_NEEDED)),
@@ -58,6 +65,15 @@ NEEDS: Mapping[str, frozenset[Access]] = {
     "k8s_logs": _looks(*_RUN_BY_CONTROLLERS, "job", "pod") | _LOGS,
     "k8s_top_pods": _looks("pod", "namespace") | {_USED},
     "k8s_top_nodes": _looks("node", "pod") | {Access("list", "metrics.k8s.io", "nodes")},
+    "k8s_overview": _looks(*_OVERVIEW),
+    "k8s_network": _looks(*_RUN_BY_CONTROLLERS, *_OF_NETWORK),
+    "k8s_configuration": _looks(*_RUN_BY_CONTROLLERS, *_CONFIGURED),
+    "k8s_images": _looks("pod", "replicaset", "namespace"),
+    "k8s_ownership": _looks(*_RUN_BY_CONTROLLERS, "namespace"),
+    "k8s_cluster_info": _looks("node", "namespace"),
+    "k8s_api_resources": frozenset(),
+    "k8s_explain": frozenset(),
+    "k8s_can_i": frozenset(),
     "k8s_rollout_status": _looks(*_TEMPLATED, "replicaset", "controllerrevision", "pod"),
     "k8s_rollout_history": _looks(*_TEMPLATED, "replicaset", "controllerrevision"),
     "k8s_scale": _WATCHES_IT_SETTLE

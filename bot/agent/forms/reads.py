@@ -9,6 +9,7 @@ from bot.agent.forms.form import (
     CLUSTER,
     DURATION,
     EVERYWHERE,
+    NAME,
     SELECTOR,
     Arguments,
     Form,
@@ -16,12 +17,14 @@ from bot.agent.forms.form import (
     Wrong,
     bare_name,
     matching,
+    nothing,
     number,
     quoted,
     read_kind,
     read_name,
     workload,
 )
+from bot.agent.vocabulary import KINDS
 
 
 def _pattern(value: str) -> JsonValue:
@@ -33,6 +36,11 @@ def _pattern(value: str) -> JsonValue:
 _revision = Option("revision", number(1, 999_999, "the revision"))
 
 
+_SUBS = ("log", "exec", "scale", "status", "eviction", "portforward", "attach", "token")
+_field = matching(
+    re.compile(r"[A-Za-z$][-A-Za-z0-9_]{0,62}(\.[A-Za-z$][-A-Za-z0-9_]{0,62}){0,20}"), "field"
+)
+_verb = matching(re.compile(r"[a-z]{2,20}|\*"), "verb")
 _context = Option("context", number(0, 50, "the lines around each"))
 _container = Option("container", read_name)
 _order = Option("order", matching(re.compile("object|time"), "order: object or time"))
@@ -91,6 +99,52 @@ def _logs(operands: list[str]) -> Arguments:
     if len(operands) == 1 and "/" not in operands[0]:
         return {"name": bare_name(operands[0])}
     return workload(operands)
+
+
+def _network(operands: list[str]) -> Arguments:
+    """A bare name is a service's."""
+    if len(operands) == 1 and "/" not in operands[0]:
+        return {"name": bare_name(operands[0])}
+    return workload(operands)
+
+
+def _explain(operands: list[str]) -> Arguments:
+    """`deployment.spec.replicas`; a kind that has its group behind a dot has `--field`."""
+    if len(operands) != 1:
+        raise Wrong("it needs one kind, with the field behind a dot")
+    kind, _, field = operands[0].partition(".")
+    if kind.lower() not in KINDS:
+        return {"kind": read_kind(operands[0])}
+    return {"kind": read_kind(kind), **({"field": _field(field)} if field else {})}
+
+
+def _explained(left: Arguments) -> list[str]:
+    kind, field = str(left.pop("kind")), left.get("field")
+    if field is not None and kind in KINDS:
+        return [f"{kind}.{left.pop('field')}"]
+    return [kind]
+
+
+def _may(operands: list[str]) -> Arguments:
+    """`delete pods`, `get pods/log`, `patch deploy/web`: kubectl's slash is a name's or a sub's."""
+    if not operands:
+        return {}
+    if len(operands) != 2:
+        raise Wrong("it needs a verb and a kind, or nothing for a list")
+    kind, slash, name = operands[1].partition("/")
+    found: Arguments = {"verb": _verb(operands[0].lower()), "kind": read_kind(kind)}
+    if slash and name in _SUBS:
+        return {**found, "sub": name}
+    return {**found, "name": read_name(name)} if slash else found
+
+
+def _asked_may(left: Arguments) -> list[str]:
+    if "verb" not in left:
+        return []
+    words = [str(left.pop("verb")), str(left.pop("kind"))]
+    if behind := left.pop("sub", None) or left.pop("name", None):
+        words[1] += f"/{behind}"
+    return words
 
 
 FORMS = (
@@ -155,10 +209,48 @@ FORMS = (
             "--for": Option("", str),
             "--warnings": Option("warnings", None),
             "--types": Option("warnings", _warnings),
-            "--order": Option(
-                "order", matching(re.compile("object|time"), "order: object or time")
-            ),
+            "--order": _order,
         },
+    ),
+    Form(
+        ("overview",),
+        "k8s_overview",
+        "overview [-n <namespace>]",
+        "Show one namespace on one screen.",
+        nothing,
+        EVERYWHERE,
+    ),
+    Form(
+        ("network",),
+        "k8s_network",
+        "network [<kind>/]<name> [-n <namespace>]",
+        "Show how traffic reaches a service or workload.",
+        _network,
+        EVERYWHERE,
+    ),
+    Form(
+        ("configuration",),
+        "k8s_configuration",
+        "configuration <kind>/<name> [-n <namespace>]",
+        "Show which config maps, secrets and volumes a workload uses; no values.",
+        workload,
+        EVERYWHERE,
+    ),
+    Form(
+        ("images",),
+        "k8s_images",
+        "images [-n <namespace>] [-A] [-l <selector>]",
+        "Show which images run where, and since when.",
+        nothing,
+        {**EVERYWHERE, **ALL_NAMESPACES, **SELECTOR},
+    ),
+    Form(
+        ("ownership",),
+        "k8s_ownership",
+        "ownership <kind>/<name> [-n <namespace>]",
+        "Show who stands behind an object: owners, deployment tools, writers of its fields.",
+        workload,
+        EVERYWHERE,
     ),
     Form(
         ("top", "pods"),
@@ -200,5 +292,39 @@ FORMS = (
         "List the revisions of a workload, or show one.",
         workload,
         {**EVERYWHERE, "--revision": _revision},
+    ),
+    Form(
+        ("cluster-info",),
+        "k8s_cluster_info",
+        "cluster-info [--cluster <cluster>]",
+        "Show version, health and nodes of a cluster.",
+        nothing,
+        CLUSTER,
+    ),
+    Form(
+        ("api-resources",),
+        "k8s_api_resources",
+        "api-resources [--api-group <group>]",
+        "List the kinds that the cluster serves.",
+        nothing,
+        {**CLUSTER, "--api-group": Option("group", matching(NAME, "API group"))},
+    ),
+    Form(
+        ("explain",),
+        "k8s_explain",
+        "explain <kind>[.<field>] [--field <field>]",
+        "Say what a field of a kind means.",
+        _explain,
+        {**CLUSTER, "--field": Option("field", _field)},
+        written=_explained,
+    ),
+    Form(
+        ("auth", "can-i"),
+        "k8s_can_i",
+        "auth can-i [<verb> <kind>[/<name>]] [-n <namespace>] [-A]",
+        "Say whether something may be done here, or list what may.",
+        _may,
+        {**EVERYWHERE, **ALL_NAMESPACES},
+        written=_asked_may,
     ),
 )
