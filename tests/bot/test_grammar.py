@@ -70,6 +70,10 @@ WEB = {"kind": "deployment", "name": "web"}
             WEB | {"to_revision": 6, "cluster": "demo", "namespace": "shop"},
         ),
         ("describe deployment/web", "k8s_describe", WEB),
+        ("diagnose", "k8s_diagnose", {}),
+        ("diagnose -n shop", "k8s_diagnose", {"namespace": "shop"}),
+        ("diagnose -A", "k8s_diagnose", {"all_namespaces": True}),
+        ("diagnose deployment/web", "k8s_diagnose", WEB),
         ("describe node n1", "k8s_describe", {"kind": "node", "name": "n1"}),
         (
             "logs deploy/web -c app --errors -C 3 --fold --init",

@@ -85,6 +85,10 @@ def _describe(operands: list[str]) -> Arguments:
     return workload(operands)
 
 
+def _diagnose(operands: list[str]) -> Arguments:
+    return _describe(operands) if operands else {}
+
+
 def _events(operands: list[str]) -> Arguments:
     return workload(operands) if operands else {}
 
@@ -148,6 +152,14 @@ def _asked_may(left: Arguments) -> list[str]:
 
 
 FORMS = (
+    Form(
+        ("diagnose",),
+        "k8s_diagnose",
+        "diagnose [<kind>/<name>] [-n <namespace>] [-A]",
+        "Say what is wrong there, and why.",
+        _diagnose,
+        {**EVERYWHERE, **ALL_NAMESPACES},
+    ),
     Form(
         ("get",),
         "k8s_get",

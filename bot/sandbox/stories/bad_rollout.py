@@ -85,6 +85,7 @@ STORY: Final = Story(
         blames_not=("out of memory", "OOM", "OOMKilled", "image pull", "node", "payments/api"),
     ),
     commands=(
+        "diagnose deployment/checkout -n shop",
         "get pods -n shop -l app=checkout",
         "logs deployment/checkout -n shop --grep FATAL",
         "rollout history deployment/checkout -n shop",

@@ -87,6 +87,7 @@ STORY: Final = Story(
         blames_not=("out of memory", "OOM", "PAYMENTS_URL", "fraud", "connection pool", "1.9.0"),
     ),
     commands=(
+        "diagnose -n payments",
         "logs deployment/api -n payments --grep ERROR --tail 20",
         "get pods -n payments",
         "logs statefulset/ledger -n payments --previous --grep FATAL",

@@ -74,6 +74,7 @@ STORY: Final = Story(
         blames_not=("image pull", "node", "liveness probe", "1.6.1", "connection pool", "volume"),
     ),
     commands=(
+        "diagnose deployment/search -n shop",
         "get pods -n shop -l app=search",
         "describe deployment/search -n shop",
         "rollout history deployment/search -n shop",

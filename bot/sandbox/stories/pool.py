@@ -86,6 +86,7 @@ STORY: Final = Story(
         ),
     ),
     commands=(
+        "diagnose deployment/orders -n shop",
         "logs deployment/checkout -n shop --grep ERROR --tail 20",
         "get pods -n shop -l app=orders",
         "logs deployment/orders -n shop --grep ERROR --tail 20",

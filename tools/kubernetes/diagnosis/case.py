@@ -8,10 +8,11 @@ from functools import cached_property
 
 from tools.kubernetes.diagnosis.clues import Ref
 from tools.kubernetes.diagnosis.lastwords import Hint, Points, hints_of, hosts_in
-from tools.kubernetes.diagnosis.snapshot import Line, Snapshot, ref_of
+from tools.kubernetes.diagnosis.snapshot import WORKLOADS, Line, Snapshot, ref_of
 from tools.kubernetes.diagnosis.symptoms import Symptom, What, is_calm, symptoms_of
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import labels_of, name_of, selects
+from tools.kubernetes.pods import is_ready
 
 _CLUSTER_DOMAINS = (".svc.cluster.local", ".svc")
 _HASHES = ("pod-template-hash", "controller-revision-hash")
@@ -65,7 +66,21 @@ class Case:
                 ended = one.what in (What.EVICTED, What.FAILED)
                 if not ended or not is_calm(self.snapshot, pod):
                     found.append(one)
+        about = self.snapshot.scope.about
+        if not any(self.snapshot.owner(one.pod) == about for one in found):
+            found += self._asked_about()
         return found
+
+    def _asked_about(self) -> Iterator[Symptom]:
+        """Who asks about one workload has seen something: its log is looked at."""
+        about = self.snapshot.scope.about
+        if about is None or about.kind not in WORKLOADS:
+            return
+        for pod in self.snapshot.pods_of(about):
+            containers = (pod.get("spec") or {}).get("containers") or ()
+            if is_ready(pod) and containers:
+                yield Symptom(What.ASKED, pod, str(containers[0].get("name")))
+                return
 
     @cached_property
     def groups(self) -> list[Group]:
@@ -92,7 +107,7 @@ class Case:
     def words(self, group: Group) -> tuple[Line, ...]:
         """The last words of a group: of its first pod whose log was read."""
         for one in group.symptoms:
-            running = group.what in (What.UNREADY, What.FLAPPING)
+            running = group.what is not What.CRASHING
             log = self.snapshot.log(one.pod, one.container, previous=False) if running else ()
             if found := log or self.snapshot.last_words(one.pod, one.container):
                 return found

@@ -28,7 +28,7 @@ _FIRST: Final = (
     "horizontalpodautoscaler",
     "certificate",  # cert-manager's, where there are any
 )
-_RUNS: Final = (What.CRASHING, What.UNREADY, What.FLAPPING)
+_RUNS: Final = (What.CRASHING, What.UNREADY, What.FLAPPING, What.ASKED)
 _UNMADE: Final = ("FailedCreate", "ReplicaSetCreateError")
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from tools.kubernetes.diagnosis.case import Case, Group
 from tools.kubernetes.diagnosis.clues import Ref
 from tools.kubernetes.diagnosis.snapshot import Line
+from tools.kubernetes.diagnosis.symptoms import What
 from tools.kubernetes.events import Report
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import moment, name_of
@@ -54,6 +55,8 @@ def last_lines(case: Case, group: Group, most: int = 2) -> list[str]:
 
 def pods_of(case: Case, group: Group) -> str:
     """How many of its workload's pods: "all 3 pods", "1 of 4 pods"."""
+    if group.what is What.ASKED:
+        return "its pods run, and are"
     if group.owner.kind == "pod":
         return "the pod"
     total = len([p for p in case.snapshot.pods_of(group.owner) if _lives(p)])

@@ -1,6 +1,7 @@
 """What a container's own words settle: a right, a file, a certificate, a pool, a setting."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,7 +16,8 @@ from tools.kubernetes.diagnosis.wording import at, log_line, pods_of, short
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import annotation, meta, moment
 
-_RUNS: Final = (What.CRASHING, What.UNREADY, What.FLAPPING)
+_RUNS: Final = (What.CRASHING, What.UNREADY, What.FLAPPING, What.ASKED)
+_OFTEN: Final = 3  # lines of a program that seems well, before they are more than an accident
 _BEFORE: Final = timedelta(minutes=30)  # a change that long before a trouble may have begun it
 _NUMBER: Final = re.compile(r"\b(\d+) (?:of|/) ?(\d+)\b")
 
@@ -24,11 +26,17 @@ def words(case: Case) -> Iterator[Said]:
     """One clue for each kind of hint among a failing container's last lines."""
     for group in case.groups_of(*_RUNS):
         lines = case.words(group)[-25:]
-        newest = {one.points: one for one in case.hints(group) if one.line in lines}
+        hints = [one for one in case.hints(group) if one.line in lines]
+        times = Counter(one.points for one in hints)
+        least = _OFTEN if group.what is What.ASKED else 1
+        newest = {one.points: one for one in hints if times[one.points] >= least}
         for points, said in _SAYS.items():
             if points in newest:
                 yield _clue(case, group, newest[points], *said)
-        if (changed := _changed(case, group, newest.get(Points.POOL))) is not None:
+        pool = newest.get(Points.POOL)
+        if group.what is What.ASKED and pool is None:
+            continue
+        if (changed := _changed(case, group, pool)) is not None:
             yield changed
 
 
@@ -73,14 +81,12 @@ def _changed(case: Case, group: Group, pool: Hint | None) -> Clue | None:
         return None
     for name in sorted(config_maps(group.first.pod.get("spec") or {})):
         live = case.snapshot.get("configmap", group.owner.namespace, name)
-        when = _changed_at(live) if live else None
-        if live is None or when is None:
+        if live is None:
             continue
-        early = timedelta(minutes=-2) <= begun.since - when <= _BEFORE
-        setting = _setting(live, pool)
-        if not early and not setting:
-            continue
-        return _config_clue(case, group, (name, live, when), setting, pool)
+        when, setting = _changed_at(live), _setting(live, pool)
+        early = when is not None and timedelta(minutes=-2) <= begun.since - when <= _BEFORE
+        if early or setting:
+            return _config_clue(case, group, (name, live, when), setting, pool)
     return None
 
 
@@ -91,7 +97,7 @@ def _changed_at(live: Object) -> datetime | None:
     known = [one for one in times if one is not None]
     if not known or made is None:
         return None
-    return max(known) if max(known) - made > timedelta(seconds=60) else None
+    return max(known) if max(known) - made > timedelta(seconds=5) else None
 
 
 def _setting(live: Object, pool: Hint | None) -> str:
@@ -109,27 +115,27 @@ def _setting(live: Object, pool: Hint | None) -> str:
 def _config_clue(
     case: Case,
     group: Group,
-    changed: tuple[str, Object, datetime],
+    changed: tuple[str, Object, datetime | None],
     setting: str,
     pool: Hint | None,
 ) -> Clue:
     name, live, when = changed
-    begun = onset(case, group)
+    since = onset(case, group).since
     note = annotation(live, "kubernetes.io/change-cause")
-    text = f"configmap/{name}, which it reads, was changed at {at(when, case.now)}"
-    text += f" ({short(note, 80)})" if note else ""
+    written = f"changed at {at(when, case.now)}" if when else "as it was made"
+    written += f" ({short(note, 80)})" if note else ""
+    text = f"configmap/{name}, which it reads, was {written}"
     if setting and pool is not None:
-        text = f"Its connection pool is used up: configmap/{name} sets {setting}, changed at"
-        text += f" {at(when, case.now)}" + (f" ({short(note, 80)})" if note else "")
+        text = f"Its connection pool is used up: configmap/{name} sets {setting}, {written}"
     who = sorted({str(one.get("manager")) for one in meta(live).get("managedFields") or ()})
     lines = [log_line(group.first.pod, group.container, pool.line, case.now)] if pool else []
     return Clue(
-        Cause.CONFIG_CHANGED,
+        Cause.CONFIG_CHANGED if when else Cause.CONFIG_VALUE,
         group.owner,
-        f"{text}: {pods_of(case, group)} not well since {at(begun.since, case.now)}.",
-        (f"configmap/{name}: last written {at(when, case.now)} by {', '.join(who)}", *lines),
+        f"{text}: {pods_of(case, group)} not well since {at(since, case.now)}.",
+        (f"configmap/{name}: {written}, written by {', '.join(who) or 'unknown'}", *lines),
         HIGH if setting else MEDIUM,
-        since=begun.since,
+        since=since,
         explains=group.refs,
         alternative="" if setting else "the change has nothing to do with it",
     )
