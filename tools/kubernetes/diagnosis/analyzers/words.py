@@ -33,7 +33,7 @@ def words(case: Case) -> Iterator[Said]:
         for points, said in _SAYS.items():
             if points in newest:
                 yield _clue(case, group, newest[points], *said)
-        pool = newest.get(Points.POOL)
+        pool = next((one for one in reversed(hints) if one.points is Points.POOL), None)
         if group.what is What.ASKED and pool is None:
             continue
         if (changed := _changed(case, group, pool)) is not None:
