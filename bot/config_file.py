@@ -147,6 +147,10 @@ class Kubernetes(_Part):
     qps: Annotated[float, Field(gt=0, le=10_000)] = 100
     burst: Annotated[int, Field(ge=1, le=10_000)] = 300
     most_bytes: Annotated[int, Field(ge=1_000_000, le=1_000_000_000)] = 50_000_000
+    # All that may be run inside a container, each time approved; left out: the provider's list.
+    exec_commands: Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=100)] | (
+        None
+    ) = None
 
     @model_validator(mode="after")
     def _one_way_to_say_it(self) -> "Kubernetes":

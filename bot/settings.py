@@ -111,6 +111,8 @@ class Settings(_Part):
             "settle_seconds": self.settle_seconds,
             **chosen.model_dump(include={"qps", "burst", "most_bytes"}),
         }
+        if chosen.exec_commands is not None:
+            given["exec_commands"] = tuple(chosen.exec_commands)
         if chosen.contexts:
             given["contexts"] = chosen.contexts
         return {"kubernetes": given}

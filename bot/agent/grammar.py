@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from pydantic import JsonValue
 
@@ -39,6 +40,7 @@ _TOKEN = re.compile(r"""((?:[^\s"']|"[^"]*"|'[^']*')+)""")
 _BLOCK = re.compile(
     r"(?P<line>[^\n`]+)\n?[ ]*```(?:[a-z]{1,10}\n|\n)?(?P<block>.*?)\n?```\s*", re.DOTALL
 )
+_ENDS = ("--", "—", "–")  # of the flags; phones turn the first into the others
 LONGEST = 2000
 LONGEST_BLOCK = 30_000
 
@@ -95,12 +97,14 @@ def render(command: Command) -> str:
     left = dict(command.arguments)
     words = list(form.words)
     words += form.written(left)
+    tail = cast("list[str]", left.pop(form.tail, [])) if form.tail else []
     block = f"\n```\n{left.pop(form.block)}\n```" if form.block in left else ""
     for argument, value in left.items():
         flag, option = next((f, o) for f, o in form.options.items() if o.argument == argument)
         words.append(flag)
         if option.read is not None:
             words.append(as_word(str(value)))
+    words += ["--", *tail] if tail else []
     return " ".join(words) + block
 
 
@@ -149,7 +153,9 @@ def _arguments(form: Form, words: list[str], block: str | None) -> Arguments:
     flags: Arguments = {}
     rest = iter(words)
     for word in rest:
-        if word.startswith("-"):
+        if form.tail and word in _ENDS:
+            flags[form.tail] = [_unquoted(one) for one in rest] or None
+        elif word.startswith("-"):
             argument, value = _flag(form, word, rest)
             if not argument:
                 operands.append(str(value))
@@ -164,17 +170,21 @@ def _arguments(form: Form, words: list[str], block: str | None) -> Arguments:
         if not form.block or form.block in found:
             raise Wrong("it takes no code block")
         found[form.block] = block
+    _complete(form, found)
+    return found
+
+
+def _complete(form: Form, found: Arguments) -> None:
+    """Raise `Wrong` for what is missing, and for what does not go together."""
     for argument in form.required:
-        if argument not in found:
-            below = argument == form.block
-            raise Wrong(
-                f"write the {argument} below it, in a code block"
-                if below
-                else f"--{argument} is missing"
-            )
+        if found.get(argument) is None:
+            ways = {
+                form.block: f"write the {argument} below it, in a code block",
+                form.tail: f"the {argument} is missing: write it behind --",
+            }
+            raise Wrong(ways.get(argument, f"--{argument} is missing"))
     if found.get("all_namespaces") and ("namespace" in found or "name" in found):
         raise Wrong("-A goes with neither a namespace nor a name")
-    return found
 
 
 def _flag(form: Form, word: str, rest: Iterator[str]) -> tuple[str, JsonValue]:

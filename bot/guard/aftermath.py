@@ -5,6 +5,8 @@ import time
 from datetime import UTC, datetime
 from typing import Literal
 
+from pydantic import JsonValue
+
 from bot.core.errors import LostClaim
 from bot.core.text import visible_json
 from bot.guard import audit, grants, masking
@@ -45,7 +47,7 @@ class Aftermath:
                 "finish_call",
                 id=call.id,
                 state=state,
-                receipt=visible_json(receipt.model_dump(mode="json")) if receipt else None,
+                receipt=_kept(receipt) if receipt else None,
                 error=error or None,
                 attempt=run.attempt,
             )
@@ -205,3 +207,9 @@ class Aftermath:
 def _may_still_land(verdict: Verdict, doubted: float) -> bool:
     """Whether a request of a sender that gave up or died could still be on its way."""
     return verdict.outcome == "did not happen" and time.monotonic() - doubted < _LATE_SECONDS
+
+
+def _kept(receipt: Receipt) -> JsonValue:
+    """A receipt as it is stored: its text may be what a program printed."""
+    masked = receipt.model_copy(update={"text": masking.safe(receipt.text)})
+    return visible_json(masked.model_dump(mode="json"))

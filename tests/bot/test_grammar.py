@@ -157,6 +157,18 @@ WEB = {"kind": "deployment", "name": "web"}
         ),
         ("cordon node/n1.example", "k8s_cordon", {"name": "n1.example"}),
         ("kubectl uncordon n1 --cluster eu", "k8s_uncordon", {"name": "n1", "cluster": "eu"}),
+        (
+            "drain n1 --delete-emptydir-data",
+            "k8s_drain",
+            {"name": "n1", "delete_emptydir_data": True},
+        ),
+        (
+            "exec web-1 -c web -n shop -- wget -qO- http://localhost:80/x",
+            "k8s_exec",
+            {"name": "web-1", "container": "web", "namespace": "shop"}
+            | {"command": ["wget", "-qO-", "http://localhost:80/x"]},
+        ),
+        ("exec pod/web-1 — df -h", "k8s_exec", {"name": "web-1", "command": ["df", "-h"]}),
         ("suspend cj/nightly", "k8s_suspend_cronjob", {"kind": "cj", "name": "nightly"}),
         (
             'patch deployment/web -p \'{"spec": {"replicas": 3}}\' --type merge',
@@ -247,6 +259,9 @@ def test_commands(text: str, tool: str, arguments: dict[str, JsonValue]) -> None
         "create deployment web",
         "clean up everything",
         "clean the kitchen",
+        "exec web-1",
+        "exec web-1 --",
+        "exec web-1 df",
         "apply -n shop",
         "apply -f x.yaml",
         "patch deployment/web",
@@ -443,7 +458,13 @@ def test_a_doubled_verb_is_a_miss() -> None:
     for form in FORMS:
         for text in (f"{form.words[0]} {form.words[0]}", f"kubectl {' '.join(form.words * 2)}"):
             # a pod, a node or a service may be called so
-            named = ("logs logs", "cordon cordon", "uncordon uncordon", "network network")
+            named = (
+                "logs logs",
+                "cordon cordon",
+                "uncordon uncordon",
+                "drain drain",
+                "network network",
+            )
             named_so = text.endswith(named)
             assert isinstance(parse(text), Command if named_so else Miss), text
             assert advice(text)

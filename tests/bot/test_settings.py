@@ -257,7 +257,8 @@ self_aproval: true
         "countersign.yaml:7: limits.tokens: at least 1000 is expected.",
         (
             "countersign.yaml:10: tools.kubernetes.contxt: there is no such setting. "
-            "Known: burst, context, contexts, kubeconfig, most_bytes, qps. Did you mean context?"
+            "Known: burst, context, contexts, exec_commands, kubeconfig, most_bytes, qps. "
+            "Did you mean context?"
         ),
         (
             "countersign.yaml:11: self_aproval: there is no such setting. "

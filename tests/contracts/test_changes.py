@@ -26,7 +26,7 @@ from tests.contracts.stage import (
     workload,
     writes,
 )
-from tests.contracts.walks import WALKS
+from tests.contracts.walks import NOT_WALKED, WALKS
 from tools import (
     Catalog,
     ChangeCall,
@@ -158,7 +158,7 @@ def call(case: Case, catalog: Catalog) -> ChangeCall:
 def test_every_change_has_a_case(catalog: Catalog) -> None:
     offered = {tool.name for tool in catalog.tools.values() if tool.kind == "change"}
     tried = {one.tool for one in CASES.values()} | {one.tool for one in WALKS.values()}
-    assert offered == tried, "add it to WALKS"
+    assert offered == tried | NOT_WALKED, "add it to WALKS"
 
 
 async def test_previews_and_receipts_survive_json(call: ChangeCall) -> None:

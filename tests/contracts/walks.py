@@ -97,6 +97,7 @@ class Walk:
         return self.path or f"/{self.kind.lower()}s/{self.name}"
 
 
+NOT_WALKED = {"k8s_exec"}  # nothing in the cluster shows what became of it: test_kubernetes_exec.py
 WALKS = {
     "set env": Walk(
         "k8s_set_env",
@@ -175,6 +176,9 @@ WALKS = {
         name=NODE,
         namespace="",
         setup=(lambda cluster: void(cluster.apply(cordoned(cluster))),),
+    ),
+    "drain": Walk(
+        "k8s_drain", {"name": NODE}, kind="Node", name=NODE, namespace="", foreseen=False
     ),
     "suspend a cron job": Walk(
         "k8s_suspend_cronjob", NIGHTLY, kind="CronJob", name="nightly", setup=(cron_job(),)

@@ -3,7 +3,7 @@
 import copy
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from tools._kit import Access, Identity, Refused, Unavailable
 from tools.kubernetes.connection import Connection, context_name
 from tools.kubernetes.discovery import Discovery
+from tools.kubernetes.executing import Output
 from tools.kubernetes.kinds import RESOURCES, Object, Resource
 from tools.kubernetes.settings import Settings
 from tools.kubernetes.wire import Expired, Request, Wire
@@ -22,6 +23,8 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 LOG_BYTES = 1_000_000  # of one container, unless more are asked for
 APPLY_PATCH = "application/apply-patch+yaml"
 MANAGER = "countersign"  # as whom the server notes who set a field
+_COMMAND_SECONDS = 30.0
+_COMMAND_BYTES = 100_000  # of what a command writes
 _PAGE = 500  # objects of a list in one answer, as kubectl asks
 _PAGES = 20  # a server may give fewer than asked for at once, but not for ever
 MOST = 5000  # objects of a list that are read at all
@@ -60,6 +63,7 @@ class Cluster:
         self._called = name
         self.name = name or context_name(settings.kubeconfig, self._context, settings.in_cluster)
         self.settle_seconds = settings.settle_seconds
+        self.exec_commands = settings.exec_commands
         self._settings = settings
         self._discovery = Discovery(self.document)
         self._wire = Wire(settings, self._context, self.name)
@@ -296,6 +300,22 @@ class Cluster:
             "propagationPolicy": propagation,
         }
         return await self._write("DELETE", Write(kind, namespace, name, dry_run=dry_run), body)
+
+    async def execute(
+        self, namespace: str, pod: str, container: str, command: Sequence[str]
+    ) -> Output:
+        """Run a command in a container, without a shell and without input. Raises `ToolError`."""
+        query = (
+            *(("command", word) for word in command),
+            ("container", container),
+            ("stdout", "true"),
+            ("stderr", "true"),
+        )
+        path = RESOURCES["pod"].path(namespace, pod, "exec")
+        request = Request(f"pod/{pod} in {namespace}", "GET", path, query)
+        return await self._wire.execute(
+            request, self._identity, seconds=_COMMAND_SECONDS, most=_COMMAND_BYTES
+        )
 
     async def _write(
         self, method: str, write: "Write", body: JsonValue, content_type: str = "application/json"

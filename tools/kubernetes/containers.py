@@ -40,7 +40,12 @@ class Container:
 
 def chosen(template: Object, wanted: str, what: str) -> Container:
     """The container that is meant, of a workload called `what`. Raises `Refused`, naming all."""
-    main, init = containers(template, "containers"), containers(template, "initContainers")
+    return named(template.get("spec") or {}, wanted, what)
+
+
+def named(spec: Object, wanted: str, what: str) -> Container:
+    """The same, of a pod's specification."""
+    main, init = containers(spec, "containers"), containers(spec, "initContainers")
     if not wanted and len(main) == 1:
         return main[0]
     for one in (*main, *init):
@@ -54,7 +59,7 @@ def chosen(template: Object, wanted: str, what: str) -> Container:
     raise Refused(f"`container` is missing: {what} has several: {names}.")
 
 
-def containers(template: Object, part: str) -> list[Container]:
-    """Those of one part of the pod's specification."""
-    listed = (template.get("spec") or {}).get(part) or ()
+def containers(spec: Object, part: str) -> list[Container]:
+    """Those of one part of a pod's specification."""
+    listed = spec.get(part) or ()
     return [Container(one, part, index) for index, one in enumerate(listed)]

@@ -100,6 +100,12 @@ NEEDS: Mapping[str, frozenset[Access]] = {
     "k8s_delete": _OF_ANY_GONE,
     "k8s_cordon": _OF_NODES,
     "k8s_uncordon": _OF_NODES,
+    "k8s_exec": _looks("pod")
+    | _writes("pod", sub="exec", verb="create")
+    | _writes("pod", sub="exec", verb="get"),
+    "k8s_drain": _OF_NODES
+    | _looks("pod", "poddisruptionbudget", "replicaset", "statefulset")
+    | _writes("pod", sub="eviction", verb="create"),
     "k8s_suspend_cronjob": _OF_CRONJOBS,
     "k8s_resume_cronjob": _OF_CRONJOBS,
     "k8s_set_resources": _OF_TEMPLATES | _looks("limitrange") | {_USED},

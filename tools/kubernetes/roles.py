@@ -25,7 +25,8 @@ def rights(role: str, tools: Iterable[str] = ()) -> frozenset[Access]:
     if unknown := [name for name in wanted if name not in NEEDS]:
         raise ValueError(f"there is no tool {unknown[0]}; known: {', '.join(sorted(NEEDS))}")
     needed = frozenset().union(*(NEEDS[name] for name in wanted))
-    looks = frozenset(one for one in needed if one.verb in _LOOKS)
+    # a command in a container is begun with a GET, and is no look
+    looks = frozenset(one for one in needed if one.verb in _LOOKS and one.sub != "exec")
     return looks if role == "reader" else needed - looks
 
 

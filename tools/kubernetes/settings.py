@@ -4,9 +4,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from tools._kit import Config
+from tools.kubernetes import diagnostics
 
 Called = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^\S+$")]
 
@@ -26,6 +27,11 @@ class Settings(Config):
     qps: float = Field(default=100, gt=0, le=10_000)
     burst: int = Field(default=300, ge=1, le=10_000)
     most_bytes: int = Field(default=50_000_000, ge=1_000_000, le=1_000_000_000)
+
+    # What may be run inside a container, each time after an approval; see diagnostics.py.
+    exec_commands: Annotated[tuple[str, ...], AfterValidator(diagnostics.checked)] = (
+        diagnostics.DEFAULT
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

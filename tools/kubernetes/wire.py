@@ -5,13 +5,16 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import urllib3
+import websocket
 from kubernetes.client.exceptions import ApiException
 from pydantic import JsonValue
 
 from tools._kit import Identity, NotFound, Refused, Threads, ToolError, Unavailable
+from tools.kubernetes import executing
 from tools.kubernetes.connection import Connection, connect
 from tools.kubernetes.pace import Pace
 from tools.kubernetes.settings import Settings
@@ -21,6 +24,7 @@ _SIGN_IN_SECONDS = 5.0  # one that was never accepted and is younger is simply w
 _PAUSES = (0.25, 1.0)  # seconds before a look is repeated that the server could not answer
 _LONGEST_PAUSE = 5.0  # that a server may ask for by Retry-After
 _PIECE = 1 << 16
+T = TypeVar("T")
 
 
 class Conflict(Refused):
@@ -135,7 +139,20 @@ class Wire:
                 raise
             raise Unavailable(str(error), nothing_sent=True) from error.__cause__
 
-    async def _signed_in(self, attempt: Callable[[], Awaitable[bytes]]) -> bytes:
+    async def execute(
+        self, request: Request, identity: Identity | None, *, seconds: float, most: int
+    ) -> executing.Output:
+        """Run a command in a container, and read what it writes. Raises `ToolError`."""
+
+        async def attempt() -> executing.Output:
+            connection = await self.connected()
+            await self._turn(self._settings.timeout_seconds)
+            work = partial(self._executed, seconds=seconds, most=most)
+            return await self._threads.run(seconds + 15, work, connection, request, identity)
+
+        return await self._signed_in(attempt)
+
+    async def _signed_in(self, attempt: Callable[[], Awaitable[T]]) -> T:
         before = await self.connected()
         try:
             return await attempt()
@@ -197,6 +214,37 @@ class Wire:
         if 200 <= answer.status < 300:
             return answer.body
         raise self._refusal(request, answer)
+
+    def _executed(
+        self,
+        connection: Connection,
+        request: Request,
+        identity: Identity | None,
+        *,
+        seconds: float,
+        most: int,
+    ) -> executing.Output:
+        """The same for a command: its socket, to its end."""
+        api = connection.api
+        prepared = api.param_serialize(
+            request.method, request.path, header_params={}, auth_settings=["BearerToken"]
+        )
+        if identity is not None:
+            prepared = _impersonating(prepared, identity)
+        _, url, headers, *_ = prepared
+        try:
+            return executing.run(
+                api.configuration, url, headers.items(), request.query, seconds=seconds, most=most
+            )
+        except executing.NotOpened as error:
+            answer = _Answer(error.status, error.body, urllib3.HTTPHeaderDict(error.headers))
+            raise self._refusal(request, answer) from error
+        except websocket.WebSocketException as error:
+            raise Unavailable(f"Cluster {self.name} is away: the connection broke.") from error
+        except OSError as error:
+            raise Unavailable(
+                f"Cluster {self.name} is away: it cannot be connected to.", nothing_sent=True
+            ) from error
 
     def _resent_once(
         self, api: Any, prepared: tuple[Any, ...], seconds: float, *, again: bool

@@ -50,8 +50,11 @@ _CHANGED = {
 Around = tuple[Object, ...] | None  # all objects of one kind in a namespace; None: not known
 
 
-async def around(cluster: Cluster, kind: str, namespace: str) -> Around:
-    """All objects of a kind. Needs no workload, so that both are read at the same time."""
+async def around(cluster: Cluster, kind: str, namespace: str | None) -> Around:
+    """All objects of a kind, of one namespace or of all: None.
+
+    Needs no workload, so that both are read at the same time.
+    """
     return await _allowed(cluster.list(kind, namespace))
 
 

@@ -162,6 +162,16 @@ def _kind_only(left: Arguments) -> list[str]:
     return [f"{left.pop('kind')}s"]
 
 
+def _running_pod(operands: list[str]) -> Arguments:
+    if len(operands) != 1:
+        raise Wrong("it needs one pod, and the command behind --")
+    return {"name": read_name(operands[0].removeprefix("pod/"))}
+
+
+def _pod_alone(left: Arguments) -> list[str]:
+    return [str(left.pop("name"))]
+
+
 def _text(value: str) -> JsonValue:
     if not value:
         raise Wrong("it is empty")
@@ -301,6 +311,17 @@ FORMS = (
         CLUSTER,
     ),
     Form(
+        ("drain",),
+        "k8s_drain",
+        "drain <node> [--delete-emptydir-data]",
+        "Propose that a node is emptied, as disruption budgets allow.",
+        _node,
+        {
+            **CLUSTER,
+            "--delete-emptydir-data": Option("delete_emptydir_data", None),
+        },
+    ),
+    Form(
         ("suspend",),
         "k8s_suspend_cronjob",
         "suspend cronjob/<name> [-n <namespace>]",
@@ -398,5 +419,16 @@ FORMS = (
             "--older-than": Option("older_than", matching(DURATION, "duration such as 1h")),
         },
         written=_kind_only,
+    ),
+    Form(
+        ("exec",),
+        "k8s_exec",
+        "exec <pod> [-c <container>] [-n <namespace>] -- <command>",
+        "Propose to run one of the allowed commands in a container.",
+        _running_pod,
+        {**EVERYWHERE, "-c": _container, "--container": _container},
+        required=("command",),
+        written=_pod_alone,
+        tail="command",
     ),
 )

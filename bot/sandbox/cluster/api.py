@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from bot.sandbox.cluster import discovery, openapi, protobuf, reviews, status
+from bot.sandbox.cluster import discovery, executing, openapi, protobuf, reviews, status
 from bot.sandbox.cluster.calls import TRUE, Call, Place, locate
 from bot.sandbox.cluster.clock import Clock
 from bot.sandbox.cluster.faults import Fault, Faults
@@ -110,7 +110,7 @@ class Api:
         entry = Request(
             time=self.clock.now(),
             user=self.rights.user(request.headers.get("Authorization", "")) or "",
-            verb="create" if reviews.kind_at(request.path) else verb,
+            verb="create" if reviews.kind_at(request.path) or _is_exec(call) else verb,
             path=request.path,
             query=query,
             body=_readable(body),
@@ -181,6 +181,8 @@ class Api:
         if call.verb == "watch":
             entry.status = 200
             return await self.watches.stream(request, call)
+        if call.place.subresource == "exec":
+            return await self._execute(request, call, who, entry)
         if call.place.subresource == "log" and call.query.get("follow") in TRUE:
             entry.status = 200
             return await self._follow_log(request, call)
@@ -199,6 +201,27 @@ class Api:
             escaped = warning.replace("\\", "\\\\").replace('"', '\\"')
             answer.headers.add("Warning", f'299 - "{escaped}"')
         return answer
+
+    async def _execute(
+        self, request: web.Request, call: Call, who: Identity, entry: Request
+    ) -> web.StreamResponse:
+        """Run a command and tell its output over a web socket, in the kubelet's framing."""
+        deed = Deed("create", "", "pods/exec", call.namespace, call.place.name)
+        if not self.rights.permits(who, deed):
+            raise forbidden(who.user, deed, call.place.resource)
+        words = request.query.getall("command", [])
+        wrote, code = self.below.execute(call, words)
+        socket = web.WebSocketResponse(protocols=executing.PROTOCOLS)
+        if not socket.can_prepare(request):
+            raise status.bad_request("Upgrade request required")
+        await socket.prepare(request)
+        entry.status, entry.processed = 101, True
+        if wrote:
+            await socket.send_bytes(bytes([1]) + wrote.encode())
+        ended = json.dumps(executing.status_of(words, code)).encode()
+        await socket.send_bytes(bytes([3]) + ended)
+        await socket.close()
+        return socket
 
     async def _follow_log(self, request: web.Request, call: Call) -> web.StreamResponse:
         """Write what a container wrote and then what it writes, until its run ends."""
@@ -271,6 +294,10 @@ class Api:
         deed = Deed(call.verb, place.resource.group, what, call.namespace, place.name)
         if not self.rights.permits(who, deed):
             raise forbidden(who.user, deed, place.resource)
+
+
+def _is_exec(call: Call | None) -> bool:
+    return call is not None and call.place.subresource == "exec"
 
 
 def _acting_as(user: str) -> Deed:

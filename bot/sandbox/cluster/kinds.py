@@ -52,7 +52,7 @@ PODS = Resource(
     "Pod",
     ("po",),
     generation=True,
-    subresources=("log", "eviction"),
+    subresources=("log", "eviction", "exec"),
     categories=ALL,
 )
 SERVICES = Resource("", "v1", "services", "Service", ("svc",), categories=ALL)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from bot.sandbox.cluster import fate, selectors, status
+from bot.sandbox.cluster import executing, fate, selectors, status
 from bot.sandbox.cluster.calls import TRUE, Call
 from bot.sandbox.cluster.clock import Clock, micro_stamp, parse
 from bot.sandbox.cluster.jsons import clone
@@ -103,6 +103,17 @@ class Subresources:
         cause = {"reason": "DisruptionBudget", "message": message}
         why = "Cannot evict pod as it would violate the pod's disruption budget."
         raise ApiError(429, "TooManyRequests", why, {"causes": [cause]})
+
+    def execute(self, call: Call, words: list[str]) -> tuple[str, int]:
+        """Return what a command writes in a container, and its exit code. Raises ApiError."""
+        if not words:
+            raise status.bad_request("you must specify at least 1 command for the container")
+        pod = self.verbs.current(call)
+        slot = self._slot(pod, call.query.get("container", ""))
+        if slot.run is None or slot.run.ended is not None:
+            message = f'container not found ("{slot.name}")'
+            raise ApiError(500, "InternalError", message)
+        return executing.answer(self.store, pod, slot, words)
 
     def is_writing(self, call: Call) -> bool:
         """Say whether the container whose log is read still runs. Raises ApiError."""

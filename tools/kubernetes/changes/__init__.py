@@ -3,7 +3,9 @@
 from tools._kit import Change
 from tools.kubernetes.changes.autoscale import Autoscale
 from tools.kubernetes.changes.cleanup import CleanUp
+from tools.kubernetes.changes.drain import Drain
 from tools.kubernetes.changes.env import SetEnv
+from tools.kubernetes.changes.exec import Exec
 from tools.kubernetes.changes.jobs import CreateJob
 from tools.kubernetes.changes.labels import Annotate, Label
 from tools.kubernetes.changes.patch import Patch
@@ -33,8 +35,10 @@ CHANGES: tuple[type[Change], ...] = (
     Delete,
     Cordon,
     Uncordon,
+    Drain,
     SuspendCronjob,
     ResumeCronjob,
     CreateJob,
     CleanUp,
+    Exec,
 )
