@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, Self
@@ -27,6 +28,7 @@ from tools import (
     ReadCall,
     Refused,
     ToolError,
+    joined,
     kept_within,
     sha256_of,
 )
@@ -137,13 +139,14 @@ class Reads:
             if tool == SEARCH:
                 return await self._search(run, arguments, acting)
             placed = self._house.placed(run.thread.channel, tool, arguments)
-            call = self._house.catalog.read(tool, placed, acting=acting)
-            as_whom = stored_identity(call.acting)
+            calls = self._house.catalog.reads(tool, placed, acting=acting)
+            as_whom = stored_identity(calls[0].acting)
+            if len(calls) > 1:
+                return await self._across(run, place, calls, placed)
+            (call,) = calls
             if reason := await self._why_not(run, place, call):
                 return _Made(reason, call.arguments, call.target, as_whom, reason)
-            with kept_within(self._house.is_bound(run.thread.channel)):
-                async with asyncio.timeout(_READ_SECONDS):
-                    finding = await call.run()
+            finding = await self._run(run, call)
         except ToolError as error:
             text = masking.safe(str(error))
             return _Made(text, arguments, "", as_whom, text)
@@ -153,6 +156,34 @@ class Reads:
         # a megabyte of logs takes its time: not on the loop that acks Slack
         text = await asyncio.to_thread(_shown, finding)
         return _Made(text, call.arguments, call.target, as_whom, gist=finding.note)
+
+    async def _run(self, run: Run, call: ReadCall) -> Finding:
+        with kept_within(self._house.is_bound(run.thread.channel)):
+            async with asyncio.timeout(_READ_SECONDS):
+                return await call.run()
+
+    async def _across(
+        self, run: Run, place: Place, calls: Sequence[ReadCall], given: JsonObject
+    ) -> _Made:
+        """One read of several clusters. Each is permitted by itself, and none hides the others."""
+
+        async def look(call: ReadCall) -> Finding | str:
+            if reason := await self._why_not(run, place, call):
+                return reason
+            try:
+                return await self._run(run, call)
+            except ToolError as error:
+                return str(error)
+            except TimeoutError:
+                return f"it did not answer within {_READ_SECONDS:.0f} s."
+
+        first, names = calls[0], [call.client for call in calls]
+        answers = await asyncio.gather(*(look(call) for call in calls))
+        finding = joined(list(zip(names, answers, strict=True)), first.client_argument)
+        text = await asyncio.to_thread(_shown, finding)
+        target = first.target.replace(first.client, ",".join(names), 1)
+        arguments = {**first.arguments, first.client_argument: given[first.client_argument]}
+        return _Made(text, arguments, target, stored_identity(first.acting), gist=finding.note)
 
     async def _search(self, run: Run, arguments: JsonObject, acting: Identity | None) -> _Made:
         wanted = _Search.of(arguments)

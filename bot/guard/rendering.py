@@ -79,7 +79,9 @@ def _table(rows: tuple[tuple[str, ...], ...]) -> str:
     """Columns three spaces apart, as kubectl does; a cell's line breaks would break the table."""
     cells = [[" ".join(cell.split()) for cell in row] for row in rows]
     count = max(len(row) for row in cells)
-    widths = [max((len(row[i]) for row in cells if i < len(row)), default=0) for i in range(count)]
+    # what ends a row before its time is a sentence about it, and makes no column wider
+    whole = [row if len(row) == count else row[:-1] for row in cells]
+    widths = [max((len(row[i]) for row in whole if i < len(row)), default=0) for i in range(count)]
     lines = (
         "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
         for row in cells

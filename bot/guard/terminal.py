@@ -31,6 +31,7 @@ from tools import (
     Table,
     Tool,
     ToolError,
+    joined,
     open_providers,
 )
 
@@ -93,18 +94,21 @@ class Terminal:
         Raises `CannotTry`.
         """
         tool = self._tool(name)
-        call: ReadCall | ChangeCall
+        calls: Sequence[ReadCall | ChangeCall]
         try:
             arguments = _arguments(tool, words)
-            is_read = tool.kind == "read"
-            call = (self._catalog.read if is_read else self._catalog.change)(name, arguments)
+            if tool.kind == "read":
+                calls = self._catalog.reads(name, arguments)
+            else:
+                calls = [self._catalog.change(name, arguments)]
         except Refused as error:
             raise CannotTry(str(error), is_usage=True) from error
         try:
             async with asyncio.timeout(_SECONDS):
-                if isinstance(call, ReadCall):
-                    return _found(await call.run())
-                return _foreseen(call, await call.preview())
+                if isinstance(call := calls[0], ChangeCall):
+                    return _foreseen(call, await call.preview())
+                looks = [one for one in calls if isinstance(one, ReadCall)]
+                return _found(await (call.run() if len(looks) == 1 else _across(looks)))
         except ToolError as error:
             raise CannotTry(str(error), is_usage=False) from error
         except TimeoutError as error:
@@ -127,6 +131,17 @@ async def terminal(configured: Mapping[str, JsonObject]) -> AsyncIterator[Termin
         except ValueError as error:  # a mistake in their configuration
             raise CannotTry(str(error), is_usage=False) from error
         yield Terminal(catalog)
+
+
+async def _across(calls: Sequence[ReadCall]) -> Finding:
+    async def look(call: ReadCall) -> tuple[str, Finding | str]:
+        try:
+            return call.client, await call.run()
+        except ToolError as error:
+            return call.client, str(error)
+
+    answers = await asyncio.gather(*(look(call) for call in calls))
+    return joined(answers, calls[0].client_argument)
 
 
 # --- what was typed -----------------------------------------------------------------------------

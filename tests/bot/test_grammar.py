@@ -25,6 +25,8 @@ WEB = {"kind": "deployment", "name": "web"}
             {"kind": "pods", "name": "web-1", "namespace": "shop"},
         ),
         ("get deploy/web", "k8s_get", {"kind": "deploy", "name": "web"}),
+        ("get pods --cluster '*'", "k8s_get", {"kind": "pods", "cluster": "*"}),
+        ("get pods --cluster a,b", "k8s_get", {"kind": "pods", "cluster": "a,b"}),
         ("get pods -A", "k8s_get", {"kind": "pods", "all_namespaces": True}),
         (
             "get pods -l app=web,tier!=db",

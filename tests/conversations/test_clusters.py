@@ -1,5 +1,6 @@
 """Two clusters in one kubeconfig, spoken of by name."""
 
+import re
 from pathlib import Path
 
 import yaml
@@ -47,6 +48,11 @@ async def test_each_cluster_is_asked_and_changed_by_its_name(dsn: str, tmp_path:
         found = other.get("Deployment", "shop", "web")
         assert found is not None
         assert found["spec"]["replicas"] == 5
+        # one look at both: each row says whose it is
+        thread = await chat.ask("get deployments -n shop --cluster '*'")
+        both_said = shown(await chat.reads(thread, "CLUSTER"))
+        assert re.search(r"demo +web +3/3", both_said)
+        assert re.search(r"prod +web +5/5", both_said)
         thread = await chat.ask("status")
         said = shown(await chat.reads(thread, "prod"))
         assert "demo" in said
@@ -63,6 +69,12 @@ async def test_each_cluster_is_asked_and_changed_by_its_name(dsn: str, tmp_path:
         ):
             thread = await chat.ask(text, where="general")
             await chat.reads(thread, why, "general")
+        # nor is more seen by asking several at once: each is permitted by itself
+        thread = await chat.ask("get deployments -n shop --cluster demo,prod", where="general")
+        said = shown(await chat.reads(thread, "CLUSTER", "general"))
+        assert re.search(r"prod +web +5/5", said)
+        assert re.search(r"demo +The policy does not allow this read: .*about the cluster", said)
+        assert not re.search(r"demo +web", said)
         # nor is it told what lies elsewhere
         thread = await chat.ask("get deployment ledgers -n shop", where="general")
         said = shown(await chat.reads(thread, "There is no deployment", "general"))

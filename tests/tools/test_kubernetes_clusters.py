@@ -10,7 +10,18 @@ import yaml
 from pydantic import JsonValue
 
 from bot.sandbox.cluster import Cluster
-from tools import JsonObject, Refused, Table, Unavailable, Wish, open_providers
+from tools import (
+    JsonObject,
+    Lines,
+    Manifests,
+    Refused,
+    Report,
+    Table,
+    Unavailable,
+    Wish,
+    joined,
+    open_providers,
+)
 
 ARN = "arn:aws:eks:eu-west-1:123456789012:cluster/prod"
 WEB: dict[str, JsonValue] = {"namespace": "shop", "name": "web"}
@@ -166,3 +177,49 @@ async def test_a_kubeconfig_that_is_not_there_yet_stops_nothing(
             await call.run()
         kubeconfig.rename(later)
         assert isinstance(await call.run(), Table)
+
+
+async def test_one_read_across_clusters(clusters: Mapping[str, Cluster], kubeconfig: Path) -> None:
+    called: JsonValue = {"prod": ARN, "staging": "staging"}
+    async with open_providers(settings(kubeconfig, called)) as catalog:
+        read, change = catalog.tools["k8s_get"].schema, catalog.tools["k8s_scale"].schema
+        assert cast("JsonObject", read["properties"])["cluster"] == {
+            "type": "string",
+            "enum": ["prod", "staging", "*"],
+            "description": 'Which cluster; "*": each.',
+        }
+        assert "*" not in str(cast("JsonObject", change["properties"])["cluster"])
+        listing: JsonObject = {"kind": "deploy", "namespace": "shop"}
+        assert len(catalog.reads("k8s_get", {**listing, "cluster": "prod"})) == 1
+        for meant in ("*", "prod, staging"):
+            calls = catalog.reads("k8s_get", {**listing, "cluster": meant})
+            assert [call.client for call in calls] == ["prod", "staging"]
+        answers = [(call.client, await call.run()) for call in calls]
+        table = joined(answers, "cluster")
+        assert isinstance(table, Table)
+        assert table.columns[:3] == ("CLUSTER", "NAME", "READY")
+        assert [(row[0], row[5]) for row in table.rows] == [
+            ("prod", "shop/web:1"),
+            ("staging", "shop/web:0"),
+        ]
+        assert table.note == (
+            "prod: 1 deployments in namespace shop; staging: 1 deployments in namespace shop"
+        )
+        with pytest.raises(Refused, match="Did you mean staging"):
+            catalog.reads("k8s_get", {**listing, "cluster": "prod,stagin"})
+        with pytest.raises(Refused, match="must be one of prod, staging"):
+            catalog.change("k8s_scale", {**WEB, "replicas": 1, "cluster": "*"})
+
+
+def test_one_that_is_away_is_a_line() -> None:
+    away = "Cluster b is away."
+    table = joined([("a", Table(("NAME",), (("web",),), "1 pod")), ("b", away)], "cluster")
+    assert table == Table(("CLUSTER", "NAME"), (("a", "web"), ("b", away)), "a: 1 pod")
+    lines = joined([("a", Lines(("one", "two"))), ("b", away)], "cluster")
+    assert lines == Lines(("a | one", "a | two", f"b | {away}"))
+    report = joined([("a", Report(("well",), {"healthy": True}))], "cluster")
+    assert report == Report(("a | well",), {"a": {"healthy": True}})
+    with pytest.raises(Refused, match="a: x b: y"):
+        joined([("a", "x"), ("b", "y")], "cluster")
+    with pytest.raises(Refused, match="Whole objects are shown of one cluster at a time"):
+        joined([("a", Manifests(({},)))], "cluster")

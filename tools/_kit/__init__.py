@@ -24,6 +24,7 @@ from tools._kit.provider import (
     Toolbox,
     read,
 )
+from tools._kit.spread import joined
 from tools._kit.threads import Threads
 from tools._kit.values import (
     MAYBE_NAME,
@@ -94,6 +95,7 @@ __all__ = [
     "Verdict",
     "Wish",
     "canonical_json",
+    "joined",
     "kept_within",
     "known_tools",
     "open_providers",

@@ -29,6 +29,8 @@ _TYPES = {
     "object": "an object",
 }
 
+_ALL = "*"
+
 
 @dataclass(frozen=True)
 class ClientChoice:
@@ -43,14 +45,27 @@ class ClientChoice:
         """The client meant when none is named."""
         return self.names[0] if len(self.names) == 1 else self.default
 
-    def schema(self) -> dict[str, JsonValue]:
-        """The argument as a JSON schema property."""
+    def schema(self, *, spreads: bool) -> dict[str, JsonValue]:
+        """The argument as a JSON schema property; `spreads`: it may be all of them."""
+        several = spreads and len(self.names) > 1
         found: dict[str, JsonValue] = {
             "type": "string",
-            "enum": list(self.names),
-            "description": f"Which {self.argument}.",
+            "enum": [*self.names, *([_ALL] if several else [])],
+            "description": f"Which {self.argument}" + (f'; "{_ALL}": each.' if several else "."),
         }
         return found if self.implied is None else {**found, "default": self.implied}
+
+    def several(self, given: JsonValue) -> tuple[str, ...]:
+        """The clients that are meant where more than one is: "*", or names with commas between.
+
+        Raises `Refused`, naming the choice.
+        """
+        if given == _ALL:
+            return self.names
+        if not isinstance(given, str) or "," not in given or given in self.names:
+            return ()
+        named = [part.strip() for part in given.split(",") if part.strip()]
+        return tuple(dict.fromkeys(self.resolve(one) for one in named))
 
     def resolve(self, given: JsonValue) -> str:
         """The name of the client that is meant. Raises `Refused`, naming the choice."""
@@ -80,7 +95,7 @@ def model_of_method(name: str, method: Callable[..., Any]) -> type[BaseModel]:
     return create_model(name, __config__=config, **fields)
 
 
-def schema_of(model: type[BaseModel], choice: ClientChoice) -> JsonObject:
+def schema_of(model: type[BaseModel], choice: ClientChoice, *, spreads: bool = False) -> JsonObject:
     """The closed schema of a tool's arguments, the client's among them.
 
     Raises `TypeError` for arguments that are not flat or that take the client's name.
@@ -98,7 +113,7 @@ def schema_of(model: type[BaseModel], choice: ClientChoice) -> JsonObject:
         required.append(choice.argument)
     return {
         "type": "object",
-        "properties": {**properties, choice.argument: choice.schema()},
+        "properties": {**properties, choice.argument: choice.schema(spreads=spreads)},
         "required": required,
         "additionalProperties": False,
     }

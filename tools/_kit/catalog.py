@@ -69,6 +69,7 @@ class ReadCall:
     target: str
     client: str
     acting: Identity | None  # None: the bot itself
+    client_argument: str  # that names the client: "cluster"
     namespace: str  # the only one that it looks into; empty when it may look beyond one
     _run: Callable[[], Awaitable[Finding]] = field(repr=False, compare=False)
 
@@ -214,9 +215,21 @@ class Catalog:
             target,
             client,
             actor,
+            bound.choice.argument,
             bound.namespace_of(canonical),
             lambda: method(connection, **values),
         )
+
+    def reads(
+        self, name: str, arguments: JsonObject, *, acting: Identity | None = None
+    ) -> tuple[ReadCall, ...]:
+        """The same, one for each client where the arguments mean several: "*", or "demo,prod"."""
+        choice = self._find(name, "read").choice
+        several = choice.several(arguments.get(choice.argument))
+        if not several:
+            return (self.read(name, arguments, acting=acting),)
+        each = ({**arguments, choice.argument: client} for client in several)
+        return tuple(self.read(name, one, acting=acting) for one in each)
 
     def is_inventory(self, name: str, arguments: JsonObject) -> bool:
         """Whether such a read gives only what the other side itself calls things."""
@@ -348,7 +361,7 @@ def _tool(
     kind: Literal["read", "change"] = "change" if issubclass(model, Change) else "read"
     risk = model.risk if issubclass(model, Change) else Risk.READ
     summary = inspect.cleandoc(documented.__doc__ or "")
-    schema = schema_of(model, choice)
+    schema = schema_of(model, choice, spreads=kind == "read")
     seen: JsonObject = {
         "name": name,
         "kind": kind,

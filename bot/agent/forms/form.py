@@ -58,7 +58,7 @@ class Form:
 NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 DURATION = re.compile(r"(?:\d{1,6}[smhd]){1,4}")
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@/-]{0,252}")
+_CLUSTER = re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9_.:@/,-]{0,252}")  # "*", "a,b": several
 _KIND = re.compile(r"[a-z][a-z0-9]{0,62}(\.[a-z0-9.-]{0,189}[a-z0-9])?")
 _SELECTOR = re.compile(
     r"!?[A-Za-z0-9][A-Za-z0-9_./-]*(?:(?:==|!=|=)[A-Za-z0-9_.-]*)?"

@@ -1,0 +1,56 @@
+"""One read across several clients: what each found, told apart by the client's name."""
+
+from collections.abc import Iterator, Sequence
+
+from tools._kit.errors import Refused
+from tools._kit.values import Finding, JsonObject, Lines, Manifests, Report, Table
+
+Answer = tuple[str, Finding | str]  # the client, and what it found or why it found nothing
+
+
+def joined(answers: Sequence[Answer], argument: str) -> Finding:
+    """All of them as one. One that is away is a line; where all are, it raises `Refused`.
+
+    `argument` is how people name the client: "cluster".
+    """
+    found = {client: answer for client, answer in answers if not isinstance(answer, str)}
+    away = {client: answer for client, answer in answers if isinstance(answer, str)}
+    if not found:
+        raise Refused(" ".join(f"{client}: {why}" for client, why in away.items()))
+    if any(isinstance(one, Manifests) for one in found.values()):
+        raise Refused(f"Whole objects are shown of one {argument} at a time: name it.")
+    note = "; ".join(f"{client}: {one.note}" for client, one in found.items() if one.note)
+    tables = {client: one for client, one in found.items() if isinstance(one, Table)}
+    if len(tables) == len(found):
+        away_rows = tuple((client, why) for client, why in away.items())
+        return _table(tables, argument.upper(), away_rows, note)
+    lines = (f"{client} | {line}" for client, answer in answers for line in _lines(answer))
+    reports: dict[str, JsonObject] = {
+        client: one.data for client, one in found.items() if isinstance(one, Report)
+    }
+    if len(reports) == len(found):
+        return Report(tuple(lines), {client: dict(data) for client, data in reports.items()}, note)
+    return Lines(tuple(lines), note)
+
+
+def _table(
+    tables: dict[str, Table], first: str, away: tuple[tuple[str, str], ...], note: str
+) -> Table:
+    """Every column that one of them has, in the order in which they come."""
+    columns = tuple(dict.fromkeys(column for table in tables.values() for column in table.columns))
+    rows = tuple(
+        (client, *(cells.get(column, "") for column in columns))
+        for client, table in tables.items()
+        for row in table.rows
+        for cells in (dict(zip(table.columns, row, strict=False)),)
+    )
+    return Table((first, *columns), (*rows, *away), note)
+
+
+def _lines(answer: Finding | str) -> Iterator[str]:
+    if isinstance(answer, str):
+        yield answer
+    elif isinstance(answer, Lines | Report):
+        yield from answer.lines
+    elif isinstance(answer, Table):
+        yield from ("  ".join(row) for row in answer.rows)
