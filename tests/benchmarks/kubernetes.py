@@ -12,7 +12,7 @@ from bot.sandbox.cluster import Cluster
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.harness import Bench
 from tests.diagnosis.api import Answers, Server, serve
-from tests.diagnosis.judge import asked
+from tests.diagnosis.judge import opened
 from tests.diagnosis.states import State, make, recipes
 from tests.standins.cluster import SeededCluster
 from tools import JsonObject, open_providers
@@ -26,12 +26,17 @@ READS: Mapping[str, tuple[JsonObject, tuple[str, ...]]] = {
     "k8s_events": (SHOP, ("Event",)),
     "k8s_rollout_status": (WEB, ("Deployment/web", "ReplicaSet/web", "Pod/web")),
     "k8s_rollout_history": (WEB, ("ReplicaSet/web",)),
+    "k8s_images": (SHOP, ("Deployment", "StatefulSet", "DaemonSet", "Pod")),
+    "k8s_network": ({**SHOP, "name": "web"}, ("Service/web", "Pod/web")),
+    "k8s_overview": (SHOP, ("Deployment", "StatefulSet", "DaemonSet", "Pod", "Event")),
+    "k8s_configuration": (WEB, ("Deployment/web", "ConfigMap", "Pod/web")),
     "k8s_diagnose": (SHOP, ("Deployment", "ReplicaSet", "Pod", "Event", "Service")),
 }
 CHANGES: Mapping[str, JsonObject] = {
     "k8s_scale": {**WEB, "replicas": 4},
     "k8s_set_image": {**WEB, "image": "shop/web:2.3.9"},
     "k8s_rollout_restart": WEB,
+    "k8s_drain": {"name": "node-1"},
 }
 SIZES = ("small", "medium", "large", "huge")
 ROUNDS = 5
@@ -88,7 +93,7 @@ async def _diagnosed(server: Server, size: str) -> Figure:
     state = make(recipe, datetime.now(UTC))
     server.answers = answers = Answers(state.world, latency=0.005)
     seconds = []
-    async with asked(server) as catalog:
+    async with opened(server) as catalog:
         call = catalog.read("k8s_diagnose", {"namespace": state.world.namespace})
         for _round in range(ROUNDS):
             answers.calls.clear()
