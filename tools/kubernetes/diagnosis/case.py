@@ -76,9 +76,9 @@ class Case:
         about = self.snapshot.scope.about
         if about is None or about.kind not in WORKLOADS:
             return
-        for pod in self.snapshot.pods_of(about):
+        for pod in sorted(self.snapshot.pods_of(about), key=is_ready, reverse=True):
             containers = (pod.get("spec") or {}).get("containers") or ()
-            if is_ready(pod) and containers:
+            if (pod.get("status") or {}).get("phase") == "Running" and containers:
                 yield Symptom(What.ASKED, pod, str(containers[0].get("name")))
                 return
 
