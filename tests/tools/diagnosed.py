@@ -1,5 +1,6 @@
 """States of a cluster as small as can be, for the pure part of a diagnosis: no HTTP, no waiting."""
 
+import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -225,7 +226,7 @@ def warning(about: str, reason: str, message: str, **parts: Any) -> Json:
     first, last = parts.pop("first", ago(minutes=20)), parts.pop("last", ago(minutes=1))
     return thing(
         "Event",
-        f"{name}.{abs(hash((about, reason, message))):x}",
+        f"{name}.{zlib.crc32(f'{about}{reason}{message}'.encode()):x}",
         involvedObject={"kind": kind, "name": name, "namespace": "shop", **parts.pop("field", {})},
         type="Warning",
         reason=reason,

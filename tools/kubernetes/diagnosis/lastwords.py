@@ -103,7 +103,7 @@ _HOSTS: Final = (
     re.compile(rf"\b(?:[a-z][a-z0-9+.-]*)://(?:[^/@\s\"']*@)?({_HOST})", _I),
     re.compile(rf"lookup ({_HOST})", _I),
     re.compile(rf"(?:ENOTFOUND|EAI_AGAIN|UnknownHostException:?) ({_HOST})"),
-    re.compile(rf"host(?:name)?[ =:]*[\"'`]?({_HOST})[\"'`]?", _I),
+    re.compile(rf"host(?: ?name)?[ =:]*[\"'`]?({_HOST})[\"'`]?", _I),
     re.compile(rf"dial (?:tcp|udp)[46]? ({_HOST}):\d+"),
     re.compile(rf"\b({_HOST}):\d{{2,5}}\b"),
     re.compile(

@@ -155,7 +155,8 @@ def _concerns(scope: Scope, one: Ranked, asked: frozenset[Ref]) -> bool:
 def _near(scope: Scope, notice: Notice, asked: frozenset[Ref]) -> bool:
     if asked:
         return notice.about in asked
-    return scope.kind == "node" or scope.namespace in ("", notice.about.namespace)
+    here = ("", scope.namespace)  # what lies in no namespace is everybody's
+    return not scope.namespace or notice.about.namespace in here
 
 
 def _about(scope: Scope) -> str:
