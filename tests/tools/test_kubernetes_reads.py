@@ -1,5 +1,6 @@
 """The Kubernetes provider's reads against the stand-in cluster, and what the model sees of it."""
 
+import base64
 import json
 import os
 import re
@@ -384,13 +385,32 @@ async def test_get_in_every_form(ask: Ask) -> None:
     assert roles.columns == ("NAME", "AGE")
 
 
-async def test_a_path_into_a_secret_finds_masks(ask: Ask) -> None:
-    secret: dict[str, JsonValue] = {"kind": "secret", "namespace": "shop"}
-    for path in ("{.items[*].data.*}", "{..API_KEY}", '{.items[?(@.data.API_KEY!="")].data}'):
-        found, count = mask_finding(await ask("get", **secret, output=f"jsonpath={path}"))
-        assert count
-        assert "‹masked" in render(found)
-        assert "ZGVtby1" not in render(found)
+async def test_no_form_of_get_shows_what_a_secret_holds(tmp_path: Path) -> None:
+    """Also where its keys and values look like nothing: in a list, too, its kind tells."""
+    held = base64.b64encode(b"plainword").decode()
+    secret = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": {"note": held}}
+    async with Cluster(virtual=True) as cluster:
+        place = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+        cluster.apply(place)
+        cluster.apply({**secret, "metadata": {"name": "harmless", "namespace": "shop"}})
+        path = cluster.write_kubeconfig(tmp_path / "kubeconfig")
+        async with open_providers({"kubernetes": {"kubeconfig": str(path)}}) as catalog:
+            for name in ("", "harmless", "harmless,harmless"):
+                for output in ("auto", "wide", "yaml", "json", *PATHS):
+                    wanted: JsonObject = {"kind": "secret", "namespace": "shop", "name": name}
+                    call = catalog.read("k8s_get", {**wanted, "output": output})
+                    masked, _ = mask_finding(await call.run())
+                    text = render(masked)
+                    assert held not in text, (name, output)
+                    assert "plainword" not in text, (name, output)
+                    if output not in ("auto", "wide"):
+                        assert "‹masked" in text, (name, output)
+
+
+PATHS = [
+    f"jsonpath={path}"
+    for path in ("{..note}", "{..data}", "{range ..data}{.note}{end}", "{..[?(@.note)]}")
+]
 
 
 async def test_only_what_the_cluster_itself_names_is_inventory(catalog: Catalog) -> None:

@@ -3,7 +3,7 @@
 import copy
 import json
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -190,7 +190,7 @@ class Cluster:
         """Objects of one namespace, or of all: None. At most `limit`, read page by page."""
         resource = kind if isinstance(kind, Resource) else RESOURCES[kind]
         pages, cut = await self._pages(_many(resource, namespace, labels, fields), limit)
-        return Listing(tuple(one for page in pages for one in page.get("items") or ()), cut)
+        return Listing(tuple(one for page in pages for one in _items(page)), cut)
 
     async def tables(
         self,
@@ -368,6 +368,15 @@ def _look(kind: str | Resource, namespace: str, name: str) -> Request:
     resource = kind if isinstance(kind, Resource) else RESOURCES[kind]
     what = _named(resource.kind, namespace if resource.namespaced else "", name)
     return Request(what, "GET", resource.path(namespace, name))
+
+
+def _items(page: Object) -> Iterator[Object]:
+    """The members of a list with kind and version, which it says once: masking goes by them."""
+    kind, version = str(page.get("kind", "")).removesuffix("List"), page.get("apiVersion")
+    for one in page.get("items") or ():
+        one.setdefault("kind", kind)
+        one.setdefault("apiVersion", version)
+        yield one
 
 
 def _many(resource: Resource, namespace: str | None, labels: str, fields: str) -> Request:

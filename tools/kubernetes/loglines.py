@@ -107,7 +107,7 @@ def folded(said: Iterable[Line]) -> list[str]:
     """
     groups: dict[str, list[Line]] = {}
     for line in sorted(said, key=lambda line: line.stamp):
-        groups.setdefault(_shape(line.text), []).append(line)
+        groups.setdefault(_shape(line), []).append(line)
     chosen = sorted(groups.values(), key=lambda group: (-len(group), group[0].stamp))
     lines = [_told(group) for group in chosen[:_MOST_PATTERNS]]
     if rest := chosen[_MOST_PATTERNS:]:
@@ -115,7 +115,8 @@ def folded(said: Iterable[Line]) -> list[str]:
     return lines
 
 
-def _shape(text: str) -> str:
+def _shape(line: Line) -> str:
+    text = line.text.replace(line.source.partition("/")[0], "<pod>")
     for pattern, instead in _DIFFERS:
         text = pattern.sub(instead, text)
     return text

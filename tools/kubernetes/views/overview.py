@@ -22,9 +22,9 @@ from tools.kubernetes.pods import is_ready, pod_line, pod_lines
 from tools.kubernetes.views.seen import Seen, seen, unread
 from tools.kubernetes.workloads import counts_of
 
-_KIND = {"deployment": "Deployment", "statefulset": "StatefulSet", "daemonset": "DaemonSet"}
+_RUN = ("deployment", "statefulset", "daemonset")
 _BESIDE = ("job", "cronjob", "horizontalpodautoscaler", "resourcequota", "ingress")
-_KINDS = ("pod", *_KIND, *_BESIDE, "persistentvolumeclaim", "event")
+_KINDS = ("pod", *_RUN, *_BESIDE, "persistentvolumeclaim", "event")
 _MOST = 12  # lines about any one thing
 _RECENT = timedelta(hours=1)
 
@@ -39,7 +39,7 @@ async def overview(cluster: Cluster, namespace: str, now: datetime) -> Lines:
     note = f"namespace {namespace} on cluster {cluster.name}, warnings of the last hour"
     if not any(one.items for one in lists):
         note += f"; {await missing.why_empty(cluster, RESOURCES['pod'], namespace)}"
-    workloads = [(kind, one) for kind in _KIND for one in found[kind].items]
+    workloads = [one for kind in _RUN for one in found[kind].items]
     pods = found["pod"].items
     lines = [
         *_workloads(workloads),
@@ -55,11 +55,12 @@ async def overview(cluster: Cluster, namespace: str, now: datetime) -> Lines:
     return Lines(tuple(lines), note)
 
 
-def _workloads(workloads: Sequence[tuple[str, Object]]) -> Iterator[str]:
+def _workloads(workloads: Sequence[Object]) -> Iterator[str]:
     ready: list[str] = []
     troubled: list[str] = []
-    for kind, one in workloads:
-        counts = counts_of({**one, "kind": _KIND[kind]})  # a list's members do not say theirs
+    for one in workloads:
+        counts = counts_of(one)
+        kind = str(one["kind"]).lower()
         is_there = counts.ready >= counts.wanted and counts.updated >= counts.wanted
         if is_there and counts.total <= counts.wanted:
             ready.append(f"{kind}/{name_of(one)} {counts.ready}/{counts.wanted}")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from tools._kit import Lines, NotFound, Refused, Unavailable
+from tools._kit import Lines, NotFound, Refused, Unavailable, hints
 from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.kinds import Object, Resource
@@ -38,6 +38,9 @@ async def _chain(cluster: Cluster, live: Object, now: datetime) -> list[str]:
         said = f"owned by {kind.lower()}/{name}"
         try:
             resource = await cluster.resource(f"{kind.lower()}.{group}" if group else kind.lower())
+            if not resource.namespaced and not hints.allowed():
+                lines.append(said)
+                break
             above = await cluster.get(resource, namespace_of(top), name)
         except NotFound:
             lines.append(f"{said}, which is not there any more")
