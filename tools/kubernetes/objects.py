@@ -19,6 +19,7 @@ NOT_SHOWN = "(not shown)"  # in the place of what a Secret holds
 REVISION = "deployment.kubernetes.io/revision"
 _Part = tuple[str, int, int, int, int]  # of a hunk, as difflib has them
 _FLAGS = ("- -", "- '-", '- "-')
+_WHICH = ("apiVersion", "kind", "metadata.name", "metadata.namespace")  # say which object it is
 _HASH = "pod-template-hash"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # What the server and controllers write: it differs without anybody having changed anything.
@@ -305,6 +306,7 @@ def written_paths(before: Object, after: Object) -> tuple[ChangedPath, ...]:
     found = changed_paths(cleaned(before), cleaned(after))
     # in one order, whichever way one comes from the one to the other
     leaves = sorted((leaf for change in found for leaf in _leaves(change)), key=_by_path)
+    leaves = [leaf for leaf in leaves if leaf.path not in _WHICH]
     hidden = str(after.get("kind") or before.get("kind")) == "Secret"
     return tuple(
         _unshown(leaf) if hidden and leaf.path.startswith(("data", "stringData")) else leaf

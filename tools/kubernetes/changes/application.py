@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, cast
 
-from pydantic import AfterValidator, Field, JsonValue, StringConstraints
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
 
 from tools._kit import (
     Access,
@@ -32,7 +32,7 @@ from tools.kubernetes.changes.manifests import (
     owned_by_others,
     read,
 )
-from tools.kubernetes.changes.single import Place, digest_at, digest_of
+from tools.kubernetes.changes.single import Place, digest_at, digest_of, rolls_out
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.kinds import RESOURCES, Object, Resource, access
 from tools.kubernetes.objects import (
@@ -56,6 +56,7 @@ from tools.kubernetes.workloads import (
 )
 
 _TOOL = "k8s_apply"
+MIXED = "mixed"  # in the place of the kind, where there are several
 
 
 def _readable(text: str) -> str:
@@ -115,7 +116,24 @@ class Application(Change):
         AfterValidator(_readable),
         Field(description="YAML or JSON, at most 20 documents, all of `namespace`."),
     ]
+    # Of the one object, or of several of one kind: what rules are about. Filled in.
+    kind: Annotated[str, Field(description="Leave it out.")] = ""
+    name: Annotated[str, Field(description="Leave it out.")] = ""
     force: Annotated[bool, Field(description="Take over fields that another manager owns.")] = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, given: Any) -> Any:
+        """What is applied, as rules see it; whatever was said of that is not asked."""
+        if not isinstance(given, dict) or not isinstance(given.get("manifest"), str):
+            return given
+        try:
+            found = read(given["manifest"])
+        except ValueError:
+            return given  # told of the manifest itself
+        kinds = {one.kind.lower() for one in found}
+        kind = kinds.pop() if len(kinds) == 1 else MIXED
+        return {**given, "kind": kind, "name": found[0].name if len(found) == 1 else ""}
 
     def target(self) -> str:
         """The object; the first of several."""
@@ -159,6 +177,7 @@ class Application(Change):
         created = [step for step in changed if not step.live]
         alone = len(steps) == 1
         risks = [step.beside.risk for step in changed if step.beside.risk is not None]
+        risks += [Risk.DANGER] if self.kind == MIXED else []  # no rule about a kind fits
         same = [str(step.place) for step in steps if not step.changes]
         notes = [_of(step, note, alone) for step in changed for note in step.beside.notes]
         was = [as_it_was(s.one, s.live, s.changes) for s in changed if s.live]
@@ -302,6 +321,7 @@ def _remembered(step: Step) -> JsonValue:
         "paths": list[JsonValue](paths),
         "from": digest_at(step.live, paths),
         "to": digest_at(step.after, paths),
+        "rolls_out": rolls_out(step.after, paths),
     }
 
 
@@ -313,7 +333,7 @@ def _wanted(one: dict[str, Any], generations: dict[str, JsonValue]) -> Wanted:
         uid=one["uid"],
         asked=lambda live: digest_at(live, paths) == one["to"],
         before=lambda live: digest_at(live, paths) == one["from"],
-        rolls_out=any(path.startswith("spec") for path in paths),
+        rolls_out=one["rolls_out"],
         generation=generation if isinstance(generation, int) else 0,
     )
 

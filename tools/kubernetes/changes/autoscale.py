@@ -1,18 +1,31 @@
 """The change that lets an autoscaler set a workload's number of replicas."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, ClassVar, Self, cast
 
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
-from tools._kit import MAYBE_NAME, Access, Change, Name, Namespace, NoWayBack, Preview, Refused
+from tools._kit import (
+    MAYBE_NAME,
+    Access,
+    Change,
+    Name,
+    Namespace,
+    NoWayBack,
+    Preview,
+    Progress,
+    Receipt,
+    Refused,
+    ToolError,
+    Verdict,
+)
 from tools.kubernetes import missing
 from tools.kubernetes.changes.single import ObjectChange, Place, Plan
 from tools.kubernetes.changes.whole import Delete
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.kinds import RESOURCES, Object, ScalableKind, access
-from tools.kubernetes.objects import annotation, meta, name_of, template_of
+from tools.kubernetes.objects import annotation, conditions, meta, name_of, template_of
 from tools.kubernetes.workloads import (
     Facts,
     around,
@@ -113,6 +126,28 @@ class Autoscale(ObjectChange):
             before={"back": back},
             way_back="delete the autoscaler" if not live else "set it back" if back else "",
         )
+
+    async def verify(
+        self, cluster: Cluster, seen: Preview, receipt: Receipt | None
+    ) -> AsyncIterator[Progress | Verdict]:
+        """Follow it until it is as asked, and say so where it cannot scale."""
+        async for step in super().verify(cluster, seen, receipt):
+            if isinstance(step, Verdict) and step.outcome == "holds":
+                yield await self._whether_it_scales(cluster, step)
+            else:
+                yield step
+
+    async def _whether_it_scales(self, cluster: Cluster, held: Verdict) -> Verdict:
+        try:
+            live = await cluster.get(_HPA, self.namespace, self.place.name)
+        except ToolError as error:
+            return Verdict("cannot tell", f"The world could not be read: {error}")
+        for condition in ("AbleToScale", "ScalingActive"):
+            found = conditions(live).get(condition, {})
+            if found.get("status") == "False":
+                why = " ".join(str(found.get("message") or found.get("reason")).split())[:200]
+                return Verdict("failed", f"{self.place} is as asked and cannot scale: {why}.")
+        return held
 
     def undo(self, seen: Preview) -> Change | NoWayBack:
         """Delete what was made, or set back what was there."""

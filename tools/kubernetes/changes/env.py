@@ -46,9 +46,8 @@ class SetEnv(TemplateChange):
     def undo(self, seen: Preview) -> Change | NoWayBack:
         """Set what was there, and remove what was not."""
         if not seen.way_back:
-            return NoWayBack(
-                f"Variables of {self.what} that come from elsewhere cannot be set back to that."
-            )
+            why = "come from elsewhere" if seen.before.get("foreign") else "are secret"
+            return NoWayBack(f"Variables of {self.what} that {why} cannot be set back to that.")
         back = {key: tuple(cast("list[str]", seen.before[key])) for key in ("env", "unset")}
         return self.model_copy(update={**back, "container": seen.before["container"]})
 
@@ -90,7 +89,12 @@ class SetEnv(TemplateChange):
             effect=f"{len(named)} variable{'s'[: len(named) != 1]}",
             done=f"the environment of {found.name} in {self.what} in {self.namespace} was changed",
             warnings=tuple(_warnings(there, self._wanted, self.unset)),
-            before={"container": found.name, "env": env, "unset": unset},
+            before={
+                "container": found.name,
+                "env": env,
+                "unset": unset,
+                "foreign": bool(foreign),
+            },
             way_back="" if foreign else "set the variables back to what they were",
         )
 

@@ -25,7 +25,7 @@ class Wanted:
     before: Callable[[Object], bool]
     rolls_out: bool = False  # its specification was written: if it runs pods, they follow
     generation: int = 0
-    there: Callable[[Object], str] = lambda _: "the fields that this writes are others"
+    there: Callable[[Object], str] = lambda _: "what this writes is not there"
 
     @property
     def what(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from tools._kit import ChangedPath, Refused
+from tools._kit import MAYBE_NAMESPACE, ChangedPath, Refused
 from tools.kubernetes.changes.documents import documents
 from tools.kubernetes.changes.single import Place
 from tools.kubernetes.cluster import Cluster
@@ -16,6 +16,9 @@ from tools.kubernetes.kinds import RESOURCES, Object, Resource
 from tools.kubernetes.objects import shaped
 
 MOST = 20
+# A segment of a path, whole: names of roles have colons, none has a slash, a percent or "..".
+_NAME = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.:]{0,251}[A-Za-z0-9])?")
+_MAYBE_NAMESPACE = re.compile(MAYBE_NAMESPACE.strip("^$"))
 _CONFLICT = re.compile(r'conflicts? with "')
 _FIELD = re.compile(r"(?:^|[\s-])(\.[^\s;,]+)")
 _MANAGERS = {
@@ -75,10 +78,12 @@ def _document(given: JsonValue) -> Document:
     if body["kind"].endswith("List") and "items" in body:
         raise ValueError("holds a list: give its objects as documents of their own")
     body["metadata"] = {k: v for k, v in body["metadata"].items() if k not in _THE_SERVERS}
-    namespace = body["metadata"].get("namespace") or ""
-    return Document(
-        body["kind"], body["apiVersion"], str(namespace), body["metadata"]["name"], body
-    )
+    namespace, name = body["metadata"].get("namespace") or "", body["metadata"]["name"]
+    if not isinstance(namespace, str) or not _MAYBE_NAMESPACE.fullmatch(namespace):
+        raise ValueError("names a namespace that cannot be one")
+    if not _NAME.fullmatch(name):
+        raise ValueError("holds an object whose name cannot be one")
+    return Document(body["kind"], body["apiVersion"], namespace, name, body)
 
 
 async def located(cluster: Cluster, one: Document, namespace: str) -> tuple[Resource, Place]:

@@ -75,6 +75,8 @@ class Patch(ObjectChange):
             if not isinstance(body, list) or not body:
                 raise Refused('`patch` must be a list of operations for type "json".')
             paths = [path for one in body for path in _of_operation(one)]
+            if self.kind == "secret" and any(_moves(one) for one in body):
+                raise Refused("`patch` must not copy what a Secret holds.")
         elif isinstance(body, dict) and body:
             paths = list(_paths(body))
         else:
@@ -92,6 +94,10 @@ def _is_the_servers(path: str) -> bool:
     if first == "metadata":
         return not rest or rest[0] not in _FREE
     return first in ("", "status", "apiVersion", "kind") or first.startswith("$")
+
+
+def _moves(operation: JsonValue) -> bool:
+    return isinstance(operation, dict) and operation.get("op") in ("copy", "move")
 
 
 def _of_operation(operation: JsonValue) -> Iterator[str]:

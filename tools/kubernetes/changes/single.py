@@ -1,7 +1,7 @@
 """What the changes of one object of any kind have in common: read, dry run, compare, write."""
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, Self, cast
 
@@ -199,7 +199,7 @@ class ObjectChange(Change):
             uid=str(seen.before.get("uid", "")),
             asked=lambda live: digest_at(live, paths) == seen.before.get("to"),
             before=lambda live: digest_at(live, paths) == seen.before.get("from"),
-            rolls_out=any(path.startswith("spec") for path in paths),
+            rolls_out=seen.before.get("rolls_out") is True,
             generation=generation if isinstance(generation, int) else 0,
         )
 
@@ -250,6 +250,7 @@ class ObjectChange(Change):
                 "paths": list[JsonValue](paths),
                 "from": digest_at(found.live, paths),
                 "to": digest_at(found.after, paths),
+                "rolls_out": rolls_out(found.after, paths),
                 "facts": found.facts,
             },
             way_back=plan.way_back,
@@ -295,7 +296,13 @@ async def exact(cluster: Cluster, kind: str, namespace: str) -> Resource:
     return resource
 
 
-def digest_at(thing: Object, paths: list[str] | tuple[str, ...]) -> str:
+def rolls_out(after: Object, paths: Sequence[str]) -> bool:
+    """Whether its pods follow: its specification is written, and it is not paused."""
+    paused = (after.get("spec") or {}).get("paused")
+    return not paused and any(path.startswith("spec") for path in paths)
+
+
+def digest_at(thing: Object, paths: Sequence[str]) -> str:
     """What stands at these paths, as a hash."""
     return sha256_of({path: value_at(thing, path) for path in paths})
 

@@ -40,5 +40,7 @@ class Delete(Deletion):
         """Apply what was there, where that is all there was to it."""
         if not seen.way_back:
             why = WHY_NOT_BACK.get(self.kind) or "its owner makes it when it is needed"
+            if seen.before.get("manifest"):
+                why = "what was there holds a secret that I do not keep"
             return NoWayBack(f"{self.place} cannot be brought back: {why}.")
         return Apply(namespace=self.namespace, manifest=cast("str", seen.before["manifest"]))

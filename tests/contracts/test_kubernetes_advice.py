@@ -1,0 +1,231 @@
+"""What changes say that a senior colleague would say, what they refuse, and what several do."""
+
+import pytest
+from pydantic import JsonValue
+
+from bot.sandbox.cluster import Cluster
+from tests.contracts.stage import HPA, made, verdict, writes
+from tests.contracts.test_changes import HOSTILE
+from tests.contracts.walks import CONFIG, MANIFEST, WALKS
+from tools import Catalog, JsonObject, Preview, Refused, Risk, Unavailable, Wish
+
+CART: dict[str, JsonValue] = {"namespace": "shop", "name": "cart"}
+DEPLOYMENT: dict[str, JsonValue] = {**CART, "kind": "deployment"}
+SHOP: dict[str, JsonValue] = {"namespace": "shop"}
+ELSEWHERE = MANIFEST.replace("name: cart", "name: cart\n  namespace: shop", 1)
+RESOURCES = "spec.template.spec.containers.0.resources"
+
+
+async def look(catalog: Catalog, tool: str, arguments: JsonObject) -> Preview:
+    return await catalog.change(f"k8s_{tool}", arguments).preview()
+
+
+async def test_what_depends_on_it_is_said(catalog: Catalog, cluster: Cluster) -> None:
+    made("HorizontalPodAutoscaler", "autoscaling/v2", "cart", HPA)(cluster)
+    writes("Deployment", "cart", RESOURCES, {"limits": {"memory": "256Mi"}})(cluster)
+    secret = {"name": "s", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}
+    writes("Deployment", "web", "spec.template.spec.containers.0.env", [secret])(cluster)
+    hard: JsonObject = {"hard": {"requests.cpu": "100m", "pods": "40"}}
+    made("ResourceQuota", "v1", "small", hard)(cluster)
+    cluster.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "rates", "namespace": "shop", "labels": {"a": "b"}},
+        }
+    )
+    source: JsonObject = {"configMapRef": {"name": "rates"}}
+    writes("StatefulSet", "db", "spec.template.spec.containers.0.envFrom", [source])(cluster)
+    await cluster.advance(60)
+    pod = cluster.pods("shop", "cart")[0]["metadata"]["name"]
+
+    scaled = await look(catalog, "patch", {**DEPLOYMENT, "patch": "spec: {replicas: 0}"})
+    assert scaled.risk is Risk.DANGER
+    assert "Service cart sends it traffic: with 0 replicas nothing answers." in scaled.warnings
+    rescaled = await look(catalog, "patch", {**DEPLOYMENT, "patch": "spec: {replicas: 4}"})
+    assert rescaled.risk is None
+    assert "HorizontalPodAutoscaler cart will set the number" in " ".join(rescaled.warnings)
+
+    volumes = '{"spec": {"template": {"spec": {"serviceAccountName": "admin"}}}}'
+    assert (await look(catalog, "patch", {**DEPLOYMENT, "patch": volumes})).risk is Risk.DANGER
+    latest = "spec: {template: {spec: {containers: [{name: cart, image: shop/cart}]}}}"
+    said = await look(catalog, "patch", {**DEPLOYMENT, "patch": latest})
+    assert "has no tag, which means latest" in " ".join(said.warnings)
+    assert {change.path for change in said.changes} >= {"spec.template.spec.containers[cart].image"}
+
+    cut = {**CART, "kind": "service", "patch": "spec: {selector: {app: nobody}}"}
+    assert "It has 2 pods behind it and would have none: nothing answers." in (
+        (await look(catalog, "patch", cut)).warnings
+    )
+    moved = {**SHOP, "kind": "pod", "name": pod, "labels": ["app=debug"]}
+    told = " ".join((await look(catalog, "label", moved)).warnings)
+    assert "Service cart stops sending it traffic." in told
+    assert "no longer owns it and makes another pod in its place" in told
+
+    gone = await look(catalog, "delete", {**SHOP, "kind": "cm", "name": "rates"})
+    assert gone.risk is None, "the tool is danger itself"
+    assert "statefulset/db need it: their pods would not start." in gone.warnings
+    gone = await look(catalog, "delete", DEPLOYMENT)
+    assert gone.effect.startswith("with 2 pods, ")
+    assert "HorizontalPodAutoscaler cart is left without target." in gone.warnings
+
+    asked = await look(catalog, "set_resources", {**CART, "requests": "cpu=1,memory=128Mi"})
+    assert asked.effect.startswith("cpu request none → 1, memory request none → 128Mi")
+    assert any("quota small leaves 100m of requests.cpu" in note for note in asked.notes)
+    replaced = await look(catalog, "set_env", {**SHOP, "name": "web", "env": ["s=plain"]})
+    assert "s comes from secret/db (key password)" in " ".join(replaced.warnings)
+    assert replaced.way_back == ""
+    assert "requests no CPU" in " ".join(
+        (await look(catalog, "autoscale", {**CART, "min": 1, "max": 3})).warnings
+    )
+    assert cluster.mutations == []
+
+
+REFUSED: list[tuple[str, dict[str, JsonValue], str]] = [
+    ("set_env", {**CART}, "`env` or `unset` must name a variable"),
+    ("set_env", {**CART, "env": ["A=1"], "unset": ["A"]}, "must name each variable once"),
+    ("set_env", {**CART, "env": ["1A"]}, "`env` must be"),
+    ("set_resources", {**CART, "limits": "memory=lots"}, "must be amounts such as"),
+    ("set_resources", {**CART, "requests": "memory=1Gi"}, "more memory than its limit"),
+    ("label", {**DEPLOYMENT, "labels": ["a b=c"]}, "`labels` must be"),
+    ("label", {**DEPLOYMENT, "namespace": "", "labels": ["a=b"]}, "`namespace` is missing"),
+    ("label", {**CART, "kind": "node", "labels": ["a=b"]}, "A node is in no namespace"),
+    ("label", {**CART, "kind": "gadget", "labels": ["a=b"]}, "must be a built-in kind"),
+    (
+        "label",
+        {**CART, "kind": "lease.coordination.k8s.io", "labels": ["a=b"]},
+        "`kind` must be written leases.coordination.k8s.io",
+    ),
+    ("patch", {**DEPLOYMENT, "patch": "status: {replicas: 1}"}, "must not write /status"),
+    ("patch", {**DEPLOYMENT, "patch": "metadata: {name: x}"}, "must not write /metadata/name"),
+    ("patch", {**DEPLOYMENT, "patch": "$patch: delete"}, "must not write"),
+    ("patch", {**DEPLOYMENT, "patch": "a: &a [1]\nb: *a"}, "must not use anchors"),
+    ("patch", {**DEPLOYMENT, "patch": "a: 1\na: 2"}, "stands there twice"),
+    ("patch", {**DEPLOYMENT, "patch": "spec: [unclosed"}, "is neither YAML nor JSON"),
+    ("patch", {**DEPLOYMENT, "patch": "spec: {replicas: 2}"}, "nothing would change"),
+    (
+        "patch",
+        {
+            **DEPLOYMENT,
+            "type": "json",
+            "patch": '[{"op": "replace", "path": "/metadata/resourceVersion", "value": "1"}]',
+        },
+        "must not write /metadata/resourceVersion",
+    ),
+    (
+        "patch",
+        {
+            **CART,
+            "kind": "secret",
+            "type": "json",
+            "patch": '[{"op": "copy", "from": "/data/a", "path": "/metadata/annotations/a"}]',
+        },
+        "must not copy what a Secret holds|There is no secret",
+    ),
+    ("apply", {**SHOP, "manifest": "- 1"}, "must be objects, each with apiVersion"),
+    ("apply", {"manifest": CONFIG}, "`namespace` is missing: configmap/rates is in one"),
+    ("apply", {"namespace": "other", "manifest": ELSEWHERE}, "names the namespace shop"),
+    ("apply", {**SHOP, "manifest": CONFIG.replace("rates", "../secrets/x")}, "name cannot be one"),
+    ("apply", {**SHOP, "manifest": CONFIG.replace('"v1"', '"v2"')}, "is served as v1, not as v2"),
+    ("apply", {**SHOP, "manifest": CONFIG + "\n---\n" + CONFIG}, "holds an object twice"),
+    ("autoscale", {**CART, "min": 3, "max": 2}, "`min` must not be more than `max`"),
+    ("autoscale", {**SHOP, "name": "web", "min": 1, "max": 2, "autoscaler": "x"}, "has the auto"),
+    ("create_job", {**SHOP, "name": "none"}, "There is no cronjob/none"),
+    ("clean_up", SHOP, "There are no finished or failed pods"),
+    ("cordon", {"name": "none"}, "There is no node/none"),
+    ("rollout_resume", CART, "is resumed already"),
+]
+
+
+async def test_what_is_wrong_is_refused_in_a_sentence(catalog: Catalog, cluster: Cluster) -> None:
+    writes("Deployment", "cart", RESOURCES, {"limits": {"memory": "256Mi"}})(cluster)
+    await cluster.advance(30)
+    for tool, arguments, why in REFUSED:
+        with pytest.raises(Refused, match=why) as refused:
+            await look(catalog, tool, arguments)
+        assert str(refused.value).endswith("."), tool
+        assert "\n" not in str(refused.value)
+    for walk in WALKS.values():  # flags, paths and URLs are no arguments of any
+        for argument in ("namespace", "name", "kind", "container", "job", "autoscaler"):
+            properties = catalog.tools[walk.tool].schema["properties"]
+            assert isinstance(properties, dict)
+            if argument not in properties or walk.tool == "k8s_apply":
+                continue
+            for value in HOSTILE:
+                if value == "" and argument != "name":
+                    continue
+                with pytest.raises(Refused, match=f"`{argument}`"):
+                    catalog.change(walk.tool, {**walk.arguments, argument: value})
+    assert cluster.mutations == []
+
+
+async def test_several_documents_are_one_change_that_says_how_far_it_came(
+    catalog: Catalog, cluster: Cluster
+) -> None:
+    both: JsonObject = {**SHOP, "manifest": f"{CONFIG}\n---\n{MANIFEST}"}
+    call = catalog.change("k8s_apply", both)
+    assert (call.arguments["kind"], call.target) == ("mixed", "demo/shop/configmap/rates/+1")
+    seen = await call.preview()
+    assert seen.risk is Risk.DANGER, "no rule about a kind fits"
+    assert seen.summary == "Apply 2 objects in `shop`"
+    assert [one.path for one in seen.changes if "rates" in one.path] == ["configmap/rates data.eur"]
+    assert "--- deployment/cart now" in seen.diff
+    assert seen.way_back == ""
+    cluster.fail("patch", "/deployments/cart", 500, spares_dry_runs=True)
+    with pytest.raises(Unavailable, match="1 of 2 objects were applied, then deployment/cart"):
+        await call.apply(seen)
+    found = await verdict(cluster, call, seen, None)
+    assert (found.outcome, found.reason) == (
+        "failed",
+        "1 of 2 objects are as applied. deployment/cart is as before: what this writes is not there.",
+    )
+    again = await call.preview()
+    assert "configmap/rates stays as it is" in again.notes
+    found = await verdict(cluster, call, again, await call.apply(again))
+    assert found.outcome == "holds", found.reason
+
+
+async def test_whose_field_it_is_and_taking_it_over(catalog: Catalog, cluster: Cluster) -> None:
+    scaled: JsonObject = {**SHOP, "manifest": MANIFEST.replace("minReadySeconds: 2", "replicas: 7")}
+    with pytest.raises(Refused) as refused:
+        await look(catalog, "apply", scaled)
+    assert str(refused.value) == (
+        "setup owns .spec.replicas of deployment/cart in shop: leave that out, or take it over"
+        " with `force`."
+    )
+    seen = await look(catalog, "apply", {**scaled, "force": True})
+    assert seen.summary.endswith(", taking over what others own")
+    assert "although setup owns .spec.replicas, which may write it again" in seen.warnings[0]
+
+
+async def test_a_node_is_drained_as_far_as_budgets_allow(
+    catalog: Catalog, cluster: Cluster
+) -> None:
+    node = cluster.pods("shop", "cart")[0]["spec"]["nodeName"]
+    lone: JsonObject = {"nodeName": node, "containers": [{"name": "a", "image": "shop/a:1"}]}
+    made("Pod", "v1", "lone", lone)(cluster)
+    await cluster.advance(10)
+    with pytest.raises(Refused, match=f"shop/pod/lone on node/{node} belongs to nobody"):
+        await look(catalog, "drain", {"name": node})
+    cluster.delete("Pod", "shop", "lone")
+    writes("PodDisruptionBudget", "cart", "spec.minAvailable", 2)(cluster)
+    await cluster.advance(40)
+    here = [
+        one["metadata"]["name"]
+        for one in cluster.pods("shop", "cart")
+        if one["spec"].get("nodeName") == node
+    ]
+    call = catalog.change("k8s_drain", {"name": node})
+    seen = await call.preview()
+    assert "PodDisruptionBudget shop/cart lets none of its pods go just now" in seen.notes
+    receipt = await call.apply(seen)
+    assert "are left" in receipt.text
+    found = await verdict(cluster, call, seen, receipt)
+    assert found.outcome == "failed"
+    assert f"shop/pod/{here[0]}: a disruption budget holds it" in found.reason
+    writes("PodDisruptionBudget", "cart", "spec.minAvailable", 1)(cluster)
+    await cluster.advance(10)
+    again = catalog.change("k8s_drain", {"name": node})
+    seen = await again.preview()
+    assert (await verdict(cluster, again, seen, await again.apply(seen))).outcome == "holds"
+    assert not isinstance(again.undo(seen), Wish), "it was cordoned before"
