@@ -177,7 +177,10 @@ async def test_several_documents_are_one_change_that_says_how_far_it_came(
     found = await verdict(cluster, call, seen, None)
     assert (found.outcome, found.reason) == (
         "failed",
-        "1 of 2 objects are as applied. deployment/cart is as before: what this writes is not there.",
+        (
+            "1 of 2 objects are as applied. deployment/cart is as before: what this writes is not"
+            " there."
+        ),
     )
     again = await call.preview()
     assert "configmap/rates stays as it is" in again.notes
