@@ -10,7 +10,16 @@ import pytest
 from pydantic import JsonValue
 
 from bot.sandbox.cluster import Cluster, Rule
-from tools import Catalog, Finding, JsonObject, Refused, Table, Unavailable, open_providers
+from tools import (
+    Catalog,
+    Finding,
+    JsonObject,
+    NotFound,
+    Refused,
+    Table,
+    Unavailable,
+    open_providers,
+)
 
 Ask = Callable[..., Awaitable[Any]]
 
@@ -184,3 +193,21 @@ async def test_a_proxy_is_not_asked_for_what_is_here(
     path = cluster.write_kubeconfig(tmp_path / "kubeconfig")
     async with open_providers({"kubernetes": {"kubeconfig": str(path)}}) as catalog:
         assert await catalog.read("k8s_get", {"kind": "pods"}).run()
+
+
+async def test_what_the_cluster_lacks_is_said(ask: Ask, cluster: Cluster) -> None:
+    # metrics-server makes no tables of its own: the list is one all the same
+    usage = await ask("get", kind="nodes.metrics.k8s.io")
+    assert usage.columns[0] == "NAME"
+    cluster.fail("get", "/metrics.k8s.io/v1beta1/", 503, times=None)
+    with pytest.raises(Unavailable, match="metrics-server did not answer"):
+        await ask("top_nodes")
+    cluster.fail("get", "/readyz", 500, times=None)
+    info = await ask("cluster_info")
+    assert "its API is not ready: Cluster demo failed with 500" in info.lines[0]
+
+
+async def test_who_measures_nothing_is_told_what_would(ask: Ask, cluster: Cluster) -> None:
+    cluster.fail("get", "/metrics.k8s.io/v1beta1/", 404, times=None)
+    with pytest.raises(NotFound, match=r"serves no metrics\.k8s\.io, which metrics-server does"):
+        await ask("top_pods", namespace="shop")
