@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from bot.core.errors import BadSettings
+from bot.guard.cluster_roles import of_tools
 from bot.identity_file import Identities
 from bot.settings import config_file
-from tools.kubernetes import roles
 
 if TYPE_CHECKING:
     from bot.commands import Commands
@@ -99,13 +99,10 @@ def role_of_tools(
 ) -> str:
     """The manifests of `reader` (with the account) or `operator`."""
     try:
-        allowed = roles.rights(role, tools)
+        made, left_out = of_tools(role, account, namespaces, tools)
     except ValueError as error:
         raise BadSettings([f"--tool: {error}."]) from error
-    made = list(roles.account(*account)) if role == "reader" else []
-    made += roles.bound(f"countersign-{role}", allowed, account, namespaces)
-    left_out = {one.resource for one in roles.cluster_wide(allowed)} if namespaces else set()
-    return _printed(_about_tools(role, namespaces, tools, sorted(left_out)), made)
+    return _printed(_about_tools(role, namespaces, tools, left_out), made)
 
 
 def _about_tools(
