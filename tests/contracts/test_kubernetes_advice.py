@@ -196,6 +196,7 @@ async def test_whose_field_it_is_and_taking_it_over(catalog: Catalog, cluster: C
         "setup owns .spec.replicas of deployment/cart in shop: leave that out, or take it over"
         " with `force`."
     )
+    assert (await look(catalog, "apply", {**SHOP, "manifest": CONFIG})).risk is None
     seen = await look(catalog, "apply", {**scaled, "force": True})
     assert seen.summary.endswith(", taking over what others own")
     assert "although setup owns .spec.replicas, which may write it again" in seen.warnings[0]

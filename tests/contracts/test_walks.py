@@ -60,7 +60,7 @@ async def _a_preview_changes_nothing(call: ChangeCall, walk: Walk, cluster: Clus
     assert seen.changes
     assert bool(seen.way_back) is walk.way_back
     if cluster.get(walk.kind, walk.namespace, walk.name):
-        cluster.touch_status(walk.kind, walk.namespace, walk.name, 100)
+        cluster.touch_status(walk.kind, walk.namespace, walk.name, 9)
     assert (await call.preview()).fingerprint == seen.fingerprint
 
 

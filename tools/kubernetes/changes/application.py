@@ -276,7 +276,7 @@ class Application(Change):
             stored = await self._send(cluster, step, force=True, dry_run=True)
         stored = {"apiVersion": one.api_version, "kind": one.kind, **stored}
         seen = replace(step, stored=stored, taken=taken)
-        beside = await consequences(cluster, resource, live, seen.after)
+        beside = await consequences(cluster, (resource, place.namespace), live, seen.after)
         return replace(seen, beside=beside)
 
 

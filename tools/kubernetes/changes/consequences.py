@@ -66,15 +66,14 @@ class Consequences:
 
 
 async def consequences(
-    cluster: Cluster, resource: Resource, live: Object, stored: Object
+    cluster: Cluster, where: tuple[Resource, str], live: Object, stored: Object
 ) -> Consequences:
-    """Of a write that leads from `live` to `stored`; one of both is empty where there is none.
-
-    Raises `ToolError`.
+    """Of a write of a kind in a namespace that leads from `live` to `stored`; one of both is empty
+    where there is none. Raises `ToolError`.
     """
-    thing = stored or live
+    resource, namespace = where
     changes = written_paths(live, stored)
-    home = resource.namespaced and await cluster.is_home(namespace_of(thing))
+    home = resource.namespaced and await cluster.is_home(namespace)
     danger = home or is_dangerous(resource, changes)
     found = Consequences(risk=Risk.DANGER if danger else None)
     if resource.kind in _RUNS_PODS and live and stored:

@@ -180,7 +180,7 @@ class Deletion(Change):
         owned, users, beside, left = await asyncio.gather(
             owned_by(cluster, live),
             users_of(cluster, resource, live),
-            consequences(cluster, resource, live, {}),
+            consequences(cluster, (resource, self.namespace), live, {}),
             _left_behind(cluster, resource, live),
         )
         warnings = (

@@ -181,7 +181,9 @@ class ObjectChange(Change):
     async def leading(self, cluster: Cluster, done: Seen) -> Preview:
         """What it would do from a state that is not there yet to the one that is."""
         plan = await self.plan(cluster, done.stored)
-        beside = await consequences(cluster, done.resource, done.stored, done.live)
+        beside = await consequences(
+            cluster, (done.resource, self.place.namespace), done.stored, done.live
+        )
         return self._told(Seen(done.resource, done.stored, plan, done.live, beside))
 
     async def drift(self, cluster: Cluster, seen: Preview, receipt: Receipt) -> Drift:
@@ -208,7 +210,7 @@ class ObjectChange(Change):
         resource, live = await self._read(cluster)
         plan = await self.plan(cluster, live)
         stored = await self._patch(cluster, resource, live, plan, dry_run=True)
-        beside = await consequences(cluster, resource, live, stored)
+        beside = await consequences(cluster, (resource, self.place.namespace), live, stored)
         return Seen(resource, live, plan, stored, beside)
 
     async def _read(self, cluster: Cluster) -> tuple[Resource, Object]:
@@ -260,7 +262,9 @@ class ObjectChange(Change):
         resource, live = await reading(self._read(cluster))
         plan = await reading(self.plan(cluster, live))
         stored = await self._patch(cluster, resource, live, plan, dry_run=True)
-        beside = await reading(consequences(cluster, resource, live, stored))
+        beside = await reading(
+            consequences(cluster, (resource, self.place.namespace), live, stored)
+        )
         found = Seen(resource, live, plan, stored, beside)
         if fingerprint(self.tool, found.facts) != seen.fingerprint:
             raise stale(seen.before.get("facts"), found.facts, str(self.place))

@@ -1,0 +1,48 @@
+"""Changes of any object, from a manifest in a code block to a command in a container, as typed."""
+
+from pathlib import Path
+
+from tests.world import buttons, shown, world
+
+CONFIG = """apiVersion: v1
+kind: ConfigMap
+metadata: {name: rates}
+data: {eur: "1.08"}"""
+SECRET = """apiVersion: v1
+kind: Secret
+metadata: {name: pay}
+stringData: {password: "hunter2-correct-horse"}"""
+
+
+async def test_a_manifest_is_applied_and_a_command_run_as_typed(dsn: str, tmp_path: Path) -> None:
+    extra = {"COUNTERSIGN_APPROVERS": "*"}
+    async with world(dsn, tmp_path, extra=extra) as chat:
+        thread = await chat.ask(f"apply -n shop\n```\n{SECRET}\n```")
+        await chat.reads(thread, "looks like a credential")
+        assert "hunter2" not in chat.thread(thread)
+
+        thread = await chat.ask(f"apply -n shop\n```\n{CONFIG}\n```")
+        card = await chat.card(thread)
+        assert "Create `configmap/rates` in `shop`" in shown(card)
+        assert "eur" in shown(card)
+        assert "Way back: delete configmap/rates" in shown(card)
+        await chat.press("Approve", card, by="bob")
+        await chat.reads(thread, "verified")
+        await chat.quiet(thread)
+        assert chat.cluster.get("ConfigMap", "shop", "rates") is not None
+
+        await chat.press("Undo", chat.cards(thread)[0], by="alice")
+        back = await chat.card(thread, 2)
+        assert "Delete `configmap/rates` in `shop`" in shown(back)
+        assert "two approvals" in shown(back)
+        await chat.press("Deny", back, by="bob")
+
+        pod = chat.cluster.pods("shop", "web")[0]["metadata"]["name"]
+        thread = await chat.ask(f"exec {pod} -n shop -- env")
+        card = await chat.card(thread)
+        assert f"Run `env` in `web` of `pod/{pod}` in `shop`" in shown(card)
+        assert buttons(card)[0] == "Approve"
+        for approver in ("alice", "bob"):
+            await chat.press("Approve", card, by=approver)
+        done = await chat.reads(thread, "printed")
+        assert "PATH" in shown(done)
