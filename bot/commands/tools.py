@@ -42,12 +42,29 @@ def add(commands: "Commands", summary: str) -> None:
     for one in (describing, trying):
         one.add_argument("tool", metavar="TOOL", help="as `tools list` names it")
     trying.add_argument(
-        "arguments", metavar="NAME=VALUE", nargs="*", type=_argument, help="an argument of the tool"
+        "arguments",
+        metavar="NAME=VALUE",
+        nargs=argparse.REMAINDER,
+        help="an argument of the tool",
     )
-    trying.add_argument("--cluster", metavar="CLUSTER", help="the same as cluster=CLUSTER")
-    for one in (listing, describing, trying):
+    _options(trying)
+    for one in (listing, describing):
         one.add_argument("--json", action="store_true", help="print it as data")
     top.set_defaults(work=_work)
+
+
+def _options(trying: argparse.ArgumentParser) -> None:
+    trying.add_argument("--cluster", metavar="CLUSTER", help="the same as cluster=CLUSTER")
+    trying.add_argument("--json", action="store_true", help="print it as data")
+
+
+def _intermixed(given: argparse.Namespace) -> None:
+    """Options among the arguments, in any order: a command below another cannot take them so."""
+    rest = argparse.ArgumentParser(prog="countersign tools try TOOL")
+    rest.add_argument("arguments", metavar="NAME=VALUE", nargs="*", type=_argument)
+    _options(rest)
+    rest.set_defaults(json=given.json, cluster=given.cluster)
+    rest.parse_intermixed_args(given.arguments, given)
 
 
 def _argument(text: str) -> tuple[str, str]:
@@ -58,6 +75,8 @@ def _argument(text: str) -> tuple[str, str]:
 
 
 def _work(given: argparse.Namespace) -> int:
+    if given.what == "try":
+        _intermixed(given)
     logging.disable(logging.CRITICAL)  # what a tool meets is in its answer
     configured = providers()
     if not configured:

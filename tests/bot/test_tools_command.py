@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from bot.guard.terminal import CannotTry, Tried, terminal
 from bot.sandbox.cluster import Cluster
 from tests.bot.test_cli import CONFIG, Ended, command
 
 REFUSED, USAGE = 1, 2
+SCALE = ("k8s_scale", "namespace=shop", "name=web", "replicas=5")
 
 
 @pytest.fixture
@@ -18,7 +20,9 @@ async def cluster() -> AsyncIterator[Cluster]:
         yield cluster
 
 
-async def test_reads_run_and_changes_are_only_previewed(cluster: Cluster, tmp_path: Path) -> None:
+async def test_the_command_reads_previews_and_says_how_it_ended(
+    cluster: Cluster, tmp_path: Path
+) -> None:
     path = cluster.write_kubeconfig(tmp_path / "kubeconfig")
 
     async def tools(*words: str) -> Ended:
@@ -27,52 +31,72 @@ async def test_reads_run_and_changes_are_only_previewed(cluster: Cluster, tmp_pa
     listed = await tools("list")
     assert listed.out.splitlines()[0].split() == ["NAME", "KIND", "RISK", "SUMMARY"]
     assert "k8s_scale " in listed.out
-    described = await tools("describe", "k8s_scale")
-    assert "0 to 1000" in described.out
-    assert "deployment|statefulset|replicaset" in described.out
-
-    pods = await tools("try", "k8s_get", "kind=deploy", "namespace=shop", "--cluster", "demo")
-    assert pods.code == 0
-    assert "checkout" in pods.out
-    assert pods.out.endswith("deployments in namespace shop)\n")
-    rows = await tools("try", "k8s_get", "kind=deploy", "namespace=shop", "limit=2", "--json")
-    found = json.loads(rows.out)
-    assert [set(one) >= {"name", "ready", "up-to-date"} for one in found] == [True, True]
+    rows = await tools("try", "k8s_get", "kind=deploy", "limit=2", "--json", "namespace=shop")
+    assert rows.code == 0
+    assert len(json.loads(rows.out)) == 2
     assert "cut at limit 2" in rows.err
-    secret = "kind=secret", "name=checkout-credentials", "namespace=shop"
-    for flag in ((), ("--json",)):
-        shown = await tools("try", "k8s_get", *secret, *flag)
-        assert "‹masked" in shown.out
-    assert json.loads(shown.out)[0]["kind"] == "Secret"
-    said = await tools("try", "k8s_logs", "name=web", "namespace=shop", "since=1d", "--json")
-    assert all(isinstance(line, str) for line in json.loads(said.out))
-
     before = json.dumps(cluster.get("Deployment", "shop", "web"))
-    wanted = ("k8s_scale", "namespace=shop", "name=web", "replicas=5")
-    scaled = await tools("try", *wanted)
+    scaled = await tools("try", *SCALE, "--cluster", "demo")
     assert scaled.code == 0
     assert scaled.out.startswith("Scale `deployment/web` in `shop` from 3 to 5 replicas\n")
-    assert "+  replicas: 5" in scaled.out
     assert scaled.out.endswith("(only a preview: nothing was changed)\n")
-    data = json.loads((await tools("try", *wanted, "--json")).out)
-    assert (data["risk"], data["changes"][0]["after"]) == ("write", 5)
     assert json.dumps(cluster.get("Deployment", "shop", "web")) == before
-
     for words, code, why in (
-        (("k8s_gets",), USAGE, 'There is no tool "k8s_gets". Nearest: k8s_get'),
-        (("k8s_get",), USAGE, "`kind` is missing"),
-        (("k8s_get", "kind=pods", "limit=many"), USAGE, "`limit` must be a whole number"),
-        (("k8s_get", "kinds=pods"), USAGE, "did you mean `kind`?"),
-        (("k8s_get", "kind=pods", "kind=deploy"), USAGE, "`kind` is given twice."),
-        (("k8s_get", "kind=pods", "--cluster", "dmo"), USAGE, "Did you mean demo?"),
         (("k8s_get", "pods"), USAGE, "NAME=VALUE is expected, not 'pods'"),
+        (("k8s_get", "kind=pods", "limit=many"), USAGE, "`limit` must be a whole number"),
         (("k8s_get", "kind=pods", "namespace=shpo"), REFUSED, "Nearest: shop."),
-        (("k8s_scale", "namespace=shop", "name=wbe", "replicas=1"), REFUSED, "Nearest: web."),
     ):
         ended = await tools("try", *words)
         assert ended.code == code, ended.err
         assert why in ended.err.splitlines()[-1]
         assert not ended.out
+
+
+async def test_what_is_tried_is_masked_and_typed(cluster: Cluster, tmp_path: Path) -> None:
+    path = cluster.write_kubeconfig(tmp_path / "kubeconfig")
+    async with terminal({"kubernetes": {"kubeconfig": str(path)}}) as tools:
+
+        async def tried(name: str, *words: str) -> Tried:
+            return await tools.tried(name, [word.split("=", 1) for word in words])  # type: ignore[misc]
+
+        described = tools.described("k8s_scale").text
+        assert "0 to 1000" in described
+        assert "deployment|statefulset|replicaset" in described
+        table = await tried("k8s_get", "kind=deploy", "namespace=shop")
+        assert table.text.endswith("deployments in namespace shop)")
+        assert isinstance(table.data, list)
+        assert all({"name", "ready", "up-to-date"} <= set(one) for one in table.data)  # type: ignore[arg-type]
+        secret = await tried(
+            "k8s_get", "kind=secret", "name=checkout-credentials", "namespace=shop"
+        )
+        assert "‹masked" in secret.text
+        assert "‹masked" in str(secret.data)
+        whole = await tried("k8s_get", "kind=deploy", "namespace=shop", "output=json")
+        assert isinstance(whole.data, dict)
+        assert whole.data["kind"] == "List"
+        path_found = await tried(
+            "k8s_get", "kind=deploy", "namespace=shop", "output=jsonpath={.items[0].kind}"
+        )
+        assert path_found.data == "Deployment"
+        said = await tried("k8s_logs", "name=web", "namespace=shop", "since=1d", "init=yes")
+        assert isinstance(said.data, list)
+        scaled = await tried(*SCALE)
+        assert "+  replicas: 5" in scaled.text
+        assert isinstance(scaled.data, dict)
+        assert (scaled.data["risk"], scaled.data["target"]) == ("write", "demo/shop/deployment/web")
+
+        for words, is_usage, why in (
+            (("k8s_gets",), True, 'There is no tool "k8s_gets". Nearest: k8s_get'),
+            (("k8s_get",), True, "`kind` is missing"),
+            (("k8s_get", "kinds=pods"), True, "did you mean `kind`?"),
+            (("k8s_get", "kind=pods", "kind=deploy"), True, "`kind` is given twice."),
+            (("k8s_get", "kind=pods", "cluster=dmo"), True, "Did you mean demo?"),
+            (("k8s_scale", "namespace=shop", "name=wbe", "replicas=1"), False, "Nearest: web."),
+        ):
+            with pytest.raises(CannotTry) as refused:
+                await tried(*words)
+            assert refused.value.is_usage is is_usage
+            assert why in str(refused.value)
 
 
 async def test_without_a_cluster_it_says_so(tmp_path: Path) -> None:
