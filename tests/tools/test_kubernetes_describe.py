@@ -1,5 +1,6 @@
 """The Kubernetes provider's describe, events and rollout history against the stand-in cluster."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -101,8 +102,29 @@ async def test_any_other_kind_is_shown_whole_with_its_events(ask: Ask) -> None:
     hpa, events = found.objects
     assert hpa["kind"] == "HorizontalPodAutoscaler"
     assert events == {"events": ["no events"]}
+
+
+async def test_a_node_is_told_with_what_it_has_and_what_runs_there(
+    ask: Ask, cluster: Cluster
+) -> None:
+    live = cluster.get("Node", "", "node-1")
+    assert live is not None
+    live["spec"] = {"unschedulable": True, "taints": [{"key": "gpu", "effect": "NoSchedule"}]}
+    pressure = {"type": "DiskPressure", "status": "True", "reason": "KubeletHasDiskPressure"}
+    live["status"]["conditions"].append(pressure)
+    cluster.apply(live)
     node = await ask("describe", kind="node", name="node-1")
     assert node.note == "node/node-1"
+    text = "\n".join(node.lines)
+    for said in (
+        "cordoned: no new pods come here\ntaint gpu:NoSchedule\n",
+        "condition DiskPressure is True since ",
+        "as it should be: Ready is True",
+        "4 for pods, requests ",
+        " of at most 110\n",
+    ):
+        assert said in text
+    assert re.search(r"  shop/checkout-\S+: CrashLoopBackOff, not ready, ", text)
 
 
 async def test_a_kind_that_only_the_cluster_knows(ask: Ask, cluster: Cluster) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from tools._kit import Finding, Lines, Manifests, NotFound, Refused, Unavailable
 from tools.kubernetes import events, missing
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.describe_node import node_lines
 from tools.kubernetes.events import Report
 from tools.kubernetes.kinds import WORKLOADS, Object, Resource
 from tools.kubernetes.objects import (
@@ -45,6 +46,11 @@ async def describe(cluster: Cluster, resource: Resource, namespace: str, name: s
         return await _pod(cluster, resource, live)
     if resource.kind in WORKLOADS and resource.prefix in ("/apis/apps/v1", "/apis/batch/v1"):
         return await _workload(cluster, resource, live)
+    if resource.prefix == "/api/v1" and resource.kind == "node":
+        node, reports = await asyncio.gather(
+            node_lines(cluster, live, datetime.now(UTC)), _about(cluster, resource, live)
+        )
+        return Lines((*node, *reports), _title("node", live))
     lines = await _about(cluster, resource, live)
     shown: list[Object] = [without_managed_fields(live), {"events": [*lines]}]
     return Manifests(tuple(shown), _title(resource.kind, live))

@@ -51,6 +51,8 @@ async def find(cluster: Cluster, wanted: Wanted) -> Finding:
         return await _named(cluster, wanted, written, order)
     if written is None and _is_made_by_server(wanted):
         return await _servers(cluster, wanted, order)
+    if wanted.output == "name" and order is None and wanted.resource.kind != "secret":
+        return await _only_names(cluster, wanted)
     listing = await cluster.list(
         wanted.resource,
         wanted.within,
@@ -113,14 +115,18 @@ def _shown(
         case "json":
             return Manifests(objects, note, lambda seen: _json(_whole(seen, alone=alone)))
         case "name":
-            kind = wanted.resource.kind
-            if wanted.spread:
-                rows = tuple((namespace_of(one), f"{kind}/{name_of(one)}") for one in items)
-                return Table(("NAMESPACE", "NAME"), rows, note)
-            return Lines(tuple(f"{kind}/{name_of(one)}" for one in items), note)
+            return _as_names(wanted, [(namespace_of(one), name_of(one)) for one in items], note)
         case _:
             now = datetime.now(UTC)
             return table(wanted.resource, items, now, namespaces=wanted.spread, note=note)
+
+
+def _as_names(wanted: Wanted, found: Sequence[tuple[str, str]], note: str) -> Finding:
+    kind = wanted.resource.kind
+    if wanted.spread:
+        rows = tuple((namespace, f"{kind}/{name}") for namespace, name in found)
+        return Table(("NAMESPACE", "NAME"), rows, note)
+    return Lines(tuple(f"{kind}/{name}" for _, name in found), note)
 
 
 def _whole(objects: Sequence[JsonObject], *, alone: bool) -> Any:
@@ -174,6 +180,27 @@ async def _servers(cluster: Cluster, wanted: Wanted, order: Path | None) -> Find
         ),
         note,
     )
+
+
+async def _only_names(cluster: Cluster, wanted: Wanted) -> Finding:
+    """Names alone: nothing else of the objects is sent, where the server makes tables."""
+    pages, cut = await cluster.tables(
+        wanted.resource,
+        wanted.within,
+        labels=wanted.selector,
+        fields=wanted.fields,
+        limit=wanted.limit,
+        include="Metadata" if wanted.spread else "None",
+    )
+    found = [
+        (namespace_of(row.get("object") or {}), str((row.get("cells") or [""])[0]))
+        for page in pages
+        for row in page.get("rows") or ()
+    ]
+    found += [
+        (namespace_of(one), name_of(one)) for page in pages for one in page.get("items") or ()
+    ]
+    return _as_names(wanted, found, await _note(cluster, wanted, len(found), cut=cut))
 
 
 def _cell(row: Object, number: int) -> str:

@@ -60,7 +60,9 @@ _CONFIGURED = ("job", "cronjob", "pod", "configmap", "persistentvolumeclaim", "n
 # What every tool cannot do without. Secrets can be looked at as well, where a role allows it.
 NEEDS: Mapping[str, frozenset[Access]] = {
     "k8s_get": _looks(*(kind for kind in RESOURCES if kind not in _NOT_NEEDED)),
-    "k8s_describe": _looks(*_RUN_BY_CONTROLLERS, *_SURROUNDINGS, "pod", "event", "namespace"),
+    "k8s_describe": _looks(
+        *_RUN_BY_CONTROLLERS, *_SURROUNDINGS, "pod", "event", "namespace", "node"
+    ),
     "k8s_events": _looks("event", "namespace", *_RUN_BY_CONTROLLERS, "job", "pod"),
     "k8s_logs": _looks(*_RUN_BY_CONTROLLERS, "job", "pod") | _LOGS,
     "k8s_top_pods": _looks("pod", "namespace") | {_USED},
