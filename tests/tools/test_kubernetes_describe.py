@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import JsonValue
@@ -11,6 +12,8 @@ from pydantic import JsonValue
 from bot.sandbox.cluster import Cluster, Rule
 from bot.sandbox.cluster.rights import READ
 from tools import Catalog, Finding, Lines, Manifests, NotFound, Refused, Table, open_providers
+from tools.kubernetes.cluster import Cluster as Client
+from tools.kubernetes.describe_node import node_lines
 
 Ask = Callable[..., Awaitable[Any]]
 
@@ -105,26 +108,33 @@ async def test_any_other_kind_is_shown_whole_with_its_events(ask: Ask) -> None:
 
 
 async def test_a_node_is_told_with_what_it_has_and_what_runs_there(
-    ask: Ask, cluster: Cluster
+    ask: Ask, cluster: Cluster, catalog: Catalog
 ) -> None:
     live = cluster.get("Node", "", "node-1")
     assert live is not None
     live["spec"] = {"unschedulable": True, "taints": [{"key": "gpu", "effect": "NoSchedule"}]}
-    pressure = {"type": "DiskPressure", "status": "True", "reason": "KubeletHasDiskPressure"}
-    live["status"]["conditions"].append(pressure)
     cluster.apply(live)
     node = await ask("describe", kind="node", name="node-1")
     assert node.note == "node/node-1"
     text = "\n".join(node.lines)
     for said in (
         "cordoned: no new pods come here\ntaint gpu:NoSchedule\n",
-        "condition DiskPressure is True since ",
         "as it should be: Ready is True",
         "4 for pods, requests ",
         " of at most 110\n",
     ):
         assert said in text
     assert re.search(r"  shop/checkout-\S+: CrashLoopBackOff, not ready, ", text)
+    # what is not well has its reason
+    full = {"type": "DiskPressure", "status": "True", "reason": "KubeletHasDiskPressure"}
+    ill = {
+        "metadata": {"name": "n"},
+        "status": {"conditions": [full, {"type": "Ready", "status": "Unknown"}]},
+    }
+    client = cast("Client", catalog.clients["kubernetes/demo"])
+    lines = await node_lines(client, ill, datetime.now(UTC))
+    assert "condition DiskPressure is True since <unknown>: KubeletHasDiskPressure" in lines
+    assert "condition Ready is Unknown since <unknown>: " in lines
 
 
 async def test_a_kind_that_only_the_cluster_knows(ask: Ask, cluster: Cluster) -> None:
