@@ -182,8 +182,9 @@ async def test_what_a_colleague_would_say_of_an_image(catalog: Catalog, cluster:
 
     assert "shop/web has no tag, which means latest" in await warnings("shop/web")
     assert "shop/web:latest is whatever was pushed last" in await warnings("shop/web:latest")
-    assert await warnings("shop/web:2") == "No PodDisruptionBudget."
-    assert await warnings(f"shop/web@{DIGEST}") == "No PodDisruptionBudget."
+    new = "never ran here: none of its kept revisions (1) has it.\nNo PodDisruptionBudget."
+    assert await warnings("shop/web:2") == f"shop/web:2 {new}"
+    assert await warnings(f"shop/web@{DIGEST}") == f"shop/web@{DIGEST} {new}"
     assert "another repository: shop/web → evil/web" in await warnings("evil/web:1")
     cluster.apply(manifest("Deployment", "web", {"web": "shop/web"}, replicas=4))
     assert "going back to it may not be what runs now" in await warnings("shop/web:2")

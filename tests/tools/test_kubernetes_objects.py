@@ -39,7 +39,7 @@ def test_a_text_of_many_lines_is_one_line_of_a_diff() -> None:
 
 
 def test_ranges_are_those_of_diff() -> None:
-    assert difference({}, {"a": "b"}).split("\n")[2] == "@@ -1 +1 @@"
+    assert difference({}, {"a": "b"}).split("\n")[2] == "@@ -0,0 +1 @@"
     assert difference({"a": 1}, {"a": 1, "b": 2}).split("\n")[2] == "@@ -1 +1,2 @@"
 
 

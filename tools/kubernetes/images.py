@@ -7,11 +7,12 @@ from typing import Annotated, ClassVar, cast
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 
 from tools._kit import Change, NoWayBack, Preview, Refused
-from tools.kubernetes.cluster import STRATEGIC_PATCH
+from tools.kubernetes.cluster import STRATEGIC_PATCH, Cluster
 from tools.kubernetes.containers import MaybeContainer, chosen
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import meta, template_of, version_of, why_moving
-from tools.kubernetes.templates import Step, TemplateChange
+from tools.kubernetes.revisions import revisions_of
+from tools.kubernetes.templates import Beside, Step, TemplateChange
 
 # The grammar of image references: never a flag, a URL, or a path of this machine.
 _PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
@@ -52,6 +53,17 @@ class SetImage(TemplateChange):
         back = {key: cast("str", seen.before[key]) for key in ("image", "container")}
         return self.model_copy(update=back)
 
+    async def beside(self, cluster: Cluster, live: Object) -> Beside:
+        """Whether any revision that is kept ran it."""
+        try:
+            kept = await revisions_of(cluster, live)
+        except Refused:
+            return Beside({"ran": None})
+        if not kept or any(self.image in _all_images(one.template) for one in kept):
+            return Beside({"ran": True})
+        said = f"{self.image} never ran here: none of its kept revisions ({len(kept)}) has it."
+        return Beside({"ran": False}, (said,))
+
     def step(self, live: Object) -> Step:
         """One field of the container that has this name, wherever in the list it stands."""
         found = chosen(template_of(live), self.container, self.what)
@@ -76,6 +88,12 @@ class SetImage(TemplateChange):
             before={"image": found.image, "container": found.name},
             way_back=f"set the image back to {found.image}" if known else "",
         )
+
+
+def _all_images(template: Object) -> set[str]:
+    spec = template.get("spec") or {}
+    parts = (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
+    return {str(one.get("image", "")) for one in parts}
 
 
 def _repository(image: str) -> str:

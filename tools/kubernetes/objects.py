@@ -173,16 +173,12 @@ def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 
 def cleaned(thing: Object) -> Object:
     """What people and git would call the object: without status and what controllers write."""
-    found = copy.deepcopy(thing)
-    found.pop("status", None)
-    metadata = found.get("metadata") or {}
-    for key in _NOISE:
-        metadata.pop(key, None)
-    annotations = metadata.get("annotations") or {}
-    for key in (REVISION, LAST_APPLIED):
-        annotations.pop(key, None)
-    if not annotations:
-        metadata.pop("annotations", None)
+    found = {key: value for key, value in thing.items() if key != "status"}
+    if "metadata" in thing:
+        metadata = {key: value for key, value in meta(thing).items() if key not in _NOISE}
+        annotations = metadata.pop("annotations", None) or {}
+        kept = {k: v for k, v in annotations.items() if k not in (REVISION, LAST_APPLIED)}
+        found["metadata"] = {**metadata, "annotations": kept} if kept else metadata
     return found
 
 

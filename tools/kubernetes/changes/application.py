@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
@@ -76,12 +77,12 @@ class Step:
     beside: Consequences
     taken: tuple[str, ...] = ()  # what is taken over from others
 
-    @property
+    @cached_property
     def after(self) -> Object:
         """What people compare: of a new object only what they gave, as it would be stored."""
         return self.stored if self.live else cast("Object", shaped(self.one.body, self.stored))
 
-    @property
+    @cached_property
     def changes(self) -> tuple[ChangedPath, ...]:
         """Every path that would change."""
         return written_paths(self.live, self.after)

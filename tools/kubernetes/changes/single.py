@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar, NamedTuple, Self, cast
 
 from pydantic import JsonValue
@@ -98,12 +99,12 @@ class Seen:
     stored: Object
     beside: Consequences
 
-    @property
+    @cached_property
     def after(self) -> Object:
         """What people compare: of a new object only what is given, as it would be stored."""
         return self.stored if self.live else cast("Object", shaped(self.plan.body, self.stored))
 
-    @property
+    @cached_property
     def changes(self) -> tuple[ChangedPath, ...]:
         """Every path that would change."""
         return written_paths(self.live, self.after)
