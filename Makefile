@@ -9,7 +9,7 @@ BIN := .venv/bin
 # A moved checkout, or a Python that is gone, makes the stamps of an earlier set-up worthless.
 STALE := $(shell if [ -d .venv ] && { ! $(BIN)/python -c '' || { [ -e .venv/.path ] && [ "$$(cat .venv/.path)" != "$$(pwd -P)" ]; }; } 2>/dev/null; then rm -f .venv/.runtime .venv/.dev; fi)
 
-.PHONY: help install demo test test-crash test-diagnosis test-browser test-real screenshots bench check lock clean
+.PHONY: help install demo test test-crash test-diagnosis test-browser test-real test-cluster screenshots bench check lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -22,7 +22,7 @@ demo: .venv/.runtime ## Run the bot against a local Slack and a demo cluster (RE
 
 test: .venv/.dev ## Run all tests
 	@# Three on two cores: half of a test is waiting. What is compiled may be kept, whatever the shell says.
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 -m "not bench and not crash and not real and not long"
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 -m "not bench and not crash and not real and not cluster and not long"
 
 test-crash: .venv/.dev ## Kill the bot at every step that matters; prints a table
 	@$(BIN)/python -m pytest -m "crash or not crash" tests/faults -n 0 -q
@@ -36,6 +36,9 @@ test-browser: .venv/.dev ## Drive the demo's page in a real Chromium
 
 test-real: .venv/.dev ## Try the demo cluster with a real kubectl, got from npm; prints a table
 	@$(BIN)/python -m pytest -m real tests/real -n 0 -q
+
+test-cluster: .venv/.dev ## Try every tool on the demo cluster, or on KUBECONFIG's, in a namespace of its own; prints a table
+	@$(BIN)/python -m pytest -m cluster tests/cluster -n 0 -q
 
 screenshots: .venv/.dev ## Take README's pictures anew in a real Chromium
 	@$(BIN)/python -m tests.browser.screenshots
