@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from tests.diagnosis.pods import ended, owned_by, pod, template
 from tests.diagnosis.workloads import App, daemon_set, deployment, service, stateful_set
@@ -337,10 +338,21 @@ def scaling(
     }
 
 
-def cron_job(
-    world: World, name: str, *, schedule: str = "0 2 * * *", last: float = 12 * 3600
-) -> Object:
-    """A cron job whose last job succeeded."""
+def on_the_minute(world: World, ago: float) -> float:
+    """That long ago, or a little longer: schedules know no seconds."""
+    return ago + (world.now - timedelta(seconds=ago)).second
+
+
+def daily(world: World, ago: float) -> str:
+    """The schedule of what ran then and runs once a day."""
+    moment = world.now - timedelta(seconds=ago)
+    return f"{moment.minute} {moment.hour} * * *"
+
+
+def cron_job(world: World, name: str, *, schedule: str = "", last: float = 12 * 3600) -> Object:
+    """A cron job whose last job succeeded; by default it runs daily, when it ran last."""
+    last = on_the_minute(world, last)
+    schedule = schedule or daily(world, last)
     of = template(name, f"{world.registry}/{name}:2.1.0", port=0)
     of["spec"]["restartPolicy"] = "OnFailure"
     found = world.make(

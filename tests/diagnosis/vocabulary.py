@@ -46,7 +46,6 @@ _WORDS: Mapping[str, str] = {
     "disk-full": "volume-full",
     "ingress-backend": "ingress-backend service-missing",
     "ingress-port": "ingress-backend service-port",
-    "ingress-class": "ingress-backend",
     "host-missing": "service-missing dependency",
     "cni": "pod-network",
     "hpa-target": "hpa-blind",
@@ -55,7 +54,7 @@ _WORDS: Mapping[str, str] = {
     "cron-missed": "cronjob-missed",
     "cron-blocked": "cronjob-blocked",
     "certificate": "certificate-expired certificate-expiring",
-    "scaled-to-zero": "dependency",
+    "scaled-to-zero": "scaled-to-zero dependency",
     # Of what a cause breaks: true beside it, never instead of it.
     "dependency": "dependency probe-failing ingress-backend",
 }

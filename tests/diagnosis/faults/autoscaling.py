@@ -43,9 +43,10 @@ def metrics(shop: Shop) -> Blame:
     world = shop.world
     world.without_metrics = True
     world.remove(world.find("APIService", "v1beta1.metrics.k8s.io", ""))
-    for app in (shop.system.pop("metrics-server"),):
-        for made in [*app.pods, *app.sets, app.workload]:
-            world.remove(made)
+    gone = shop.system.pop("metrics-server")
+    assert gone.service is not None
+    for made in [*gone.pods, *gone.sets, gone.workload, gone.service]:
+        world.remove(made)
     for found in world.all("HorizontalPodAutoscaler"):
         world.remove(found)
     return _blind(

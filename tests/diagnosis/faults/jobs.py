@@ -2,7 +2,7 @@
 
 from tests.diagnosis.blame import Blame, fault
 from tests.diagnosis.pods import template
-from tests.diagnosis.shop import Shop, certificate, cron_job, job
+from tests.diagnosis.shop import Shop, certificate, cron_job, daily, job, on_the_minute
 from tests.diagnosis.world import DAY, Object, World, set_condition
 
 _LOG = ["connecting", 'psycopg2.errors.UndefinedTable: relation "invoices" does not exist']
@@ -53,15 +53,22 @@ def cron_fails(shop: Shop) -> Blame:
     world = shop.world
     found = _cron(shop, last=3 * DAY)
     name = found["metadata"]["name"]
-    found["status"] = {"lastScheduleTime": world.ago(500), "lastSuccessfulTime": world.ago(3 * DAY)}
-    for ago in (500,):
-        made, _ = job(
-            world, f"{name}-{29_400_000 - ago}", _of(world, name), owner=found, ago=ago, code=1,
-            attempts=3, log=_LOG,
-        )  # fmt: skip
-        said = "Job has reached the specified backoff limit"
-        world.event(made, "BackoffLimitExceeded", said, first=ago - 130, last=ago - 130)
-    return Blame("job-failed", (f"cronjob/{name}", f"job/{name}-{29_400_000 - 500}"))
+    ago = on_the_minute(world, 500)
+    found["spec"]["schedule"] = daily(world, ago)
+    found["status"] = {"lastScheduleTime": world.ago(ago), "lastSuccessfulTime": world.ago(3 * DAY)}
+    made, _ = job(
+        world,
+        f"{name}-29399500",
+        _of(world, name),
+        owner=found,
+        ago=ago,
+        code=1,
+        attempts=3,
+        log=_LOG,
+    )
+    said = "Job has reached the specified backoff limit"
+    world.event(made, "BackoffLimitExceeded", said, first=ago - 130, last=ago - 130)
+    return Blame("job-failed", (f"cronjob/{name}", f"job/{name}-29399500"))
 
 
 @fault("cron job missed too many starts")
