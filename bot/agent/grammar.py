@@ -195,7 +195,7 @@ def _flag(form: Form, word: str, rest: Iterator[str]) -> tuple[str, JsonValue]:
     if option.read is None:
         if equals:
             raise Wrong(f"`{flag}` takes no value")
-        return option.argument, True
+        return option.argument, option.value
     value = attached if equals else next(rest, None)
     if value is None or (not equals and value.startswith("-")):
         raise Wrong(f"`{flag}` needs a value")

@@ -26,6 +26,7 @@ WEB = {"kind": "deployment", "name": "web"}
         ),
         ("get deploy/web", "k8s_get", {"kind": "deploy", "name": "web"}),
         ("get pods --cluster '*'", "k8s_get", {"kind": "pods", "cluster": "*"}),
+        ("get pods -owide", "k8s_get", {"kind": "pods", "output": "wide"}),
         ("get pods --cluster a,b", "k8s_get", {"kind": "pods", "cluster": "a,b"}),
         ("get pods -A", "k8s_get", {"kind": "pods", "all_namespaces": True}),
         (

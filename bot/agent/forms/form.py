@@ -17,13 +17,15 @@ class Wrong(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A flag. `read` makes its value from the text after it; None: it takes none.
+    """A flag. `read` makes its value from the text after it; None: it takes none, and means
+    `value`.
 
     Without an `argument` its value stands for an operand.
     """
 
     argument: str
     read: Callable[[str], JsonValue] | None
+    value: JsonValue = True
 
 
 def _kind_and_name(left: Arguments) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from bot.sandbox.cluster import selectors
 from bot.sandbox.cluster.clock import parse
 from bot.sandbox.cluster.kinds import (
+    ACCOUNTS,
     AUTOSCALERS,
     BUDGETS,
     CLAIMS,
@@ -15,16 +16,20 @@ from bot.sandbox.cluster.kinds import (
     CRON_JOBS,
     DAEMON_SETS,
     DEPLOYMENTS,
+    ENDPOINT_SLICES,
     ENDPOINTS,
     EVENTS,
+    INGRESSES,
     JOBS,
     NAMESPACES,
+    NETWORK_POLICIES,
     NODES,
     PODS,
     REPLICA_SETS,
     SECRETS,
     SERVICES,
     STATEFUL_SETS,
+    STORAGE_CLASSES,
     Resource,
 )
 from bot.sandbox.cluster.store import Object
@@ -280,6 +285,42 @@ def _endpoints(thing: Object, now: datetime) -> Cells:
     return [",".join(shown[:3]) + more or "<none>", _age(thing, now)]
 
 
+def _policy(thing: Object, now: datetime) -> Cells:
+    chosen = selectors.write(thing["spec"].get("podSelector") or {})
+    return [chosen or "<none>", _age(thing, now)]
+
+
+def _slice(thing: Object, now: datetime) -> Cells:
+    ports = ",".join(str(port.get("port", "")) for port in thing.get("ports") or ())
+    every = [one for end in thing.get("endpoints") or () for one in end.get("addresses") or ()]
+    more = f" + {len(every) - 3} more..." if len(every) > 3 else ""
+    kind = thing.get("addressType", "")
+    return [kind, ports or "<unset>", ",".join(every[:3]) + more or "<unset>", _age(thing, now)]
+
+
+def _storage_class(thing: Object, now: datetime) -> Cells:
+    marked = thing["metadata"].get("annotations") or {}
+    default = marked.get("storageclass.kubernetes.io/is-default-class") == "true"
+    return [
+        thing.get("provisioner", "") + (" (default)" if default else ""),
+        thing.get("reclaimPolicy", "Delete"),
+        thing.get("volumeBindingMode", "Immediate"),
+        str(bool(thing.get("allowVolumeExpansion"))).lower(),
+        _age(thing, now),
+    ]
+
+
+def _account(thing: Object, now: datetime) -> Cells:
+    return [str(len(thing.get("secrets") or ())), _age(thing, now)]
+
+
+def _ingress(thing: Object, now: datetime) -> Cells:
+    spec = thing["spec"]
+    hosts = ",".join(rule.get("host", "*") for rule in spec.get("rules") or ()) or "*"
+    ports = "80, 443" if spec.get("tls") else "80"
+    return [spec.get("ingressClassName", "<none>"), hosts, "", ports, _age(thing, now)]
+
+
 _MADE_OF = ("+Containers", "+Images", "+Selector")
 _SHAPES: dict[Resource, tuple[list[str], Callable[[Object, datetime], Cells]]] = {
     PODS: (
@@ -320,4 +361,15 @@ _SHAPES: dict[Resource, tuple[list[str], Callable[[Object, datetime], Cells]]] =
     JOBS: (["Status", "Completions", "Duration", "Age"], _job),
     CRON_JOBS: (["Schedule", "Timezone", "Suspend", "Active", "Last Schedule", "Age"], _cron_job),
     ENDPOINTS: (["Endpoints", "Age"], _endpoints),
+    ENDPOINT_SLICES: (["AddressType", "Ports", "Endpoints", "Age"], _slice),
+    NETWORK_POLICIES: (["Pod-Selector", "Age"], _policy),
+    INGRESSES: (["Class", "Hosts", "Address", "Ports", "Age"], _ingress),
+    ACCOUNTS: (["Secrets", "Age"], _account),
+    STORAGE_CLASSES: (
+        [
+            *("Provisioner", "ReclaimPolicy", "VolumeBindingMode"),
+            *("AllowVolumeExpansion", "Age"),
+        ],
+        _storage_class,
+    ),
 }
