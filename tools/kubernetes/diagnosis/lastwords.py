@@ -5,8 +5,8 @@ where the cluster itself says otherwise.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -19,6 +19,7 @@ class Points(StrEnum):
     NO_HOST = "a name that is not resolved"
     REFUSED = "a host that refuses connections"
     TIMEOUT = "a host that does not answer"
+    UNREACHED = "a host that cannot be reached"
     UNWELL = "a host that answers with an error"
     DISK_FULL = "a full disk"
     FORBIDDEN = "a right that its service account lacks"
@@ -30,6 +31,15 @@ class Points(StrEnum):
     LOGIN = "credentials that are not accepted"
     LISTENING = "the port it listens on"
     MEMORY = "memory that the program itself ran out of"
+
+
+NETWORK: Final = (
+    Points.NO_HOST,
+    Points.REFUSED,
+    Points.TIMEOUT,
+    Points.UNREACHED,
+    Points.UNWELL,
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,12 @@ _TIMEOUT = re.compile(
     r"|timeout (?:connecting|while)|timed out|network is unreachable|EHOSTUNREACH",
     _I,
 )
+_UNREACHED = re.compile(
+    r"(?:can't|cannot|could not|couldn't|unable to|failed to) (?:reach|connect)|EPIPE"
+    r"|communications link failure|connection error|error \d+ connecting|waiting for \S+:\d+"
+    r"|(?:is )?(?:not ready|unavailable|unreachable)(?: yet)?[ ,-]+(?:retrying|waiting|sleeping)",
+    _I,
+)
 _UNWELL = re.compile(
     r"\b50[234]\b|service unavailable|bad gateway|connection reset by peer|no healthy upstream"
     r"|upstream .{0,40}unhealthy",
@@ -112,12 +128,39 @@ _HOSTS: Final = (
     ),
     re.compile(rf"({_HOST}): (?:Name or service|Temporary failure|connection|connect|no such)", _I),
 )
+_SOURCE = re.compile(r"\.(?:go|py|js|mjs|ts|java|kt|rb|rs|php|cs|c|cc|cpp|scala|ex)$")
 _NO_HOSTS: Final = {"on", "the", "server", "host", "name", "tcp", "by", "a", "database", "is", "to"}
 
 
 def hints_of(lines: Iterable[Line]) -> list[Hint]:
     """All that the lines point to, oldest first."""
-    return [hint for line in lines for hint in _of_line(line)]
+    every = list(lines)
+    return [
+        _placed(hint, every[max(0, index - 2) : index + 3])
+        for index, line in enumerate(every)
+        for hint in _of_line(line)
+    ]
+
+
+def _placed(hint: Hint, near: Sequence[Line]) -> Hint:
+    """The host of a hint that names none, where a line beside it does."""
+    if hint.detail or hint.points not in NETWORK:
+        return hint
+    for line in near:
+        if line is not hint.line and (host := host_of(line.text)) and is_named(host, line.text):
+            return replace(hint, detail=host, line=line)
+    return hint
+
+
+def is_named(host: str, text: str) -> bool:
+    """Whether a text really names a host, and not any word in its place."""
+    if "." in host:
+        return True
+    found = re.escape(host)
+    return (
+        re.search(rf"(?:{found}:\d|://(?:[^/\s]*@)?{found}\b|[\"'`]{found}[\"'`])", text, _I)
+        is not None
+    )
 
 
 def _of_line(line: Line) -> Iterator[Hint]:
@@ -149,6 +192,7 @@ def _network(text: str) -> Points | None:
         (Points.NO_HOST, _NO_HOST),
         (Points.REFUSED, _REFUSED),
         (Points.TIMEOUT, _TIMEOUT),
+        (Points.UNREACHED, _UNREACHED),
     ):
         if pattern.search(text):
             return points
@@ -160,6 +204,8 @@ def host_of(text: str) -> str:
     for pattern in _HOSTS:
         for found in pattern.finditer(text):
             host = found[1].rstrip(".").lower()
+            if _SOURCE.search(host):
+                continue
             if host not in _NO_HOSTS and not host.isdecimal() and len(host) > 1:
                 return host
     return ""

@@ -19,7 +19,7 @@ _WORKLOADS: Final = ("deployment", "replicaset", "statefulset", "daemonset", "jo
 _QUOTA: Final = re.compile(r"exceeded quota: ([\w.-]+)(.*)")
 _UNSAID: Final = re.compile(r"failed quota: ([\w.-]+): must specify (.+)")
 _LIMITS: Final = re.compile(
-    r"(?:maximum|minimum) \S+ (?:usage|limit to request ratio) per (?:Container|Pod).*",
+    r"(?:(?:maximum|minimum) \S+ usage|\S+ max limit to request ratio) per \w+ is.*",
     re.IGNORECASE,
 )
 _SECURITY: Final = re.compile(

@@ -8,7 +8,7 @@ from tools.kubernetes.diagnosis.analyzers.probes import killed_by
 from tools.kubernetes.diagnosis.case import Case, Group
 from tools.kubernetes.diagnosis.causes import Cause
 from tools.kubernetes.diagnosis.clues import HIGH, MEDIUM, Clue, Confidence, Said
-from tools.kubernetes.diagnosis.lastwords import Hint, Points
+from tools.kubernetes.diagnosis.lastwords import NETWORK, Hint, Points
 from tools.kubernetes.diagnosis.links import leads_to, leads_to_by_settings
 from tools.kubernetes.diagnosis.onset import onset
 from tools.kubernetes.diagnosis.symptoms import What
@@ -31,7 +31,6 @@ _NOT_FOUND: Final = re.compile(
 )
 _PLATFORM: Final = re.compile(r"exec format error", re.IGNORECASE)
 _TASKS: Final = ("job", "cronjob")
-NETWORK: Final = (Points.NO_HOST, Points.REFUSED, Points.TIMEOUT, Points.UNWELL)
 
 
 def crashes(case: Case) -> Iterator[Said]:
@@ -132,7 +131,8 @@ def _crash(case: Case, group: Group) -> Clue:
     blame = _last_network(case, group)
     lines = last_lines(case, group)
     hangs_on = leads_to(case, group, [blame] if blame else [])
-    if not blame and not begun.blamed and not _explains_itself(case, group):
+    silent = not blame and not begun.blamed and not _explains_itself(case, group)
+    if silent or (blame and not blame.detail):
         hangs_on |= leads_to_by_settings(case, group)
     words = f"{_who(group)} {_how(group)}: {pods_of(case, group)}."
     if lines:

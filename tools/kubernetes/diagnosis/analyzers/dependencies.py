@@ -8,7 +8,8 @@ from typing import Final
 from tools.kubernetes.diagnosis.case import Case, Group
 from tools.kubernetes.diagnosis.causes import Cause
 from tools.kubernetes.diagnosis.clues import HIGH, MEDIUM, Clue, Ref, Said
-from tools.kubernetes.diagnosis.lastwords import Hint, Points
+from tools.kubernetes.diagnosis.lastwords import NETWORK, Hint, Points, is_named
+from tools.kubernetes.diagnosis.links import leads_to_by_settings
 from tools.kubernetes.diagnosis.onset import began
 from tools.kubernetes.diagnosis.policies import Peer, cutting, named
 from tools.kubernetes.diagnosis.symptoms import What
@@ -19,7 +20,6 @@ from tools.kubernetes.pods import is_ready
 from tools.kubernetes.workloads import counts_of
 
 _RUNS: Final = (What.CRASHING, What.UNREADY, What.FLAPPING)
-NETWORK: Final = (Points.NO_HOST, Points.REFUSED, Points.TIMEOUT, Points.UNWELL)
 _PORT: Final = re.compile(r":(\d{2,5})\b")
 _DNS_PORTS: Final = (53, "dns", "dns-tcp")
 
@@ -40,13 +40,18 @@ def _newest(case: Case, group: Group) -> list[Hint]:
     lines = case.words(group)[-25:]
     found: dict[str, Hint] = {}
     for hint in case.hints(group):
-        if hint.points in NETWORK and hint.line in lines:
+        said = found.get(hint.detail)
+        vaguer = said is not None and hint.points is Points.UNREACHED is not said.points
+        if hint.points in NETWORK and hint.line in lines and not vaguer:
             found[hint.detail] = hint
     return list(found.values())[-3:]
 
 
 def _unreached(case: Case, group: Group, hint: Hint) -> Iterator[Said]:
     service = case.service_meant(hint, group.owner)
+    known = service is not None and case.snapshot.at(service) is not None
+    if not known and not is_named(hint.detail, hint.line.text):
+        service = service if hint.points is Points.NO_HOST else None  # any word may stand there
     if hint.points is Points.NO_HOST:
         yield from _unresolved(case, group, hint, service)
         return
@@ -89,7 +94,7 @@ def _to_service(case: Case, group: Group, hint: Hint, found: tuple[Ref, Object])
         yield _scaled_to_zero(case, group, hint, service, idle[0])
         return
     wrong = _wrong_port(hint, live)
-    if wrong and hint.points in (Points.REFUSED, Points.TIMEOUT):
+    if wrong and hint.points is not Points.UNWELL:
         ports = ", ".join(
             str(one.get("port")) for one in (live.get("spec") or {}).get("ports") or ()
         )
@@ -122,6 +127,8 @@ def _answers(hint: Hint) -> str:
             return "refuses connections"
         case Points.TIMEOUT:
             return "does not answer in time"
+        case Points.UNREACHED:
+            return "cannot be reached"
         case _:
             return "answers with errors"
 
@@ -217,8 +224,11 @@ def _target_ports(service: Object, pod: Object) -> list[object]:
 
 
 def _outside(case: Case, group: Group, hint: Hint) -> Clue:
-    where = hint.detail or "something"
-    text = f"It calls {where}, which {_answers(hint)}; that is no service of this cluster."
+    if not hint.detail:
+        calls = leads_to_by_settings(case, group)
+        text = f"It calls something that {_answers(hint)}."
+        return _clue(case, group, hint, Cause.DEPENDENCY, text, hangs_on=calls)
+    text = f"It calls {hint.detail}, which {_answers(hint)}; that is no service of this cluster."
     return _clue(case, group, hint, Cause.DEPENDENCY, text)
 
 

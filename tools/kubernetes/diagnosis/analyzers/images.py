@@ -42,7 +42,7 @@ _WORDS: Final = (
     ),
     (
         Cause.IMAGE_PLATFORM,
-        r"no match(?:ing manifest)? for|no matching manifest|platform in manifest",
+        r"no match(?:ing manifest)? for|platform in manifest|cannot be used on this platform",
     ),
     (
         Cause.IMAGE_UNAUTHORIZED,

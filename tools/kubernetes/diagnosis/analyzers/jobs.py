@@ -7,7 +7,7 @@ from typing import Final
 from tools.kubernetes.diagnosis.case import Case
 from tools.kubernetes.diagnosis.causes import Cause
 from tools.kubernetes.diagnosis.clues import HIGH, MEDIUM, Clue, Notice, Ref, Said
-from tools.kubernetes.diagnosis.lastwords import Hint, Points, hints_of
+from tools.kubernetes.diagnosis.lastwords import NETWORK, Hint, hints_of
 from tools.kubernetes.diagnosis.schedules import due_before
 from tools.kubernetes.diagnosis.snapshot import Line, controlled_by, ref_of
 from tools.kubernetes.diagnosis.symptoms import ended_of
@@ -17,7 +17,6 @@ from tools.kubernetes.objects import conditions, meta, moment, name_of
 
 _LATE: Final = timedelta(minutes=5)
 _LONG: Final = timedelta(days=2)  # after which a job that failed is history
-_NETWORK: Final = (Points.NO_HOST, Points.REFUSED, Points.TIMEOUT, Points.UNWELL)
 
 
 def jobs(case: Case) -> Iterator[Said]:
@@ -138,7 +137,7 @@ def _clue(
 
 
 def _reached(lines: tuple[Line, ...]) -> Hint | None:
-    return next((one for one in reversed(hints_of(lines[-12:])) if one.points in _NETWORK), None)
+    return next((one for one in reversed(hints_of(lines[-12:])) if one.points in NETWORK), None)
 
 
 def _cron(case: Case, ref: Ref, cron: Object, made: list[Object]) -> Iterator[Said]:
@@ -195,7 +194,11 @@ def _missed(case: Case, ref: Ref, cron: Object, active: list[Object]) -> Iterato
         return
     due = due_before(schedule, case.now - _LATE, zone)
     last = moment(status.get("lastScheduleTime")) or moment(meta(cron).get("creationTimestamp"))
-    if due is None or last is None or last >= due - timedelta(seconds=90):
+    if due is None or last is None:
+        return
+    before = due_before(schedule, due - timedelta(minutes=1), zone)
+    between = due - before if before is not None else timedelta(days=1)
+    if last >= due or case.now - last < between + _LATE:
         return
     when = f"It should have run at {at(due, case.now)} ({schedule}); it ran last at"
     evidence = [f"{ref}: schedule {schedule!r}, lastScheduleTime {status.get('lastScheduleTime')}"]

@@ -8,7 +8,7 @@ from typing import Any, Final
 from tools.kubernetes.diagnosis.case import Case, Group
 from tools.kubernetes.diagnosis.causes import Cause
 from tools.kubernetes.diagnosis.clues import HIGH, LOW, MEDIUM, Clue, Confidence, Said
-from tools.kubernetes.diagnosis.lastwords import Points
+from tools.kubernetes.diagnosis.lastwords import NETWORK, Points
 from tools.kubernetes.diagnosis.links import leads_to, leads_to_by_settings
 from tools.kubernetes.diagnosis.onset import Onset, onset
 from tools.kubernetes.diagnosis.symptoms import What, probe_reports
@@ -20,7 +20,9 @@ from tools.kubernetes.objects import moment, name_of
 _KIND: Final = re.compile(r"^(Readiness|Liveness|Startup) probe (?:failed|errored)", re.IGNORECASE)
 _STATUS: Final = re.compile(r"statuscode: (\d{3})")
 _NO_PORT: Final = re.compile(r"couldn't find port|invalid port|strconv\.Atoi", re.IGNORECASE)
-_REFUSED: Final = re.compile(r"connection refused|connect: cannot assign", re.IGNORECASE)
+_REFUSED: Final = re.compile(
+    r"connection refused|connect: cannot assign|failed to connect service", re.IGNORECASE
+)
 _SLOW: Final = re.compile(
     r"deadline exceeded|timed out|i/o timeout|timeout|Client\.Timeout", re.IGNORECASE
 )
@@ -29,11 +31,10 @@ _SCHEME: Final = re.compile(
     re.IGNORECASE,
 )
 _NO_COMMAND: Final = re.compile(
-    r"executable file not found|no such file|command not found|OCI runtime exec failed",
+    r"executable file not found|no such file|: not found|command not found|OCI runtime exec",
     re.IGNORECASE,
 )
 _NO_SUCH: Final = re.compile(r"unknown service|unimplemented", re.IGNORECASE)
-_NETWORK: Final = (Points.NO_HOST, Points.REFUSED, Points.TIMEOUT, Points.UNWELL)
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def _clue(case: Case, group: Group, failed: Failed) -> Clue:
         what = "not ready now and then"
     text = f"The {failed.kind} probe of container {group.container} {judged.words}:"
     text += f" {pods_of(case, group)} {what}."
-    hints = [hint for hint in case.hints(group) if hint.points in _NETWORK]
+    hints = [hint for hint in case.hints(group) if hint.points in NETWORK]
     hangs_on = leads_to(case, group, hints[-3:])
     if judged.cause in (Cause.PROBE_FAILING, Cause.PROBE_TIMING) and not hints:
         hangs_on |= leads_to_by_settings(case, group)
@@ -223,7 +224,7 @@ def _killed_early(case: Case, group: Group, failed: Failed) -> _Judged:
 def _slow(case: Case, group: Group, failed: Failed) -> _Judged:
     waits = int(failed.probe.get("timeoutSeconds") or 1)
     words = f"is not answered within {waits} s"
-    if case.hint(group, *_NETWORK, Points.POOL) is not None:
+    if case.hint(group, *NETWORK, Points.POOL) is not None:
         return _Judged(Cause.PROBE_FAILING, words, MEDIUM, "its time is too short")
     lasted = _lasted(group)
     early = lasted is not None and lasted <= _budget(failed.probe) + _grace(group) + 15
@@ -243,7 +244,7 @@ def _silent(case: Case, group: Group) -> Clue:
     begun = onset(case, group)
     text = f"Container {group.container} runs and is not ready: {pods_of(case, group)};"
     text += f" no event says why. {begun.words}"
-    hints = [hint for hint in case.hints(group) if hint.points in _NETWORK]
+    hints = [hint for hint in case.hints(group) if hint.points in NETWORK]
     hangs_on = leads_to(case, group, hints[-3:]) or leads_to_by_settings(case, group)
     one = group.first
     return Clue(

@@ -37,7 +37,7 @@ _MEANS: Final = (
     (Cause.VOLUME_ZONE, r"volume node affinity conflict|no available volume zone"),
     (Cause.UNSCHEDULABLE_AFFINITY, r"pod (?:anti-)?affinity|anti-affinity|existing pods"),
     (Cause.UNSCHEDULABLE_SPREAD, r"topology spread"),
-    (Cause.UNSCHEDULABLE_SELECTOR, r"node affinity|node selector|affinity/selector"),
+    (Cause.UNSCHEDULABLE_SELECTOR, r"node affinity|node selector|affinity/selector|NodeAffinity"),
     (Cause.UNSCHEDULABLE_PORT, r"free ports"),
     (Cause.PVC_PENDING, r"persistent volumes? to bind|PersistentVolumeClaim|persistentvolumeclaim"),
     (Cause.UNSCHEDULABLE, r"max volume count"),

@@ -13,6 +13,7 @@ from tools.kubernetes.objects import name_of
 from tools.kubernetes.pods import is_leaving, is_ready
 from tools.kubernetes.workloads import counts_of
 
+_CLASSES = ("nginx", "traefik", "haproxy", "alb", "gce", "kong", "istio", "contour", "cilium")
 _WORKLOADS = ("deployment", "statefulset", "daemonset")
 
 
@@ -211,8 +212,12 @@ def _class(case: Case, ref: Ref, ingress: Object) -> Iterator[Said]:
     } - {"", named}
     lacks = case.snapshot.lacks("ingressclass", "", named)
     known = [name_of(one) for one in case.snapshot.of("ingressclass")]
-    if not lacks and (case.snapshot.knows("ingressclass") or not others):
+    usual = difflib.get_close_matches(named, _CLASSES, n=1, cutoff=0.75)
+    misspelt = bool(usual) and usual[0] != named and named not in _CLASSES
+    if not lacks and (case.snapshot.knows("ingressclass") or not (others or misspelt)):
         return
+    if misspelt and not known and not others:
+        others = {usual[0]}
     text = f"Nobody serves it: there is no ingress class {named}."
     text += f" There is {listed(known or sorted(others))}." if known or others else ""
     yield Clue(
