@@ -1,6 +1,8 @@
 """`countersign tools`: what one asks on the terminal is what the bot would see, masked alike."""
 
+import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from bot.guard.terminal import CannotTry, Tried, terminal
 from bot.sandbox.cluster import Cluster
 from tests.bot.test_cli import CONFIG, Ended, command
+from tests.world import ROOT
 
 REFUSED, USAGE = 1, 2
 SCALE = ("k8s_scale", "namespace=shop", "name=web", "replicas=5")
@@ -116,3 +119,17 @@ async def test_without_a_cluster_it_says_so(tmp_path: Path) -> None:
     ended = await command("tools", "list", environment={"COUNTERSIGN_CONFIG": str(config)})
     assert ended.code == CONFIG
     assert "contxt" in ended.err
+
+
+async def test_it_starts_without_what_only_the_bot_needs() -> None:
+    """Real time is not measured: what would take it is not loaded."""
+    heavy = ("langgraph", "litellm", "slack_sdk", "psycopg", "openai", "procrastinate")
+    code = (
+        "import sys; from bot.commands import parser; parser(['tools']); import tools.kubernetes;"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE, cwd=ROOT
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    assert out.decode().strip() == "[]"

@@ -45,9 +45,8 @@ async def _schema(cluster: Cluster, resource: Resource) -> tuple[Mapping[str, An
     schemas: Mapping[str, Any] = (document.get("components") or {}).get("schemas") or {}
     for schema in schemas.values():
         for one in schema.get("x-kubernetes-group-version-kind") or ():
-            if str(one.get("kind", "")).lower() == resource.kind and "items" not in (
-                schema.get("properties") or {}
-            ):
+            named = (str(one.get("kind", "")).lower(), str(one.get("group", "")))
+            if named == (resource.kind, resource.group):
                 return schemas, schema
     raise Refused(f"Cluster {cluster.name} publishes no schema of {resource.kind}.")
 
