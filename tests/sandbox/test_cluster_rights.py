@@ -69,7 +69,7 @@ async def test_an_account_may_what_the_roles_bound_to_it_say(cluster: Cluster) -
         ("get", "pods/log", "", True),
         ("patch", "deployments/scale", "apps", True),
         ("list", "secrets", "", False),
-        ("delete", "deployments", "apps", False),
+        ("update", "deployments", "apps", False),
         ("list", "pods", "apps", False),  # of another group
     ):
         assert await may(cluster, ACCOUNT, verb, resource, group) is expected, (verb, resource)

@@ -293,12 +293,14 @@ class Cluster:
         Raises `Conflict` when it is another one.
         """
         kind, namespace, name = target
-        body: JsonValue = {
+        body: dict[str, JsonValue] = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "preconditions": dict(preconditions),
             "propagationPolicy": propagation,
         }
+        if dry_run:  # the server reads the options of a deletion from its body, if it has one
+            body["dryRun"] = ["All"]
         return await self._write("DELETE", Write(kind, namespace, name, dry_run=dry_run), body)
 
     async def execute(

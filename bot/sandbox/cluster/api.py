@@ -117,7 +117,7 @@ class Api:
             dry_run="dryRun" in query,
         )
         if call is not None and call.verb.startswith("delete") and isinstance(entry.body, dict):
-            entry.dry_run = entry.dry_run or bool(entry.body.get("dryRun"))
+            entry.dry_run = bool(entry.body.get("dryRun"))
         self.requests.append(entry)
         del self.requests[:-REQUESTS_KEPT]
         for listener in tuple(self.listeners):

@@ -16,7 +16,7 @@ from bot.sandbox.cluster.removal import Removal
 from bot.sandbox.cluster.replicasets import is_active, is_ready
 from bot.sandbox.cluster.status import ApiError
 from bot.sandbox.cluster.store import Object, Store
-from bot.sandbox.cluster.verbs import Answer, Verbs, is_dry, patched
+from bot.sandbox.cluster.verbs import Answer, Verbs, patched
 
 _SCALE = Resource("autoscaling", "v1", "scales", "Scale", status=False)
 
@@ -70,7 +70,7 @@ class Subresources:
         pod = self.verbs.current(call)
         body = call.json()
         options: Any = body.get("deleteOptions") if isinstance(body, dict) else None
-        dry = is_dry(call, options or {})
+        dry = call.dry_run or (options or {}).get("dryRun") == ["All"]
         budgets = [
             budget
             for budget in self.store.objects(BUDGETS, call.place.namespace)

@@ -42,8 +42,10 @@ def without_nulls(thing: Any) -> Any:
 
 
 def is_dry(call: Call, options: Object) -> bool:
-    """Say whether a removal is only to be tried; the query or the options may say so."""
-    return call.dry_run or options.get("dryRun") == ["All"]
+    """Say whether a removal is only to be tried: of one that has options, these say so, and the
+    query is not read.
+    """
+    return options.get("dryRun") == ["All"] if call.body.strip() else call.dry_run
 
 
 @dataclass

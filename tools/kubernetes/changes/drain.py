@@ -201,6 +201,13 @@ class Drain(Change):
                 " emptyDir volumes, which is lost: say `delete_emptydir_data` if it may be."
             )
         mine = [one for one in budgets or () if any(pod.is_held_by(one) for pod in moving.pods)]
+        if twice := [
+            pod.name for pod in moving.pods if sum(pod.is_held_by(one) for one in mine) > 1
+        ]:
+            raise Refused(
+                f"Several disruption budgets cover {_few(twice)} on node/{self.name}: the server"
+                " evicts no such pod."
+            )
         elsewhere = [one for one in nodes or () if name_of(one) != self.name and takes_pods(one)]
         owners = sorted({pod.owner for pod in moving.pods})
         alone = await _alone(cluster, owners)
