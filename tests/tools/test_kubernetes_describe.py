@@ -265,7 +265,10 @@ async def test_the_history_of_a_deployment(ask: Ask, cluster: Cluster) -> None:
     old = await ask("rollout_history", name="web", revision=2)
     assert isinstance(old, Manifests)
     assert "shop/web:2.4.0" in str(old.objects[0])
-    assert old.note == "deployment/web in shop: revision 2"
+    assert old.note == (
+        "deployment/web in shop: revision 2; against revision 1 it changed "
+        "containers[web].image shop/web:2.3.0 → shop/web:2.4.0"
+    )
     with pytest.raises(Refused, match=r"does not keep revision 9; kept: 3, 2, 1\.$"):
         await ask("rollout_history", name="web", revision=9)
 

@@ -49,7 +49,7 @@ def history_table(workload: Object, revisions: Sequence[Revision], now: datetime
 def template_of_revision(workload: Object, revisions: Sequence[Revision], number: int) -> Manifests:
     """The pod template of one revision. Raises `Refused`, naming those that are kept."""
     what = f"{str(workload['kind']).lower()}/{name_of(workload)} in {namespace_of(workload)}"
-    for one in revisions:
+    for one, before in _with_before(revisions):
         if one.number == number:
             thing: Object = {
                 "apiVersion": "v1",
@@ -58,7 +58,11 @@ def template_of_revision(workload: Object, revisions: Sequence[Revision], number
                 "template": one.template,
             }
             live = ", live" if one.current else ""
-            return Manifests((thing,), f"{what}: revision {number}{live}")
+            note = f"{what}: revision {number}{live}"
+            if before is not None:
+                changed = _difference(before, one) or "nothing"
+                note += f"; against revision {before.number} it changed {changed}"
+            return Manifests((thing,), note)
     kept = ", ".join(str(one.number) for one in revisions) or "none"
     raise Refused(f"{what} does not keep revision {number}; kept: {kept}.")
 
