@@ -56,6 +56,12 @@ _OVERVIEW = (
 )
 _OF_NETWORK = ("service", "endpointslice", "pod", "ingress", "networkpolicy", "namespace")
 _CONFIGURED = ("job", "cronjob", "pod", "configmap", "persistentvolumeclaim", "namespace")
+# A diagnosis does without any of these but pods, and says what it could not look at.
+_DIAGNOSED = (
+    *("pod", "job", "cronjob", "service", "ingress", "horizontalpodautoscaler", "event", "node"),
+    *("controllerrevision", "configmap", "persistentvolumeclaim", "storageclass"),
+    *("networkpolicy", "resourcequota", "namespace"),
+)
 
 # What every tool cannot do without. Secrets can be looked at as well, where a role allows it.
 NEEDS: Mapping[str, frozenset[Access]] = {
@@ -73,6 +79,7 @@ NEEDS: Mapping[str, frozenset[Access]] = {
     "k8s_images": _looks("pod", "replicaset", "namespace"),
     "k8s_ownership": _looks(*_RUN_BY_CONTROLLERS, "namespace"),
     "k8s_cluster_info": _looks("node", "namespace"),
+    "k8s_diagnose": _looks(*_RUN_BY_CONTROLLERS, *_DIAGNOSED) | _LOGS | {_USED},
     "k8s_api_resources": frozenset(),
     "k8s_explain": frozenset(),
     "k8s_can_i": frozenset(),
