@@ -183,6 +183,8 @@ def _complete(form: Form, found: Arguments) -> None:
                 form.tail: f"the {argument} is missing: write it behind --",
             }
             raise Wrong(ways.get(argument, f"--{argument} is missing"))
+    if form.either and not any(argument in found for argument in form.either):
+        raise Wrong(f"a {' or a '.join(form.either)} is missing")
     if found.get("all_namespaces") and ("namespace" in found or "name" in found):
         raise Wrong("-A goes with neither a namespace nor a name")
 

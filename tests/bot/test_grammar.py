@@ -84,6 +84,7 @@ WEB = {"kind": "deployment", "name": "web"}
             {"kind": "deploy", "name": "web", "container": "app", "errors": True, "context": 3}
             | {"fold": True, "init": True},
         ),
+        ("logs -l app=web --fold", "k8s_logs", {"selector": "app=web", "fold": True}),
         ("kubectl top pod -A", "k8s_top_pods", {"all_namespaces": True}),
         ("top nodes n1 --sort-by memory", "k8s_top_nodes", {"name": "n1", "sort": "memory"}),
         ("overview -n shop", "k8s_overview", {"namespace": "shop"}),
@@ -224,6 +225,8 @@ def test_commands(text: str, tool: str, arguments: dict[str, JsonValue]) -> None
         "get pods please",
         "get lost",
         "logs please",
+        "logs",
+        "logs --fold",
         "help me",
         "get pods\nscale deployment/web --replicas 0",
         "scale deployment/web --replicas -1",

@@ -462,6 +462,12 @@ async def test_errors_with_what_stands_around_them_and_patterns_counted(ask: Ask
     assert numbers == sorted(numbers, reverse=True)
     assert numbers[0] > 100
     assert sum(numbers) == int(counted.note.split("; ")[-1].split(" ")[0])
+    several = await ask("logs", namespace="shop", selector="app in (web,cart)", fold=True)
+    assert "web-" in "".join(several.lines)
+    assert several.note.startswith("pods app in (web,cart) in shop: last 15m")
+    for whose in ({}, {"name": "web", "selector": "app=web"}):
+        with pytest.raises(Refused, match="Either `name` or `selector`"):
+            await ask("logs", namespace="shop", **whose)
     with pytest.raises(Refused, match="checkout has no container nginx, only checkout"):
         await ask("logs", **where, container="nginx")
 

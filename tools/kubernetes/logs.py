@@ -78,10 +78,16 @@ class _Source:
 
 
 async def read_logs(
-    cluster: Cluster, kind: str, namespace: str, name: str, window: Window
+    cluster: Cluster, kind: str, namespace: str, name: str, selector: str, window: Window
 ) -> Lines:
     """The lines with their pod in front; what cannot have a log is a line saying so."""
-    kind, listing = await _pods(cluster, kind, namespace, name)
+    if bool(name) == bool(selector):
+        raise Refused("Whose logs? Either `name` or `selector` says it.")
+    if selector:
+        listing, what = await cluster.list("pod", namespace, labels=selector), f"pods {selector}"
+    else:
+        kind, listing = await _pods(cluster, kind, namespace, name)
+        what = f"{kind}/{name}"
     pods = listing.items
     # Those that crash are looked at before the newest.
     chosen = sorted(sorted(pods, key=_made, reverse=True), key=lambda pod: not _crashing(pod))
@@ -89,17 +95,19 @@ async def read_logs(
     sources = [source for pod in chosen for source in _sources(pod, window)]
     if pods and not sources:
         names = dict.fromkeys(one for pod in chosen for one in _every_container(pod))
-        raise Refused(f"{name} has no container {window.container}, only {', '.join(names)}.")
+        raise Refused(f"{what} has no container {window.container}, only {', '.join(names)}.")
     found = await asyncio.gather(*(_one(cluster, namespace, one, window) for one in sources))
     matches = matcher(window.grep, errors=window.errors)
     said = [line for log, _ in found for line in wanted(log, matches, window.context)]
     unable = [why for _, why in found if why]
-    note = f"{kind}/{name} in {namespace}: {window.words()}"
+    note = f"{what} in {namespace}: {window.words()}"
     if len(pods) > len(chosen):
         more = " or more" if listing.cut else ""
         note += f"; {len(chosen)} of {len(pods)}{more} pods, crashing and newest first"
     elif not pods:
-        note += "; it has no pods"
+        note += "; there are no such pods" if selector else "; it has no pods"
+        if selector:
+            note += f", {await missing.why_empty(cluster, RESOURCES['pod'], namespace)}"
     shown = folded(said) if window.fold else ordered(said)
     note += f"; {len(said)} lines"
     return Lines((*unable, *shown), note + (", alike ones counted" if window.fold else ""))

@@ -50,6 +50,7 @@ class Form:
     written: Callable[[Arguments], list[str]] = _kind_and_name
     block: str = ""  # the argument that may stand below the line, in a code block
     tail: str = ""  # the argument that is all words behind --
+    either: tuple[str, ...] = ()  # one of these arguments at least
     also: tuple[tuple[str, ...], ...] = ()  # its words as some write them: as many
 
     def begins(self, lowered: list[str]) -> bool:

@@ -101,6 +101,8 @@ def _maybe_name(operands: list[str]) -> Arguments:
 
 
 def _logs(operands: list[str]) -> Arguments:
+    if not operands:
+        return {}
     if len(operands) == 1 and "/" not in operands[0]:
         return {"name": bare_name(operands[0])}
     return workload(operands)
@@ -194,12 +196,14 @@ FORMS = (
     Form(
         ("logs",),
         "k8s_logs",
-        "logs [<kind>/]<name> [-n <namespace>] [-c <container>] [--since 15m] [--previous] "
-        "[--tail <lines>] [--grep <text>] [--errors] [-C <lines around>] [--fold] [--init]",
+        "logs [<kind>/]<name> [-l <selector>] [-n <namespace>] [-c <container>] [--since 15m] "
+        "[--previous] [--tail <lines>] [--grep <text>] [--errors] [-C <lines around>] [--fold] "
+        "[--init]",
         "Show what a workload wrote, or count what is alike.",
         _logs,
         {
             **EVERYWHERE,
+            **SELECTOR,
             "--since": Option("since", matching(DURATION, "duration such as 15m")),
             "--previous": Option("previous", None),
             "-p": Option("previous", None),
@@ -213,6 +217,7 @@ FORMS = (
             "--fold": Option("fold", None),
             "--init": Option("init", None),
         },
+        either=("name", "selector"),
     ),
     Form(
         ("events",),

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, StringConstraints
 
-from tools._kit import Duration, Finding, Name, Namespace, read
+from tools._kit import Duration, Finding, Namespace, read
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.kinds import LoggingKind
 from tools.kubernetes.logs import Window, read_logs
@@ -51,8 +51,9 @@ class RunningReads(ClusterReads):
         self,
         cluster: Cluster,
         namespace: Namespace,
-        name: Name,
+        name: MaybeName = "",
         kind: LoggingKind = "pod",
+        selector: Annotated[Selector, Field(description="Instead of a name: pods by label.")] = "",
         since: Duration = "15m",
         tail: Annotated[int, Field(ge=0, le=5000, description=_TAIL)] = 0,
         previous: Annotated[bool, Field(description="The run before the last restart.")] = False,
@@ -67,7 +68,7 @@ class RunningReads(ClusterReads):
         window = Window(
             since, tail, previous, grep, errors, context, container, init=init, fold=fold
         )
-        return await read_logs(cluster, kind, namespace, name, window)
+        return await read_logs(cluster, kind, namespace, name, selector, window)
 
     @read
     async def top_pods(  # noqa: PLR0913, PLR0917 - a tool's arguments are flat
