@@ -6,7 +6,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, cast
 
-from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
 
 from tools._kit import (
     Access,
@@ -35,7 +42,7 @@ from tools.kubernetes.changes.manifests import (
 )
 from tools.kubernetes.changes.single import Place, digest_at, digest_of, rolls_out
 from tools.kubernetes.cluster import Cluster
-from tools.kubernetes.kinds import RESOURCES, Object, Resource, access
+from tools.kubernetes.kinds import RESOURCES, Object, Resource, access, canonical_kind
 from tools.kubernetes.objects import (
     controller,
     difference,
@@ -118,7 +125,7 @@ class Application(Change):
         Field(description="YAML or JSON, at most 20 documents, all of `namespace`."),
     ]
     # Of the one object, or of several of one kind: what rules are about. Filled in.
-    kind: Annotated[str, Field(description="Leave it out.")] = ""
+    kind: Annotated[str, BeforeValidator(canonical_kind), Field(description="Leave it out.")] = ""
     name: Annotated[str, Field(description="Leave it out.")] = ""
     force: Annotated[bool, Field(description="Take over fields that another manager owns.")] = False
 
