@@ -8,6 +8,7 @@ from tests.contracts.stage import HPA, made, verdict, writes
 from tests.contracts.test_changes import HOSTILE
 from tests.contracts.walks import CONFIG, MANIFEST, WALKS
 from tools import Catalog, JsonObject, Preview, Refused, Risk, Unavailable, Wish
+from tools.kubernetes.changes.manifests import owned_by_others
 
 CART: dict[str, JsonValue] = {"namespace": "shop", "name": "cart"}
 DEPLOYMENT: dict[str, JsonValue] = {**CART, "kind": "deployment"}
@@ -186,6 +187,21 @@ async def test_several_documents_are_one_change_that_says_how_far_it_came(
     assert "configmap/rates stays as it is" in again.notes
     found = await verdict(cluster, call, again, await call.apply(again))
     assert found.outcome == "holds", found.reason
+
+
+def test_the_owners_of_fields_are_read_from_the_servers_words() -> None:
+    one = 'Apply failed with 1 conflict: conflict with "kubectl-edit" using v1: .data.eur'
+    assert list(owned_by_others(one)) == ["somebody with kubectl edit owns .data.eur"]
+    several = (
+        'Apply failed with 3 conflicts: conflicts with "helm" using apps/v1: - .spec.replicas'
+        ' - .spec.template.spec.containers[name="web"].image conflicts with'
+        ' "kube-controller-manager" with subresource "scale" using apps/v1: .spec.paused'
+    )
+    assert list(owned_by_others(several)) == [
+        'Helm owns .spec.replicas, .spec.template.spec.containers[name="web"].image',
+        "a controller of the cluster, such as an autoscaler, owns .spec.paused",
+    ]
+    assert list(owned_by_others('the object has been modified; version "7"')) == []
 
 
 async def test_whose_field_it_is_and_taking_it_over(catalog: Catalog, cluster: Cluster) -> None:

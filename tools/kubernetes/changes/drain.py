@@ -223,6 +223,11 @@ class Drain(Change):
                 for _ in moving.with_data[:1]
             ),
             *alone,
+            *(
+                ["It moves pods of my own namespace: I may stop on the way, and say so late."]
+                if await _moves_me(cluster, owners)
+                else []
+            ),
         )
         facts: Facts = {
             "uid": str(meta(node)["uid"]),
@@ -357,6 +362,13 @@ async def _incomplete(cluster: Cluster, owners: set[str]) -> AsyncIterator[str]:
             continue  # an old replica set that was removed meanwhile
         if counts.ready < counts.wanted:
             yield f"{owner} has {counts.ready} of {counts.wanted}"
+
+
+async def _moves_me(cluster: Cluster, owners: Sequence[str]) -> bool:
+    for namespace in {owner.partition("/")[0] for owner in owners}:
+        if await cluster.is_home(namespace):
+            return True
+    return False
 
 
 async def _alone(cluster: Cluster, owners: Sequence[str]) -> list[str]:
