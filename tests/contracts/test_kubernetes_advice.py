@@ -8,7 +8,10 @@ from tests.contracts.stage import HPA, made, verdict, writes
 from tests.contracts.test_changes import HOSTILE
 from tests.contracts.walks import CONFIG, MANIFEST, WALKS
 from tools import Catalog, JsonObject, Preview, Refused, Risk, Unavailable, Wish
+from tools.kubernetes.changes.consequences import is_dangerous
 from tools.kubernetes.changes.manifests import owned_by_others
+from tools.kubernetes.kinds import RESOURCES as KINDS
+from tools.kubernetes.objects import written_paths
 
 CART: dict[str, JsonValue] = {"namespace": "shop", "name": "cart"}
 DEPLOYMENT: dict[str, JsonValue] = {**CART, "kind": "deployment"}
@@ -136,6 +139,41 @@ REFUSED: list[tuple[str, dict[str, JsonValue], str]] = [
     ("cordon", {"name": "none"}, "There is no node/none"),
     ("rollout_resume", CART, "is resumed already"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "danger"),
+    [
+        ({"serviceAccountName": "admin"}, True),
+        ({"hostNetwork": True}, True),
+        ({"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}, True),
+        ({"volumes": [{"name": "v", "configMap": {"name": "c"}}]}, False),
+        ({"containers": [{"name": "a", "securityContext": {"privileged": True}}]}, True),
+        ({"containers": [{"name": "a", "securityContext": {"runAsNonRoot": True}}]}, False),
+        ({"securityContext": {"runAsUser": 0}}, True),
+        (
+            {"containers": [{"securityContext": {"capabilities": {"drop": ["ALL"]}}}]},
+            False,
+        ),
+        (
+            {"containers": [{"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}]},
+            True,
+        ),
+        ({"terminationGracePeriodSeconds": 5}, False),
+    ],
+)
+def test_what_gives_pods_more_than_their_own_is_danger(spec: JsonObject, danger: bool) -> None:
+    def of(spec: JsonObject) -> dict[str, JsonValue]:
+        return {"kind": "Deployment", "spec": {"template": {"spec": dict(spec)}}}
+
+    deployments = KINDS["deployment"]
+    whole = written_paths({}, of(spec))  # a new object, and a field of one that is there
+    assert is_dangerous(deployments, whole) is danger
+    assert is_dangerous(deployments, written_paths(of({"dnsPolicy": "x"}), of(spec))) is danger
+    gone = written_paths(of({"securityContext": {"runAsUser": 5}}), of({}))
+    assert is_dangerous(deployments, gone)
+    assert is_dangerous(KINDS["secret"], ())
+    assert is_dangerous(KINDS["namespace"], ())
 
 
 async def test_what_is_wrong_is_refused_in_a_sentence(catalog: Catalog, cluster: Cluster) -> None:

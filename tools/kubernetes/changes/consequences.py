@@ -1,7 +1,6 @@
 """What a write to any object brings with it: what depends on it, and how dangerous it is."""
 
 import asyncio
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,12 +46,26 @@ _DANGEROUS_GROUPS = (
     "storage.k8s.io",
 )
 _DANGEROUS_KINDS = ("serviceaccount", "secret", "persistentvolumeclaim", "persistentvolume")
-# By what is written: as whom pods run, what of their node they reach, and which volumes they have.
-_DANGEROUS_FIELDS = re.compile(
-    r"(?:^|[.\]])(?:serviceAccountName|serviceAccount|automountServiceAccountToken|hostPath"
-    r"|hostNetwork|hostPID|hostIPC|hostUsers|securityContext|privileged|capabilities|volumes"
-    r"|volumeClaimTemplates|runtimeClassName)(?:[.\[]|$)"
+# By what is written: as whom pods run, and what of their node they reach. Always, or by the value.
+_ALWAYS = (
+    "serviceAccountName",
+    "serviceAccount",
+    "hostPath",
+    "hostUsers",
+    "runtimeClassName",
+    "procMount",
+    "seLinuxOptions",
+    "sysctls",
 )
+_WHEN_TRUE = (
+    "privileged",
+    "allowPrivilegeEscalation",
+    "hostNetwork",
+    "hostPID",
+    "hostIPC",
+    "automountServiceAccountToken",
+)
+_WHEN_ZERO = ("runAsUser", "runAsGroup", "fsGroup")
 
 
 @dataclass(frozen=True)
@@ -92,17 +105,33 @@ def is_dangerous(resource: Resource, changes: tuple[ChangedPath, ...]) -> bool:
     if resource.kind in _DANGEROUS_KINDS and not resource.prefix.startswith("/apis"):
         return True
     return any(
-        _DANGEROUS_FIELDS.search(path)
+        _reaches_out(path, value)
         for change in changes
-        for path in (change.path, *_below(change.path, change.after))
+        for path, value in ((change.path, change.after), *_below(change.path, change.after))
     )
 
 
-def _below(path: str, value: Any) -> Iterator[str]:
-    """The paths inside a value that is written whole."""
+def _reaches_out(path: str, value: Any) -> bool:
+    """Whether what is written there gives pods more than their own."""
+    key = path.rpartition(".")[2].partition("[")[0]
+    if value is None:  # what kept them in bounds is taken away
+        return "securityContext" in path or key in _ALWAYS
+    if key == "capabilities":
+        return bool(isinstance(value, dict) and value.get("add"))
+    return (
+        key in _ALWAYS
+        or (key in _WHEN_TRUE and value is True)
+        or (key in _WHEN_ZERO and value == 0)
+        or (key == "runAsNonRoot" and value is False)
+        or (key == "add" and ".capabilities" in path)
+    )
+
+
+def _below(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """What stands inside a value that is written whole, by its path."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield f"{path}.{key}"
+            yield f"{path}.{key}", inner
             yield from _below(f"{path}.{key}", inner)
     elif isinstance(value, list):
         for inner in value:
