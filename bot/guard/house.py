@@ -147,7 +147,7 @@ class House:
             labels=preview.labels if preview else {},
             changed_paths=tuple(one.path for one in preview.changes) if preview else (),
             images=tuple(str(one) for one in _set(preview, "image")),
-            replicas=_most(_set(preview, "replicas")),
+            replicas=_most((*_set(preview, "replicas"), *_set(preview, "maxReplicas"))),
             provenance=dict(wanted.provenance),
             undoes=wanted.undoes,
             at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -15,11 +15,17 @@ stringData: {password: "hunter2-correct-horse"}"""
 
 
 async def test_a_manifest_is_applied_and_a_command_run_as_typed(dsn: str, tmp_path: Path) -> None:
-    extra = {"COUNTERSIGN_APPROVERS": "*"}
+    rules = tmp_path / "countersign.yaml"
+    rules.write_text("policy: {limits: {replicas: 20}}\n")
+    extra = {"COUNTERSIGN_APPROVERS": "*", "COUNTERSIGN_CONFIG": str(rules)}
     async with world(dsn, tmp_path, extra=extra) as chat:
         thread = await chat.ask(f"apply -n shop\n```\n{SECRET}\n```")
         await chat.reads(thread, "looks like a credential")
         assert "hunter2" not in chat.thread(thread)
+
+        # what an autoscaler may set is a number of replicas, too
+        thread = await chat.ask("autoscale deployment/cart -n shop --min 2 --max 50")
+        await chat.reads(thread, "at most 20 replicas are allowed")
 
         thread = await chat.ask(f"apply -n shop\n```\n{CONFIG}\n```")
         card = await chat.card(thread)
