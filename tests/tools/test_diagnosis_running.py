@@ -386,3 +386,20 @@ def test_the_same_state_is_said_in_the_same_words_in_any_order() -> None:
     first, second = diagnosed(*state).report(), diagnosed(*reversed(state)).report()
     assert first.data["findings"] == second.data["findings"]
     assert first.data["notices"] == second.data["notices"]
+
+
+def test_who_asks_about_a_node_hears_of_the_node() -> None:
+    node = thing("Node", "node-1", "", status={"conditions": [{"type": "Ready", "status": "True"}]})
+    state = (node, deployment("web", ready=0), crashing("web"))
+    found = diagnosed(*state, scope=Scope("", "node", "node-1")).report()
+    assert found.lines[0].startswith("Nothing is wrong with node/node-1; checked: ")
+    assert "deployment/web is not well (crash)" in found.lines[1]
+    pressed = {"type": "DiskPressure", "status": "True", "message": "out of disk"}
+    node["status"]["conditions"].append(pressed)
+    asked = diagnosed(*state, scope=Scope("", "node", "node-1"))
+    assert told(asked) == [("node/node-1", "node-pressure", "high")]
+    everywhere = diagnosed(*state)
+    assert told(everywhere) == [
+        ("node/node-1", "node-pressure", "high"),
+        ("deployment/web", "crash", "medium"),
+    ]

@@ -198,8 +198,8 @@ class Case:
         pods = self.snapshot.selected(service.namespace, wanted)
         found = {self.snapshot.owner(pod) for pod in pods}
         for ref, workload in self.snapshot.refs("deployment", "statefulset", "daemonset"):
-            labels = template_labels(workload)
-            if ref.namespace == service.namespace and selects(wanted, labels):
+            here = ref.namespace == service.namespace
+            if here and selects(wanted, template_labels(workload)):
                 found.add(ref)
         return frozenset(found)
 

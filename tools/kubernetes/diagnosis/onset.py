@@ -10,7 +10,7 @@ from tools.kubernetes.diagnosis.case import Case, Group, template_hash
 from tools.kubernetes.diagnosis.clues import Proposal, Ref
 from tools.kubernetes.diagnosis.snapshot import Snapshot, controlled_by, ref_of
 from tools.kubernetes.diagnosis.symptoms import What
-from tools.kubernetes.diagnosis.wording import at, listed
+from tools.kubernetes.diagnosis.wording import at, listed, plural
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import (
     REVISION,
@@ -104,7 +104,7 @@ def _blamed(
     words = f"Since {at(since, case.now)}, {_span(after)} after revision {newest.number} ({what})."
     evidence = [f"revision {newest.number} of {group.owner}, {at(made, case.now)}: {what}"]
     if well := _others_well(case, group, newest):
-        evidence.append(f"{well} pods of an earlier revision are ready")
+        evidence.append(f"{plural(well, 'ready pod')} of an earlier revision")
         words += " The pods of the earlier revision are well."
     undo = None
     if group.owner.kind == "deployment":

@@ -96,8 +96,9 @@ class Snapshot:
 
     def of(self, kind: str, namespace: str = "") -> list[Object]:
         """The objects of a kind that were read, by namespace and name."""
-        found = self._by_kind.get(kind, {})
-        return [one for ref, one in found.items() if namespace in ("", ref.namespace)]
+        if not namespace:
+            return list(self._by_kind.get(kind, {}).values())
+        return self._by_place.get((kind, namespace), [])
 
     def get(self, kind: str, namespace: str, name: str) -> Object | None:
         """One of these."""
@@ -141,6 +142,14 @@ class Snapshot:
             for one in got.objects:
                 found[asked.kind][Ref(asked.kind, namespace_of(one), name_of(one))] = one
         return {kind: dict(sorted(ones.items())) for kind, ones in found.items()}
+
+    @cached_property
+    def _by_place(self) -> dict[tuple[str, str], list[Object]]:
+        found: dict[tuple[str, str], list[Object]] = defaultdict(list)
+        for kind, ones in self._by_kind.items():
+            for ref, one in ones.items():
+                found[kind, ref.namespace].append(one)
+        return found
 
     @property
     def pods(self) -> list[Object]:

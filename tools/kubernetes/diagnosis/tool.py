@@ -104,7 +104,7 @@ def diagnosis(snapshot: Snapshot, changes: Collection[str]) -> Diagnosis:
         elsewhere=[
             f"beside what was asked about, {one.clue.about} is not well ({one.clue.cause})"
             for one in others
-            if one.clue.about.namespace == snapshot.scope.namespace
+            if snapshot.scope.namespace in ("", one.clue.about.namespace)
         ],
     )
 
@@ -120,7 +120,7 @@ def _proposing(one: Ranked, changes: Collection[str]) -> Ranked:
 def _asked(case: Case) -> frozenset[Ref]:
     """The object asked about, and what it is made of; nothing for a namespace or the cluster."""
     about, snapshot = case.snapshot.scope.about, case.snapshot
-    if about is None or about.kind == "node":
+    if about is None:
         return frozenset()
     found = {about, snapshot.workload_of(about)}
     if about.kind == "service":
@@ -145,11 +145,9 @@ def _services_of(snapshot: Snapshot, ingress: Ref) -> set[Ref]:
 
 def _concerns(scope: Scope, one: Ranked, asked: frozenset[Ref]) -> bool:
     """Whether a cause has to do with what was asked about."""
-    if scope.kind == "node" or (not scope.namespace and not asked):
-        return True
     if asked:
         return bool(asked & one.covers)
-    return any(ref.namespace == scope.namespace for ref in one.covers)
+    return not scope.namespace or any(ref.namespace == scope.namespace for ref in one.covers)
 
 
 def _near(scope: Scope, notice: Notice, asked: frozenset[Ref]) -> bool:

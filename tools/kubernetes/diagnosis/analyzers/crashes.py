@@ -30,6 +30,10 @@ _NOT_FOUND: Final = re.compile(
     re.IGNORECASE,
 )
 _PLATFORM: Final = re.compile(r"exec format error", re.IGNORECASE)
+_OTHERS: Final = re.compile(
+    r"connect|database|unavailable|upstream|backend|broker|timed? ?out|unreachable|giving up",
+    re.IGNORECASE,
+)
 _TASKS: Final = ("job", "cronjob")
 
 
@@ -132,7 +136,7 @@ def _crash(case: Case, group: Group) -> Clue:
     lines = last_lines(case, group)
     hangs_on = leads_to(case, group, [blame] if blame else [])
     silent = not blame and not begun.blamed and not _explains_itself(case, group)
-    if silent or (blame and not blame.detail):
+    if (silent and _speaks_of_others(case, group)) or (blame and not blame.detail):
         hangs_on |= leads_to_by_settings(case, group)
     words = f"{_who(group)} {_how(group)}: {pods_of(case, group)}."
     if lines:
@@ -205,6 +209,13 @@ def _last_network(case: Case, group: Group) -> Hint | None:
 
 def _explains_itself(case: Case, group: Group) -> bool:
     return case.hint(group, Points.SETTING, Points.LOGIN, Points.MEMORY) is not None
+
+
+def _speaks_of_others(case: Case, group: Group) -> bool:
+    """Whether its last words are about something that it uses; without words it may be so."""
+    said = " ".join(line.text for line in case.words(group)[-12:]).lower()
+    names = {service.name for service in case.calls(group.owner)}
+    return not said or bool(_OTHERS.search(said)) or any(name in said for name in names)
 
 
 def _sure(case: Case, group: Group, blame: Hint | None, *, blamed: bool) -> Confidence:

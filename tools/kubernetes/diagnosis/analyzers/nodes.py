@@ -41,9 +41,8 @@ def _node(case: Case, ref: Ref, node: Object) -> Iterator[Said]:
     state = conditions(node)
     ready = state.get("Ready", {})
     pods = [p for p in case.snapshot.pods if (p.get("spec") or {}).get("nodeName") == ref.name]
-    explains = frozenset(
-        one for pod in pods for one in (ref_of("pod", pod), case.snapshot.owner(pod))
-    )
+    # Its pods, and not their workloads: what those die of themselves is another cause.
+    explains = frozenset(ref_of("pod", pod) for pod in pods)
     reports = case.snapshot.reports(ref)
     if ready and ready.get("status") != "True":
         since = moment(ready.get("lastTransitionTime"))

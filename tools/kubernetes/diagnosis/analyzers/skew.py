@@ -52,6 +52,7 @@ def _images(owner: Ref, pods: Sequence[Object]) -> Iterator[Said]:
             tuple(f"container {container}: imageID {one}" for one in words),
             MEDIUM,
             explains=frozenset({owner, *(ref_of("pod", pod) for pod in unwell)}),
+            hangs_on=frozenset(ref_of("pod", pod) for pod in unwell),
         )
 
 
