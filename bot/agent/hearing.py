@@ -52,7 +52,7 @@ STEERING: dict[str, Offered] = {
     ),
 }
 _PROPOSAL = 2_000  # characters of one in the list of the open ones
-_SPECS = tuple(ToolSpec(one.name, one.summary, one.schema) for one in STEERING.values())
+_SPECS = tuple(ToolSpec.brief(one.name, one.summary, one.schema) for one in STEERING.values())
 
 
 @dataclass(frozen=True)

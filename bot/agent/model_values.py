@@ -21,6 +21,19 @@ class ToolSpec:
     description: str
     schema: Mapping[str, JsonValue]
 
+    @classmethod
+    def brief(cls, name: str, description: str, schema: Mapping[str, JsonValue]) -> "ToolSpec":
+        """One whose schema says only what helps to call it: it is sent with every request.
+
+        Patterns, lengths and defaults that mean "not given" are left out, as is an argument with
+        one choice that is its default; the tool itself still checks all of it.
+        """
+        properties = schema.get("properties")
+        if not isinstance(properties, Mapping):
+            return cls(name, description, schema)
+        kept = {key: _brief(one) for key, one in properties.items() if not _is_given(one)}
+        return cls(name, description, {**schema, "properties": kept})
+
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
@@ -154,3 +167,24 @@ class ModelSettings:
     whole_timeout: float = 300.0
     tries: int = 3
     backoff: float = 0.5
+
+
+_ONLY_CHECKED = frozenset({"pattern", "minLength", "maxLength", "additionalProperties"})
+
+
+def _is_given(schema: JsonValue) -> bool:
+    """Whether there is no choice: one value, which is meant when it is left out."""
+    if not isinstance(schema, Mapping):
+        return False
+    choices = schema.get("enum")
+    return isinstance(choices, list) and choices == [schema.get("default")]
+
+
+def _brief(schema: JsonValue) -> JsonValue:
+    if not isinstance(schema, Mapping):
+        return schema
+    return {
+        key: _brief(value) if key == "items" else value
+        for key, value in schema.items()
+        if key not in _ONLY_CHECKED and not (key == "default" and value in ("", False, None, []))
+    }

@@ -61,7 +61,7 @@ class Thinking:
         self.troubles: dict[str, str] = {}  # by model, what it failed of until it answers again
         self.tools: dict[str, Offered] = offered(house.catalog)
         self._specs = [
-            ToolSpec(tool.name, tool.summary, tool.schema) for tool in self.tools.values()
+            ToolSpec.brief(tool.name, tool.summary, tool.schema) for tool in self.tools.values()
         ]
 
     @property

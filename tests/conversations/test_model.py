@@ -191,13 +191,13 @@ async def test_a_conversation_that_is_too_long_is_made_smaller_unseen(
     """Turns that fitted 70 % of the assumed window do not fit what the endpoint really reads."""
 
     def script(request: Json) -> Turn:
-        size = len(str(request["messages"])) / 4
-        if size > 4_500:
+        size = (len(str(request["messages"])) + len(str(request["tools"]))) / 4
+        if size > 20_000:
             return error(400, body=TOO_LONG)
-        return says("word " * 1_000 + f"answer {len(request['messages'])}.")
+        return says(" ".join(map(str, range(3_000))) + f" answer {len(request['messages'])}.")
 
     config = tmp_path / "countersign.yaml"
-    config.write_text("model_windows: {openai/test: 12000}\n")
+    config.write_text("model_windows: {openai/test: 40000}\n")
     async with world(dsn, tmp_path, script, extra={"COUNTERSIGN_CONFIG": str(config)}) as chat:
         thread = await chat.ask("tell me about web")
         for number in range(1, 7):
@@ -206,7 +206,7 @@ async def test_a_conversation_that_is_too_long_is_made_smaller_unseen(
             await chat.slack.post("dave", "ops", "and more", thread_ts=thread)
         await chat.quiet(thread)
         assert "too long" not in chat.thread(thread)
-        assert models(chat)[0].window in {7_200, 4_320}
+        assert models(chat)[0].window in {24_000, 14_400}
         failed = await chat.rows("SELECT 1 FROM runs WHERE state = 'failed'")
         assert failed == []
 
