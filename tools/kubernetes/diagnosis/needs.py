@@ -181,6 +181,7 @@ def _ingresses(snapshot: Snapshot) -> Iterator[Read]:
     for ref, ingress in snapshot.refs("ingress"):
         names = [tls.get("secretName") for tls in (ingress.get("spec") or {}).get("tls") or ()]
         asked += [CertificateOf(ref.namespace, str(name)) for name in names if name]
-        if (ingress.get("spec") or {}).get("ingressClassName"):
+        served = ((ingress.get("status") or {}).get("loadBalancer") or {}).get("ingress")
+        if not served and (ingress.get("spec") or {}).get("ingressClassName"):
             yield ListOf("ingressclass")
     yield from list(dict.fromkeys(asked))[:_MOST_CERTIFICATES]

@@ -90,7 +90,10 @@ class Reader:
             found |= await self._round(inside)
             self._insist(found)
             snapshot = Snapshot(scope, now, found)
-            wanted = [one for one in needs.more(snapshot) if one not in found]
+            more = await asyncio.to_thread(
+                needs.more, snapshot
+            )  # of thousands of pods it takes a while
+            wanted = [one for one in more if one not in found]
             if not wanted:
                 break
         return snapshot

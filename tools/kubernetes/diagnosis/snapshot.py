@@ -244,7 +244,21 @@ class Snapshot:
 
     def selected(self, namespace: str, selector: Mapping[str, object] | None) -> list[Object]:
         """The pods of a namespace that a selector with matchLabels takes in."""
-        return [pod for pod in self.of("pod", namespace) if selects(selector, labels_of(pod))]
+        equal = (selector or {}).get("matchLabels")
+        if not isinstance(equal, Mapping) or not equal:
+            found = self.of("pod", namespace)
+        else:
+            found = self._labelled.get((namespace, *next(iter(equal.items()))), [])
+        return [pod for pod in found if selects(selector, labels_of(pod))]
+
+    @cached_property
+    def _labelled(self) -> dict[tuple[str, str, str], list[Object]]:
+        """Pods by namespace and each of their labels."""
+        found: dict[tuple[str, str, str], list[Object]] = defaultdict(list)
+        for pod in self.pods:
+            for key, value in labels_of(pod).items():
+                found[namespace_of(pod), key, value].append(pod)
+        return found
 
     def spec_of(self, workload: Ref) -> Object:
         """The pod specification that a workload makes its pods from; else that of a pod of it."""

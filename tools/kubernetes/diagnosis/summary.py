@@ -16,6 +16,7 @@ _PLURALS = {
     "ingress": "ingresses",
     "networkpolicy": "network policies",
     "storageclass": "storage classes",
+    "ingressclass": "ingress classes",
 }
 _OURS = ("event", "podmetrics")
 _OPTIONAL = ("podmetrics", "certificate", "horizontalpodautoscaler")

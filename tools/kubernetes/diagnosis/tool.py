@@ -1,5 +1,6 @@
 """The tool that diagnoses."""
 
+import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -72,7 +73,8 @@ class Diagnosing(Toolbox):
         snapshot = await Reader(cluster, bound=not hints.allowed()).read(scope, datetime.now(UTC))
         if scope.namespace and not snapshot.pods and not scope.name:
             await missing.why_empty(cluster, RESOURCES["pod"], scope.namespace)
-        return diagnosis(snapshot, self._changes).report()
+        found = await asyncio.to_thread(diagnosis, snapshot, self._changes)
+        return found.report()
 
 
 async def _scope(cluster: Cluster, kind: str, name: str, place: str) -> Scope:

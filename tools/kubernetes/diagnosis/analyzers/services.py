@@ -218,7 +218,8 @@ def _class(case: Case, ref: Ref, ingress: Object) -> Iterator[Said]:
         return
     if misspelt and not known and not others:
         others = {usual[0]}
-    text = f"Nobody serves it: there is no ingress class {named}."
+    there = f"there is no ingress class {named}" if lacks else f"{named} looks misspelt"
+    text = f"Nobody serves it: {there}."
     text += f" There is {listed(known or sorted(others))}." if known or others else ""
     yield Clue(
         Cause.INGRESS_CLASS,
