@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from bot.agent import control
 from bot.agent.forms import FORMS, Arguments, Form, Wrong, as_word, quoted
+from bot.agent.vocabulary import OF_NO_NAMESPACE
 from bot.core.text import visible
 
 __all__ = ["FORMS", "Command", "Form", "Miss", "nearest", "parse", "render", "usage"]
@@ -74,6 +75,15 @@ def _second_word(first: str) -> str:
     *others, last = [f"`{form.words[1]}`" for form in FORMS if form.words[0] == first]
     known = f"{', '.join(others)} or {last}" if others else last
     return f"after `{first}` comes {known}"
+
+
+def takes_namespace(command: Command) -> bool:
+    """Whether kubectl would take its default namespace where a command names none."""
+    form = next((one for one in FORMS if one.tool == command.tool), None)
+    if form is None or "-n" not in form.options or command.arguments.get("all_namespaces"):
+        return False
+    # a manifest says itself what it is of
+    return form.block != "manifest" and command.arguments.get("kind") not in OF_NO_NAMESPACE
 
 
 def nearest(text: str) -> str:

@@ -15,6 +15,13 @@ pdb networkpolicy networkpolicies netpol limitrange limitranges limits resourceq
 resourcequotas quota priorityclass priorityclasses pc customresourcedefinition
 customresourcedefinitions crd crds lease leases rollout rollouts
 """
+# Objects of these lie in no namespace.
+_OF_NONE_IN_WORDS = """
+node nodes no namespace namespaces ns persistentvolume persistentvolumes pv storageclass
+storageclasses sc clusterrole clusterroles clusterrolebinding clusterrolebindings priorityclass
+priorityclasses pc customresourcedefinition customresourcedefinitions crd crds
+"""
+OF_NO_NAMESPACE = frozenset(_OF_NONE_IN_WORDS.split())
 KINDS = tuple(_KINDS_IN_WORDS.split())
 
 # Words that end or go on a sentence; an object with such a name is written <kind>/<name>.

@@ -10,6 +10,7 @@ from bot.agent.control import parse_word
 from bot.agent.grammar import FORMS, Command, Form, Miss, nearest, parse, render, usage
 from bot.agent.spelling import advice, did_you_mean
 from bot.agent.vocabulary import KINDS, TALK
+from bot.slack.wishes import wish_of
 
 WEB = {"kind": "deployment", "name": "web"}
 
@@ -482,6 +483,28 @@ def test_a_doubled_verb_is_a_miss() -> None:
 )
 def test_nearest_command(text: str, start: str) -> None:
     assert nearest(text).startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("text", "namespace"),
+    [
+        ("get pods", "default"),
+        ("delete deployment/web", "default"),
+        ("delete pod web-1 -n shop", "shop"),
+        ("get pods -A", None),
+        ("drain n1", None),
+        ("label node/n1 a=b", None),
+        ("delete ns shop", None),
+        ("apply\n```\na: b\n```", None),
+        ("help", None),
+    ],
+)
+def test_the_default_namespace_is_taken_where_one_is_meant(
+    text: str, namespace: str | None
+) -> None:
+    command = parse(text)
+    assert isinstance(command, Command)
+    assert wish_of(command)["arguments"].get("namespace") == namespace
 
 
 def test_a_long_message_is_no_command() -> None:

@@ -27,6 +27,9 @@ async def test_a_manifest_is_applied_and_a_command_run_as_typed(dsn: str, tmp_pa
         thread = await chat.ask("autoscale deployment/cart -n shop --min 2 --max 50")
         await chat.reads(thread, "at most 20 replicas are allowed")
 
+        thread = await chat.ask("label node/node-1 rack=7")  # it is in no namespace
+        assert "two approvals" in shown(await chat.card(thread))
+
         thread = await chat.ask(f"apply -n shop\n```\n{CONFIG}\n```")
         card = await chat.card(thread)
         assert "Create `configmap/rates` in `shop`" in shown(card)
