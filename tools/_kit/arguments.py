@@ -5,6 +5,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, create_model
@@ -81,6 +82,7 @@ class ClientChoice:
         raise Refused(f"`{self.argument}` must be one of {known}, not {shown(given)}.{hint}")
 
 
+@cache
 def model_of_method(name: str, method: Callable[..., Any]) -> type[BaseModel]:
     """The arguments of a read as a model, from its signature without self and the client."""
     hints = get_type_hints(method, include_extras=True)
@@ -100,23 +102,25 @@ def schema_of(model: type[BaseModel], choice: ClientChoice, *, spreads: bool = F
 
     Raises `TypeError` for arguments that are not flat or that take the client's name.
     """
-    raw = model.model_json_schema()
-    properties: dict[str, JsonValue] = {
-        name: _untitled(schema) for name, schema in raw.get("properties", {}).items()
-    }
-    if "$defs" in raw:
-        raise TypeError(f"{model.__qualname__}: arguments are flat, without models or enums")
+    properties, required = _own(model)
     if choice.argument in properties:
         raise TypeError(f"{model.__qualname__}: `{choice.argument}` is the kit's argument")
-    required: list[JsonValue] = list(raw.get("required", []))
-    if choice.implied is None:
-        required.append(choice.argument)
     return {
         "type": "object",
         "properties": {**properties, choice.argument: choice.schema(spreads=spreads)},
-        "required": required,
+        "required": [*required, *([choice.argument] if choice.implied is None else [])],
         "additionalProperties": False,
     }
+
+
+@cache  # it takes a millisecond, and each catalog asks for it anew
+def _own(model: type[BaseModel]) -> tuple[Mapping[str, JsonValue], tuple[str, ...]]:
+    """A model's properties as JSON schema, and which of them are required."""
+    raw = model.model_json_schema()
+    if "$defs" in raw:
+        raise TypeError(f"{model.__qualname__}: arguments are flat, without models or enums")
+    properties = {name: _untitled(schema) for name, schema in raw.get("properties", {}).items()}
+    return properties, tuple(raw.get("required", ()))
 
 
 def parse(
