@@ -46,7 +46,6 @@ from tools.kubernetes.workloads import (
     budgets_of,
     fingerprint,
     manager_of,
-    ownership_warnings,
     previewed,
     reading,
     replicas_of,
@@ -188,7 +187,7 @@ class Deletion(Change):
             *([f"{', '.join(users)} need it: their pods would not start."] if users else []),
             *left,
             *beside.warnings,
-            *ownership_warnings(live),
+            *_made_anew(live),
             *_stuck(live),
         )
         facts: Facts = {
@@ -225,6 +224,15 @@ class Deletion(Change):
         if since >= _LONGEST:
             return Verdict("failed", f"{self.place} is still being deleted{_held_by(live)}.")
         return Progress(f"{self.place} is being deleted{_held_by(live)}")
+
+
+def _made_anew(live: Object) -> Iterator[str]:
+    """Who would make it again; of a pod, its consequences tell."""
+    owner = controller(live)
+    if owner and live.get("kind") != "Pod":
+        yield f"{owner} owns it and may make it anew."
+    if manager := manager_of(live):
+        yield f"{manager} manages it: its next deployment may make it anew."
 
 
 def _gone(path: str) -> ChangedPath:

@@ -141,7 +141,7 @@ class Drain(Change):
         count = len(moving)
         return Preview(
             summary=f"Drain `node/{self.name}`: {count} pod{'s' if count != 1 else ''} move",
-            effect=f"{count} evictions; {len(found.moving.staying)} pods of daemon sets stay",
+            effect=f"{count} evictions" + _staying(found.moving),
             changes=(
                 *(() if cordoned else (switch,)),
                 *(
@@ -392,6 +392,10 @@ def _held(budgets: list[Object]) -> Iterator[str]:
         if (one.get("status") or {}).get("disruptionsAllowed") == 0:
             where = f"{namespace_of(one)}/{name_of(one)}"
             yield f"PodDisruptionBudget {where} lets none of its pods go just now"
+
+
+def _staying(moving: Moving) -> str:
+    return f"; {len(moving.staying)} pods of daemon sets stay" if moving.staying else ""
 
 
 def _few(names: Sequence[str]) -> str:

@@ -46,7 +46,7 @@ class _Switch(ObjectChange):
             effect=f"{self.switch} {str(now).lower()} → {str(self.on).lower()}",
             warnings=tuple(self.warned(live)),
             notes=tuple(self.noted(live)),
-            way_back=f"{type(self.back()).verb.lower()} it again",  # type: ignore[attr-defined]
+            way_back=f"{type(self.back()).verb.lower()} it{'' if self.on else ' again'}",  # type: ignore[attr-defined]
         )
 
     def undo(self, seen: Preview) -> Change | NoWayBack:  # noqa: ARG002 - the contract's name
