@@ -355,9 +355,10 @@ def _whole(verdicts: tuple[Verdict, ...]) -> Verdict:
         return Verdict("holds", f"All {len(verdicts)} objects are as applied.")
     if outcomes == {"did not happen"}:
         return Verdict("did not happen", "None of it happened.")
-    bad = list(_others(verdicts))
-    outcome = "cannot tell" if outcomes <= {"holds", "cannot tell"} else "failed"
-    return Verdict(outcome, " ".join(bad))  # type: ignore[arg-type]
+    said = " ".join(_others(verdicts))
+    if outcomes <= {"holds", "cannot tell"}:
+        return Verdict("cannot tell", said)
+    return Verdict("failed", said)
 
 
 def _others(verdicts: tuple[Verdict, ...]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Annotated, ClassVar, Self, cast
 
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
@@ -164,8 +165,8 @@ def _out_of(ranges: tuple[Object, ...], after: Object) -> Iterator[str]:
                     )
 
 
-def _fits(bound: str, above: object) -> bool:
-    return above <= 0 if bound == "max" else above >= 0  # type: ignore[operator]
+def _fits(bound: str, above: Decimal) -> bool:
+    return above <= 0 if bound == "max" else above >= 0
 
 
 def _below(found: Container, limits: Mapping[str, str], used: Mapping[str, str]) -> Iterator[str]:

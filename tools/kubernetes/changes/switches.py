@@ -31,7 +31,7 @@ class _Switch(ObjectChange):
         yield from ()
 
     @abstractmethod
-    def back(self) -> Change:
+    def back(self) -> "_Switch":
         """The opposite."""
 
     async def plan(self, cluster: Cluster, live: Object) -> Plan:  # noqa: ARG002
@@ -46,7 +46,7 @@ class _Switch(ObjectChange):
             effect=f"{self.switch} {str(now).lower()} → {str(self.on).lower()}",
             warnings=tuple(self.warned(live)),
             notes=tuple(self.noted(live)),
-            way_back=f"{type(self.back()).verb.lower()} it{'' if self.on else ' again'}",  # type: ignore[attr-defined]
+            way_back=f"{self.back().verb.lower()} it{'' if self.on else ' again'}",
         )
 
     def undo(self, seen: Preview) -> Change | NoWayBack:  # noqa: ARG002 - the contract's name
@@ -85,7 +85,7 @@ class RolloutPause(_Rollout):
         if progressing.get("reason") in ("ReplicaSetUpdated", "NewReplicaSetCreated"):
             yield "it is rolling out just now: old and new pods stay side by side"
 
-    def back(self) -> Change:
+    def back(self) -> "_Switch":
         """Resume it."""
         return RolloutResume(namespace=self.namespace, name=self.name)
 
@@ -105,7 +105,7 @@ class RolloutResume(_Rollout):
         if updated < total:
             yield f"{total - updated} of {total} pods are not of its newest template: replaced now"
 
-    def back(self) -> Change:
+    def back(self) -> "_Switch":
         """Pause it again."""
         return RolloutPause(namespace=self.namespace, name=self.name)
 
@@ -136,7 +136,7 @@ class SuspendCronjob(_CronJob):
         if (live.get("status") or {}).get("active"):
             yield "a job of it runs just now and goes on"
 
-    def back(self) -> Change:
+    def back(self) -> "_Switch":
         """Resume it."""
         return ResumeCronjob(namespace=self.namespace, name=self.name)
 
@@ -157,7 +157,7 @@ class ResumeCronjob(_CronJob):
         else:
             yield f"It may start a job at once for a time missed in the last {deadline} s."
 
-    def back(self) -> Change:
+    def back(self) -> "_Switch":
         """Suspend it again."""
         return SuspendCronjob(namespace=self.namespace, name=self.name)
 
@@ -202,7 +202,7 @@ class Cordon(_Node):
         lonely = "No other node takes pods: new ones wait until it is uncordoned."
         return replace(plan, facts=facts, warnings=(*plan.warnings, lonely))
 
-    def back(self) -> Change:
+    def back(self) -> "_Switch":
         """Uncordon it."""
         return Uncordon(name=self.name)
 
@@ -226,6 +226,6 @@ class Uncordon(_Node):
         if conditions(live).get("Ready", {}).get("status") != "True":
             yield "the node is not ready just now"
 
-    def back(self) -> Change:
+    def back(self) -> "_Switch":
         """Cordon it again."""
         return Cordon(name=self.name)
