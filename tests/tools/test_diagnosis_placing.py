@@ -234,3 +234,25 @@ def test_a_webhook_that_is_away_or_denies() -> None:
     denies = 'admission webhook "check.policy.io" denied the request: no latest tags'
     found = diagnosed(state, warning("ReplicaSet/web-aaa", "FailedCreate", denies))
     assert "denies them: no latest tags" in found.findings[0].clue.text
+
+
+def test_a_trouble_that_nothing_explains_is_told_all_the_same() -> None:
+    found = diagnosed(
+        deployment("web", ready=0), waiting("web", "CreateContainerError", "name is reserved")
+    )
+    assert told(found) == [("deployment/web", "unknown", "medium")]
+    assert "name is reserved" in found.findings[0].clue.text
+
+
+def test_pods_that_do_not_leave_and_why() -> None:
+    leaving = pod("web", ready=False, state={"running": {"startedAt": ago(days=2)}})
+    leaving["metadata"] |= {"deletionTimestamp": ago(minutes=9), "finalizers": ["shop/keep"]}
+    found = diagnosed(deployment("web"), pod("web", 2), leaving)
+    assert told(found) == [("deployment/web", "terminating-stuck", "high")]
+    silent = pod("web", ready=True)
+    silent["status"]["conditions"][1]["status"] = "False"
+    silent["metadata"]["deletionTimestamp"] = ago(minutes=9)
+    found = diagnosed(deployment("web"), pod("web", 2), silent, denied=("node",))
+    assert told(found) == [("node/node-1", "node-not-ready", "medium")]
+    silent["metadata"]["deletionTimestamp"] = ago(seconds=20)
+    assert diagnosed(deployment("web"), pod("web", 2), silent).findings == []

@@ -59,11 +59,13 @@ _FORBIDDEN = re.compile(
     r'User "?(system:serviceaccount:[\w.:-]+)"? cannot (\w+) resource "?([\w./-]+)',
     _I,
 )
-_DENIED = re.compile(r"permission denied|EACCES|operation not permitted|read-only file system", _I)
+_DENIED = re.compile(
+    r"permission denied|EACCES|operation not permitted|read-only file system|AccessDenied", _I
+)
 _PLATFORM = re.compile(r"exec format error|cannot execute binary file", _I)
 _EXPIRED = re.compile(
     r"certificate has expired|certificate expired|CERT_HAS_EXPIRED|certificate is not yet valid"
-    r"|expired certificate",
+    r"|expired certificate|CertificateExpired|certificate verify failed: .*expired",
     _I,
 )
 _POOL = re.compile(

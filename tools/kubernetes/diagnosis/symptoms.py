@@ -18,6 +18,7 @@ from tools.kubernetes.objects import conditions, meta, moment, name_of
 
 STARTING: Final = timedelta(seconds=45)  # that long a pod may take without anybody wondering
 _RECENT: Final = timedelta(minutes=15)
+_LEAVING: Final = timedelta(seconds=90)
 _LONG_INIT: Final = timedelta(minutes=4)
 _QUIET: Final = timedelta(minutes=5)  # without a failed probe: it is over
 _FLAPS: Final = 3  # failed probes of a ready pod that are more than an accident
@@ -100,8 +101,8 @@ def symptoms_of(snapshot: Snapshot, pod: Object) -> list[Symptom]:
     status = pod.get("status") or {}
     phase, now = status.get("phase"), snapshot.now
     if since := moment(meta(pod).get("deletionTimestamp")):
-        grace = timedelta(seconds=int(meta(pod).get("deletionGracePeriodSeconds") or 30) + 120)
-        return [Symptom(What.TERMINATING, pod)] if now - since > grace else []
+        # The time that it is given to end is part of that stamp.
+        return [Symptom(_leaving(pod), pod)] if now - since > _LEAVING else []
     if phase == "Succeeded":
         return []
     if phase == "Failed":
@@ -113,6 +114,14 @@ def symptoms_of(snapshot: Snapshot, pod: Object) -> list[Symptom]:
         return _unscheduled(pod, now)
     found = [*_containers(snapshot, pod)]
     return found or [*_as_a_whole(snapshot, pod)]
+
+
+def _leaving(pod: Object) -> What:
+    """A pod that should be gone; its node is away if all its containers are said to be well."""
+    well = all(status.get("ready") for status, _ in statuses(pod))
+    unready = conditions(pod).get("Ready", {}).get("status") != "True"
+    held = meta(pod).get("finalizers")
+    return What.LOST if well and unready and not held else What.TERMINATING
 
 
 def _unscheduled(pod: Object, now: datetime) -> list[Symptom]:

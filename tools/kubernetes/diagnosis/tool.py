@@ -12,6 +12,7 @@ from tools._kit import MAYBE_NAME, MAYBE_NAMESPACE, Finding, Refused, Toolbox, h
 from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.diagnosis.analyzers import ANALYZERS
+from tools.kubernetes.diagnosis.analyzers.calm import unexplained
 from tools.kubernetes.diagnosis.case import Case
 from tools.kubernetes.diagnosis.clues import Clue, Notice, Ref
 from tools.kubernetes.diagnosis.ranking import Ranked, ranked
@@ -92,6 +93,7 @@ def diagnosis(snapshot: Snapshot, changes: Collection[str]) -> Diagnosis:
     """What a snapshot shows. Pure."""
     case = Case(snapshot)
     said = [one for analyzer in ANALYZERS for one in analyzer(case)]
+    said += unexplained(case, [one for one in said if isinstance(one, Clue)])
     findings = [_proposing(one, changes) for one in ranked(o for o in said if isinstance(o, Clue))]
     notices = sorted({o for o in said if isinstance(o, Notice)}, key=lambda o: (o.about, o.text))
     asked = _asked(case)

@@ -1,12 +1,14 @@
 """What is worth knowing and no trouble now: restarts that are over, pods that were replaced."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tools.kubernetes.diagnosis.case import Case
-from tools.kubernetes.diagnosis.clues import Notice, Ref, Said
-from tools.kubernetes.diagnosis.symptoms import is_calm
-from tools.kubernetes.diagnosis.wording import plural, stamp
+from tools.kubernetes.diagnosis.causes import Cause, depth
+from tools.kubernetes.diagnosis.clues import MEDIUM, Clue, Notice, Ref, Said
+from tools.kubernetes.diagnosis.onset import began
+from tools.kubernetes.diagnosis.symptoms import What, is_calm
+from tools.kubernetes.diagnosis.wording import plural, pods_of, short, stamp
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import name_of
 from tools.kubernetes.pods import container_statuses
@@ -27,6 +29,26 @@ def calm(case: Case) -> Iterator[Said]:
         reasons = sorted({str((pod.get("status") or {}).get("reason")) for pod in pods})
         yield Notice(
             owner, f"{plural(len(pods), 'old pod')} ended ({', '.join(reasons)}), replaced since"
+        )
+
+
+def unexplained(case: Case, clues: Sequence[Clue]) -> Iterator[Clue]:
+    """Troubles of which no analyzer knows the cause: they are told all the same."""
+    explained = {ref for clue in clues if depth(clue.cause) for ref in clue.explains}
+    for group in case.groups_of(What.WAITING, What.CRASHING, What.UNSCHEDULED):
+        if group.first.ref in explained:
+            continue
+        one = group.first
+        said = short(f"{one.reason} {one.message}".strip()) or one.what.value
+        where = f" in container {one.container}" if one.container else ""
+        yield Clue(
+            Cause.UNKNOWN,
+            group.owner,
+            f"{said}{where}: {pods_of(case, group)}.",
+            (f"pod/{name_of(one.pod)}: {said}",),
+            MEDIUM,
+            since=began(case.snapshot, group.pods),
+            explains=group.refs,
         )
 
 

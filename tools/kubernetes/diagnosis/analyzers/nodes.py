@@ -128,6 +128,7 @@ def evicted_at(snapshot: Snapshot, pod: Object) -> datetime | None:
         moment(ended_of(one).get("finishedAt"))
         for one in (pod.get("status") or {}).get("containerStatuses") or ()
     ]
+    times += [moment(one.get("lastTransitionTime")) for one in conditions(pod).values()]
     return max((one for one in times if one is not None), default=None)
 
 

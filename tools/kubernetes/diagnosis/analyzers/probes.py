@@ -70,12 +70,14 @@ def failed_probes(case: Case, group: Group) -> list[Failed]:
 
 def killed_by(case: Case, group: Group) -> Failed | None:
     """The probe for which a container that ends is killed, if that is why it ends."""
-    if group.first.ended.get("exitCode") not in (0, 2, 137, 143):
-        return None
+    told_to_end = group.first.ended.get("exitCode") in (0, 137, 143)
+    lasted = _lasted(group)
     for one in failed_probes(case, group):
         if one.kind in ("liveness", "startup"):
-            code = group.first.ended.get("exitCode")
-            return one if code != 2 or one.report.count >= 3 else None
+            # Any other code may be its way to end when told to: after the time that it was given.
+            times = int(one.probe.get("failureThreshold") or 3)
+            given = lasted is not None and lasted >= 0.8 * _budget(one.probe)
+            return one if told_to_end or (given and one.report.count >= times) else None
     return None
 
 

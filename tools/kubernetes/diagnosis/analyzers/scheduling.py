@@ -132,9 +132,12 @@ def _clue(case: Case, group: Group) -> Clue | None:
     chosen = _decides(reasons)
     text = f"No node takes {pods_of(case, group)}: {_words(case, group, chosen)}."
     others = sorted({one.cause for one in reasons} - {chosen.cause})
+    cause = chosen.cause
+    if chosen.nodes_fault:
+        cause = Cause.NODE_PRESSURE if "pressure" in chosen.words else Cause.NODE_NOT_READY
     evidence += _capacity(case, group) if chosen.cause is Cause.UNSCHEDULABLE_RESOURCES else []
     return Clue(
-        chosen.cause,
+        cause,
         group.owner,
         " ".join(part for part in (text, begun.words) if part),
         (*evidence, *begun.evidence),
