@@ -160,6 +160,7 @@ MaybeKind = Annotated[
 ]
 DeploymentKind = Annotated[Literal["deployment"], BeforeValidator(canonical_kind)]
 CronJobKind = Annotated[Literal["cronjob"], BeforeValidator(canonical_kind)]
+PodKind = Annotated[Literal["pod"], BeforeValidator(canonical_kind)]
 NodeKind = Annotated[Literal["node"], BeforeValidator(canonical_kind)]
 ScalableKind = Annotated[
     Literal["deployment", "statefulset", "replicaset"], BeforeValidator(canonical_kind)

@@ -23,7 +23,7 @@ from tools._kit import (
 from tools.kubernetes import diagnostics, missing
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.containers import MaybeContainer, named
-from tools.kubernetes.kinds import RESOURCES, Object, access
+from tools.kubernetes.kinds import RESOURCES, Object, PodKind, access
 from tools.kubernetes.objects import controller, labels_of, meta
 from tools.kubernetes.workloads import Facts, fingerprint, reading, stale
 
@@ -42,6 +42,7 @@ class Exec(Change):
 
     risk: ClassVar[Risk] = Risk.DANGER
     namespace: Namespace
+    kind: PodKind = "pod"
     name: Annotated[Name, Field(description="The pod.")]
     command: Annotated[
         tuple[Word, ...], Field(min_length=1, max_length=20, description="Its words, one by one.")

@@ -25,7 +25,7 @@ from tools.kubernetes import missing
 from tools.kubernetes.changes.single import ObjectChange, Place, Plan
 from tools.kubernetes.changes.whole import Delete
 from tools.kubernetes.cluster import Cluster
-from tools.kubernetes.kinds import RESOURCES, Object, access
+from tools.kubernetes.kinds import RESOURCES, CronJobKind, Object, access
 from tools.kubernetes.objects import conditions, meta
 from tools.kubernetes.pods import trouble_of
 from tools.kubernetes.reasons import telling_line
@@ -44,6 +44,7 @@ class CreateJob(ObjectChange):
     tool: ClassVar[str] = "k8s_create_job"
     makes: ClassVar[bool] = True
     namespace: Namespace
+    kind: CronJobKind = "cronjob"
     name: Annotated[Name, Field(description="The cron job.")]
     # Fixed once, when it is proposed: the same arguments are the same job at any time.
     job: Annotated[

@@ -24,7 +24,7 @@ from tools._kit import (
 )
 from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster
-from tools.kubernetes.kinds import RESOURCES, Object, access
+from tools.kubernetes.kinds import RESOURCES, Object, PodKind, access
 from tools.kubernetes.objects import controller, labels_of, meta, name_of
 from tools.kubernetes.pods import is_leaving, pod_status
 from tools.kubernetes.verification import Goal, follow
@@ -53,6 +53,7 @@ class RestartPod(Change):
 
     risk: ClassVar[Risk] = Risk.WRITE
     namespace: Namespace
+    kind: PodKind = "pod"
     name: Name
 
     def target(self) -> str:
