@@ -69,8 +69,8 @@ _EXPIRED = re.compile(
     _I,
 )
 _POOL = re.compile(
-    r"pool (?:is )?exhausted|exhausted.{0,20}pool|pool.{0,30}(?:timed? ?out|timeout|limit)"
-    r"|too many (?:clients|connections)|remaining connection slots",
+    r"pool (?:is )?exhausted|exhausted.{0,20}pool|too many (?:clients|connections)"
+    r"|pool(?!\(host).{0,30}(?:timed? ?out|timeout|limit)|remaining connection slots",
     _I,
 )
 _NO_HOST = re.compile(
@@ -81,7 +81,10 @@ _NO_HOST = re.compile(
     r"|lookup \S+ on \S+:53",
     _I,
 )
-_REFUSED = re.compile(r"connection refused|ECONNREFUSED|connect(?:ion)? (?:was )?rejected", _I)
+_REFUSED = re.compile(
+    r"connection refused|ECONNREFUSED|connect(?:ion)? (?:was )?rejected|connection to \S+ refused",
+    _I,
+)
 _TIMEOUT = re.compile(
     r"i/o timeout|connect(?:ion)? timed out|ETIMEDOUT|context deadline exceeded|no route to host"
     r"|connect timeout|timed out (?:connecting|while connecting)|no answer within|dial timeout"
@@ -90,6 +93,7 @@ _TIMEOUT = re.compile(
 )
 _UNREACHED = re.compile(
     r"(?:can't|cannot|could not|couldn't|unable to|failed to) (?:reach|connect)|EPIPE"
+    r"|run out of available brokers|no ?brokers ?available|broker may not be available"
     r"|communications link failure|connection error|error \d+ connecting|waiting for \S+:\d+"
     r"|(?:is )?(?:not ready|unavailable|unreachable)(?: yet)?[ ,-]+(?:retrying|waiting|sleeping)",
     _I,
@@ -116,14 +120,17 @@ _LISTENING = re.compile(
     _I,
 )
 _MEMORY = re.compile(r"OutOfMemoryError|heap out of memory|MemoryError|cannot allocate memory", _I)
+_URL = re.compile(rf"\b(?:[a-z][a-z0-9+.-]*)://(?:[^/@\s\"']*@)?({_HOST})", _I)
+_WITH_PORT = re.compile(rf"\b({_HOST}):\d{{2,5}}\b")
 # Where a host stands in a line, the surest first.
 _HOSTS: Final = (
-    re.compile(rf"\b(?:[a-z][a-z0-9+.-]*)://(?:[^/@\s\"']*@)?({_HOST})", _I),
+    _URL,
     re.compile(rf"lookup ({_HOST})", _I),
     re.compile(rf"(?:ENOTFOUND|EAI_AGAIN|UnknownHostException:?) ({_HOST})"),
     re.compile(rf"host(?: ?name)?[ =:]*[\"'`]?({_HOST})[\"'`]?", _I),
+    re.compile(rf"server (?:at|on) [\"'`]?({_HOST})", _I),
     re.compile(rf"dial (?:tcp|udp)[46]? ({_HOST}):\d+"),
-    re.compile(rf"\b({_HOST}):\d{{2,5}}\b"),
+    _WITH_PORT,
     re.compile(
         rf"(?:connect(?:ing|ion)? to|resolve|resolving|reach|bad address) [\"'`]?({_HOST})",
         _I,
@@ -221,7 +228,7 @@ def hosts_in(value: str) -> Iterator[str]:
     if re.fullmatch(_HOST, text):
         yield text.lower()
         return
-    for pattern in (_HOSTS[0], _HOSTS[5]):
+    for pattern in (_URL, _WITH_PORT):
         yield from (found[1].lower() for found in pattern.finditer(text))
     for part in re.findall(rf"@({_HOST})", text):
         yield part.lower()
