@@ -466,7 +466,7 @@ async def test_a_changes_rights_are_enough_for_it(tool: str, tmp_path: Path) -> 
 
 
 async def test_a_reads_rights_are_enough_for_it(tmp_path: Path) -> None:
-    async with Cluster(seed="few", virtual=True) as cluster:
+    async with SeededCluster(virtual=True) as cluster:
         cluster.rights.allow("countersign", [])
         config = str(cluster.write_kubeconfig(tmp_path / "kubeconfig", "countersign"))
         async with open_providers({"kubernetes": {"kubeconfig": config}}) as catalog:

@@ -11,6 +11,7 @@ import pytest
 from bot.guard.terminal import CannotTry, Tried, terminal
 from bot.sandbox.cluster import Cluster
 from tests.bot.test_cli import CONFIG, Ended, command
+from tests.standins.cluster import SeededCluster
 from tests.world import ROOT
 
 REFUSED, USAGE = 1, 2
@@ -19,7 +20,7 @@ SCALE = ("k8s_scale", "namespace=shop", "name=web", "replicas=5")
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[Cluster]:
-    async with Cluster(seed="few", virtual=True) as cluster:
+    async with SeededCluster(virtual=True) as cluster:
         yield cluster
 
 

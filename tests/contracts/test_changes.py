@@ -14,7 +14,6 @@ from tests.contracts.stage import (
     HPA,
     IMAGE,
     PDB,
-    SERVICE,
     Edit,
     deployment,
     made,
@@ -81,18 +80,6 @@ CASES = {
             "a new budget": made("PodDisruptionBudget", "policy/v1", "cart-2", PDB),
         },
     ),
-    "scale to 0": Case(
-        "k8s_scale",
-        {**CART, "replicas": 0},
-        "cart",
-        {"another service": made("Service", "v1", "cart-2", SERVICE)},
-    ),
-    "scale what an autoscaler owns": Case(
-        "k8s_scale",
-        {"namespace": "shop", "name": "web", "replicas": 5},
-        "web",
-        {"its bounds": writes("HorizontalPodAutoscaler", "web", "spec.maxReplicas", 8)},
-    ),
     "rollout undo": Case(
         "k8s_rollout_undo",
         CART,
@@ -112,35 +99,8 @@ CASES = {
         },
         way_back=False,
     ),
-    "restart of a statefulset": Case(
-        "k8s_rollout_restart",
-        {"namespace": "shop", "kind": "sts", "name": "db"},
-        "db",
-        {
-            **{key: edit for key, edit in rolled("db", "StatefulSet").items() if key != "strategy"},
-            "partition": writes(
-                "StatefulSet", "db", "spec.updateStrategy.rollingUpdate.partition", 1
-            ),
-        },
-        kind="StatefulSet",
-        way_back=False,
-    ),
     "set image": Case(
         "k8s_set_image", {**CART, "image": "shop/cart:1.4.9"}, "cart", rolled("cart")
-    ),
-    "set the image of a statefulset": Case(
-        "k8s_set_image",
-        {"namespace": "shop", "kind": "statefulset", "name": "db", "image": "shop/db:2"},
-        "db",
-        rolled("db", "StatefulSet"),
-        kind="StatefulSet",
-    ),
-    "set the image of a daemonset": Case(
-        "k8s_set_image",
-        {"namespace": "shop", "kind": "ds", "name": "agent", "image": "shop/agent:2"},
-        "agent",
-        rolled("agent", "DaemonSet"),
-        kind="DaemonSet",
     ),
 }
 

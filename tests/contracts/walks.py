@@ -99,6 +99,44 @@ class Walk:
 
 NOT_WALKED = {"k8s_exec"}  # nothing in the cluster shows what became of it: test_kubernetes_exec.py
 WALKS = {
+    "scale to 0": Walk(
+        "k8s_scale",
+        {**CART, "replicas": 0},
+        materials={"another service": made("Service", "v1", "cart-2", SERVICE)},
+    ),
+    "scale what an autoscaler owns": Walk(
+        "k8s_scale",
+        {"namespace": "shop", "name": "web", "replicas": 5},
+        name="web",
+        materials={"its bounds": writes("HorizontalPodAutoscaler", "web", "spec.maxReplicas", 8)},
+    ),
+    "restart of a statefulset": Walk(
+        "k8s_rollout_restart",
+        {"namespace": "shop", "kind": "sts", "name": "db"},
+        "StatefulSet",
+        "db",
+        materials={
+            **{key: edit for key, edit in rolled("db", "StatefulSet").items() if key != "strategy"},
+            "partition": writes(
+                "StatefulSet", "db", "spec.updateStrategy.rollingUpdate.partition", 1
+            ),
+        },
+        way_back=False,
+    ),
+    "set the image of a statefulset": Walk(
+        "k8s_set_image",
+        {"namespace": "shop", "kind": "statefulset", "name": "db", "image": "shop/db:2"},
+        "StatefulSet",
+        "db",
+        materials=rolled("db", "StatefulSet"),
+    ),
+    "set the image of a daemonset": Walk(
+        "k8s_set_image",
+        {"namespace": "shop", "kind": "ds", "name": "agent", "image": "shop/agent:2"},
+        "DaemonSet",
+        "agent",
+        materials=rolled("agent", "DaemonSet"),
+    ),
     "set env": Walk(
         "k8s_set_env",
         {**CART, "env": ["MODE=fast", "LEVEL=debug"]},

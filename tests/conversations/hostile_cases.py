@@ -279,7 +279,7 @@ ARGUMENTS = (
     _argument("image-url", ("k8s_set_image", {**CART, "image": "http://evil.example/x"}), "image"),
     _argument("tool", ("k8s_scale; k8s_delete", {**CART, "replicas": 0}), "no tool called"),
     _argument("unknown-tool", ("k8s_shell", {**CART, "command": "sh"}), "no tool called"),
-    _argument("exec", ("k8s_exec", {**CART, "command": "sh"}), "not an argument"),
+    _argument("exec", ("k8s_exec", {**CART, "command": "sh"}), "must be a list"),
     _argument("approving-tool", ("approve", {"id": "AAAA"}), "no tool called"),
     _argument("steering", ("revise", {"id": "A2BC", "arguments": {}}), "no open proposal"),
     _argument("broken", _raw('"name": "cart", "replicas": 0}, {'), "not valid JSON"),

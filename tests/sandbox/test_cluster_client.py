@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from bot.sandbox.cluster import Cluster, Rule
+from tests.standins.cluster import SeededCluster
 
 HEADERS = {"Authorization": "Bearer admin-token"}
 SMALL: list[dict[str, Any]] = [
@@ -40,7 +41,7 @@ SMALL: list[dict[str, Any]] = [
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[Cluster]:
-    async with Cluster(seed="few", speed=20) as cluster:
+    async with SeededCluster(speed=20) as cluster:
         yield cluster
 
 
@@ -316,7 +317,7 @@ HOSTILE: list[dict[str, Any]] = [
 
 
 async def test_speed_shortens_waits_begun_before_the_start() -> None:
-    async with Cluster(seed="few", speed=300) as cluster:
+    async with SeededCluster(speed=300) as cluster:
         settings = cluster.get("ConfigMap", "shop", "checkout-config")
         assert settings is not None
         settings["data"]["PAYMENTS_URL"] = "http://api.payments"

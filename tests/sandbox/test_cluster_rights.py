@@ -13,6 +13,7 @@ import yaml
 
 from bot.sandbox.cluster import Cluster, Rule, protobuf
 from bot.sandbox.cluster.status import ApiError
+from tests.standins.cluster import SeededCluster
 
 RBAC = Path(__file__).parents[2] / "deploy" / "rbac"
 ACCOUNT = "system:serviceaccount:countersign:countersign"
@@ -21,7 +22,7 @@ REVIEWS = "/apis/authorization.k8s.io/v1"
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[Cluster]:
-    async with Cluster(seed="few", virtual=True) as cluster:
+    async with SeededCluster(virtual=True) as cluster:
         for file in ("reader.yaml", "operator.yaml"):
             for manifest in yaml.safe_load_all((RBAC / file).read_text()):
                 cluster.apply(manifest)

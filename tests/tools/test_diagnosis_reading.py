@@ -12,6 +12,7 @@ import pytest_asyncio
 from pydantic import JsonValue
 
 from bot.sandbox.cluster import Cluster
+from tests.standins.cluster import SeededCluster
 from tools import Catalog, NotFound, Refused, Report, open_providers
 from tools.kubernetes.diagnosis.certificates import end_of_certificate
 from tools.kubernetes.diagnosis.lastwords import Points, hints_of
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def cluster() -> AsyncIterator[Cluster]:
-    async with Cluster(seed="few", virtual=True) as cluster:
+    async with SeededCluster(virtual=True) as cluster:
         yield cluster
 
 

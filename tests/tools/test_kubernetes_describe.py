@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from bot.sandbox.cluster import Cluster, Rule
 from bot.sandbox.cluster.rights import READ
+from tests.standins.cluster import SeededCluster
 from tools import Catalog, Finding, Lines, Manifests, NotFound, Refused, Table, open_providers
 from tools.kubernetes.cluster import Cluster as Client
 from tools.kubernetes.describe_node import node_lines
@@ -20,7 +21,7 @@ Ask = Callable[..., Awaitable[Any]]
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[Cluster]:
-    async with Cluster(seed="few", virtual=True) as cluster:
+    async with SeededCluster(virtual=True) as cluster:
         yield cluster
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from bot.sandbox.cluster import Cluster, Rule
 from bot.sandbox.cluster.rights import BOT, READ
+from tests.standins.cluster import SeededCluster
 from tools import Access, Catalog, Identity, JsonObject, Refused, open_providers
 from tools.kubernetes.cluster import Cluster as Client
 
@@ -17,7 +18,7 @@ PODS = {"kind": "pods", "namespace": "shop"}
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[Cluster]:
-    async with Cluster(seed="few", virtual=True) as cluster:
+    async with SeededCluster(virtual=True) as cluster:
         cluster.allow("bot", Rule(("impersonate",), ("users", "groups")))
         cluster.allow("alice@corp", *BOT)
         cluster.allow("bob@corp")

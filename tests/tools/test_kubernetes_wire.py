@@ -12,6 +12,7 @@ import pytest
 from pydantic import JsonValue
 
 from bot.sandbox.cluster import Cluster
+from tests.standins.cluster import SeededCluster
 from tools import Catalog, JsonObject, Refused, Table, Unavailable, open_providers
 from tools.kubernetes.pace import Pace
 
@@ -26,7 +27,7 @@ async def cluster() -> AsyncIterator[Cluster]:
 @pytest.fixture
 async def shop() -> AsyncIterator[Cluster]:
     """One with something to scale in it."""
-    async with Cluster(seed="few", virtual=True) as cluster:
+    async with SeededCluster(virtual=True) as cluster:
         yield cluster
 
 
