@@ -52,7 +52,8 @@ def add(commands: "Commands", summary: str) -> None:
         help="try cases from a file, or what was asked lately",
         description=(
             "Try the policy on cases from a YAML file, or replay the last changes that were "
-            "proposed (by DATABASE_URL). Exit code 1 when a case misses; a replay only tells."
+            "proposed (by DATABASE_URL): what was refused is not among them. Exit code 1 when a "
+            "case misses; a replay only tells."
         ),
     )
     what = test.add_mutually_exclusive_group(required=True)
@@ -178,6 +179,9 @@ def _effect(rule: Rule) -> str:
         parts.append(f"after {ask.escalate.after // 60} min {', '.join(ask.escalate.to)} is called")
     if ask.break_glass:
         parts.append(f"or one of {', '.join(ask.break_glass.groups)} who breaks the glass")
+    if ask.grant:
+        within = ask.grant.within // 60
+        parts.append(f"which may be one of {ask.grant.times} of the same again within {within} min")
     if ask.rollback:
         within = ask.rollback.within // 60
         parts.append(f"rolled back by itself if it does not work within {within} min")

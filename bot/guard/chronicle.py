@@ -83,6 +83,7 @@ class Story:
     rollback_state: str
     rollback_why: str  # it did not
     undone_by: str
+    undone_by_itself: bool  # by the rollback that was approved with it
     undo_state: str
     undone_at: datetime | None
     granted_on: str  # the id of the card where the same again was allowed, if it ran under that
@@ -258,6 +259,7 @@ def _story(call: Row, votes: Sequence[Row], rows: Sequence[Row]) -> Story:
         rollback_state="",
         rollback_why="",
         undone_by=call["undone_by"] or "",
+        undone_by_itself=bool(call["undone_by_itself"]),
         undo_state=call["undo_state"] or "",
         undone_at=call["undone_at"],
         granted_on=call["granted_on"] or "",

@@ -604,7 +604,8 @@ def _not_himself(change: ChangeCall, lacking: Sequence[Access]) -> str:
 
 def _denied(wish: Wished, ruling: Ruling) -> Turned:
     why = (ruling.reason or ruling.rule).removesuffix(".")
-    return Turned(f"The policy does not allow {wish.tool} here: {why}.")
+    by = f" (“{ruling.rule}”)" if ruling.reason and ruling.rule else ""
+    return Turned(f"The policy does not allow {wish.tool} here: {why}{by}.")
 
 
 def _previewed(judged: Judged) -> Turned:

@@ -59,6 +59,7 @@ STORY = Story(
     rollback_state="",
     rollback_why="",
     undone_by="p2",
+    undone_by_itself=False,
     undo_state="done",
     granted_on="",
     grant_use=0,

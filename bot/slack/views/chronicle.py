@@ -177,7 +177,8 @@ def _back(story: Story) -> Iterator[str]:
             return
         case "done":
             at = f" {_moment(story.undone_at)}" if story.undone_at else ""
-            yield f"{words.UNDONE} undone{at}"
+            how = ", by itself, as was approved with it" if story.undone_by_itself else ""
+            yield f"{words.UNDONE} undone{at}{how}"
         case _:
             yield "its way back is proposed"
 
