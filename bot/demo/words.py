@@ -21,7 +21,7 @@ PEOPLE = {
     "olga": "from another organisation",
 }
 _TRY = (
-    "get pods -n shop",
+    "diagnose -n shop",
     "logs deployment/checkout -n shop --grep FATAL",
     "rollout undo deployment/checkout -n shop",
 )

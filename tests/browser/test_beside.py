@@ -268,7 +268,7 @@ async def test_the_tour_from_start_to_end(
     shown = panel
     await step(page, shown, "Fill in")
     shown = strip if kind == "phone" else panel
-    await expect(page.get_by_role("log", name="Messages")).to_contain_text("get pods -n shop")
+    await expect(page.get_by_role("log", name="Messages")).to_contain_text("diagnose -n shop")
     await answer(slack, text="CrashLoopBackOff")
     await expect(shown).to_contain_text("Read the log")
     await step(page, shown, "Fill in")

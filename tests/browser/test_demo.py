@@ -53,9 +53,9 @@ async def test_the_story_from_the_first_screen_to_undo(
     await page.screenshot(path=shots / "1-first-screen.png")
 
     # A read is answered in its thread, which opens by itself.
-    await page.get_by_role("button", name="get pods -n shop").click()
+    await page.get_by_role("button", name="diagnose -n shop").click()
     await page.keyboard.press("Enter")
-    await expect(thread.get_by_text("CrashLoopBackOff")).to_be_visible(timeout=_ANSWERS)
+    await expect(thread.get_by_text("missing PAYMENTS_URL").first).to_be_visible(timeout=_ANSWERS)
     await page.screenshot(path=shots / "2-read.png")
     await page.get_by_role("button", name="Close the thread").click()
 

@@ -4,7 +4,7 @@ import { byId, el, toast } from "../dom.js";
 const KEEP = "tour";
 /** Older messages than these cannot be of the tour: looking at all of a long day would be slow. */
 const LOOKED_AT = 80;
-const READS = { look: /get pods/, log: /\blogs\b/ };
+const READS = { look: /\bdiagnose\b/, log: /\blogs\b/ };
 
 /** The Tour tab, the quiet offer at first, and the present step where the tab is not in view. */
 export class Tour {
@@ -42,13 +42,13 @@ export class Tour {
     const mention = `@${this.tools.store.raw.app.name}`;
     return [
       {
-        key: "look", title: "Look at the pods",
-        says: "#ops says that checkout is broken: ask for its pods, as anyone of the team may.",
-        act: "Fill in", do: () => this.#fill("alice", `${mention} get pods -n shop`), done: () => this.#answered(READS.look),
+        key: "look", title: "Ask what is wrong",
+        says: "#ops says that checkout is broken: ask for the cause and its evidence, as anyone of the team may.",
+        act: "Fill in", do: () => this.#fill("alice", `${mention} diagnose -n shop`), done: () => this.#answered(READS.look),
       },
       {
         key: "log", title: "Read the log",
-        says: "The log says why: look for its last words.",
+        says: "See it for yourself: look for the last words of its log.",
         act: "Fill in", do: () => this.#fill("alice", `${mention} logs deployment/checkout -n shop --grep FATAL`), done: () => this.#answered(READS.log),
       },
       {
