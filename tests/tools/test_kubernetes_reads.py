@@ -405,6 +405,12 @@ async def test_no_form_of_get_shows_what_a_secret_holds(tmp_path: Path) -> None:
                     assert "plainword" not in text, (name, output)
                     if output not in ("auto", "wide"):
                         assert "‹masked" in text, (name, output)
+            for sort in (".data.note", "{..note}", ".metadata.annotations", ".data['note']"):
+                wanted = {"kind": "secret", "namespace": "shop", "sort": sort}
+                with pytest.raises(Refused, match="Secrets are put in order by"):
+                    await catalog.read("k8s_get", wanted).run()
+            by_name = {"kind": "secret", "namespace": "shop", "sort": ".metadata.name"}
+            assert await catalog.read("k8s_get", by_name).run()
 
 
 PATHS = [

@@ -44,9 +44,15 @@ class Wanted:
         return self.everywhere and self.resource.namespaced
 
 
+# Their order by anything else would tell of their values.
+_OF_SECRETS = ("", ".metadata.name", ".metadata.namespace", ".metadata.creationTimestamp", ".type")
+
+
 async def find(cluster: Cluster, wanted: Wanted) -> Finding:
     """The objects in the form that is wanted. Raises `Refused` for a path that is none."""
     written, order = _template(wanted.output), _path(wanted.sort)
+    if wanted.resource.kind == "secret" and wanted.sort.strip("{}") not in _OF_SECRETS:
+        raise Refused(f"Secrets are put in order by {', '.join(filter(None, _OF_SECRETS))} only.")
     if wanted.names:
         return await _named(cluster, wanted, written, order)
     if written is None and _is_made_by_server(wanted):
