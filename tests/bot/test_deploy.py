@@ -490,7 +490,7 @@ async def test_every_kind_can_be_looked_at_with_the_roles(tmp_path: Path) -> Non
         async with open_providers({"kubernetes": {"kubeconfig": config}}) as catalog:
             tried = {*CALLS, "k8s_get"}
             walked = {walk.tool for walk in WALKS.values()}  # each with its rights only
-            assert set(catalog.tools) - walked - NOT_WALKED == tried, "try the new tool here, too"
+            assert set(catalog.tools) == tried | walked | NOT_WALKED, "try the new tool here, too"
             for kind in sorted(set(RESOURCES) - {"controllerrevision"}):
                 try:
                     await catalog.read("k8s_get", {"kind": kind, "namespace": "shop"}).run()

@@ -194,7 +194,7 @@ async def test_the_inspector_shows_calls_whole_with_what_was_wrong_and_what_was_
     ).to_contain_text("chat.update")
     await page.screenshot(path=shots / "beside-inspector.png")
 
-    await inspector.get_by_label("Filter by text").fill("3000")
+    await inspector.get_by_label("Filter by text").fill("at most 3000")
     await expect(calls.locator("details")).to_have_count(1)
     await inspector.get_by_label("Filter by text").fill("")
     await inspector.get_by_label("Which kind").select_option("Events to the app")
