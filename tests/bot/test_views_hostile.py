@@ -191,6 +191,7 @@ def test_every_card(call: CardData) -> None:
 
 @settings(HARD, max_examples=12)  # each draws several cards
 @given(st.lists(CALLS, min_size=2, max_size=10))
+@pytest.mark.long
 def test_every_shared_card(calls: list[CardData]) -> None:
     message = batch.batch(calls)
     taken(message)
@@ -228,6 +229,7 @@ def test_what_the_model_says_is_in_one_block_and_without_marks(call: CardData) -
 
 @HARD
 @given(CALLS, TEXT)
+@pytest.mark.long
 def test_every_modal(call: CardData, text: str) -> None:
     view = modals.approve_full(call)
     taken_view(view)

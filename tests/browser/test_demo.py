@@ -195,6 +195,7 @@ async def open_newest_thread(page: Page) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.long
 async def test_the_whole_story_on_a_phone_without_mouse_or_touch(
     demo: Demo, chromium: Browser, shots: Path
 ) -> None:

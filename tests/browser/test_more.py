@@ -28,6 +28,7 @@ async def become(page: Page, user_id: str) -> None:
     await page.get_by_label("You are").select_option(user_id)
 
 
+@pytest.mark.long
 async def test_a_proposal_is_edited_approved_with_more_and_run_alone(
     dsn: str, tmp_path: Path, chromium: Browser, shots: Path
 ) -> None:

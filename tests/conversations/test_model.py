@@ -185,6 +185,7 @@ def answered(chat: World, thread: str, times: int) -> bool:
     return len(answers) >= times
 
 
+@pytest.mark.crash
 async def test_a_conversation_that_is_too_long_is_made_smaller_unseen(
     dsn: str, tmp_path: Path
 ) -> None:

@@ -5,6 +5,8 @@ twice.
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from bot.sandbox.slack import Settings as SlackSettings
 from bot.store.database import Database
 from tests.conversations.test_commands import (
@@ -88,6 +90,7 @@ async def test_a_slash_command_that_is_lost_late_is_said_to_be(dsn: str, tmp_pat
         await chat.slack.wait_for(lambda: not roots(chat), 5)
 
 
+@pytest.mark.crash
 async def test_what_nobody_foresaw_is_acked_and_told_with_a_reference(
     dsn: str, tmp_path: Path
 ) -> None:

@@ -336,6 +336,7 @@ async def test_an_approval_goes_before_a_side_turn_that_streams(dsn: str, tmp_pa
 
 
 @pytest.mark.parametrize("wish", ["withdraw", "revise"])
+@pytest.mark.crash
 async def test_approve_and_talk_race_and_one_of_them_wins(
     dsn: str, tmp_path: Path, wish: str
 ) -> None:

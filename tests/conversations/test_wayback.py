@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from bot.guard.chronicle import Question, Story, stories
 from bot.guard.evidence import heads
@@ -207,6 +208,7 @@ CREATE TRIGGER breaks BEFORE UPDATE ON tool_calls FOR EACH ROW
 """
 
 
+@pytest.mark.crash
 async def test_what_is_not_known_is_asked_again_and_then_people_are(
     dsn: str, tmp_path: Path
 ) -> None:

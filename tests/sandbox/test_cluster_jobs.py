@@ -248,6 +248,7 @@ async def test_a_claim_without_a_class_waits_and_one_that_may_not_grow_stays(
     assert cluster.claim_usage("shop", "data") == (0, 1 << 30)
 
 
+@pytest.mark.long
 async def test_the_same_seed_and_time_give_the_same_cluster() -> None:
     async def lived() -> tuple[Any, ...]:
         async with Cluster(seed=True, virtual=True) as cluster:

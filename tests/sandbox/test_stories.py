@@ -167,6 +167,7 @@ async def test_a_full_volume_stops_payments(cluster: Cluster) -> None:
     assert workload(cluster, "payments", "ledger")["settled"]
 
 
+@pytest.mark.long
 async def test_all_at_once_from_nothing_and_back(cluster: Cluster) -> None:
     for namespace, kind, name in (
         ("shop", "Deployment", "checkout"),

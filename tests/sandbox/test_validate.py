@@ -1077,6 +1077,7 @@ SURFACES = st.sampled_from(get_args(Surface))
 
 @settings(max_examples=300, deadline=None)
 @given(value=JSON, surface=SURFACES)
+@pytest.mark.long
 def test_any_json_is_answered(value: object, surface: Surface) -> None:
     for payload in (value, {"blocks": value}, {"type": surface, "blocks": [value]}):
         found = validate(payload, surface)  # type: ignore[arg-type]
