@@ -171,6 +171,7 @@ async def test_after_a_kill_nothing_runs_and_the_data_serves_again(data: Path) -
         assert await value(dsn, "select 1") == 1
 
 
+@pytest.mark.long
 async def test_a_server_whose_owner_is_gone_is_ended_by_the_next_start(data: Path) -> None:
     async with embedded_postgres(data):
         pass

@@ -27,6 +27,7 @@ def writes_replicas(chat: World, number: int, name: str = "web") -> None:
     chat.cluster.apply({**found, "spec": {**found["spec"], "replicas": number}})
 
 
+@pytest.mark.crash
 async def test_an_undo_says_who_wrote_what_since(dsn: str, tmp_path: Path) -> None:
     async with world(dsn, tmp_path) as chat:
         thread = await chat.ask(SCALE)
