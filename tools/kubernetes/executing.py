@@ -78,8 +78,8 @@ def _read(socket: Any, end: float, most: int) -> Output:
             message = socket.recv()
         except websocket.WebSocketTimeoutException:
             break
-        except websocket.WebSocketConnectionClosedException:
-            message = b""
+        except (websocket.WebSocketConnectionClosedException, OSError):
+            message = b""  # it was sent, and runs or has run
         if not message:
             return _ended(bytes(kept), status, cut=size > most)
         data = message if isinstance(message, bytes) else message.encode()

@@ -3,6 +3,7 @@ a sentence."""
 
 import asyncio
 import json
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -242,8 +243,10 @@ class Wire:
         except websocket.WebSocketException as error:
             raise Unavailable(f"Cluster {self.name} is away: the connection broke.") from error
         except OSError as error:
+            # any other may have come after the request, which runs the command
+            unsent = isinstance(error, (ConnectionRefusedError, ssl.SSLCertVerificationError))
             raise Unavailable(
-                f"Cluster {self.name} is away: it cannot be connected to.", nothing_sent=True
+                f"Cluster {self.name} is away: it cannot be connected to.", nothing_sent=unsent
             ) from error
 
     def _resent_once(

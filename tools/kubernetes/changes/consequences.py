@@ -57,6 +57,7 @@ _ALWAYS = (
     "seLinuxOptions",
     "sysctls",
 )
+_BEYOND = frozenset(_ALWAYS)
 _WHEN_TRUE = (
     "privileged",
     "allowPrivilegeEscalation",
@@ -64,6 +65,7 @@ _WHEN_TRUE = (
     "hostPID",
     "hostIPC",
     "automountServiceAccountToken",
+    "hostProcess",
 )
 _WHEN_ZERO = ("runAsUser", "runAsGroup", "fsGroup")
 
@@ -87,7 +89,7 @@ async def consequences(
     resource, namespace = where
     changes = written_paths(live, stored)
     home = resource.namespaced and await cluster.is_home(namespace)
-    danger = home or is_dangerous(resource, changes)
+    danger = home or is_dangerous(resource, changes) or bool(live and _disowns(changes))
     found = Consequences(risk=Risk.DANGER if danger else None)
     if resource.kind in _RUNS_PODS and live and stored:
         return _joined(found, await _of_workload(cluster, resource, live, stored))
@@ -111,18 +113,26 @@ def is_dangerous(resource: Resource, changes: tuple[ChangedPath, ...]) -> bool:
     )
 
 
+def _disowns(changes: tuple[ChangedPath, ...]) -> bool:
+    """Whether owners are written: what belongs to nobody that there is, the server deletes."""
+    return any(change.path.startswith("metadata.ownerReferences") for change in changes)
+
+
 def _reaches_out(path: str, value: Any) -> bool:
     """Whether what is written there gives pods more than their own."""
-    key = path.rpartition(".")[2].partition("[")[0]
+    steps = [step.partition("[")[0] for step in path.split(".")]
+    key = steps[-1]
+    if not _BEYOND.isdisjoint(steps):  # also a part of one, such as hostPath.path
+        return True
     if value is None:  # what kept them in bounds is taken away
-        return "securityContext" in path or key in _ALWAYS
+        return "securityContext" in path
     if key == "capabilities":
         return bool(isinstance(value, dict) and value.get("add"))
     return (
-        key in _ALWAYS
-        or (key in _WHEN_TRUE and value is True)
+        (key in _WHEN_TRUE and value is True)
         or (key in _WHEN_ZERO and value == 0)
         or (key == "runAsNonRoot" and value is False)
+        or (key == "type" and value == "Unconfined")
         or (key == "add" and ".capabilities" in path)
     )
 

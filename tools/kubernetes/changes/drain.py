@@ -97,7 +97,10 @@ class Drain(Change):
         """Cordon, then evict each pod once; those that a budget holds are asked for again."""
         cordoned = await write_locked(lambda: self._cordon(cluster, seen), self.target())
         owners = set(cast("list[str]", seen.before["owners"]))
-        pods = (await self._moving(cluster)).pods
+        try:
+            pods = (await self._moving(cluster)).pods
+        except ToolError as error:  # the node is cordoned: never "nothing was sent"
+            raise Unavailable(f"{cordoned.text}, then: {error}") from error
         mine = [pod for pod in pods if pod.owner in owners]
         found = await _evict(cluster, [pod.object for pod in mine])
         left: list[JsonValue] = [f"{name}: {why}" for name, why in found.left.items()]
