@@ -62,8 +62,7 @@ def _masked(arguments: str) -> str:
     except (ValueError, RecursionError):
         return masking.mask_text(arguments).text
     if isinstance(value, dict) and masking.would_alter(value):
-        value = {name: masking.mask_argument(name, one) for name, one in value.items()}
-        arguments = json.dumps(value, ensure_ascii=False)
+        arguments = json.dumps(masking.mask_arguments(value), ensure_ascii=False)
     return masking.mask_text(arguments).text
 
 

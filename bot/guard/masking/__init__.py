@@ -16,13 +16,14 @@ from tools import ChangedPath, Finding, Lines, Manifests, Preview, Report, Table
 from .manifests import Masker
 from .names import holds_secret
 from .spans import IS_MASK, MASK
+from .written import secret_arguments
 
 __all__ = [
     "IS_MASK",
     "MASK",
     "MASK_NOTE",
     "Masked",
-    "mask_argument",
+    "mask_arguments",
     "mask_finding",
     "mask_json",
     "mask_preview",
@@ -209,10 +210,21 @@ def _secret_diff(diff: str) -> str:
 
 def would_alter(arguments: Mapping[str, JsonValue]) -> list[str]:
     """The names of the arguments that masking would change: such a call is refused."""
-    return [name for name, value in arguments.items() if mask_json({name: value})[1]]
+    secrets = secret_arguments(arguments)
+    return [
+        name for name, value in arguments.items() if name in secrets or mask_json({name: value})[1]
+    ]
 
 
-def mask_argument(name: str, value: JsonValue) -> JsonValue:
-    """A value as it stands under this name: the name may say what it is."""
+def mask_arguments(arguments: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Each value as it stands under its name, which may say what it is."""
+    secrets = secret_arguments(arguments)
+    return {
+        name: MASK if name in secrets else _mask_argument(name, value)
+        for name, value in arguments.items()
+    }
+
+
+def _mask_argument(name: str, value: JsonValue) -> JsonValue:
     masked, _ = mask_json({name: value})
     return masked[name] if isinstance(masked, dict) else MASK
