@@ -64,7 +64,8 @@ def _intermixed(given: argparse.Namespace) -> None:
     rest.add_argument("arguments", metavar="NAME=VALUE", nargs="*", type=_argument)
     _options(rest)
     rest.set_defaults(json=given.json, cluster=given.cluster)
-    rest.parse_intermixed_args(given.arguments, given)
+    found = rest.parse_intermixed_args(given.arguments)
+    given.arguments, given.json, given.cluster = found.arguments, found.json, found.cluster
 
 
 def _argument(text: str) -> tuple[str, str]:

@@ -90,6 +90,11 @@ async def test_what_is_tried_is_masked_and_typed(cluster: Cluster, tmp_path: Pat
         assert (scaled.data["risk"], scaled.data["target"]) == ("write", "demo/shop/deployment/web")
 
         for words, is_usage, why in (
+            (
+                ("k8s_exec", "name=x", "namespace=shop", 'command=["sh", "-c", "cat /etc/passwd"]'),
+                False,
+                "That command is not allowed. Allowed are: ",
+            ),
             (("k8s_gets",), True, 'There is no tool "k8s_gets". Nearest: k8s_get'),
             (("k8s_get",), True, "`kind` is missing"),
             (("k8s_get", "kinds=pods"), True, "did you mean `kind`?"),

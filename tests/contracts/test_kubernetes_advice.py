@@ -57,6 +57,10 @@ async def test_what_depends_on_it_is_said(catalog: Catalog, cluster: Cluster) ->
     assert "has no tag, which means latest" in " ".join(said.warnings)
     assert {change.path for change in said.changes} >= {"spec.template.spec.containers[cart].image"}
 
+    rates = {**SHOP, "kind": "configmap", "name": "rates", "patch": "data: {a: b}"}
+    said = await look(catalog, "patch", rates)
+    assert "Read as variables, at a start only, by statefulset/db" in " ".join(said.warnings)
+
     cut = {**CART, "kind": "service", "patch": "spec: {selector: {app: nobody}}"}
     assert "It has 2 pods behind it and would have none: nothing answers." in (
         (await look(catalog, "patch", cut)).warnings

@@ -56,12 +56,16 @@ async def test_an_allowed_command_runs_once_and_tells_what_it_printed(
     cluster.allow("eve@corp", Rule(READ))
     call = catalog.change(TOOL, {**DB, "command": ["df", "-h"]}, acting=Identity("eve@corp"))
     assert [(one.verb, one.sub) for one in await call.lacking()] == [("create", "exec")]
+    with pytest.raises(Refused, match="does not allow this: create pods/exec in shop"):
+        await call.preview()  # before anybody is asked to approve it
+    rules = [Rule((verb,), ("pods/exec",)) for verb in ("create", "get")]
+    cluster.allow("eve@corp", Rule(READ), *rules)
     seen = await call.preview()
     assert call.risk is Risk.DANGER
     assert cluster.mutations == []
+    cluster.allow("eve@corp", Rule(READ))
     with pytest.raises(Refused, match="does not allow this"):
         await call.apply(seen)
-    rules = [Rule((verb,), ("pods/exec",)) for verb in ("create", "get")]
     cluster.allow("eve@corp", Rule(READ), *rules)
     receipt = await call.apply(seen)
     assert receipt.text.startswith("It ended with exit code 0 and printed:\nFilesystem")

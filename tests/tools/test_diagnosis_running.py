@@ -253,6 +253,27 @@ def test_a_setting_that_was_changed_just_before() -> None:
     assert told(diagnosed(*state)) == [("deployment/web", "crash", "medium")]
 
 
+def test_a_setting_that_has_not_reached_its_readers() -> None:
+    """Put right meanwhile, and read only at a start: only a restart mends it."""
+    env = [{"configMapRef": {"name": "web-config"}}]
+    settings = thing("ConfigMap", "web-config", data={"POOL_SIZE": "20"})
+    settings["metadata"]["managedFields"] = [{"manager": "kubectl", "time": ago(minutes=1)}]
+    probe = {"httpGet": {"path": "/ready", "port": "http"}, "timeoutSeconds": 1}
+    slow = "Get http://10.0.0.1:8080/ready: context deadline exceeded"
+    state = (*unready(slow, probe, envFrom=env), settings)
+    logs = {"-web-aaa-1/web": "ERROR connection pool exhausted: 2 of 2 in use"}
+    found = diagnosed(*state, logs=logs)
+    assert told(found)[0] == ("deployment/web", "config-outdated", "high")
+    change = found.findings[0].clue.change
+    assert change is not None
+    assert change.tool == "rollout_restart"
+    # without a number that tells, it is only worth knowing
+    assert "config-outdated" not in str(told(diagnosed(*state)))
+    assert "has the values of before until it is restarted" in str(diagnosed(*state).notices)
+    settings["data"]["POOL_SIZE"] = "2"
+    assert "config-outdated" not in str(told(diagnosed(*state, logs=logs)))
+
+
 def autoscaler(*conditions: Json, used: int = 95) -> Json:
     """An autoscaler of web, at its most."""
     metric = {"type": "Resource", "resource": {"name": "cpu"}}

@@ -139,7 +139,7 @@ class Application(Change):
             found = read(given["manifest"])
         except ValueError:
             return given  # told of the manifest itself
-        kinds = {one.kind.lower() for one in found}
+        kinds = {one.as_rules_say for one in found}
         kind = kinds.pop() if len(kinds) == 1 else MIXED
         return {**given, "kind": kind, "name": found[0].name if len(found) == 1 else ""}
 
@@ -151,11 +151,10 @@ class Application(Change):
 
     def needs(self) -> tuple[Access, ...]:
         """The writes of built-in kinds; for others the dry run meets the refusal."""
-        wanted = [(one.kind.lower(), one.name) for one in read(self.manifest)]
         return tuple(
-            access("patch", kind, namespace=self.namespace, name=name)
-            for kind, name in wanted
-            if kind in RESOURCES
+            access("patch", one.as_rules_say, namespace=self.namespace, name=one.name)
+            for one in read(self.manifest)
+            if one.as_rules_say in RESOURCES
         )
 
     async def preview(self, cluster: Cluster) -> Preview:

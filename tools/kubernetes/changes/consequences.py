@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from tools._kit import ChangedPath, Risk
+from tools.kubernetes.changes.dependents import readers_at_start
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.kinds import Object, Resource
 from tools.kubernetes.objects import (
@@ -95,6 +96,8 @@ async def consequences(
         return _joined(found, await _of_workload(cluster, resource, live, stored))
     if resource.kind == "pod" and labels_of(live) != labels_of(stored):
         return _joined(found, await _of_pod(cluster, live, stored))
+    if resource.kind == "configmap" and live and stored and _content(live) != _content(stored):
+        return _joined(found, await _of_settings(cluster, live))
     if resource.kind == "service" and live and "spec" in live:
         return _joined(found, await _of_service(cluster, live, stored))
     return found
@@ -210,6 +213,24 @@ def _unanswered(services: Around) -> Iterator[str]:
         yield "It cannot be told whether a Service sends it traffic."
     for service in services or ():
         yield f"Service {name_of(service)} sends it traffic: with 0 replicas nothing answers."
+
+
+async def _of_settings(cluster: Cluster, live: Object) -> Consequences:
+    """Those who go on with what they read as they started."""
+    readers = await readers_at_start(cluster, live)
+    if readers is None:
+        warnings = ["It cannot be told who reads it: running pods may keep the old values."]
+    elif readers:
+        kept = "running pods keep the old values until they are restarted (rollout restart)."
+        warnings = [f"Read as variables, at a start only, by {', '.join(readers)}: {kept}"]
+    else:
+        warnings = []
+    seen: JsonValue = None if readers is None else list(readers)
+    return Consequences({"readers": seen}, tuple(warnings))
+
+
+def _content(config_map: Object) -> tuple[Any, Any]:
+    return config_map.get("data"), config_map.get("binaryData")
 
 
 async def _of_pod(cluster: Cluster, live: Object, stored: Object) -> Consequences:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,8 @@ _HOLDS = {  # where a pod's specification names an object of this kind
     "secret": (("secret", "secretName"), ("secretRef", "name"), ("secretKeyRef", "name")),
     "persistentvolumeclaim": (("persistentVolumeClaim", "claimName"),),
 }
+
+_AS_VARIABLES = ("configMapRef", "configMapKeyRef")
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,33 @@ async def users_of(cluster: Cluster, resource: Resource, live: Object) -> list[s
     is_account = resource.kind == "serviceaccount"
     if not keys and not is_account:
         return []
-    place, name = namespace_of(live), name_of(live)
+    name = name_of(live)
+    return await _workloads(
+        cluster,
+        namespace_of(live),
+        lambda spec: (
+            (is_account and spec.get("serviceAccountName", "default") == name)
+            or any(_names(spec, *key, name) for key in keys)
+        ),
+    )
+
+
+async def readers_at_start(cluster: Cluster, live: Object) -> list[str] | None:
+    """The workloads whose containers read a config map as variables, which they do only as they
+    start; None where that could not be seen.
+    """
+    name = name_of(live)
+    return await _workloads(
+        cluster,
+        namespace_of(live),
+        lambda spec: any(_names(spec, holder, "name", name) for holder in _AS_VARIABLES),
+    )
+
+
+async def _workloads(
+    cluster: Cluster, place: str, fits: Callable[[Object], bool]
+) -> list[str] | None:
+    """Those whose pods' specification fits."""
     lists: Sequence[Around] = await asyncio.gather(
         *(around(cluster, kind, place) for kind in _USERS)
     )
@@ -88,8 +116,7 @@ async def users_of(cluster: Cluster, resource: Resource, live: Object) -> list[s
         f"{kind}/{name_of(one)}"
         for kind, listed in zip(_USERS, lists, strict=True)
         for one in listed or ()
-        if (is_account and _spec(one).get("serviceAccountName", "default") == name)
-        or any(_names(_spec(one), *key, name) for key in keys)
+        if fits(_spec(one))
     )
 
 

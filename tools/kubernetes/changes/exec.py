@@ -30,7 +30,8 @@ from tools.kubernetes.workloads import Facts, fingerprint, reading, stale
 _TOOL = "k8s_exec"
 _TOLD = 3000  # characters of what it wrote
 
-Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./:@%+=,~-]{1,200}$")]
+# Which of them may stand where, the list of what is allowed says.
+Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class Exec(Change):
@@ -61,8 +62,13 @@ class Exec(Change):
         )
 
     async def preview(self, cluster: Cluster) -> Preview:
-        """Whether it may run there."""
+        """Whether it may run there; there is no dry run that would be refused."""
         live, container, facts = await self._examine(cluster)
+        for need in self.needs():
+            if not await cluster.may(need):
+                raise Refused(
+                    f"Cluster {cluster.name} does not allow this: {need} in {self.namespace}."
+                )
         words = " ".join(self.command)
         return Preview(
             summary=f"Run `{words}` in `{container}` of `pod/{self.name}` in `{self.namespace}`",

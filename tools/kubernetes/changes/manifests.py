@@ -56,6 +56,24 @@ class Document:
     def __str__(self) -> str:
         return f"{self.kind.lower()}/{self.name}"
 
+    @property
+    def as_rules_say(self) -> str:
+        """Its kind by the name that every change gives it: a foreign one's has its group.
+
+        The plural is the one that Kubernetes itself guesses where it cannot ask.
+        """
+        plain, group = self.kind.lower(), self.api_version.rpartition("/")[0]
+        built_in = RESOURCES.get(plain)
+        if not group or (built_in is not None and built_in.group == group):
+            return plain
+        return f"{_plural(plain)}.{group}"
+
+
+def _plural(kind: str) -> str:
+    if kind.endswith("s"):
+        return f"{kind}es"
+    return f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+
 
 def read(text: str) -> list[Document]:
     """The objects of a text. Raises `ValueError`."""
@@ -93,6 +111,10 @@ async def located(cluster: Cluster, one: Document, namespace: str) -> tuple[Reso
     built_in = RESOURCES.get(plain)
     if built_in is None or built_in.group != group:
         built_in = await cluster.resource(f"{plain}.{group}" if group else plain)
+    if group and built_in.written != one.as_rules_say:  # rules were asked about another name
+        raise Refused(
+            f"{one} is of {built_in.written}, whose rules cannot be told from a manifest: patch it."
+        )
     if built_in.api_version != one.api_version:
         raise Refused(f"{one.kind} is served as {built_in.api_version}, not as {one.api_version}.")
     if built_in.namespaced and not namespace:

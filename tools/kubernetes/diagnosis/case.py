@@ -253,6 +253,20 @@ def config_maps(spec: Object) -> set[str]:
     return _sources(spec, "configMap", "name", "configMapRef", "configMapKeyRef")
 
 
+def variable_sources(spec: Object, container: str) -> set[str]:
+    """The config maps that one of its containers reads as variables: at its start only."""
+    found = set()
+    for one in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
+        if one.get("name") == container:
+            sources = [source.get("configMapRef") for source in one.get("envFrom") or ()]
+            sources += [
+                (variable.get("valueFrom") or {}).get("configMapKeyRef")
+                for variable in one.get("env") or ()
+            ]
+            found |= {(source or {}).get("name") for source in sources}
+    return {str(name) for name in found if name}
+
+
 def secrets(spec: Object) -> set[str]:
     """The secrets that it does."""
     return _sources(spec, "secret", "secretName", "secretRef", "secretKeyRef")

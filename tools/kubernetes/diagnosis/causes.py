@@ -56,6 +56,7 @@ class Cause(StrEnum):
     CONFIG_MISSING = "config-missing"
     CONFIG_KEY_MISSING = "config-key-missing"
     CONFIG_CHANGED = "config-changed"  # a setting that was changed since it was well
+    CONFIG_OUTDATED = "config-outdated"  # it was changed, and its readers have not started anew
     CONFIG_VALUE = "config-value"  # a setting that does not fit what the program needs
     SECRET_MISSING = "secret-missing"  # noqa: S105 - the name of a cause
     SECRET_KEY_MISSING = "secret-key-missing"  # noqa: S105
@@ -120,7 +121,9 @@ PROXIMATE: Final = frozenset(
     }
 )
 # What says where to look next, and is taken in by what is found there.
-LEADING: Final = frozenset({Cause.DEPENDENCY, Cause.CONFIG_CHANGED, Cause.CONFIG_VALUE})
+LEADING: Final = frozenset(
+    {Cause.DEPENDENCY, Cause.CONFIG_CHANGED, Cause.CONFIG_OUTDATED, Cause.CONFIG_VALUE}
+)
 ROOT: Final = 3
 
 

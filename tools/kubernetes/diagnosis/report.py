@@ -44,7 +44,12 @@ class Diagnosis:
     def _lines(self, notices: Sequence[str]) -> Iterator[str]:
         if not self.findings:
             looked = ", ".join(self.checked)
-            yield f"Nothing is wrong with {self.about}; checked: {looked or 'nothing'}."
+            yield (
+                f"Nothing is wrong with {self.about}; checked: {looked}."
+                if looked
+                else f"There is nothing in {self.about} to look at: name another namespace, or look"
+                " everywhere (`all_namespaces`, -A)."
+            )
         for number, one in enumerate(self.findings, 1):
             yield from _said(number, one)
         for text in notices:

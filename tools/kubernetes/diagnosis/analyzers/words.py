@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
+from tools.kubernetes.diagnosis.analyzers.outdated import changed_at, outdated
 from tools.kubernetes.diagnosis.case import Case, Group, config_maps
 from tools.kubernetes.diagnosis.causes import Cause
 from tools.kubernetes.diagnosis.clues import HIGH, MEDIUM, Clue, Confidence, Said
@@ -14,7 +15,7 @@ from tools.kubernetes.diagnosis.onset import onset
 from tools.kubernetes.diagnosis.symptoms import What
 from tools.kubernetes.diagnosis.wording import at, log_line, pods_of, short
 from tools.kubernetes.kinds import Object
-from tools.kubernetes.objects import annotation, meta, moment
+from tools.kubernetes.objects import annotation, meta
 
 _RUNS: Final = (What.CRASHING, What.UNREADY, What.FLAPPING, What.ASKED)
 _OFTEN: Final = 3  # lines of a program that seems well, before they are more than an accident
@@ -35,6 +36,10 @@ def words(case: Case) -> Iterator[Said]:
                 yield _clue(case, group, newest[points], *said)
         pool = next((one for one in reversed(hints) if one.points is Points.POOL), None)
         if group.what is What.ASKED and pool is None:
+            continue
+        late = list(outdated(case, group, pool, _size(pool)))
+        yield from late
+        if any(isinstance(one, Clue) for one in late):
             continue
         if (changed := _changed(case, group, pool)) is not None:
             yield changed
@@ -83,21 +88,17 @@ def _changed(case: Case, group: Group, pool: Hint | None) -> Clue | None:
         live = case.snapshot.get("configmap", group.owner.namespace, name)
         if live is None:
             continue
-        when, setting = _changed_at(live), _setting(live, pool)
+        when, setting = changed_at(live), _setting(live, pool)
         early = when is not None and timedelta(minutes=-2) <= begun.since - when <= _BEFORE
         if early or setting:
             return _config_clue(case, group, (name, live, when), setting, pool)
     return None
 
 
-def _changed_at(live: Object) -> datetime | None:
-    """When its content was last written after it was made."""
-    made = moment(meta(live).get("creationTimestamp"))
-    times = [moment(one.get("time")) for one in meta(live).get("managedFields") or ()]
-    known = [one for one in times if one is not None]
-    if not known or made is None:
-        return None
-    return max(known) if max(known) - made > timedelta(seconds=5) else None
+def _size(pool: Hint | None) -> str:
+    """How large the pool is, as the log tells: "2 of 2 in use"."""
+    said = _NUMBER.search(pool.line.text) if pool is not None else None
+    return said[2] if said else ""
 
 
 def _setting(live: Object, pool: Hint | None) -> str:
