@@ -291,3 +291,22 @@ async def test_a_node_is_drained_as_far_as_budgets_allow(
     seen = await again.preview()
     assert (await verdict(cluster, again, seen, await again.apply(seen))).outcome == "holds"
     assert not isinstance(again.undo(seen), Wish), "it was cordoned before"
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "name"),
+    [
+        ("apps/v1", "Deployment", "deployment"),
+        ("v1", "ConfigMap", "configmap"),
+        ("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings.rbac.authorization.k8s.io"),
+        ("other.io/v1", "Deployment", "deployments.other.io"),
+        ("kyverno.io/v1", "Policy", "policies.kyverno.io"),
+    ],
+)
+def test_what_is_applied_has_the_name_that_rules_know(
+    api_version: str, kind: str, name: str, catalog: Catalog
+) -> None:
+    """One kind has one name in every change, and a foreign one is not taken for ours."""
+    manifest = f"apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: x}}\n"
+    call = catalog.change("k8s_apply", {**SHOP, "manifest": manifest})
+    assert call.arguments["kind"] == name

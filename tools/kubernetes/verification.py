@@ -1,7 +1,7 @@
 """Following a workload until a change holds, or until it is clear that it does not."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -76,6 +76,25 @@ async def follow(
             yield outcome
         await asyncio.sleep(min(pause, watch.left_to_settle()))
         pause = min(1.0, pause * 1.4)
+
+
+async def until_verdict(
+    look: Callable[[float], Awaitable[Progress | Verdict]], every: float
+) -> AsyncIterator[Progress | Verdict]:
+    """Look again and again, with the seconds since the first look; tell what is new. A verdict
+    ends it.
+    """
+    time, said = asyncio.get_running_loop().time, ""
+    begun = time()
+    while True:
+        found = await look(time() - begun)
+        if isinstance(found, Verdict):
+            yield found
+            return
+        if found.text != said:
+            said = found.text
+            yield found
+        await asyncio.sleep(every)
 
 
 class Watch:

@@ -3,6 +3,7 @@
 from tests.diagnosis.blame import Blame, fault
 from tests.diagnosis.pods import ended, evicted, leaving, not_mounted, spell
 from tests.diagnosis.shop import Shop
+from tests.diagnosis.workloads import App
 from tests.diagnosis.world import Object, set_condition
 
 
@@ -27,6 +28,24 @@ def _on(shop: Shop, node: Object) -> list[tuple[object, Object]]:
     ]
 
 
+def _stranded(shop: Shop, node: str, since: float) -> list[tuple[App, Object]]:
+    """The pods of a node that is not ready any more, marked as its controller marks them."""
+    found = [
+        (app, made)
+        for app in shop.apps.values()
+        for made in app.pods
+        if made["spec"].get("nodeName") == node
+    ]
+    for _, made in found:
+        at = shop.world.ago(since)
+        spell(shop.world, made, "Ready", status="False", lastTransitionTime=at)
+        shop.world.event(
+            made, "NodeNotReady", "Node is not ready", first=since, last=since,
+            component="node-controller",
+        )  # fmt: skip
+    return found
+
+
 @fault("node's kubelet is silent", beyond_view=True, alone=True)
 def silent(shop: Shop) -> Blame:
     world = shop.world
@@ -45,24 +64,17 @@ def silent(shop: Shop) -> Blame:
     text = f"Node {name} status is now: NodeNotReady"
     world.event(node, "NodeNotReady", text, type="Normal", first=since, last=since)
     affected = set()
-    for app in shop.apps.values():
-        for made in [one for one in app.pods if one["spec"].get("nodeName") == name]:
-            affected.add(app.object)
-            at = world.ago(since)
-            spell(world, made, "Ready", status="False", lastTransitionTime=at)
-            world.event(
-                made, "NodeNotReady", "Node is not ready", first=since, last=since,
-                component="node-controller",
-            )  # fmt: skip
-            if since > 300:  # the time that every pod tolerates it
-                leaving(world, made, asked=since - 300)
-                disruption = {"reason": "DeletionByTaintManager", "status": "True"}
-                disruption["message"] = "Taint manager: deleting due to NoExecute taint"
-                at = world.ago(since - 300)
-                spell(world, made, "DisruptionTarget", lastTransitionTime=at, **disruption)
-                if app.workload["kind"] == "Deployment":
-                    others = [one for one in world.nodes() if one is not node]
-                    app.add_pod(age=since - 299, node=world.random.choice(others))
+    for app, made in _stranded(shop, name, since):
+        affected.add(app.object)
+        if since > 300:  # the time that every pod tolerates it
+            leaving(world, made, asked=since - 300)
+            disruption = {"reason": "DeletionByTaintManager", "status": "True"}
+            disruption["message"] = "Taint manager: deleting due to NoExecute taint"
+            at = world.ago(since - 300)
+            spell(world, made, "DisruptionTarget", lastTransitionTime=at, **disruption)
+            if app.workload["kind"] == "Deployment":
+                others = [one for one in world.nodes() if one is not node]
+                app.add_pod(age=since - 299, node=world.random.choice(others))
     also = (Blame("dependency", tuple(affected)), Blame("terminating", tuple(affected)))
     return Blame("node-not-ready", (f"node/{name}",), also)
 
@@ -89,16 +101,7 @@ def plugin(shop: Shop) -> Blame:
     ]
     text = f"Node {name} status is now: NodeNotReady"
     world.event(node, "NodeNotReady", text, type="Normal", first=since, last=since)
-    affected = set()
-    for app in shop.apps.values():
-        for made in [one for one in app.pods if one["spec"].get("nodeName") == name]:
-            affected.add(app.object)
-            at = world.ago(since)
-            spell(world, made, "Ready", status="False", lastTransitionTime=at)
-            world.event(
-                made, "NodeNotReady", "Node is not ready", first=since, last=since,
-                component="node-controller",
-            )  # fmt: skip
+    affected = {app.object for app, _ in _stranded(shop, name, since)}
     also = (Blame("dependency", tuple(affected)), Blame("not-ready", tuple(affected)))
     return Blame("node-not-ready", (f"node/{name}",), also)
 

@@ -1,6 +1,5 @@
 """The change that removes finished or failed pods and jobs."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar, Literal, cast
@@ -29,6 +28,7 @@ from tools._kit import (
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.kinds import Object, access, canonical_kind
 from tools.kubernetes.objects import age, conditions, controller, meta, moment, name_of
+from tools.kubernetes.verification import until_verdict
 from tools.kubernetes.wire import Conflict
 from tools.kubernetes.workloads import fingerprint, reading
 
@@ -130,24 +130,17 @@ class CleanUp(Change):
             raise Stale(f"None of those {self.kind}s in {self.namespace} is there any more.")
         return Receipt(text=f"{done} {self.kind}s in {self.namespace} were deleted")
 
-    async def verify(
+    def verify(
         self, cluster: Cluster, seen: Preview, receipt: Receipt | None
     ) -> AsyncIterator[Progress | Verdict]:
         """Look until none of them is there any more."""
         wanted = {
             str(cast("list[str]", one)[1]) for one in cast("list[JsonValue]", seen.before["uids"])
         }
-        time, said = asyncio.get_running_loop().time, ""
-        begun = time()
-        while True:
-            found = await self._left(cluster, wanted, time() - begun, applied=receipt is not None)
-            if isinstance(found, Verdict):
-                yield found
-                return
-            if found.text != said:
-                said = found.text
-                yield found
-            await asyncio.sleep(0.5)
+        return until_verdict(
+            lambda seconds: self._left(cluster, wanted, seconds, applied=receipt is not None),
+            every=0.5,
+        )
 
     def undo(self, seen: Preview) -> Change | NoWayBack:  # noqa: ARG002 - the contract's name
         """There is none."""

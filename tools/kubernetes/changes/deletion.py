@@ -39,6 +39,7 @@ from tools.kubernetes.objects import (
     name_of,
     namespace_of,
 )
+from tools.kubernetes.verification import until_verdict
 from tools.kubernetes.workloads import (
     Facts,
     around,
@@ -114,21 +115,14 @@ class Deletion(Change):
         """Delete exactly the object that was seen."""
         return await write_locked(lambda: self._write(cluster, seen), str(self.place))
 
-    async def verify(
+    def verify(
         self, cluster: Cluster, seen: Preview, receipt: Receipt | None
     ) -> AsyncIterator[Progress | Verdict]:
         """Follow it until it is gone."""
-        time, said = asyncio.get_running_loop().time, ""
-        begun = time()
-        while True:
-            found = await self._look(cluster, seen, time() - begun, applied=receipt is not None)
-            if isinstance(found, Verdict):
-                yield found
-                return
-            if found.text != said:
-                said = found.text
-                yield found
-            await asyncio.sleep(0.3)
+        return until_verdict(
+            lambda seconds: self._look(cluster, seen, seconds, applied=receipt is not None),
+            every=0.3,
+        )
 
     async def _preview(self, cluster: Cluster) -> Preview:
         found = await self._examine(cluster)

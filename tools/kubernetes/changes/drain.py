@@ -29,6 +29,7 @@ from tools.kubernetes.changes.switches import Uncordon, takes_pods
 from tools.kubernetes.cluster import MERGE_PATCH, Cluster
 from tools.kubernetes.kinds import RESOURCES, NodeKind, Object, access
 from tools.kubernetes.objects import labels_of, meta, name_of, namespace_of
+from tools.kubernetes.verification import until_verdict
 from tools.kubernetes.wire import Conflict
 from tools.kubernetes.workloads import (
     Facts,
@@ -110,21 +111,11 @@ class Drain(Change):
             facts={"evicted": list[JsonValue](found.gone), "left": left},
         )
 
-    async def verify(
+    def verify(
         self, cluster: Cluster, seen: Preview, receipt: Receipt | None
     ) -> AsyncIterator[Progress | Verdict]:
         """Follow the pods until they are gone from it, and their owners until all is ready."""
-        time, said = asyncio.get_running_loop().time, ""
-        begun = time()
-        while True:
-            found = await self._look(cluster, seen, receipt, time() - begun)
-            if isinstance(found, Verdict):
-                yield found
-                return
-            if found.text != said:
-                said = found.text
-                yield found
-            await asyncio.sleep(0.5)
+        return until_verdict(lambda seconds: self._look(cluster, seen, receipt, seconds), every=0.5)
 
     def undo(self, seen: Preview) -> Change | NoWayBack:
         """Uncordon it; the pods stay where they are."""

@@ -8,7 +8,7 @@ from tools._kit import NotFound, Progress, Refused, ToolError, Unavailable, Verd
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import meta
-from tools.kubernetes.verification import Goal, follow
+from tools.kubernetes.verification import Goal, follow, until_verdict
 
 _ROLLED = ("deployment", "statefulset", "daemonset", "replicaset")
 _SECOND_LOOK = 1.0  # seconds in which a request that was cut off may still arrive
@@ -60,16 +60,9 @@ async def hold(
             yield step
         return
     watch = _Watch(cluster, wanted, applied=applied)
-    said = ""
-    while True:
-        found = await watch.look()
-        if isinstance(found, Verdict):
-            yield found
-            return
-        if found.text != said:
-            said = found.text
-            yield found
-        await asyncio.sleep(min(0.5, cluster.settle_seconds + 0.01))
+    every = min(0.5, cluster.settle_seconds + 0.01)
+    async for step in until_verdict(lambda _: watch.look(), every):
+        yield step
 
 
 async def _appeared(cluster: Cluster, wanted: Wanted) -> Object | None:

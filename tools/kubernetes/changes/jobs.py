@@ -1,8 +1,8 @@
 """The change that runs a cron job's job once, now."""
 
-import asyncio
 import secrets
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, JsonValue, StringConstraints
@@ -29,6 +29,7 @@ from tools.kubernetes.kinds import RESOURCES, CronJobKind, Object, access
 from tools.kubernetes.objects import conditions, meta
 from tools.kubernetes.pods import trouble_of
 from tools.kubernetes.reasons import telling_line
+from tools.kubernetes.verification import until_verdict
 
 _INSTANTIATED = "cronjob.kubernetes.io/instantiate"
 _LONGEST = 300.0  # seconds that a run is followed
@@ -119,16 +120,9 @@ class CreateJob(ObjectChange):
             elif found.outcome != "holds":
                 yield found
                 return
-        time, said = asyncio.get_running_loop().time, ""
-        begun = time()
-        while True:
-            found = await _look(cluster, self.place, time() - begun)
-            if isinstance(found, Verdict) or found.text != said:
-                said = found.text if isinstance(found, Progress) else ""
-                yield found
-            if isinstance(found, Verdict):
-                return
-            await asyncio.sleep(0.5)
+        look = partial(_look, cluster, self.place)
+        async for found in until_verdict(look, every=0.5):
+            yield found
 
 
 async def _look(cluster: Cluster, place: Place, since: float) -> Progress | Verdict:
