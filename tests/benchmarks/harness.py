@@ -23,8 +23,9 @@ from bot.sandbox.slack import Settings as SlackSettings
 from bot.store.database import Database, Row
 from bot.store.embedded import embedded_postgres, fresh_database
 from bot.store.migrate import migrate
+from tests.plugins.ports import free_port
 from tests.standins.model import Json, Turn, calls, says
-from tests.world import ROOT, Script, World, buttons, free_port, get_json, shown, world
+from tests.world import ROOT, Script, World, buttons, get_json, shown, world
 
 WEB = {"namespace": "shop", "kind": "deployment", "name": "web"}
 ASKED = re.compile(r"scale web to (\d+)")

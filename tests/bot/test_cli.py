@@ -17,8 +17,9 @@ from bot.commands import parser
 from bot.settings import read
 from bot.store.embedded import fresh_database
 from bot.store.migrate import migrations
+from tests.plugins.ports import free_port
 from tests.plugins.processes import launch
-from tests.world import ROOT, World, free_port, get_json, world
+from tests.world import ROOT, World, get_json, world
 
 UNAVAILABLE, CONFIG = 69, 78
 SECRET = "hunter2-Zq81xLw0"

@@ -25,8 +25,9 @@ from bot.settings import _NAMES, read
 from bot.store.embedded import fresh_database
 from tests.bot.test_cli import command
 from tests.contracts.walks import NOT_WALKED, WALKS
+from tests.plugins.ports import free_port
 from tests.standins.cluster import SeededCluster
-from tests.world import ROOT, World, free_port, world
+from tests.world import ROOT, World, world
 from tools import JsonObject, NotFound, open_providers
 from tools.kubernetes.kinds import RESOURCES
 from tools.kubernetes.rights import NEEDS

@@ -19,9 +19,10 @@ from bot.sandbox.slack import Workspace
 from bot.settings import read_what_works
 from bot.store.embedded import fresh_database
 from tests.bot.test_cli import command
+from tests.plugins.ports import free_port
 from tests.plugins.redis import RedisServer
 from tests.standins.model import error, says
-from tests.world import MANIFEST, World, free_port, world
+from tests.world import MANIFEST, World, world
 
 SECRET = "hunter2-Zq81xLw0"
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.plugins.ports import free_port
 from tests.plugins.redis import RedisServer
 from tests.standins.model import error, says
-from tests.world import Gate, Json, Script, free_port, get_json, world
+from tests.world import Gate, Json, Script, get_json, world
 
 
 async def until(port: int, holds: Callable[[int, Json], bool]) -> tuple[int, Json]:

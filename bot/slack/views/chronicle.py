@@ -71,7 +71,8 @@ def audit(data: AuditData) -> Message:
 
 def head(day: str, seq: int, of: str) -> Message:
     """Where the chain ends, for people to remember."""
-    first = f"The audit on {words.line(day, 20)} (UTC): {seq:,} rows, head {words.code(of, 80)[0]}"
+    rows = f"{seq:,} row{'s' * (seq != 1)}"
+    first = f"The audit on {words.line(day, 20)} (UTC): {rows}, head {words.code(of, 80)[0]}"
     how = (
         "Kept here, where nobody can cut it: "
         f"{words.code(f'countersign audit verify --head {of}', 200)[0]} says whether the chain "
