@@ -536,7 +536,8 @@ def test_roles(
     ("given", "effect", "rule"),
     [
         ({"replicas": 0}, Effect.DENY, "shop never sleeps"),
-        ({"replicas": 2}, Effect.ASK, "a change needs one"),
+        ({"replicas": 2}, Effect.ASK, "small steps again"),
+        ({"tool": "k8s_label"}, Effect.ASK, "a change needs one"),
         ({"tool": "k8s_set_image"}, Effect.ASK, "a bad image goes back"),
         ({"namespace": "payments"}, Effect.ASK, "payments needs two"),
         (
@@ -558,4 +559,5 @@ def test_the_demo_has_a_two_person_rule_a_freeze_and_a_deny(
     ruling = Rulebook(config_file(str(path)).policy).decide(wish(**given))
     assert (ruling.effect, ruling.rule) == (effect, rule)
     assert ruling.quorum == (2 if rule == "payments needs two" else ruling.quorum)
-    assert all(word in words.RULES for word in ("payments needs two", "frozen", "never scaled"))
+    told = ("payments needs two", "breaks the glass", "frozen", "never scaled", "the same again")
+    assert all(word in words.RULES for word in told)
