@@ -37,6 +37,7 @@ class Person:
     standing: Standing
     name: str = ""
     groups: frozenset[str] = frozenset()  # of the groups that the policy names, those he is in
+    unknown_groups: frozenset[str] = frozenset()  # and those of which nobody could say who is in
     mail: str = ""  # confirmed by him; empty where the directory does not tell
 
 

@@ -135,6 +135,7 @@ class House:
             self_approval=rules.self_approval,
             read_only=rules.read_only,
             requester_groups=tuple(sorted(person.groups)),
+            unknown_groups=tuple(sorted(person.unknown_groups)),
             requester_roles=rules.roles.of(person),
             cluster=wanted.cluster,
             namespace=(

@@ -2,7 +2,7 @@
 allowed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Literal, Self
@@ -81,6 +81,7 @@ class PolicyInput:
     self_approval: bool
     read_only: bool = False
     requester_groups: tuple[str, ...] = ()  # of those that the settings name
+    unknown_groups: tuple[str, ...] = ()  # of those, which nobody could say who is in
     requester_roles: tuple[str, ...] = ("operator", "viewer")  # before there were roles
     cluster: str = ""
     namespace: str = ""
@@ -203,7 +204,7 @@ def why_not_approve(
     if named.nobody:
         return "nobody_may_approve"
     if not named.include(person):
-        return "not_an_approver"
+        return _not_named(person, named.groups, "not_an_approver")
     if person.id in contributors and not ruling.contributors_may:
         return "own_request"
     return None
@@ -217,16 +218,26 @@ def why_not_break_glass(person: Person, ruling: Ruling) -> str | None:
         return "unknown_person"
     if person.standing is not Standing.MEMBER:
         return "outsider" if person.standing is not Standing.GUEST else "guest"
-    return None if person.groups & {*ruling.break_glass} else "not_a_breaker"
+    if person.groups & {*ruling.break_glass}:
+        return None
+    return _not_named(person, ruling.break_glass, "not_a_breaker")
 
 
 def why_not_deny(
     person: Person, approvers: Approvers, ruling: Ruling, contributors: tuple[str, ...]
 ) -> str | None:
     """Whoever may approve may deny; whoever asked may take his wish back by denying it."""
-    may = approvers.include(person) or approvers.of(ruling).include(person)
+    named = approvers.of(ruling)
+    may = approvers.include(person) or named.include(person)
     if person.standing is Standing.MEMBER and (may or person.id in contributors):
         return None
     if person.standing is Standing.UNKNOWN:
         return "unknown_person"
-    return "guest" if person.standing is Standing.GUEST else "not_an_approver"
+    if person.standing is Standing.GUEST:
+        return "guest"
+    return _not_named(person, (*approvers.groups, *named.groups), "not_an_approver")
+
+
+def _not_named(person: Person, groups: Iterable[str], code: str) -> str:
+    """The code for who is in none of these groups, as far as it is known who is in them."""
+    return code if person.unknown_groups.isdisjoint(groups) else "unknown_groups"

@@ -42,10 +42,19 @@ class _Compiled:
                 return what
         if self.program is None:
             return ""
+        if asked.unknown_groups and "requester_groups" in self.rule.when:
+            raise _GroupsUnknown(asked.unknown_groups)
         holds = self.program.execute(context.given)
         if not isinstance(holds, bool):
             raise TypeError("a condition is true or false")
         return "" if holds else "when"
+
+
+class _GroupsUnknown(Exception):
+    """It rests on who is in a group, and that could not be looked up."""
+
+    def __init__(self, groups: Iterable[str]) -> None:
+        super().__init__(_unknown(groups))
 
 
 class _Context:
@@ -139,7 +148,8 @@ class Rulebook:
         if role in asked.requester_roles:
             return None
         what = "look" if role == "viewer" else "propose changes"
-        return Ruling(Effect.DENY, "roles", reason=f"only {role}s may {what}")
+        unknown = f"; {_unknown(asked.unknown_groups)}" if asked.unknown_groups else ""
+        return Ruling(Effect.DENY, "roles", reason=f"only {role}s may {what}{unknown}")
 
     def _candidates(self, tool: str) -> tuple[_Compiled, ...]:
         found = self._of_tool.get(tool)
@@ -159,6 +169,8 @@ def _tried(compiled: _Compiled, asked: PolicyInput, context: _Context) -> Ruling
     try:
         if not _is_about(compiled.rule, asked.tool) or compiled.misfit(asked, context):
             return None
+    except _GroupsUnknown as unknown:
+        return Ruling(Effect.DENY, compiled.rule.name, reason=str(unknown))
     except (ValueError, TypeError, KeyError, RuntimeError, ArithmeticError, IndexError) as error:
         why = f"its condition cannot be computed here ({type(error).__name__})"
         return Ruling(Effect.DENY, compiled.rule.name, reason=why)
@@ -246,10 +258,23 @@ def _checks(match: Match) -> Iterable[tuple[str, _Check]]:
         yield "kind", _glob("object_kind", kinds)
     if channels := match.channel:
         yield "channel", lambda asked: asked.channel in channels
-    if groups := frozenset(match.groups or ()):
-        yield "groups", lambda asked: not groups.isdisjoint(asked.requester_groups)
     if labels := match.labels:
         yield "labels", lambda asked: labels.items() <= asked.labels.items()
+    if groups := frozenset(match.groups or ()):  # the last: what else differs needs no look-up
+        yield "groups", lambda asked: _is_in(groups, asked)
+
+
+def _is_in(groups: frozenset[str], asked: PolicyInput) -> bool:
+    """Whether who asks is in one of them. Raises `_GroupsUnknown`."""
+    if not groups.isdisjoint(asked.requester_groups):
+        return True
+    if unknown := groups.intersection(asked.unknown_groups):
+        raise _GroupsUnknown(unknown)
+    return False
+
+
+def _unknown(groups: Iterable[str]) -> str:
+    return f"who is in {_list(sorted(groups))} could not be looked up; try again"
 
 
 def _glob(field: str, globs: tuple[str, ...]) -> _Check:
@@ -316,17 +341,21 @@ def _image(image: str) -> tuple[str, str]:
 
 def _at_rest(windows: Iterable[Window], asked: PolicyInput) -> Ruling | None:
     """A change in a freeze, or outside its maintenance windows. What was done may be taken back."""
-    if asked.kind == "read":
+    if asked.kind == "read" or asked.undoes:
         return None
-    at = _moment(asked)
-    mine = [one for one in windows if _is_matched(one.match, asked)]
+    at, mine = _moment(asked), []
+    for window in windows:
+        try:
+            mine += [window] if _is_matched(window.match, asked) else []
+        except _GroupsUnknown as unknown:
+            return Ruling(Effect.DENY, window.name, reason=str(unknown))
     for window in mine:
-        if window.kind == "freeze" and window.is_open(at) and not asked.undoes:
+        if window.kind == "freeze" and window.is_open(at):
             until = window.ends(at).astimezone(UTC)
             reason = f"changes rest until {until:%Y-%m-%d %H:%M} UTC"
             return Ruling(Effect.DENY, window.name, reason=reason)
     times = [one for one in mine if one.kind == "maintenance"]
-    if times and not asked.undoes and not any(one.is_open(at) for one in times):
+    if times and not any(one.is_open(at) for one in times):
         names = _list([one.name for one in times])
         return Ruling(Effect.DENY, times[0].name, reason=f"changes are made only in {names}")
     return None

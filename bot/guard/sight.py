@@ -28,7 +28,7 @@ class Sight:
         roles = self._house.rules.roles.of(person)
         approves = self._house.rules.approvers.include(person)
         if "viewer" not in roles and not approves:
-            return "not_a_viewer"
+            return "unknown_person" if person.unknown_groups else "not_a_viewer"
         if present or "auditor" in roles:
             return None
         for channel in shown_in:

@@ -40,6 +40,7 @@ Code = Literal[
     "guest",
     "outsider",
     "unknown_person",
+    "unknown_groups",  # who is in those that may decide could not be looked up
     "nobody_may_approve",
     "not_an_approver",
     "not_mapped",  # people are mapped to their own identities on clusters, and he is not
@@ -583,7 +584,9 @@ def _code(reason: str | None) -> Code | None:
     match reason:
         case None | "no_glass" | "not_a_breaker":
             return reason
-        case "guest" | "outsider" | "unknown_person" | "nobody_may_approve" | "own_request":
+        case "guest" | "outsider" | "unknown_person" | "unknown_groups":
+            return reason
+        case "nobody_may_approve" | "own_request":
             return reason
         case _:
             return "not_an_approver"

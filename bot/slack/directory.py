@@ -46,9 +46,11 @@ class SlackDirectory:
             log.warning("person_not_found", user=user, error=str(problem))
             return Person(user, Standing.UNKNOWN)
         standing = _standing(found, self._team)
-        groups = await self._groups_of(user, fresh=fresh) if standing is Standing.MEMBER else ()
         name = str(found.get("real_name") or "")
-        return Person(user, standing, name, frozenset(groups), _mail(found))
+        if standing is not Standing.MEMBER:
+            return Person(user, standing, name, mail=_mail(found))
+        groups, unknown = await self._groups_of(user, fresh=fresh)
+        return Person(user, standing, name, groups, unknown, _mail(found))
 
     async def members(self, org: str, group: str) -> frozenset[str] | None:  # noqa: ARG002 -- one workspace
         """Who is in a group."""
@@ -102,20 +104,21 @@ class SlackDirectory:
         if what == "channel":
             self._readers.forget(one)
 
-    async def _groups_of(self, user: str, *, fresh: bool) -> list[str]:
-        found = []
+    async def _groups_of(self, user: str, *, fresh: bool) -> tuple[frozenset[str], frozenset[str]]:
+        """Those that he is in, and those of which Slack did not say who is in."""
+        found, unknown = set(), set()
         for group in self._groups:
             try:
                 members = await self._members.get(
                     group, partial(self._api.group_members, group), fresh=fresh
                 )
             except SlackProblem as problem:
-                # not a member as far as we know: his vote does not count
                 log.warning("group_not_found", group=group, error=str(problem))
+                unknown.add(group)
                 continue
             if user in members:
-                found.append(group)
-        return found
+                found.add(group)
+        return frozenset(found), frozenset(unknown)
 
 
 def _standing(user: Mapping[str, Any], team: str) -> Standing:

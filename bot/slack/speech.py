@@ -57,6 +57,10 @@ _WHY: dict[Code, str] = {
     "unknown_person": (
         "I could not find out from Slack who you are, so I did not count it. Try again."
     ),
+    "unknown_groups": (
+        "I could not find out from Slack who is in the group that may decide this, so I did not "
+        "count it. Try again."
+    ),
     "nobody_may_approve": (
         "Nobody may approve yet: whoever runs me has to name approvers in `COUNTERSIGN_APPROVERS`."
     ),

@@ -13,7 +13,16 @@ from bot.core.errors import BadSettings
 from bot.core.values import Person, Standing
 from bot.demo import words
 from bot.guard.people import Roles
-from bot.guard.policy import Approvers, Effect, PolicyInput, Ruling, decide, why_not_approve
+from bot.guard.policy import (
+    Approvers,
+    Effect,
+    PolicyInput,
+    Ruling,
+    decide,
+    why_not_approve,
+    why_not_break_glass,
+    why_not_deny,
+)
 from bot.guard.rulebook import Rulebook
 from bot.policy_file import NAMES, Policy
 from bot.settings import config_file, read
@@ -141,6 +150,47 @@ def test_a_condition_that_cannot_be_computed_denies() -> None:
         made = ruled(rules(f"name: r, when: {odd}, deny: No.", "name: s, allow: true"))
         assert (made.effect, made.rule) == (Effect.DENY, "r"), "neither true nor false"
         assert "cannot be computed" in made.reason
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        rules('name: a, match: {groups: S0LATE000}, deny: "No"'),
+        rules("name: a, match: {groups: [S0LATE000]}, ask: {}"),
+        rules("name: a, when: \"'S0LATE000' in requester_groups\", allow: true"),
+        (
+            "windows: [{name: a, kind: freeze, match: {groups: S0LATE000},"
+            " weekly: {start: mon 00:00, end: sun 23:59}}]"
+        ),
+    ],
+)
+def test_what_rests_on_a_group_that_could_not_be_looked_up_denies(policy: str) -> None:
+    given: dict[str, Any] = {"requester_groups": (), "unknown_groups": ("S0LATE000",)}
+    ruling = ruled(policy, **given)
+    assert (ruling.effect, ruling.rule) == (Effect.DENY, "a")
+    assert ruling.reason == "who is in S0LATE000 could not be looked up; try again"
+    assert book(policy).explain(wish(**given))[-1].why == ruling.reason
+    # where it differs in something else, nobody has to know
+    elsewhere = policy.replace("groups:", "namespace: blog, groups:")
+    elsewhere = elsewhere.replace("when:", "match: {namespace: blog}, when:")
+    assert ruled(elsewhere, **given).rule == "a change needs one"
+
+
+def test_who_lacks_a_role_is_told_that_a_group_could_not_be_looked_up() -> None:
+    given = {"requester_roles": ("viewer",), "unknown_groups": ("S0LATE000",)}
+    assert ruled("{}", **given).reason == (
+        "only operators may propose changes; who is in S0LATE000 could not be looked up; try again"
+    )
+
+
+def test_whose_group_could_not_be_looked_up_is_no_stranger_to_it() -> None:
+    late = Person("U0BOB0000", Standing.MEMBER, unknown_groups=frozenset({"S0SRE0000"}))
+    ruling = Ruling(Effect.ASK, "a", 1, break_glass=("S0SRE0000",))
+    named = Approvers(groups=("S0SRE0000",))
+    assert why_not_approve(late, named, ruling, ()) == "unknown_groups"
+    assert why_not_deny(late, named, ruling, ()) == "unknown_groups"
+    assert why_not_break_glass(late, ruling) == "unknown_groups"
+    assert why_not_approve(late, Approvers(users=("U0X",)), ruling, ()) == "not_an_approver"
 
 
 def test_what_a_rule_asks() -> None:

@@ -255,6 +255,32 @@ policy:
         assert sum("still to decide" in shown(one) for one in messages) == 1
 
 
+async def test_a_group_that_slack_does_not_tell_of_counts_for_nobody_and_against_all(
+    dsn: str, tmp_path: Path
+) -> None:
+    policy = f"""
+policy:
+  rules:
+    - {{name: leads only look, match: {{groups: {LEADS}, risk: write}}, deny: "Leads only look"}}
+"""
+    async with ruled(dsn, tmp_path, policy) as chat:
+        faults = chat.slack.faults
+        faults.fail("usergroups.users.list", "error", times=100)
+        thread = await chat.ask(SCALE, by="ada")
+        said = shown(await chat.reads(thread, "does not allow"))
+        assert f"who is in {LEADS} could not be looked up; try again (“leads only look”)" in said
+        faults.methods.clear()
+        await chat.reads(await chat.ask(SCALE, by="ada"), "Leads only look")
+        card = await chat.card(await chat.ask(SCALE))
+        chat.slack.set_group("sre", ["bob", "ada"])
+        faults.fail("usergroups.users.list", "error", times=100)
+        await chat.press("Approve", card, by="ada")
+        await chat.slack.wait_for(lambda: bool(chat.slack.ephemerals("ada", "ops")), 15)
+        said = shown(chat.slack.ephemerals("ada", "ops")[-1])
+        assert "I could not find out from Slack who is in the group that may decide this" in said
+        assert chat.cluster.mutations == []
+
+
 @pytest.mark.parametrize(
     ("people", "refused", "told"),
     [
