@@ -1,6 +1,7 @@
 """The outside world. Knows nothing of the bot."""
 
 from tools._kit import (
+    EVERYWHERE,
     Access,
     Catalog,
     Change,
@@ -50,6 +51,7 @@ from tools._kit import (
 )
 
 __all__ = [
+    "EVERYWHERE",
     "Access",
     "Catalog",
     "Change",

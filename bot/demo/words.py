@@ -30,9 +30,9 @@ _TRY_YOURS = ("get deployments -A", "events -A", "get pods -A")
 # What countersign.yaml beside this file says.
 RULES = (
     "Its rules: a change in payments needs two people besides who asked (of alice, bob and carol), "
-    "or one of them who breaks the glass; its stateful sets are frozen. The shop is never scaled to "
-    "nothing, who approves a scale there may allow the same again, and an image that does not work "
-    "goes back by itself."
+    "or one of them who breaks the glass; its stateful sets are frozen. The shop is never scaled "
+    "to nothing, who approves a scale there may allow the same again, and an image that does not "
+    "work goes back by itself."
 )
 
 WELCOME = (

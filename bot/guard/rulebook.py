@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from bot.guard.policy import Effect, PolicyInput, Ruling, decide, floor
 from bot.policy_file import NAMES, Ask, Bound, Grant, Limits, Match, Policy, Rule, Window
+from tools import EVERYWHERE
 
 _ROLES = {"read": "viewer", "change": "operator"}
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -176,6 +177,10 @@ def _tried(compiled: _Compiled, asked: PolicyInput, context: _Context) -> Ruling
         return Ruling(Effect.DENY, compiled.rule.name, reason=why)
     if compiled.rule.allow and asked.kind != "read" and not _is_trusted(asked):
         return None  # what nobody of ours said is looked at by people
+    where = compiled.rule.match.namespace
+    if where and asked.namespace == EVERYWHERE and EVERYWHERE not in where:
+        why = f"it may look into any namespace, and this is about {_list(where)}: name another"
+        return Ruling(Effect.DENY, compiled.rule.name, reason=why)
     return _ruling(compiled.rule, asked)
 
 
@@ -244,16 +249,19 @@ def _compiled(rule: Rule) -> _Compiled:
         import cel  # noqa: PLC0415 - only a policy that has one needs it
 
         program = cel.compile(rule.when)
-    return _Compiled(rule, tuple(_checks(rule.match)), program)
+    return _Compiled(rule, tuple(_checks(rule.match, restricts=not rule.allow)), program)
 
 
-def _checks(match: Match) -> Iterable[tuple[str, _Check]]:
-    """One check for each thing that the rule names; the tool's is the index."""
+def _checks(match: Match, *, restricts: bool) -> Iterable[tuple[str, _Check]]:
+    """One check for each thing that the rule names; the tool's is the index. What restricts matches
+    also what only may lie where the rule says.
+    """
     if risks := match.risk:
         yield "risk", lambda asked: asked.risk in risks
-    for name, globs in (("cluster", match.cluster), ("namespace", match.namespace)):
-        if globs:
-            yield name, _glob(name, globs)
+    if clusters := match.cluster:
+        yield "cluster", _glob("cluster", clusters)
+    if namespaces := match.namespace:
+        yield "namespace", lambda asked: _lies_in(namespaces, asked, anywhere=restricts)
     if kinds := match.kind:
         yield "kind", _glob("object_kind", kinds)
     if channels := match.channel:
@@ -262,6 +270,15 @@ def _checks(match: Match) -> Iterable[tuple[str, _Check]]:
         yield "labels", lambda asked: labels.items() <= asked.labels.items()
     if groups := frozenset(match.groups or ()):  # the last: what else differs needs no look-up
         yield "groups", lambda asked: _is_in(groups, asked)
+
+
+def _lies_in(globs: tuple[str, ...], asked: PolicyInput, *, anywhere: bool) -> bool:
+    """Whether it is about one of those namespaces; `anywhere`: or may be, or is that namespace."""
+    if asked.namespace == EVERYWHERE:
+        return anywhere or EVERYWHERE in globs
+    if anywhere and not asked.namespace and asked.object_kind == "namespace":
+        return _any(globs, asked.name) or _any(globs, "")
+    return _any(globs, asked.namespace)
 
 
 def _is_in(groups: frozenset[str], asked: PolicyInput) -> bool:
@@ -298,8 +315,9 @@ def _elsewhere(bound: Bound | None, asked: PolicyInput) -> Ruling | None:
     reason = ""
     if bound.clusters is not None and not _any(bound.clusters, asked.cluster):
         reason = f"this channel is about the cluster {_list(bound.clusters)}"
-    elif bound.namespaces is not None and not _any(bound.namespaces, asked.namespace):
-        named = asked.namespace or "what lies in none or several: name one"
+    elif bound.namespaces is not None and not _lies_in(bound.namespaces, asked, anywhere=False):
+        lies = asked.namespace not in {"", EVERYWHERE}
+        named = asked.namespace if lies else "what lies in none or several: name one"
         reason = f"this channel is about the namespace {_list(bound.namespaces)}, not {named}"
     elif bound.tools is not None and not _any(bound.tools, asked.tool):
         reason = f"in this channel only {_list(bound.tools)} may be used"
@@ -364,7 +382,7 @@ def _at_rest(windows: Iterable[Window], asked: PolicyInput) -> Ruling | None:
 def _is_matched(match: Match, asked: PolicyInput) -> bool:
     if match.tool is not None and not _any(match.tool, asked.tool):
         return False
-    return all(fits(asked) for _, fits in _checks(match))
+    return all(fits(asked) for _, fits in _checks(match, restricts=True))
 
 
 def _list(names: Sequence[str]) -> str:

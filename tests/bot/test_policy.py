@@ -176,6 +176,34 @@ def test_what_rests_on_a_group_that_could_not_be_looked_up_denies(policy: str) -
     assert ruled(elsewhere, **given).rule == "a change needs one"
 
 
+@pytest.mark.parametrize(
+    ("given", "closed"),
+    [
+        ({"namespace": "payroll"}, True),
+        ({"namespace": "*", "kind": "read", "risk": "read"}, True),  # it may look into any
+        ({"namespace": "", "object_kind": "namespace", "name": "payroll"}, True),  # all that is in
+        ({"namespace": "", "object_kind": "namespace", "name": "shop"}, False),
+        ({"namespace": "", "object_kind": "node", "name": "payroll"}, False),
+        ({"namespace": "shop"}, False),
+    ],
+)
+def test_what_restricts_a_namespace_and_what_allows_one(
+    given: dict[str, Any], closed: bool
+) -> None:
+    denied = ruled(rules("name: a, match: {namespace: payroll}, deny: Closed"), **given)
+    assert (denied.rule == "a") == closed
+    freeze = "windows: [{name: a, kind: freeze, match: {namespace: payroll}, weekly: {start: mon"
+    frozen = ruled(f"{freeze} 00:00, end: sun 23:59}}}}]", **{**given, "kind": "change"})
+    assert (frozen.rule == "a") == closed
+    # what allows one allows nothing beside what lies in it
+    allowed = ruled(rules("name: a, match: {namespace: payroll}, allow: true"), **given)
+    assert (allowed.rule == "a") == (given["namespace"] == "payroll")
+    for glob in ("'*'", "['?*', '*']"):
+        assert (
+            ruled(rules(f"name: a, match: {{namespace: {glob}}}, allow: true"), **given).rule == "a"
+        )
+
+
 def test_who_lacks_a_role_is_told_that_a_group_could_not_be_looked_up() -> None:
     given = {"requester_roles": ("viewer",), "unknown_groups": ("S0LATE000",)}
     assert ruled("{}", **given).reason == (

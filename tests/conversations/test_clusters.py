@@ -69,6 +69,7 @@ async def test_each_cluster_is_asked_and_changed_by_its_name(dsn: str, tmp_path:
         ):
             thread = await chat.ask(text, where="general")
             await chat.reads(thread, why, "general")
+        await chat.reads(await chat.ask("events -n shop", where="general"), "BackOff", "general")
         # nor is more seen by asking several at once: each is permitted by itself
         thread = await chat.ask("get deployments -n shop --cluster demo,prod", where="general")
         said = shown(await chat.reads(thread, "CLUSTER", "general"))

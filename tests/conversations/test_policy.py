@@ -126,6 +126,7 @@ async def test_a_denial_is_the_rules_sentence_and_a_preview_is_only_shown(
 policy:
   limits: {replicas: 20}
   rules:
+    - {name: payments is closed, match: {namespace: payments}, deny: Ask its team}
     - {name: cart is ours, match: {namespace: shop, tool: k8s_scale}, when: object.name == 'cart',
        deny: The cart team scales it.}
     - {name: look only, match: {tool: k8s_scale}, preview_only: shop is scaled by its autoscaler}
@@ -135,6 +136,14 @@ policy:
         await chat.reads(thread, "The policy does not allow k8s_scale here: The cart team scales")
         many = await chat.ask("scale deployment/web --replicas 21 -n shop")
         await chat.reads(many, "at most 20 replicas are allowed")
+        # what a rule says of a namespace holds for all at once, and for the namespace itself
+        for text, why in (
+            ("get pods -A", "may look into any namespace, and this is about payments"),
+            ("diagnose node/node-1", "may look into any namespace, and this is about payments"),
+            ("delete namespace/payments", "Ask its team"),
+            ("get nodes", "Ready"),
+        ):
+            await chat.reads(await chat.ask(text), why)
         thread = await chat.ask(SCALE)
         said = shown(await chat.reads(thread, "Only a preview"))
         assert "shop is scaled by its autoscaler" in said

@@ -15,6 +15,7 @@ from tools._kit.errors import NotFound, Refused, Stale, ToolError, Unavailable
 from tools._kit.hints import kept_within
 from tools._kit.known import KnownTool, known_tools
 from tools._kit.provider import (
+    EVERYWHERE,
     Change,
     Client,
     Config,
@@ -53,6 +54,7 @@ from tools._kit.values import (
 )
 
 __all__ = [
+    "EVERYWHERE",
     "MAYBE_NAME",
     "MAYBE_NAMESPACE",
     "NAME",

@@ -70,7 +70,7 @@ class ReadCall:
     client: str
     acting: Identity | None  # None: the bot itself
     client_argument: str  # that names the client: "cluster"
-    namespace: str  # the only one that it looks into; empty when it may look beyond one
+    namespace: str  # the only one that it looks into; empty for none, `EVERYWHERE` for any
     _run: Callable[[], Awaitable[Finding]] = field(repr=False, compare=False)
 
     async def run(self) -> Finding:

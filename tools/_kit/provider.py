@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Final, Protocol, Self, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -18,6 +18,8 @@ from tools._kit.values import (
     Risk,
     Verdict,
 )
+
+EVERYWHERE: Final = "*"  # in the place of a namespace: of what may look into any
 
 
 class Config(BaseModel):
@@ -81,10 +83,10 @@ class Toolbox:
     @classmethod
     def namespace_of(cls, read: str, arguments: Mapping[str, JsonValue]) -> str:  # noqa: ARG003
         """The only namespace, or whatever the other side has in its place, that a read with these
-        arguments looks into; empty when it may look beyond one.
+        arguments looks into; empty for what lies in none, `EVERYWHERE` when it may look into any.
         """
         named = arguments.get("namespace")
-        return named if isinstance(named, str) else ""
+        return (named or EVERYWHERE) if isinstance(named, str) else ""
 
     @classmethod
     def reads(cls) -> dict[str, Callable[..., Any]]:

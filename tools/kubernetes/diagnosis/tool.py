@@ -8,7 +8,16 @@ from typing import Annotated
 
 from pydantic import Field, JsonValue, StringConstraints
 
-from tools._kit import MAYBE_NAME, MAYBE_NAMESPACE, Finding, Refused, Toolbox, hints, read
+from tools._kit import (
+    EVERYWHERE,
+    MAYBE_NAME,
+    MAYBE_NAMESPACE,
+    Finding,
+    Refused,
+    Toolbox,
+    hints,
+    read,
+)
 from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.diagnosis.analyzers import ANALYZERS
@@ -43,10 +52,10 @@ class Diagnosing(Toolbox):
 
     @classmethod
     def namespace_of(cls, read: str, arguments: Mapping[str, JsonValue]) -> str:
-        """None for a node, and for the whole cluster."""
+        """Any for the whole cluster, and for a node, whose pods are anybody's."""
         kind = canonical_kind(arguments.get("kind"))
         if arguments.get("all_namespaces") or kind == "node":
-            return ""
+            return EVERYWHERE
         if kind == "namespace":
             return str(arguments.get("name") or "")
         return super().namespace_of(read, arguments)

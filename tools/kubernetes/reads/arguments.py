@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, JsonValue, StringConstraints
 
-from tools._kit import MAYBE_NAME, MAYBE_NAMESPACE, Toolbox
+from tools._kit import EVERYWHERE, MAYBE_NAME, MAYBE_NAMESPACE, Toolbox
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.kinds import RESOURCES, canonical_kind
 
@@ -34,12 +34,13 @@ class ClusterReads(Toolbox):
 
     @classmethod
     def namespace_of(cls, read: str, arguments: Mapping[str, JsonValue]) -> str:
-        """None for what lies in no namespace, and for kinds of which that is not known here."""
+        """None of what lies in none; any of all, and of kinds of which that is not known."""
         kind = arguments.get("kind")
         resource = RESOURCES.get(str(canonical_kind(kind)))
-        within = kind is None or (resource is not None and resource.namespaced)
-        if arguments.get("all_namespaces") or not within:
+        if resource is not None and not resource.namespaced:
             return ""
+        if arguments.get("all_namespaces") or (kind and resource is None):
+            return EVERYWHERE
         return super().namespace_of(read, arguments)
 
 
