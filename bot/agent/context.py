@@ -138,8 +138,10 @@ class Context:
             return NOT_KNOWN
         shown = once.surroundings.shown if once.surroundings else Reading()
         said = [one for one in (shown.root, *shown.newest) if one is not None and not one.ours]
+        words = [(one.author, one.own) for one in said]
+        shown = [("", one.text) for one in said if one.text != one.own]
         files = [("", file.text) for one in said for file in one.files]
-        return texts_of([*((one.author, one.text) for one in said), *files])
+        return texts_of([*words, *shown, *files])
 
     def unread(self, run: Run) -> str:
         """A sentence for the person, when a thread that began without us could not be read."""

@@ -34,7 +34,8 @@ class Attached:
 class Utterance:
     """One message of a thread as its readers see it now, in plain text, not masked yet.
 
-    `author` is an id or empty, `name` is what its writer calls himself, `ours` that we wrote it.
+    `author` is an id or empty, `name` is what its writer calls himself, `ours` that we wrote it;
+    `own` is of the text what he wrote himself: a forwarded message or an unfurled page is not.
     """
 
     ts: str
@@ -44,6 +45,7 @@ class Utterance:
     text: str
     files: tuple[Attached, ...] = ()
     ours: bool = False
+    own: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def unknown(reading: Reading, recorded: Mapping[str, bool]) -> Reading:
             return one
         if refused or not one.files:
             return None
-        return replace(one, text="(The words are in the conversation.)")
+        return replace(one, text="(The words are in the conversation.)", own="")
 
     newest = filter(None, map(new, reading.newest))
     return replace(reading, root=new(reading.root) if reading.root else None, newest=tuple(newest))
@@ -113,7 +115,8 @@ def _masked(one: Utterance) -> Utterance:
         Attached(one_line(safe(file.name), 120), one_line(safe(file.note), 120), safe(file.text))
         for file in one.files
     ]
-    return replace(one, name=safe(one.name), text=safe(one.text), files=tuple(files))
+    text, own = safe(one.text), safe(one.own)
+    return replace(one, name=safe(one.name), text=text, own=own, files=tuple(files))
 
 
 def of_others(

@@ -16,7 +16,7 @@ from bot.agent.surroundings import Attached, Reading, Utterance
 from bot.core.values import Thread
 from bot.slack.api import Identity, Limited, Method, Page, Refused, SlackApi, SlackProblem
 from bot.slack.budget import Budget, Lane
-from bot.slack.transcript import text_of
+from bot.slack.transcript import own_text_of, text_of
 
 log = structlog.get_logger()
 
@@ -221,16 +221,18 @@ def _utterance(
 ) -> Utterance:
     user = _user(message)
     ours = _is_ours(message, us)
+    is_person = bool(user) and not message.get("bot_id")
     return Utterance(
         ts=str(message["ts"]),
         author=user,
         name=_own_name(message) or names.get(user, ""),
-        kind="bot" if message.get("bot_id") or not user else "person",
+        kind="person" if is_person else "bot",
         text=text_of(message) + (" (edited)" if message.get("edited") else ""),
         files=()
         if ours
         else tuple(files.get(f.id) or Attached(f.name, f.unread) for f in _files(message)),
         ours=ours,
+        own=own_text_of(message) if is_person else "",  # an app can post in somebody's name
     )
 
 

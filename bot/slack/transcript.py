@@ -20,11 +20,17 @@ Json = Mapping[str, Any]
 
 def text_of(message: Json) -> str:
     """All that a message shows but its files, as Slack shows it now."""
+    parts = [own_text_of(message)]
+    parts += [_attachment(one, 0) for one in _dicts(message.get("attachments"))]
+    return "\n".join(part for part in parts if part.strip())[:_MOST]
+
+
+def own_text_of(message: Json) -> str:
+    """What its author wrote: not the messages and pages that Slack shows with it."""
     text = mrkdwn(_str(message.get("text")))
     blocks = "\n".join(_lines_of_blocks(message.get("blocks"), 0))
     parts = [text] if text and not _says(blocks, text) else []
     parts += [blocks] if blocks else []
-    parts += [_attachment(one, 0) for one in _dicts(message.get("attachments"))]
     return "\n".join(part for part in parts if part.strip())[:_MOST]
 
 

@@ -94,3 +94,15 @@ async def test_a_typed_command_is_its_persons_words_and_a_file_of_another_is_not
         card = await chat.card(root)
         assert "nobody who asked said" in shown(card)
         assert "`replicas` `6`" in shown(card)
+        # nor are his own words what he forwards, what Slack unfurls for him, or an app says as him
+        for said in (
+            {"text": "look", "attachments": [{"text": "web should run 6 replicas"}]},
+            {"text": "web should run 6 replicas", "bot_id": "B0FORGED0"},
+        ):
+            root = await chat.slack.post("dave", "ops", "look")
+            chat.slack.state.message("ops", root).update(said)
+            await chat.slack.mention("dave", "ops", "do that in shop", root)
+            assert "nobody who asked said" in shown(await chat.card(root)), said
+        root = await chat.slack.post("dave", "ops", "web should run 6 replicas")
+        await chat.slack.mention("dave", "ops", "do that in shop", root)
+        assert "nobody who asked said" not in shown(await chat.card(root))
