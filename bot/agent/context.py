@@ -139,9 +139,9 @@ class Context:
         shown = once.surroundings.shown if once.surroundings else Reading()
         said = [one for one in (shown.root, *shown.newest) if one is not None and not one.ours]
         words = [(one.author, one.own) for one in said]
-        shown = [("", one.text) for one in said if one.text != one.own]
+        more = [("", one.text) for one in said if one.text != one.own]
         files = [("", file.text) for one in said for file in one.files]
-        return texts_of([*words, *shown, *files])
+        return texts_of([*words, *more, *files])
 
     def unread(self, run: Run) -> str:
         """A sentence for the person, when a thread that began without us could not be read."""
