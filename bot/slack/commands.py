@@ -39,6 +39,7 @@ from bot.slack.voice import Voice
 log = structlog.get_logger()
 
 _SHOWS = frozenset({"status", "audit", "why"})  # what was asked and done here
+_NAMES = frozenset({"stop", "undo"})  # the same, to who does not say in a thread which is meant
 
 _UNDOABLE = 5  # changes that are named to who did not say which
 
@@ -96,7 +97,8 @@ class Commands:
         if (refusal := await self._refusal(heard)) is not None:
             await self._tell_once(heard, refusal)
             return
-        if word in _SHOWS and (unseen := await self._unseen(heard)) is not None:
+        shows = word in _SHOWS or (word in _NAMES and not heard.thread_ts)
+        if shows and (unseen := await self._unseen(heard)) is not None:
             await self._tell_once(heard, unseen)
             return
         match word:
@@ -142,7 +144,8 @@ class Commands:
         if answer.code == "duplicate":
             return
         if answer.call is None:
-            if (refusal := await self._refusal(heard)) is not None:
+            refusal = await self._refusal(heard) or await self._unseen(heard)
+            if refusal is not None:  # what is open here is named below
                 await self._tell_once(heard, refusal)
                 return
             cards = await self._status.cards(heard.channel)

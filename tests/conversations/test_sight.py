@@ -104,6 +104,8 @@ VIEWS: dict[str, tuple[View, str]] = {
     "/ops status": (word("status"), "web"),
     "/ops audit": (word("audit"), "web"),
     "/ops why": (word("why {id}"), "web may step"),
+    "/ops approve": (word("approve ZZZZ"), "Scale `deployment/web`"),  # what is open instead
+    "/ops deny": (word("deny ZZZZ"), "Scale `deployment/web`"),
 }
 # Each modal, and the row that shows it; what is a vote is offered to those who may cast it.
 OFFERED = {"The same again…": {"bob", "alice"}, "Break the glass…": {"alice"}}
@@ -120,13 +122,15 @@ MODALS = {
     # a sentence to who pressed something
     **dict.fromkeys(("working", "told")),
 }
-# What shows nothing of what was asked and done: it does something, or explains.
-SHOW_NOTHING = {"help", "stop", "approve", "deny", "undo"}
+# What does something, and names what is meant to who does not say it, if he may see that.
+NAMING = ("stop", "undo")
+# What shows nothing of what was asked and done.
+SHOW_NOTHING = {"help"}
 
 
 async def test_each_view_for_each_role(dsn: str, tmp_path: Path) -> None:
     named = {view.removeprefix("/ops ") for view in VIEWS if view.startswith("/ops ")}
-    assert {*NAMES} == named | SHOW_NOTHING, "a new word is either a view or shows nothing"
+    assert {*NAMES} == named | {*NAMING} | SHOW_NOTHING, "a new word is either a view or shows nothing"
     assert _modals() == {*MODALS}, "a new modal has a row"
     assert {*MODALS.values()} - {None} == {"more", "why", "edit", "Deny", *OFFERED}
     async with ruled(dsn, tmp_path, PEOPLE, running="not yet") as chat:
@@ -142,6 +146,8 @@ async def test_each_view_for_each_role(dsn: str, tmp_path: Path) -> None:
         why_it = f"why {row['short_id']}"
         for who in SEES:
             await _sees_what_he_may(chat, who, card, why_it)
+        for text in NAMING:
+            assert "You may not look here" in await word(text)(chat, "ada", card), text
         # whoever left the channel opens nothing more from a modal that he still has
         for who in ("dave", "bob", "alice"):
             await more(chat, who, card)
@@ -154,6 +160,9 @@ async def test_each_view_for_each_role(dsn: str, tmp_path: Path) -> None:
             for who in ("dave", "bob", "alice"):
                 told = await word(text, "general", "C0OPS0000")(chat, who, card)
                 assert (says in told) == (who in SEES_OUTSIDE), (text, who, told)
+        for text in ("approve ZZZZ", *NAMING):
+            told = await word(text, "general", "C0OPS0000")(chat, "bob", card)
+            assert "a channel that you are not in" in told, (text, told)
         for text in ("status", why_it):
             assert "web" not in await word(text, "general")(chat, "bob", card)
 
