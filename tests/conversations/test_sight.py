@@ -130,7 +130,9 @@ SHOW_NOTHING = {"help"}
 
 async def test_each_view_for_each_role(dsn: str, tmp_path: Path) -> None:
     named = {view.removeprefix("/ops ") for view in VIEWS if view.startswith("/ops ")}
-    assert {*NAMES} == named | {*NAMING} | SHOW_NOTHING, "a new word is either a view or shows nothing"
+    assert {*NAMES} == named | {*NAMING} | SHOW_NOTHING, (
+        "a new word is either a view or shows nothing"
+    )
     assert _modals() == {*MODALS}, "a new modal has a row"
     assert {*MODALS.values()} - {None} == {"more", "why", "edit", "Deny", *OFFERED}
     async with ruled(dsn, tmp_path, PEOPLE, running="not yet") as chat:
@@ -155,16 +157,7 @@ async def test_each_view_for_each_role(dsn: str, tmp_path: Path) -> None:
         for then in ("Why…", "Edit…", *OFFERED):
             for who in ("dave", "bob", "alice"):
                 await _opens_nothing_outside(chat, who, then)
-        # nor by a word that names the channel from elsewhere, or is said elsewhere about it
-        for text, says in (("status", "web"), ("audit", "web"), (why_it, "web may step")):
-            for who in ("dave", "bob", "alice"):
-                told = await word(text, "general", "C0OPS0000")(chat, who, card)
-                assert (says in told) == (who in SEES_OUTSIDE), (text, who, told)
-        for text in ("approve ZZZZ", *NAMING):
-            told = await word(text, "general", "C0OPS0000")(chat, "bob", card)
-            assert "a channel that you are not in" in told, (text, told)
-        for text in ("status", why_it):
-            assert "web" not in await word(text, "general")(chat, "bob", card)
+        await _sees_nothing_from_elsewhere(chat, card, why_it)
 
 
 async def _sees_what_he_may(chat: World, who: str, card: Any, why_it: str) -> None:
@@ -177,6 +170,19 @@ async def _sees_what_he_may(chat: World, who: str, card: Any, why_it: str) -> No
             assert offered == {one for one, to in OFFERED.items() if who in to}, who
     text = await _pressed(chat, who, card, button="Deny")
     assert ("Deny this change?" in text) == (who in MAY_DENY), (who, text)
+
+
+async def _sees_nothing_from_elsewhere(chat: World, card: Any, why_it: str) -> None:
+    """By a word that names the channel from elsewhere, or is said elsewhere about it."""
+    for text, says in (("status", "web"), ("audit", "web"), (why_it, "web may step")):
+        for who in ("dave", "bob", "alice"):
+            told = await word(text, "general", "C0OPS0000")(chat, who, card)
+            assert (says in told) == (who in SEES_OUTSIDE), (text, who, told)
+    for text in ("approve ZZZZ", *NAMING):
+        told = await word(text, "general", "C0OPS0000")(chat, "bob", card)
+        assert "a channel that you are not in" in told, (text, told)
+    for text in ("status", why_it):
+        assert "web" not in await word(text, "general")(chat, "bob", card)
 
 
 async def _opens_nothing_outside(chat: World, who: str, then: str) -> None:
