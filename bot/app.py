@@ -47,6 +47,7 @@ from bot.slack.cards import Cards
 from bot.slack.clicks import Clicks
 from bot.slack.commands import Commands
 from bot.slack.directory import SlackDirectory
+from bot.slack.hearing import Hearing
 from bot.slack.listening import Listening
 from bot.slack.live import Live
 from bot.slack.measured import MeasuredSender, MeasuredSlackApi
@@ -93,7 +94,9 @@ class Parts:
     votes: Votes
     reminders: Reminders
     retention: Retention
+    api: SlackApi
     sockets: Sockets
+    hearing: Hearing
     sender: MeasuredSender
     bus: Bus
     metrics: Metrics
@@ -102,8 +105,14 @@ class Parts:
     async def readiness(self) -> Readiness:
         """Whether this process can do its work now."""
         problems, away = [], []
+        trouble = self.sockets.trouble.rstrip(".")
         if not self.sockets.connected:
-            problems.append("no socket to Slack is connected")
+            why = f": {trouble}" if trouble else ""
+            problems.append(f"no socket to Slack is connected{why}")
+        elif trouble:
+            away.append(f"slack: not every socket is connected: {trouble}")
+        if code := self.api.token_refused:
+            problems.append(f"Slack does not accept SLACK_BOT_TOKEN ({code})")
         try:
             if await self._behind():
                 problems.append("migrations are outstanding")
@@ -132,6 +141,11 @@ class Parts:
             yield "nobody may approve: COUNTERSIGN_APPROVERS is not set"
         if approvers.everybody:
             yield "every full member may approve: COUNTERSIGN_APPROVERS is *"
+        if foreign := self.sockets.foreign:
+            yield (
+                f"another program holds {foreign} more of this app's sockets: it gets a part of "
+                "what people say"
+            )
         if self.dev:
             yield "embedded PostgreSQL: for development only"
 
@@ -308,7 +322,7 @@ def _assembled(ground: _Ground, *, dev: bool) -> Parts:
         _slash(ground, house, votes, live, thinking),
     )
     app_token = settings.slack_app_token.get_secret_value()
-    sockets = Sockets(_bolt(api, listening), app_token, count=settings.sockets)
+    sockets = Sockets(_bolt(api, listening), api, app_token, count=settings.sockets)
     away = (lambda: bus.away) if settings.redis_url else None
     database = ground.database
     metrics = Metrics(Sources(database, lambda: sockets.connected, database.pools, away))
@@ -327,7 +341,9 @@ def _assembled(ground: _Ground, *, dev: bool) -> Parts:
         votes=votes,
         reminders=Reminders(house),
         retention=Retention(database, ground.identity.org, _keeping(settings)),
+        api=api,
         sockets=sockets,
+        hearing=Hearing(database, ground.identity.org, api, budget, sockets, listening.middleware),
         sender=sender,
         bus=bus,
         metrics=metrics,
@@ -413,6 +429,8 @@ async def _work(parts: Parts, stop: asyncio.Event) -> None:
     quiet = asyncio.Event()  # no job runs any more: the sender may end
     async with asyncio.TaskGroup() as group:
         group.create_task(parts.sockets.run(stop), name="sockets")
+        group.create_task(parts.hearing.run(stop), name="hearing")
+        group.create_task(parts.hearing.watch_token(stop), name="token")
         group.create_task(parts.jobs.rescue(stop), name="rescue")
         group.create_task(parts.sender.run(quiet), name="sender")
         group.create_task(_repeat(stop, _EXPIRY_SECONDS, parts.votes.expire_lapsed), name="expiry")

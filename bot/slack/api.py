@@ -155,6 +155,7 @@ class SlackApi:
         # the SDK took it from the environment, and ignores NO_PROXY even for loopback
         self.client.proxy = None
         self.identity: Identity | None = None
+        self.token_refused = ""  # Slack's word for why it takes our token no more
         self._session = session
         self._base = urlsplit(self.client.base_url)
 
@@ -279,14 +280,19 @@ class SlackApi:
                 break
         return found
 
-    async def replies(self, channel: str, thread_ts: str, *, cursor: str = "") -> Page:
-        """A thread as it is shown now, its root first, in as few pages as Slack allows."""
+    async def replies(
+        self, channel: str, thread_ts: str, *, cursor: str = "", after: float = 0.0
+    ) -> Page:
+        """A thread as it is shown now, its root first, in as few pages as Slack allows; of its
+        replies those `after` a time (Unix seconds).
+        """
         answer = await self._read(
             Method.REPLIES,
             {
                 "channel": channel,
                 "ts": thread_ts,
                 "limit": _MOST_REPLIES,
+                "oldest": f"{after:.6f}" if after else None,
                 "cursor": cursor or None,
             },
             timeout=_READ_SECONDS,
@@ -406,10 +412,10 @@ class SlackApi:
         )
         return self.identity
 
-    async def try_app_token(self, app_token: str) -> None:
-        """Ask for a socket's address, without using it: whether the app-level token may."""
+    async def socket_url(self, app_token: str) -> str:
+        """A socket's address, good for one connection; a secret."""
         headers = {"Authorization": f"Bearer {app_token}"}
-        await self._call(Method.SOCKET, headers=headers)
+        return _text(await self._call(Method.SOCKET, headers=headers), "url")
 
     # --- one call ---------------------------------------------------------------------------
 
@@ -438,10 +444,15 @@ class SlackApi:
             async with asyncio.timeout(timeout):
                 answer = await self.client.api_call(method.value, **request)
         except SlackApiError as error:
+            problem = _problem(method, error.response)
+            if isinstance(problem, Refused) and method is not Method.SOCKET:
+                self.token_refused = problem.code if problem.code in TOKEN_REFUSED else ""
             # from None: its text holds the whole answer
-            raise _problem(method, error.response) from None
+            raise problem from None
         except _BROKEN as error:
             raise Uncertain(f"{method}: {type(error).__name__}") from error
+        if method is not Method.SOCKET:
+            self.token_refused = ""
         return answer.data if isinstance(answer.data, dict) else {}
 
     async def _put(self, url: str, content: bytes) -> None:

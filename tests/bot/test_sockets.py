@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+from aiohttp import ClientSession
 from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncApp
 
 from bot.core.errors import BadSettings
 from bot.sandbox.slack import EXAMPLE_MANIFEST, Settings, Workspace
 from bot.slack.api import SlackApi, Uncertain
-from bot.slack.sockets import Sockets, check_tokens
+from bot.slack.sockets import Pauses, Sockets, check_tokens
 
 
 async def until(true: Callable[[], bool], seconds: float = 5.0) -> None:
@@ -28,15 +29,18 @@ class Ears:
 
     def __init__(self, slack: Workspace, api: SlackApi, count: int) -> None:
         self.heard: list[str] = []
+        self.seconds = 0.0  # until it acks
         self.slack = slack
         app = AsyncApp(client=api.client, request_verification_enabled=False)
 
         @app.use
         async def hear(body: dict[str, dict[str, str]]) -> BoltResponse:
+            await asyncio.sleep(self.seconds)
             self.heard.append(body["event"]["text"])
             return BoltResponse(status=200)
 
-        self.sockets = Sockets(app, slack.app_token, count=count, ping=0.2, check=0.05, grace=0.3)
+        pauses = Pauses(ping=0.2, check=0.05, linger=0.3, doubt=0.3)
+        self.sockets = Sockets(app, api, slack.app_token, count=count, pauses=pauses)
 
     async def until(self, connected: int, seconds: float = 5.0) -> None:
         """Wait until exactly so many sockets are connected, on both sides."""
@@ -84,15 +88,46 @@ async def test_it_listens_on_two_and_closes_both(slack: Workspace) -> None:
     assert all(envelope.outcome == "acked" for envelope in slack.envelopes)
 
 
-@pytest.mark.parametrize("reason", ["warning", "refresh_requested", "too_many_websockets"])
-async def test_a_refresh_loses_nothing(slack: Workspace, reason: str) -> None:
-    async with listening(slack) as ears:
-        first = {socket.number for socket in slack.hub.sockets}
+@pytest.mark.parametrize("reason", ["warning", "refresh_requested"])
+async def test_a_refresh_leaves_no_gap(slack: Workspace, reason: str) -> None:
+    async with listening(slack, count=1) as ears:
+        first = slack.hub.sockets[0].number
+        open_ones: list[int] = []
+        ears.seconds = 0.1
+        hearing = asyncio.create_task(ears.hears("under way"))
+        await until(lambda: bool(slack.envelopes))
         await slack.disconnect(reason)  # type: ignore[arg-type]
         for number in range(10):
+            open_ones.append(len(slack.hub.sockets))
             await ears.hears(f"event {number}")
+        await hearing
+        await ears.until(1)
+        assert min(open_ones) == 1
+        assert slack.hub.sockets[0].number != first
+    # none had to be sent again, as no click would be
+    assert {(one.outcome, one.attempt) for one in slack.envelopes} == {("acked", 0)}
+
+
+async def test_too_many_sockets_are_not_hammered_for(slack: Workspace) -> None:
+    async with listening(slack) as ears:
+        await slack.disconnect("too_many_websockets")
+        await ears.hears("an event")
         await ears.until(2)
-        assert first.isdisjoint({socket.number for socket in slack.hub.sockets})
+        assert len(slack.calls_of("apps.connections.open")) == 5  # two more, and that of the check
+
+
+async def test_a_foreign_connection_is_told_once_it_is_believed_in(slack: Workspace) -> None:
+    async with SlackApi.open(slack.bot_token, slack.api_url) as api, ClientSession() as session:
+        url = await api.socket_url(slack.app_token)
+        async with listening(slack) as ears, session.ws_connect(url):
+            await until(lambda: len(slack.hub.sockets) == 3)
+            await slack.close_sockets(slack.hub.sockets[0].number)  # the next one is told of three
+            await until(lambda: ears.sockets.connected == 2)
+            assert ears.sockets.foreign == 0  # not yet: it may be one of ours that broke
+            await until(lambda: ears.sockets.foreign == 1)
+            ears.sockets.elsewhere = 1  # another replica's, as it turns out
+            await until(lambda: ears.sockets.foreign == 0)
+            ears.sockets.elsewhere = 0
 
 
 async def test_the_other_one_hears_while_one_is_gone(slack: Workspace) -> None:
@@ -128,11 +163,13 @@ async def test_it_goes_on_trying_while_slack_refuses(slack: Workspace) -> None:
         await ears.until(0)
         await asyncio.sleep(0.5)
         assert ears.sockets.connected == 0
+        assert "Socket Mode is off (link_disabled)" in ears.sockets.trouble
         refused = len(slack.calls_of("apps.connections.open"))
         assert refused < 30  # it backs off
         slack.faults.link_disabled = False
         await ears.until(2, 10)
         await ears.hears("back")
+        assert not ears.sockets.trouble
 
 
 async def test_a_stop_while_slack_refuses_ends_at_once(slack: Workspace) -> None:

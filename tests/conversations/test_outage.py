@@ -1,0 +1,77 @@
+"""After Slack could reach nobody for longer than it tries: what was said where a run is open is
+read, and done once; what else was said is lost, and the README says so.
+"""
+
+import asyncio
+from pathlib import Path
+
+from tests.conversations.test_commands import PATIENT, SCALE, short_id, votes
+from tests.world import World, world
+
+LONG_AGO = "UPDATE listeners SET heard_at = heard_at - interval '20 minutes' RETURNING process"
+ENDED_BEFORE = (
+    "UPDATE runs SET ended_at = ended_at - interval '1 hour' WHERE ended_at IS NOT NULL RETURNING 1"
+)
+
+
+async def cut_off(chat: World) -> None:
+    """No socket, none to be had, and that is noted."""
+    await noted(chat, 2)
+    chat.slack.faults.link_disabled = True
+    await chat.slack.abort_sockets()
+    await noted(chat, 0)
+
+
+async def noted(chat: World, sockets: int) -> None:
+    """Wait until the bot has noted how many sockets it holds."""
+    await there(chat, f"SELECT 1 FROM listeners WHERE sockets = {sockets}")  # noqa: S608 -- a number
+
+
+async def there(chat: World, query: str) -> None:
+    """Wait until there is such a row."""
+    async with asyncio.timeout(15):
+        while not await chat.rows(query):  # noqa: ASYNC110 -- in a database
+            await asyncio.sleep(0.05)
+
+
+async def test_what_was_said_in_a_long_outage_is_heard_where_a_run_is_open(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with world(dsn, tmp_path, slack=PATIENT) as chat:
+        thread = await chat.ask(SCALE)
+        await chat.card(thread)
+        other = await chat.ask("get deployments -n shop", by="alice")
+        await chat.reads(other, "checkout")
+        await chat.quiet(thread)
+        await cut_off(chat)
+        approve = f"<@{chat.slack.bot_user_id}> approve {await short_id(chat)}"
+        said = [
+            await chat.slack.post("carol", "ops", "is anybody there?", thread),
+            await chat.slack.post("dave", "ops", "get pods -n shop", thread),
+            await chat.slack.post("bob", "ops", approve, thread),
+            await chat.slack.post("alice", "ops", "get pods -n shop", other),
+        ]
+        assert await chat.rows(ENDED_BEFORE)
+        assert await chat.rows(LONG_AGO)
+        chat.slack.faults.link_disabled = False
+        await chat.reads(thread, "done and verified")
+        await chat.reads(thread, "web-")
+        await chat.quiet(thread)
+
+        assert [person for person, _, _ in await votes(chat)] == ["U0BOB0000"]
+        assert len(chat.cluster.mutations) == 1
+        # heard in the order in which they were said; nothing where no run was open
+        heard = await chat.rows("SELECT key FROM events ORDER BY received_at")
+        keys = [str(row["key"]).partition(":")[2] for row in heard]
+        assert [ts for ts in keys if ts in said] == said[1:3]
+        # Slack's own late try, or another outage, finds them done
+        await chat.slack.redeliver(
+            next(one for one in chat.slack.envelopes if one.event.get("ts") == said[1])
+        )
+        await cut_off(chat)
+        assert await chat.rows(LONG_AGO)
+        chat.slack.faults.link_disabled = False
+        await there(chat, "SELECT 1 FROM listeners WHERE heard_at > now() - interval '1 min'")
+        await chat.quiet(thread)
+        assert len(await chat.rows("SELECT 1 FROM runs")) == 3
+        assert len(await votes(chat)) == 1
