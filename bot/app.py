@@ -127,7 +127,11 @@ class Parts:
             tuple(problems),
             tuple(away),
             tuple(self._notes()),
-            {"sockets": self.sockets.connected, "tools": len(self.catalog.tools)},
+            {
+                "sockets": self.sockets.connected,
+                "foreign_sockets": self.sockets.foreign,
+                "tools": len(self.catalog.tools),
+            },
         )
 
     def _notes(self) -> Iterator[str]:

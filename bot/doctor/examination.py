@@ -14,7 +14,7 @@ from bot.doctor.clusters import clusters
 from bot.doctor.findings import Finding, Mark, failed, ok, warning
 from bot.doctor.models import model
 from bot.doctor.rules import RuleQuorums
-from bot.doctor.slack import SlackSide
+from bot.doctor.slack import SlackSide, strangers
 from bot.doctor.storage import Storage
 from bot.guard.misspelt import misspelt
 from bot.settings import Partly, Settings
@@ -49,11 +49,11 @@ async def examine(given: Partly, say: Callable[[Finding], None]) -> bool:
         api = await stack.enter_async_context(SlackApi.open(token, settings.slack_api_url))
         slack = SlackSide(settings, api, given.lacking)
         storage = Storage(settings, given.lacking)
-        port, sockets = await _port(settings)
+        port, sockets, foreign = await _port(settings)
         checks: list[tuple[str, Check]] = [
             ("tokens", slack.tokens),
             ("scopes", slack.scopes_and_clock),
-            ("socket", partial(slack.socket, sockets)),
+            ("socket", partial(slack.socket, sockets, foreign)),
             ("approvers", slack.approvers),
             ("rules", RuleQuorums(settings, api, given.lacking).check),
             ("approvals.channel", slack.channel),
@@ -69,6 +69,8 @@ async def examine(given: Partly, say: Callable[[Finding], None]) -> bool:
             for task in tasks:
                 tell(await task)
         tell(_workspace(slack, storage))
+        if slack.besides is not None and storage.facts is not None:
+            tell(strangers(slack.besides - storage.facts.sockets))
         # one after the other, and alone: loading a model's library stalls everything else
         for model_id in dict.fromkeys(settings.model):
             name = f"model {model_id}"
@@ -107,11 +109,13 @@ def _workspace(slack: SlackSide, storage: Storage) -> list[Finding]:
     ]
 
 
-async def _port(settings: Settings) -> tuple[Finding, int]:
-    """Whether the port can be had, or a bot of ours serves there; how many sockets that one has."""
+async def _port(settings: Settings) -> tuple[Finding, int, int]:
+    """Whether the port can be had, or a bot of ours serves there; how many sockets that one has,
+    and how many on its app are foreign.
+    """
     host, port = settings.http_host, settings.http_port
     if port == 0:
-        return ok("http", "the system chooses the port"), 0
+        return ok("http", "the system chooses the port"), 0, 0
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family) as probe:
@@ -119,17 +123,17 @@ async def _port(settings: Settings) -> tuple[Finding, int]:
             probe.bind((host, port))
     except OSError as error:
         if (sockets := await _running_here(host, port)) is not None:
-            return ok("http", f"{host}:{port}: a Countersign runs here"), sockets
+            return ok("http", f"{host}:{port}: a Countersign runs here"), *sockets
         why = error.strerror or type(error).__name__
         mend = "Set COUNTERSIGN_HTTP_PORT to a free one."
-        return failed("http", f"{host}:{port} cannot be used: {why}", mend), 0
+        return failed("http", f"{host}:{port} cannot be used: {why}", mend), 0, 0
     if host not in {"127.0.0.1", "localhost", "::1"}:
         said = f"{host}:{port} is free; others can reach it"
-        return warning("http", said, "Right in a container; elsewhere set 127.0.0.1."), 0
-    return ok("http", f"{host}:{port} is free"), 0
+        return warning("http", said, "Right in a container; elsewhere set 127.0.0.1."), 0, 0
+    return ok("http", f"{host}:{port} is free"), 0, 0
 
 
-async def _running_here(host: str, port: int) -> int | None:
+async def _running_here(host: str, port: int) -> tuple[int, int] | None:
     there = f"[{host}]" if ":" in host else {"0.0.0.0": "127.0.0.1"}.get(host, host)  # noqa: S104
     timeout = aiohttp.ClientTimeout(total=_HTTP_SECONDS)
     try:
@@ -138,7 +142,9 @@ async def _running_here(host: str, port: int) -> int | None:
             session.get(f"http://{there}:{port}/readyz") as answer,
         ):
             found = await answer.json()
-        return int(found["sockets"]) if "ready" in found else None
+        if "ready" not in found:
+            return None
+        return int(found["sockets"]), int(found.get("foreign_sockets", 0))
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -36,6 +36,7 @@ class SlackSide:
         self._api = api
         self._lacking = lacking
         self.identity: Identity | None = None
+        self.besides: int | None = None  # sockets of the app, whoever's, besides the one tried
 
     async def tokens(self) -> list[Finding]:
         """Whether Slack takes both, and whose they are."""
@@ -64,10 +65,13 @@ class SlackSide:
             return [failed("scopes", f"not looked at: {problem}")]
         return [_compared(_scopes_of(manifest_text()), found.scopes), _clock(found.ahead)]
 
-    async def socket(self, held: int) -> list[Finding]:
-        """Open one until Slack says hello; a bot that runs here holds `held`: then leave it be."""
+    async def socket(self, held: int, foreign: int) -> list[Finding]:
+        """Open one until Slack says hello; a bot that runs here holds `held`: then leave it be, and
+        believe what it says of `foreign` ones.
+        """
         if held:
-            return [ok("socket", f"the bot that runs here holds {held}")]
+            found = [ok("socket", f"the bot that runs here holds {held}")]
+            return [*found, *strangers(foreign)]
         if "SLACK_APP_TOKEN" in self._lacking:
             return [failed("socket", "not opened: SLACK_APP_TOKEN is not usable, see above")]
         try:
@@ -80,7 +84,8 @@ class SlackSide:
                     "Turn Socket Mode on; a proxy must let WebSockets to *.slack.com through.",
                 )
             ]
-        others = f"; {count - 1} more are open: another bot uses this app" if count > 1 else ""
+        self.besides = count - 1
+        others = f"; {count - 1} more are open" if count > 1 else ""
         return [ok("socket", f"Slack said hello{others}")]
 
     # --- people -----------------------------------------------------------------------------
@@ -177,6 +182,20 @@ class SlackSide:
                 )
             ]
         return [ok("approvals.channel", f"the bot is in {channel}")]
+
+
+def strangers(sockets: int) -> list[Finding]:
+    """What it means that Slack counts so many of the app's sockets as none of ours holds."""
+    if sockets <= 0:
+        return []
+    return [
+        warning(
+            "socket",
+            f"another program holds {sockets} of this app's sockets and gets a part of what people "
+            "say",
+            "Stop it, or give it an app of its own with its own SLACK_APP_TOKEN.",
+        )
+    ]
 
 
 def _compared(wanted: frozenset[str], granted: frozenset[str] | None) -> Finding:

@@ -25,6 +25,7 @@ class DatabaseFacts:
     creates: bool  # may make tables, as migrations do
     orgs: tuple[str, ...]  # workspaces whose rows are in it
     rewrites_audit: tuple[str, ...] | None
+    sockets: int = 0  # that our processes hold, wherever they run
 
 
 async def look_at_database(dsn: str) -> DatabaseFacts:
@@ -33,20 +34,25 @@ async def look_at_database(dsn: str) -> DatabaseFacts:
         async with await connect(dsn) as connection:
             row = await (await connection.execute(STATEMENTS["inspect_role"].encode())).fetchone()
             assert row is not None  # noqa: S101 -- a SELECT without FROM has one row
-            audit, orgs = None, []
+            audit, orgs, sockets = None, [], 0
             if row["has_tables"]:
                 cursor = connection.cursor(row_factory=dict_row)
                 await cursor.execute(STATEMENTS["inspect_audit"].encode())
                 audit = tuple(str(one["may"]) for one in await cursor.fetchall())
                 await cursor.execute(STATEMENTS["inspect_orgs"].encode())
                 orgs = [str(one["org"]) for one in await cursor.fetchall()]
+            if row["has_listeners"]:
+                cursor = connection.cursor(row_factory=dict_row)
+                await cursor.execute(STATEMENTS["inspect_listeners"].encode())
+                held = await cursor.fetchone()
+                sockets = int(held["sockets"]) if held else 0
     except psycopg.OperationalError as error:
         raise DatabaseAway("The database broke off in the middle of an answer.") from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise DatabaseAway(
             "The role may not read the tables: grant it what deploy/database/role.sql says."
         ) from error
-    return DatabaseFacts(row["version"], row["role"], row["creates"], tuple(orgs), audit)
+    return DatabaseFacts(row["version"], row["role"], row["creates"], tuple(orgs), audit, sockets)
 
 
 async def look_at_redis(url: str) -> str:

@@ -3,12 +3,15 @@
 -- inspect_role --
 SELECT current_setting('server_version_num')::int AS version, current_user AS role,
        coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS creates,
-       to_regclass('audit') IS NOT NULL AS has_tables
+       to_regclass('audit') IS NOT NULL AS has_tables, to_regclass('listeners') IS NOT NULL AS has_listeners
 
 -- inspect_audit --
 -- A right counts whether it was granted or comes with owning the table or with being a superuser.
 SELECT may FROM unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS may
  WHERE has_table_privilege('audit', may)
+
+-- inspect_listeners --
+SELECT coalesce(sum(sockets), 0)::int AS sockets FROM listeners WHERE at > now() - interval '35 seconds'
 
 -- inspect_orgs --
 SELECT org FROM audit_head ORDER BY org
