@@ -312,6 +312,12 @@ class Weekly(_Part):
     start: Annotated[str, BeforeValidator(_moment)]
     end: Annotated[str, BeforeValidator(_moment)]
 
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Self:
+        if self.start == self.end:  # always, or never?
+            raise ValueError("start and end must differ")
+        return self
+
     @staticmethod
     def minutes(moment: str) -> int:
         """Minutes since Monday, 00:00."""
@@ -369,7 +375,8 @@ class Window(_Part):
         if self.until or self.weekly is None:
             return self.until or at
         left = (Weekly.minutes(self.weekly.end) - self._minute(at)) % (7 * 1440)
-        return at.replace(second=0, microsecond=0) + timedelta(minutes=left)
+        here = at.astimezone(ZoneInfo(self.timezone))  # where clocks may be put back meanwhile
+        return here.replace(second=0, microsecond=0, fold=0) + timedelta(minutes=left)
 
     def _minute(self, at: datetime) -> int:
         here = at.astimezone(ZoneInfo(self.timezone))

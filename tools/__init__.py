@@ -2,6 +2,7 @@
 
 from tools._kit import (
     EVERYWHERE,
+    MIXED,
     Access,
     Catalog,
     Change,
@@ -52,6 +53,7 @@ from tools._kit import (
 
 __all__ = [
     "EVERYWHERE",
+    "MIXED",
     "Access",
     "Catalog",
     "Change",

@@ -159,6 +159,9 @@ class House:
         self.bus.publish(Event(call.thread, call.run_id, "call", key=str(call.id), call_id=call.id))
 
 
+_VOLUMES = "reference"  # the field in which a volume's `image` has its name
+
+
 def _word(arguments: Mapping[str, JsonValue], name: str) -> str:
     value = arguments.get(name)
     return value if isinstance(value, str) else ""
@@ -167,10 +170,9 @@ def _word(arguments: Mapping[str, JsonValue], name: str) -> str:
 def _set(preview: Preview | None, name: str) -> Iterator[JsonValue]:
     """Every value that the change writes into a field of this name, however deep it lies."""
     for change in preview.changes if preview else ():
-        if change.path.rpartition(".")[2] == name and change.after is not None:
-            yield change.after
-        else:
-            yield from _within(change.after, name)
+        *_, holder, last = ("", *change.path.split("."))
+        field = holder if last == _VOLUMES else last
+        yield from _within({field: change.after}, name)
 
 
 def _most(values: Iterable[JsonValue]) -> int | None:
@@ -180,8 +182,9 @@ def _most(values: Iterable[JsonValue]) -> int | None:
 def _within(value: JsonValue, name: str) -> Iterator[JsonValue]:
     if isinstance(value, dict):
         for key, inner in value.items():
-            if key == name and not isinstance(inner, dict | list):
-                yield inner
+            value = inner.get(_VOLUMES) if key == name and isinstance(inner, dict) else inner
+            if key == name and not isinstance(value, dict | list | None):
+                yield value
             else:
                 yield from _within(inner, name)
     elif isinstance(value, list):

@@ -72,6 +72,8 @@ def _match(
         what = "change" if changes else "call"
         yield (*place, "risk" if match.risk else "tool"), f"there is no {what} of {named}{risk}"
         return
+    if match.labels and all(tool.kind == "read" for tool in tools):
+        yield (*place, "labels"), "they are known of what is changed, and this is only about reads"
     for kind in match.kind or ():
         if said := _wrong_kind(kind, tools, match.tool):
             yield (*place, "kind"), said
@@ -110,6 +112,12 @@ def _wrong_kind(kind: str, tools: list[KnownTool], named: tuple[str, ...] | None
     if called and kind not in called:
         return f"{kind} is called {called.pop()} here"
     near = meant(kind, choices | objects)
+    changes = [tool for tool in free if tool.kind == "change"]
+    if not near and any(tool.canonical("kind", kind) is None for tool in changes):
+        return (
+            f"no change takes a kind {kind}: one of the cluster's own is named by its plural and "
+            "group, as certificates.cert-manager.io"
+        )
     if kind in choices | objects or (free and not near):
         return ""  # what is free may be a kind of the cluster's own
     whom = f"{either(named)} takes" if named and len(named) == 1 else "what it is about takes"

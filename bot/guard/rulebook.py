@@ -2,15 +2,16 @@
 and before the default rules.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
 from bot.guard.policy import Effect, PolicyInput, Ruling, decide, floor
 from bot.policy_file import NAMES, Ask, Bound, Grant, Limits, Match, Policy, Rule, Window
-from tools import EVERYWHERE
+from tools import EVERYWHERE, MIXED
 
 _ROLES = {"read": "viewer", "change": "operator"}
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -177,11 +178,23 @@ def _tried(compiled: _Compiled, asked: PolicyInput, context: _Context) -> Ruling
         return Ruling(Effect.DENY, compiled.rule.name, reason=why)
     if compiled.rule.allow and asked.kind != "read" and not _is_trusted(asked):
         return None  # what nobody of ours said is looked at by people
-    where = compiled.rule.match.namespace
-    if where and asked.namespace == EVERYWHERE and EVERYWHERE not in where:
-        why = f"it may look into any namespace, and this is about {_list(where)}: name another"
+    if why := _why_perhaps(compiled.rule.match, asked):
         return Ruling(Effect.DENY, compiled.rule.name, reason=why)
     return _ruling(compiled.rule, asked)
+
+
+def _why_perhaps(match: Match, asked: PolicyInput) -> str:
+    """In words, of what only may be what the rule is about; empty of what surely is."""
+    if asked.namespace == EVERYWHERE and match.namespace and EVERYWHERE not in match.namespace:
+        about = _list(match.namespace)
+        return f"it may look into any namespace, and this is about {about}: name another"
+    if asked.object_kind == MIXED and match.kind and not _any(match.kind, MIXED):
+        about = _list(match.kind)
+        return f"it is of several kinds, and this is about {about}: propose them one by one"
+    if not _is_labelled(match.labels, asked):
+        about = ", ".join(f"{key}={value}" for key, value in match.labels.items())
+        return f"it is of several objects, and this is about {about}: propose them one by one"
+    return ""
 
 
 def _is_trusted(asked: PolicyInput) -> bool:
@@ -249,36 +262,61 @@ def _compiled(rule: Rule) -> _Compiled:
         import cel  # noqa: PLC0415 - only a policy that has one needs it
 
         program = cel.compile(rule.when)
-    return _Compiled(rule, tuple(_checks(rule.match, restricts=not rule.allow)), program)
+    return _Compiled(rule, tuple(_checks(rule.match, _reach(rule))), program)
 
 
-def _checks(match: Match, *, restricts: bool) -> Iterable[tuple[str, _Check]]:
-    """One check for each thing that the rule names; the tool's is the index. What restricts matches
-    also what only may lie where the rule says.
-    """
+class _Reach(Enum):
+    """How far a rule about a namespace or a kind goes, beyond what surely is of that."""
+
+    SURE = "no further"  # it allows
+    READS = "reads that may be of it"  # it asks, which denies reads
+    ALL = "whatever may be of it"  # it denies
+
+
+def _reach(rule: Rule) -> _Reach:
+    if rule.allow:
+        return _Reach.SURE
+    return _Reach.READS if rule.ask else _Reach.ALL
+
+
+def _checks(match: Match, reach: _Reach) -> Iterable[tuple[str, _Check]]:
+    """One check for each thing that the rule names; the tool's is the index."""
     if risks := match.risk:
         yield "risk", lambda asked: asked.risk in risks
     if clusters := match.cluster:
         yield "cluster", _glob("cluster", clusters)
     if namespaces := match.namespace:
-        yield "namespace", lambda asked: _lies_in(namespaces, asked, anywhere=restricts)
+        yield "namespace", lambda asked: _lies_in(namespaces, asked, reach)
     if kinds := match.kind:
-        yield "kind", _glob("object_kind", kinds)
+        fits = _glob("object_kind", kinds)
+        yield (
+            "kind",
+            lambda asked: fits(asked) or (asked.object_kind == MIXED and _is_several(asked, reach)),
+        )
     if channels := match.channel:
         yield "channel", lambda asked: asked.channel in channels
     if labels := match.labels:
-        yield "labels", lambda asked: labels.items() <= asked.labels.items()
+        yield "labels", lambda asked: _is_labelled(labels, asked) or _is_several(asked, reach)
     if groups := frozenset(match.groups or ()):  # the last: what else differs needs no look-up
         yield "groups", lambda asked: _is_in(groups, asked)
 
 
-def _lies_in(globs: tuple[str, ...], asked: PolicyInput, *, anywhere: bool) -> bool:
-    """Whether it is about one of those namespaces; `anywhere`: or may be, or is that namespace."""
+def _lies_in(globs: tuple[str, ...], asked: PolicyInput, reach: _Reach) -> bool:
+    """Whether it is about one of those namespaces, or may be, or is such a namespace itself."""
     if asked.namespace == EVERYWHERE:
-        return anywhere or EVERYWHERE in globs
-    if anywhere and not asked.namespace and asked.object_kind == "namespace":
+        return reach is not _Reach.SURE or EVERYWHERE in globs
+    if reach is _Reach.ALL and not asked.namespace and asked.object_kind == "namespace":
         return _any(globs, asked.name) or _any(globs, "")
     return _any(globs, asked.namespace)
+
+
+def _is_labelled(labels: Mapping[str, str], asked: PolicyInput) -> bool:
+    return labels.items() <= asked.labels.items()
+
+
+def _is_several(asked: PolicyInput, reach: _Reach) -> bool:
+    """Whether it changes several objects, and one of them may be what the rule is about."""
+    return reach is _Reach.ALL and asked.kind == "change" and not asked.name
 
 
 def _is_in(groups: frozenset[str], asked: PolicyInput) -> bool:
@@ -315,7 +353,7 @@ def _elsewhere(bound: Bound | None, asked: PolicyInput) -> Ruling | None:
     reason = ""
     if bound.clusters is not None and not _any(bound.clusters, asked.cluster):
         reason = f"this channel is about the cluster {_list(bound.clusters)}"
-    elif bound.namespaces is not None and not _lies_in(bound.namespaces, asked, anywhere=False):
+    elif bound.namespaces is not None and not _lies_in(bound.namespaces, asked, _Reach.SURE):
         lies = asked.namespace not in {"", EVERYWHERE}
         named = asked.namespace if lies else "what lies in none or several: name one"
         reason = f"this channel is about the namespace {_list(bound.namespaces)}, not {named}"
@@ -382,7 +420,7 @@ def _at_rest(windows: Iterable[Window], asked: PolicyInput) -> Ruling | None:
 def _is_matched(match: Match, asked: PolicyInput) -> bool:
     if match.tool is not None and not _any(match.tool, asked.tool):
         return False
-    return all(fits(asked) for _, fits in _checks(match, restricts=True))
+    return all(fits(asked) for _, fits in _checks(match, _Reach.ALL))
 
 
 def _list(names: Sequence[str]) -> str:

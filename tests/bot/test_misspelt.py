@@ -37,6 +37,11 @@ def wrong(tmp_path: Path, text: str, clusters: tuple[str, ...] | None = CLUSTERS
             "match: {tool: k8s_scale, kind: pod}, deny: No.",
             "k8s_scale takes no kind pod (deployment, ",
         ),
+        ("match: {kind: widget}, deny: No.", "no change takes a kind widget: one of the cluster's"),
+        (
+            "match: {tool: k8s_get, labels: {tier: gold}}, deny: No.",
+            "match.labels: they are known of what is changed, and this is only about reads.",
+        ),
         ("match: {tool: k8s_scale, kind: 'cert*'}, deny: No.", "no kind is like cert*."),
         (
             "match: {cluster: prd-eu}, deny: No.",
@@ -121,7 +126,8 @@ def test_a_name_that_nothing_has(tmp_path: Path, rule: str, said: str) -> None:
     "rule",
     [
         "match: {tool: 'k8s_*', kind: deployment, cluster: 'prod-*'}, deny: No.",
-        "match: {kind: [certificate, secret, 'cron*']}, deny: No.",  # also what only is looked at
+        "match: {kind: [certificates.cert-manager.io, secret, 'cron*']}, deny: No.",
+        "match: {risk: read, kind: certificate}, deny: No.",  # what only is looked at
         "match: {tool: k8s_scale, risk: danger}, deny: No.",  # a preview may raise it
         "match: {cluster: '*'}, ask: {grant: {vary: {replicas: {min: 0, max: 1000}}}}",
         "when: 'replicas > 3 && arguments.image.startsWith(\"x\")', deny: No.",

@@ -195,6 +195,9 @@ def test_what_restricts_a_namespace_and_what_allows_one(
     freeze = "windows: [{name: a, kind: freeze, match: {namespace: payroll}, weekly: {start: mon"
     frozen = ruled(f"{freeze} 00:00, end: sun 23:59}}}}]", **{**given, "kind": "change"})
     assert (frozen.rule == "a") == closed
+    # what asks is about what surely lies there: it could ask for less than what stands behind it
+    asks = ruled(rules("name: a, match: {namespace: payroll}, ask: {}"), **given)
+    assert (asks.rule == "a") == (given["namespace"] in {"payroll", "*"})
     # what allows one allows nothing beside what lies in it
     allowed = ruled(rules("name: a, match: {namespace: payroll}, allow: true"), **given)
     assert (allowed.rule == "a") == (given["namespace"] == "payroll")
@@ -202,6 +205,27 @@ def test_what_restricts_a_namespace_and_what_allows_one(
         assert (
             ruled(rules(f"name: a, match: {{namespace: {glob}}}, allow: true"), **given).rule == "a"
         )
+
+
+@pytest.mark.parametrize(
+    ("match", "several", "about"),
+    [
+        ("kind: secret", {"object_kind": "mixed"}, "of several kinds, and this is about secret"),
+        ("labels: {tier: iron}", {}, "of several objects, and this is about tier=iron"),
+    ],
+)
+def test_what_is_closed_is_closed_among_several(
+    match: str, several: dict[str, str], about: str
+) -> None:
+    given: dict[str, Any] = {"tool": "k8s_apply", "name": "", "risk": "danger", **several}
+    closed = ruled(rules(f"name: a, match: {{{match}}}, deny: Closed"), **given)
+    assert closed.reason == f"it is {about}: propose them one by one"
+    freeze = f"windows: [{{name: a, kind: freeze, match: {{{match}}}, weekly: {{start: mon 00:00"
+    assert ruled(f"{freeze}, end: sun 23:59}}}}]", **given).rule == "a"
+    for effect in ("ask: {}", "allow: true"):
+        assert ruled(rules(f"name: a, match: {{{match}}}, {effect}"), **given).rule != "a"
+    alone = {**given, "name": "web", "object_kind": "deployment"}
+    assert ruled(rules(f"name: a, match: {{{match}}}, deny: Closed"), **alone).rule != "a"
 
 
 def test_who_lacks_a_role_is_told_that_a_group_could_not_be_looked_up() -> None:
@@ -353,6 +377,10 @@ def test_a_freeze_by_the_week(at: str, rests: bool) -> None:
 def test_a_freeze_says_until_when() -> None:
     ruling = ruled(ALLOWED + WEEKEND, at="2026-11-29T12:00:31+00:00")
     assert ruling.reason == "changes rest until 2026-11-30 05:00 UTC"
+    # over the night in which clocks are put back, and in that in which they are put forward
+    for at, until in (("2026-10-24", "2026-10-26 05:00"), ("2026-03-28", "2026-03-30 04:00")):
+        reason = ruled(ALLOWED + WEEKEND, at=f"{at}T12:00:00+00:00").reason
+        assert reason == f"changes rest until {until} UTC"
     days = "from: 2026-12-20T00:00:00Z, until: 2026-12-27T00:00:00Z"
     once = f"windows: [{{name: x, kind: freeze, {days}}}]"
     assert ruled(ALLOWED + once).effect is Effect.ALLOW
@@ -493,6 +521,10 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, line: str, said: str) 
         ("name: a, kind: freeze", "either from and until, or weekly"),
         ("name: a, kind: freeze, weekly: {start: fri, end: mon 06:00}", "such as `fri 16:00`"),
         ("name: a, kind: freeze, from: 2026-12-20T00:00:00Z", "either from and until, or weekly"),
+        (
+            "name: a, kind: maintenance, weekly: {start: fri 16:00, end: fri 16:00}",
+            "weekly: start and end must differ",
+        ),
         (
             "name: a, kind: freeze, from: 2026-12-20T00:00:00, until: 2026-12-21T00:00:00Z",
             "its time zone is missing",

@@ -41,6 +41,10 @@ async def ruled(
 
 
 LEADS = "S0000000001"
+# an image is not only what a container runs
+VOLUME = (
+    '{"spec": {"template": {"spec": {"volumes": [{"name": "m", "image": {"reference": "x/y"}}]}}}}'
+)
 FROZEN = """
 policy:
   windows:
@@ -124,7 +128,7 @@ async def test_a_denial_is_the_rules_sentence_and_a_preview_is_only_shown(
 ) -> None:
     policy = """
 policy:
-  limits: {replicas: 20}
+  limits: {replicas: 20, images: "shop/*"}
   rules:
     - {name: payments is closed, match: {namespace: payments}, deny: Ask its team}
     - {name: cart is ours, match: {namespace: shop, tool: k8s_scale}, when: object.name == 'cart',
@@ -142,6 +146,7 @@ policy:
             ("diagnose node/node-1", "may look into any namespace, and this is about payments"),
             ("delete namespace/payments", "Ask its team"),
             ("get nodes", "Ready"),
+            (f"patch deployment/web -n shop -p '{VOLUME}'", "images come from shop/"),
         ):
             await chat.reads(await chat.ask(text), why)
         thread = await chat.ask(SCALE)

@@ -4,7 +4,7 @@ import pytest
 from pydantic import JsonValue
 
 from tools import ChangedPath
-from tools.kubernetes.kinds import Object
+from tools.kubernetes.kinds import Object, canonical_kind
 from tools.kubernetes.objects import difference, told
 
 
@@ -63,3 +63,12 @@ def test_ranges_are_those_of_diff() -> None:
 )
 def test_a_change_on_a_line(path: str, before: JsonValue, after: JsonValue, line: str) -> None:
     assert told(ChangedPath(path=path, before=before, after=after)) == line
+
+
+def test_a_kind_has_one_name_however_it_is_written() -> None:
+    written = ("deploy", "Deployments", "deployment.apps", "poddisruptionbudgets.policy", "hpa")
+    kinds = ["deployment", "deployment", "deployment", "poddisruptionbudget"]
+    assert [canonical_kind(one) for one in written] == [*kinds, "horizontalpodautoscaler"]
+    # of another group it is another kind
+    assert canonical_kind("pods.metrics.k8s.io") == "pods.metrics.k8s.io"
+    assert canonical_kind("deployments.example.com") == "deployments.example.com"

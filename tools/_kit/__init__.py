@@ -16,6 +16,7 @@ from tools._kit.hints import kept_within
 from tools._kit.known import KnownTool, known_tools
 from tools._kit.provider import (
     EVERYWHERE,
+    MIXED,
     Change,
     Client,
     Config,
@@ -57,6 +58,7 @@ __all__ = [
     "EVERYWHERE",
     "MAYBE_NAME",
     "MAYBE_NAMESPACE",
+    "MIXED",
     "NAME",
     "Access",
     "Catalog",

@@ -20,6 +20,7 @@ from tools._kit.values import (
 )
 
 EVERYWHERE: Final = "*"  # in the place of a namespace: of what may look into any
+MIXED: Final = "mixed"  # in the place of a kind: of what changes objects of several
 
 
 class Config(BaseModel):

@@ -103,9 +103,10 @@ def access(verb: str, kind: str, sub: str = "", *, namespace: str = "", name: st
 
 
 _ALIASES = {
-    alias: resource.kind
+    f"{alias}{group}": resource.kind
     for resource in RESOURCES.values()
     for alias in (resource.kind, resource.plural, *resource.short)
+    for group in ("", f".{resource.group}" if resource.group else "")
 }
 
 
@@ -113,10 +114,7 @@ def canonical_kind(given: object) -> object:
     """kubectl's plurals, short names and capitals as the one name of the kind."""
     if not isinstance(given, str):
         return given
-    plain = given.strip().lower()
-    for group in (".apps", ".batch", ".networking.k8s.io"):
-        plain = plain.removesuffix(group)
-    return _ALIASES.get(plain, given)
+    return _ALIASES.get(given.strip().lower(), given)
 
 
 WORKLOADS = ("deployment", "statefulset", "daemonset", "replicaset", "job")  # that have pods

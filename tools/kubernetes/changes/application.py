@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from tools._kit import (
+    MIXED,
     Access,
     Change,
     ChangedPath,
@@ -64,7 +65,6 @@ from tools.kubernetes.workloads import (
 )
 
 _TOOL = "k8s_apply"
-MIXED = "mixed"  # in the place of the kind, where there are several
 
 
 def _readable(text: str) -> str:
