@@ -124,11 +124,11 @@ REFUSED: list[tuple[str, dict[str, JsonValue], str]] = [
         "patch",
         {
             **CART,
-            "kind": "secret",
+            "kind": "service",
             "type": "json",
             "patch": '[{"op": "copy", "from": "/data/a", "path": "/metadata/annotations/a"}]',
         },
-        "must not copy what a Secret holds|There is no secret",
+        "must not copy or move what is there",
     ),
     ("apply", {**SHOP, "manifest": "- 1"}, "must be objects, each with apiVersion"),
     ("apply", {"manifest": CONFIG}, "`namespace` is missing: configmap/rates is in one"),

@@ -4,7 +4,7 @@ import copy
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -24,6 +24,7 @@ _HASH = "pod-template-hash"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # What the server and controllers write: it differs without anybody having changed anything.
 _NOISE = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
+_BOOKKEEPING = (REVISION, LAST_APPLIED)  # annotations that say nothing, unless a change writes them
 
 
 def labels_of(thing: Object) -> dict[str, str]:
@@ -171,15 +172,26 @@ def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
             return key not in labels
 
 
-def cleaned(thing: Object) -> Object:
-    """What people and git would call the object: without status and what controllers write."""
+def cleaned(thing: Object, keep: Collection[str] = ()) -> Object:
+    """What people and git would call the object: without status and what controllers write.
+
+    `keep` names annotations of theirs that matter here.
+    """
     found = {key: value for key, value in thing.items() if key != "status"}
     if "metadata" in thing:
         metadata = {key: value for key, value in meta(thing).items() if key not in _NOISE}
         annotations = metadata.pop("annotations", None) or {}
-        kept = {k: v for k, v in annotations.items() if k not in (REVISION, LAST_APPLIED)}
+        kept = {k: v for k, v in annotations.items() if k in keep or k not in _BOOKKEEPING}
         found["metadata"] = {**metadata, "annotations": kept} if kept else metadata
     return found
+
+
+def compared(before: Object, after: Object) -> tuple[Object, Object]:
+    """Both of them cleaned, but for what a change writes: then that is told, whatever it is."""
+    written = [
+        key for key in _BOOKKEEPING if after and annotation(before, key) != annotation(after, key)
+    ]
+    return cleaned(before, written), cleaned(after, written)
 
 
 def with_version(live: Object, *operations: dict[str, JsonValue]) -> list[JsonValue]:
@@ -200,7 +212,7 @@ def difference(before: Object, after: Object) -> str:
     No hunk begins with a value whose name, or whose flag, stands just above it: values are masked
     by their names, so these must be seen.
     """
-    old, new = _as_yaml(before), _as_yaml(after)
+    old, new = map(_as_yaml, compared(before, after))
     groups = difflib.SequenceMatcher(None, old, new).get_grouped_opcodes(3)
     lines = [line for group in groups for line in _hunk(old, new, group)]
     return "\n".join(["--- now", "+++ after", *lines]) if lines else ""
@@ -209,10 +221,13 @@ def difference(before: Object, after: Object) -> str:
 def _as_yaml(thing: Object) -> Sequence[str]:
     if not thing:
         return ()  # what is not there yet, or no longer
-    found = cleaned(thing)
+    found = {**thing}
     if str(found.get("kind")) == "Secret":
         for part in ("data", "stringData"):
             found[part] = dict.fromkeys(found.get(part) or {}, NOT_SHOWN)
+        if annotation(found, LAST_APPLIED):  # which holds the same
+            hidden = {**meta(found)["annotations"], LAST_APPLIED: NOT_SHOWN}
+            found["metadata"] = {**meta(found), "annotations": hidden}
     return _lines(json.dumps(found, sort_keys=True))
 
 
@@ -266,11 +281,15 @@ def _range(start: int, end: int) -> str:
 
 
 def changed_paths(before: Any, after: Any, path: str = "") -> Iterator[ChangedPath]:
-    """Every field in which two JSON values differ; list items with a name are told by it."""
+    """Every field in which two JSON values differ; list items with a name are told by it.
+
+    A list in another order is told whole: init containers run in theirs.
+    """
     if before == after:
         return
     if isinstance(before, list) and isinstance(after, list):
-        before, after = _by_name(before), _by_name(after)
+        named = _by_name(before), _by_name(after)
+        before, after = (before, after) if _is_reordered(*named) else named
     if not isinstance(before, dict) or not isinstance(after, dict):
         yield ChangedPath(path=path, before=before, after=after)
         return
@@ -299,15 +318,18 @@ def written_paths(before: Object, after: Object) -> tuple[ChangedPath, ...]:
 
     What a Secret holds is told as changed and never shown.
     """
-    found = changed_paths(cleaned(before), cleaned(after))
+    found = changed_paths(*compared(before, after))
     # in one order, whichever way one comes from the one to the other
     leaves = sorted((leaf for change in found for leaf in _leaves(change)), key=_by_path)
     leaves = [leaf for leaf in leaves if leaf.path not in _WHICH]
     hidden = str(after.get("kind") or before.get("kind")) == "Secret"
     return tuple(
-        _unshown(leaf) if hidden and leaf.path.startswith(("data", "stringData")) else leaf
-        for leaf in leaves
+        _unshown(leaf) if hidden and _holds_content(leaf.path) else leaf for leaf in leaves
     )
+
+
+def _holds_content(path: str) -> bool:
+    return path.startswith(("data", "stringData")) or path.endswith(f'"{LAST_APPLIED}"')
 
 
 def _by_path(change: ChangedPath) -> str:
@@ -339,8 +361,18 @@ def _by_name(items: list[Any]) -> Any:
     return {f"[{name}]": item for name, item in zip(names, items, strict=True)}
 
 
+def _is_reordered(before: Any, after: Any) -> bool:
+    """Whether items that both have, by their names, stand in another order."""
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return False
+    return [key for key in before if key in after] != [key for key in after if key in before]
+
+
 def _quoted(key: str) -> str:
-    return json.dumps(key) if "." in key or "/" in key else key
+    return key if _PLAIN_KEY.fullmatch(key) else json.dumps(key)
+
+
+_PLAIN_KEY = re.compile(r"[^./\[\]\"]+")
 
 
 # Where a text may be a secret: variables, headers, annotations, options of drivers.

@@ -4,9 +4,11 @@ The key stays and the value becomes `‹masked›`, or `‹masked: AWS key›` w
 Masking twice changes nothing more. Nothing is masked between an approval and its execution.
 """
 
+import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -42,6 +44,7 @@ _BRACKETED = re.compile(r"\[(?:name=)?[\"']?([^\]\"']+)[\"']?\](?:\.value)?$")
 _SHORTEST = 6  # characters: what is shorter stands in any text by chance
 _SECRET_OBJECT = re.compile(r"(?i)\bsecrets?/")
 _DIFF_PAIR = re.compile(r"^([+\- ] {2}[\w.\-\"'/]+: +)(\S.*)$")
+_DIFF_VALUE = re.compile(r"^([+\- ] *(?:- )?[\w.\-\"'/]+: +)(\S.*)$")
 _DIFF_PLAIN = re.compile(r"^[+\- ] {2}(?:name|namespace|uid|generation|creationTimestamp|labels): ")
 
 
@@ -115,11 +118,19 @@ def mask_preview(preview: Preview) -> tuple[Preview, bool]:
     masker = Masker()
     secret = _is_about_secret(preview)
     changes = tuple(_changed(masker, change, secret=secret) for change in preview.changes)
-    without = _without(_hidden(preview.changes, changes))
+    lost = _all_lost(preview.changes, changes)
+    without = _without({text for text in lost if _is_telling(text)})
+    told = dict.fromkeys(_told_pairs(preview.changes, changes), f"{MASK} → {MASK}")
+    within = _within(lost, without)
+    changes = tuple(
+        ChangedPath(path=one.path, before=within(one.before), after=within(one.after))
+        for one in changes
+    )
+    diff = _diff_without(lost, _secret_diff(preview.diff) if secret else preview.diff)
     texts = {
         "summary": masker.text(without(preview.summary)),
-        "effect": masker.text(without(preview.effect)),
-        "diff": masker.text(without(_secret_diff(preview.diff) if secret else preview.diff)),
+        "effect": masker.text(without(_replaced(preview.effect, told))),
+        "diff": masker.text(without(diff)),
         "way_back": masker.text(without(preview.way_back)),
     }
     lists = {
@@ -128,23 +139,25 @@ def mask_preview(preview: Preview) -> tuple[Preview, bool]:
     }
     before = Masker()
     kept = before.value(preview.before, kind="Secret" if secret else "")
-    altered = before.count > 0 or texts["way_back"] != preview.way_back
+    spared = within(kept)
+    altered = before.count > 0 or spared != kept or texts["way_back"] != preview.way_back
     if altered:
         texts["way_back"] = ""
-    update = {**texts, **lists, "changes": changes, "before": kept}
+    update = {**texts, **lists, "changes": changes, "before": spared}
     return preview.model_copy(update=update), altered
 
 
-def _hidden(real: Sequence[ChangedPath], masked: Sequence[ChangedPath]) -> set[str]:
-    """The texts that were hidden whole, save plain short words: those stand in any sentence."""
+def _all_lost(real: Sequence[ChangedPath], masked: Sequence[ChangedPath]) -> set[str]:
+    """The texts that were hidden whole."""
     found: set[str] = set()
     for one, shown in zip(real, masked, strict=True):
         found |= {*_lost(one.before, shown.before), *_lost(one.after, shown.after)}
-    return {
-        text
-        for text in found
-        if len(text) >= _SHORTEST and (len(text) >= 2 * _SHORTEST or not text.isalpha())
-    }
+    return found
+
+
+def _is_telling(text: str) -> bool:
+    """Whether it stands in a sentence only on purpose: plain short words stand in any."""
+    return len(text) >= _SHORTEST and (len(text) >= 2 * _SHORTEST or not text.isalpha())
 
 
 def _lost(real: JsonValue, shown: JsonValue) -> Iterator[str]:
@@ -159,6 +172,48 @@ def _lost(real: JsonValue, shown: JsonValue) -> Iterator[str]:
     elif isinstance(real, list):
         for number, part in enumerate(real):
             yield from _lost(part, shown[number] if isinstance(shown, list) else shown)
+
+
+def _told_pairs(real: Sequence[ChangedPath], masked: Sequence[ChangedPath]) -> Iterator[str]:
+    """How an effect says "old → new" of what is hidden; there even a short word is the value."""
+    for one, shown in zip(real, masked, strict=True):
+        if MASK in (shown.before, shown.after):
+            yield f"{_said(one.before)} → {_said(one.after)}"
+
+
+def _said(value: JsonValue) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _replaced(text: str, others: Mapping[str, str]) -> str:
+    for one, other in others.items():
+        text = text.replace(one, other)
+    return text
+
+
+def _within(lost: Collection[str], without: Callable[[str], str]) -> Callable[[JsonValue], Any]:
+    """The same in every text of a JSON value: what is hidden may stand there by another name."""
+
+    def inside(value: JsonValue) -> Any:
+        if isinstance(value, str):
+            return MASK if value in lost else without(value)
+        if isinstance(value, list):
+            return [inside(one) for one in value]
+        if isinstance(value, dict):
+            return {key: inside(one) for key, one in value.items()}
+        return value
+
+    return inside
+
+
+def _diff_without(lost: Collection[str], diff: str) -> str:
+    """A diff in which no name has one of these for its value."""
+
+    def hide(line: str) -> str:
+        found = _DIFF_VALUE.match(line) if lost else None
+        return f"{found[1]}{MASK}" if found and found[2].strip("\"'") in lost else line
+
+    return "\n".join(hide(line) for line in diff.split("\n"))
 
 
 def _without(hidden: set[str]) -> Callable[[str], str]:

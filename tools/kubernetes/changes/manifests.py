@@ -13,7 +13,7 @@ from tools.kubernetes.changes.single import Place
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.drift import steps_of, value_at
 from tools.kubernetes.kinds import RESOURCES, Object, Resource
-from tools.kubernetes.objects import shaped
+from tools.kubernetes.objects import LAST_APPLIED, REVISION, shaped
 
 MOST = 20
 # A segment of a path, whole: names of roles have colons, none has a slash, a percent or "..".
@@ -95,13 +95,25 @@ def _document(given: JsonValue) -> Document:
         raise ValueError("must be objects, each with apiVersion, kind and metadata.name")
     if body["kind"].endswith("List") and "items" in body:
         raise ValueError("holds a list: give its objects as documents of their own")
-    body["metadata"] = {k: v for k, v in body["metadata"].items() if k not in _THE_SERVERS}
+    body["metadata"] = _without_the_servers(body["metadata"])
     namespace, name = body["metadata"].get("namespace") or "", body["metadata"]["name"]
     if not isinstance(namespace, str) or not _MAYBE_NAMESPACE.fullmatch(namespace):
         raise ValueError("names a namespace that cannot be one")
     if not _NAME.fullmatch(name):
         raise ValueError("holds an object whose name cannot be one")
     return Document(body["kind"], body["apiVersion"], namespace, name, body)
+
+
+def _without_the_servers(metadata: Object) -> Object:
+    """Without what the server, its controllers and kubectl write: a manifest may be what they
+    showed.
+    """
+    found = {key: value for key, value in metadata.items() if key not in _THE_SERVERS}
+    annotations = found.get("annotations")
+    if isinstance(annotations, dict):
+        kept = {k: v for k, v in annotations.items() if k not in (REVISION, LAST_APPLIED)}
+        found = {**found, "annotations": kept}
+    return {key: value for key, value in found.items() if key != "annotations" or value}
 
 
 async def located(cluster: Cluster, one: Document, namespace: str) -> tuple[Resource, Place]:

@@ -12,7 +12,7 @@ from tools.kubernetes.changes.labels import MaybeNamespace
 from tools.kubernetes.changes.single import ObjectChange, Place, Plan, Seen
 from tools.kubernetes.cluster import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, Cluster
 from tools.kubernetes.kinds import RESOURCES, ChangedKind, Object
-from tools.kubernetes.objects import cleaned
+from tools.kubernetes.objects import compared
 
 _CONTENT = {"strategic": STRATEGIC_PATCH, "merge": MERGE_PATCH, "json": JSON_PATCH}
 # All else of the metadata says which object it is, or is the server's.
@@ -56,7 +56,7 @@ class Patch(ObjectChange):
 
     def finished(self, found: Seen) -> Plan:
         """With the way back: what this takes away or overwrites, as a merge patch."""
-        back = _inverse(cleaned(found.stored), cleaned(found.live))
+        back = _inverse(*map(_with_maps, compared(found.stored, found.live)))
         if self.kind == "secret":
             return found.plan
         before: dict[str, JsonValue] = {"patch": as_text(back)}
@@ -75,8 +75,8 @@ class Patch(ObjectChange):
             if not isinstance(body, list) or not body:
                 raise Refused('`patch` must be a list of operations for type "json".')
             paths = [path for one in body for path in _of_operation(one)]
-            if self.kind == "secret" and any(_moves(one) for one in body):
-                raise Refused("`patch` must not copy what a Secret holds.")
+            if any(_moves(one) for one in body):
+                raise Refused("`patch` must not copy or move what is there: give the value.")
         elif isinstance(body, dict) and body:
             paths = list(_paths(body))
         else:
@@ -97,6 +97,7 @@ def _is_the_servers(path: str) -> bool:
 
 
 def _moves(operation: JsonValue) -> bool:
+    """Whether it writes what nobody said, and may be a secret, under a name that tells nothing."""
     return isinstance(operation, dict) and operation.get("op") in ("copy", "move")
 
 
@@ -113,6 +114,12 @@ def _paths(patch: dict[str, JsonValue]) -> Iterator[str]:
             yield from (f"/metadata/{inner}" for inner in value)
         else:
             yield f"/{key}"
+
+
+def _with_maps(thing: Object) -> Object:
+    """With its maps of labels and annotations: a way back removes what was added, no map whole."""
+    metadata: Object = thing.get("metadata") or {}
+    return {**thing, "metadata": {"labels": {}, "annotations": {}, **metadata}}
 
 
 def _inverse(after: Any, before: Any) -> Any:

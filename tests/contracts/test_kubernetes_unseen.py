@@ -1,0 +1,99 @@
+"""All that a change writes stands on its card, and no secret comes there by another name."""
+
+import json
+
+import pytest
+from pydantic import JsonValue
+
+from bot.guard.masking import mask_preview
+from bot.sandbox.cluster import Cluster
+from tests.contracts.stage import writes
+from tools import Catalog, ChangeCall, Preview, Refused, Wish
+
+_CART = {"namespace": "shop", "kind": "deployment", "name": "cart"}
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_POD = "spec.template.spec"
+
+
+def patching(
+    catalog: Catalog, patch: JsonValue, way: str = "json", place: dict[str, str] = _CART
+) -> ChangeCall:
+    arguments = {**place, "type": way, "patch": json.dumps(patch)}
+    return catalog.change("k8s_patch", {**arguments})
+
+
+def shown(preview: Preview) -> str:
+    masked, _ = mask_preview(preview)
+    return masked.model_dump_json()
+
+
+async def test_what_controllers_write_is_told_when_a_change_writes_it(
+    catalog: Catalog, cluster: Cluster
+) -> None:
+    old = {_LAST_APPLIED: "{}"}
+    writes("Deployment", "cart", "metadata.annotations", old)(cluster)
+    await cluster.advance(5)
+    annotations = {"note": "a", "deployment.kubernetes.io/revision": "9", _LAST_APPLIED: "[]"}
+    call = patching(catalog, {"metadata": {"annotations": {**annotations}}}, "merge")
+    seen = await call.preview()
+    assert len(seen.changes) == 3
+    assert f"+    {_LAST_APPLIED}: '[]'" in seen.diff
+    call = patching(catalog, {"metadata": {"annotations": {"note": "a"}}}, "merge")
+    seen = await call.preview()
+    assert [change.path for change in seen.changes] == ["metadata.annotations.note"]
+    await call.apply(seen)
+    wish = call.undo(seen)
+    assert isinstance(wish, Wish)
+    back = catalog.change(wish.tool, wish.arguments)
+    await back.apply(await back.preview())
+    left = cluster.get("Deployment", "shop", "cart")
+    assert left is not None
+    assert left["metadata"]["annotations"][_LAST_APPLIED] == "{}"  # not the whole map is gone
+    assert "note" not in left["metadata"]["annotations"]
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "rates", "annotations": {_LAST_APPLIED: "{}"}},
+        "data": {"eur": "1"},
+    }
+    applied = catalog.change("k8s_apply", {"namespace": "shop", "manifest": json.dumps(manifest)})
+    assert [one.path for one in (await applied.preview()).changes] == ["data.eur"]
+
+
+async def test_a_list_in_another_order_is_told(catalog: Catalog, cluster: Cluster) -> None:
+    first = [{"name": name, "image": "shop/cart:1.4.1"} for name in ("fetch", "check")]
+    writes("Deployment", "cart", f"{_POD}.initContainers", first)(cluster)
+    found = cluster.get("Deployment", "shop", "cart")
+    assert found is not None
+    turned = [*reversed(found["spec"]["template"]["spec"]["initContainers"])]
+    path = "/spec/template/spec/initContainers"
+    seen = await patching(catalog, [{"op": "replace", "path": path, "value": turned}]).preview()
+    assert [change.path for change in seen.changes] == [f"{_POD}.initContainers"]
+
+
+@pytest.mark.parametrize("secret", ["hunter2-of-prod", "monkey"])
+async def test_a_secret_is_not_shown_by_another_name(
+    secret: str, catalog: Catalog, cluster: Cluster
+) -> None:
+    env = [{"name": "DB_PASSWORD", "value": secret}, {"name": "LEVEL", "value": "info"}]
+    writes("Deployment", "cart", f"{_POD}.containers.0.env", env)(cluster)
+    place = "/spec/template/spec/containers/0/env"
+    for operation in ("copy", "move"):
+        one = {"op": operation, "from": f"{place}/0/value", "path": "/metadata/labels/x"}
+        with pytest.raises(Refused, match="must not copy or move what is there"):
+            await patching(catalog, [{**one}]).preview()
+    renamed = await patching(
+        catalog, [{"op": "replace", "path": f"{place}/0/name", "value": "OTHER"}]
+    ).preview()
+    assert secret in renamed.model_dump_json()
+    assert secret not in shown(renamed)
+    assert "OTHER" in shown(renamed)
+    meta: dict[str, JsonValue] = {"name": "rates", "namespace": "shop"}
+    data: dict[str, JsonValue] = {"password": secret}
+    cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
+    changed = await patching(
+        catalog,
+        [{"op": "replace", "path": "/data/password", "value": "x"}],
+        place={"namespace": "shop", "kind": "configmap", "name": "rates"},
+    ).preview()
+    assert secret not in shown(changed)
