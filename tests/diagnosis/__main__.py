@@ -1,7 +1,8 @@
 """`make test-diagnosis`: how well generated states are diagnosed; `show SEED` tells of one.
 
-Two sets of states: what is missed of the open one is printed, so that it can be looked at; of the
-held-out one, of other names and other variants, only the numbers are.
+Three sets of states: what is missed of the open one is printed, so that it can be looked at; of the
+held-out one, of other names and other variants, only the numbers are. The fresh one holds faults
+and decoys of its own, and was written by somebody who had not read the analyzers.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from tests.diagnosis.api import Server, serve
 from tests.diagnosis.judge import Score, Terms, Verdict, judge
 from tests.diagnosis.questions import about_all, about_bystander, about_culprit
-from tests.diagnosis.states import Recipe, find, make, recipes
+from tests.diagnosis.states import Recipe, find, fresh, make, recipes
 
 RIGHT, SURE = 0.90, 0.95  # what is asked for: of the states, and of the findings marked high
 CALLS, SECONDS = 60, 2.0  # for a namespace of 200 pods
@@ -102,7 +103,7 @@ def _words(found: Mapping[str, object]) -> str:
 
 
 async def everything(which: str, *, size: int) -> int:
-    """Judge both sets, and again with only the role `view`; 1 when something is short."""
+    """Judge the sets, and again with only the role `view`; 1 when something is short."""
     short: list[str] = []
     with serve() as server:
         for held in (False, True):
@@ -118,11 +119,25 @@ async def everything(which: str, *, size: int) -> int:
             visible = [one for one in chosen if not one.beyond_view]
             view = await run(server, visible, Terms(view_only=True, tables=False, twice=False))
             short += told(view, f"{name}, with the role view and no tables")
+        if which in ("all", "fresh"):
+            short += await apart(server, fresh()[:: max(1, size)])
         if which in ("all", "open"):
             short += await other_questions(server, recipes(held=False)[:: 3 * max(1, size)])
         short += await speed(server)
     print("\n" + ("\n".join(f"NOT MET  {one}" for one in short) or "All that is asked for is met."))
     return 1 if short else 0
+
+
+async def apart(server: Server, chosen: list[Recipe]) -> list[str]:
+    """The third set, counted by itself, with all rights and with only the role `view`."""
+    score = await run(server, chosen, Terms())
+    short = told(score, "fresh")
+    misses(score)
+    visible = [one for one in chosen if not one.beyond_view]
+    view = await run(server, visible, Terms(view_only=True, tables=False, twice=False))
+    short += told(view, "fresh, with the role view and no tables")
+    misses(view)
+    return short
 
 
 async def other_questions(server: Server, chosen: list[Recipe]) -> list[str]:
@@ -182,7 +197,9 @@ def objects(seed: int, kind: str) -> int:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.diagnosis", description=__doc__)
-    parser.add_argument("--set", choices=("open", "held", "all"), default="all", dest="which")
+    parser.add_argument(
+        "--set", choices=("open", "held", "fresh", "all"), default="all", dest="which"
+    )
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth state")
     commands = parser.add_subparsers(dest="command")
     one = commands.add_parser("show", help="what is said about one state")

@@ -49,16 +49,21 @@ class Fault:
 
 
 FAULTS: dict[str, Fault] = {}
+FRESH: dict[str, Fault] = {}  # of the third set
 
 
 def fault(
-    name: str, *, beyond_view: bool = False, alone: bool = False
+    name: str,
+    *,
+    beyond_view: bool = False,
+    alone: bool = False,
+    among: dict[str, Fault] = FAULTS,
 ) -> Callable[[Callable[[Shop], Blame]], Callable[[Shop], Blame]]:
     """Enter a function among the faults."""
 
     def enter(make: Callable[[Shop], Blame]) -> Callable[[Shop], Blame]:
-        assert name not in FAULTS, name
-        FAULTS[name] = Fault(name, make, beyond_view, alone)
+        assert name not in among, name
+        among[name] = Fault(name, make, beyond_view, alone)
         return make
 
     return enter

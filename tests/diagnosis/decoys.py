@@ -24,13 +24,16 @@ class NoRoom(LookupError):
 
 
 DECOYS: dict[str, Callable[[Shop], None]] = {}
+FRESH_DECOYS: dict[str, Callable[[Shop], None]] = {}  # of the third set
 
 
-def decoy(name: str) -> Callable[[Callable[[Shop], None]], Callable[[Shop], None]]:
+def decoy(
+    name: str, among: dict[str, Callable[[Shop], None]] = DECOYS
+) -> Callable[[Callable[[Shop], None]], Callable[[Shop], None]]:
     """Enter a function among the decoys."""
 
     def enter(make: Callable[[Shop], None]) -> Callable[[Shop], None]:
-        DECOYS[name] = make
+        among[name] = make
         return make
 
     return enter

@@ -1,6 +1,6 @@
 """A namespace in which all is well, with the cluster around it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -19,6 +19,7 @@ class Shop:
     apps: dict[str, App] = field(default_factory=dict)
     system: dict[str, App] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
+    after: list[Callable[[], None]] = field(default_factory=list)  # once controllers have seen it
     web: str = ""
     api: str = ""
     database: str = ""

@@ -9,10 +9,12 @@ from datetime import datetime
 from tests.diagnosis.blame import Blame, Fault
 from tests.diagnosis.decoys import DECOYS, NoRoom
 from tests.diagnosis.faults import FAULTS
+from tests.diagnosis.fresh import FRESH, FRESH_DECOYS
 from tests.diagnosis.shop import Shop, shop
 from tests.diagnosis.workloads import settle
 from tests.diagnosis.world import World
 
+_ALL = FAULTS | FRESH
 HEALTHY = 70  # states of each set without a fault
 PAIRS = 20  # with two
 
@@ -30,7 +32,7 @@ class Recipe:
     @property
     def beyond_view(self) -> bool:
         """Whether somebody with the role `view` cannot see what is wrong."""
-        return any(FAULTS[name].beyond_view for name in self.faults)
+        return any(_ALL[name].beyond_view for name in self.faults)
 
     def __str__(self) -> str:
         parts = " + ".join(self.faults) or "healthy"
@@ -82,21 +84,34 @@ def _recipes(held: bool) -> Iterator[Recipe]:
     yield Recipe(next(seeds), held, "huge", ("new version panics",), tuple(kinds[8:14]))
 
 
+def fresh() -> list[Recipe]:
+    """The third set: each of its states once, its names taken from the other two in turn."""
+    ways: list[tuple[tuple[str, ...], tuple[str, ...]]] = [((name,), ()) for name in FRESH]
+    ways += [((), (name,)) for name in FRESH_DECOYS]
+    return [
+        Recipe(9000 + number, bool(number % 2), ("medium", "large")[number % 3 == 0], *way)
+        for number, way in enumerate(ways)
+    ]
+
+
 def make(recipe: Recipe, now: datetime) -> State:
     """The world of a recipe."""
     world = World(recipe.seed, now, held=recipe.held)
     made = shop(world, recipe.size)
-    state = State(recipe, made, [FAULTS[name].make(made) for name in recipe.faults])
+    state = State(recipe, made, [_ALL[name].make(made) for name in recipe.faults])
     for name in recipe.decoys:
         with suppress(NoRoom):
-            DECOYS[name](made)
+            (DECOYS | FRESH_DECOYS)[name](made)
     settle(world, [*made.apps.values(), *made.system.values()])
+    for one in made.after:
+        one()
     return state
 
 
 def find(seed: int) -> Recipe:
     """The recipe of a number. Raises `KeyError`."""
-    by_seed = {one.seed: one for held in (False, True) for one in recipes(held=held)}
+    every = [*recipes(held=False), *recipes(held=True), *fresh()]
+    by_seed = {one.seed: one for one in every}
     return by_seed[seed]
 
 

@@ -12,8 +12,9 @@ import urllib3
 from tests.diagnosis.api import Answers, Server, serve
 from tests.diagnosis.decoys import DECOYS
 from tests.diagnosis.faults import FAULTS
+from tests.diagnosis.fresh import FRESH, FRESH_DECOYS
 from tests.diagnosis.judge import Found, Score, Terms, Verdict, judge
-from tests.diagnosis.states import State, find, make, recipes
+from tests.diagnosis.states import State, find, fresh, make, recipes
 from tests.diagnosis.vocabulary import words
 from tools.kubernetes.diagnosis.causes import Cause
 
@@ -62,6 +63,15 @@ def test_the_sets_hold_enough_and_every_fault_and_decoy_in_both() -> None:
     assert len(DECOYS) >= 20
 
 
+def test_the_third_set_is_apart_and_holds_each_of_its_states_once() -> None:
+    chosen = fresh()
+    assert not (FRESH.keys() & FAULTS.keys()) | (FRESH_DECOYS.keys() & DECOYS.keys())
+    assert [one.faults[0] for one in chosen if one.faults] == list(FRESH)
+    assert [one.decoys[0] for one in chosen if one.decoys] == list(FRESH_DECOYS)
+    assert len(FRESH) >= 50
+    assert len(FRESH_DECOYS) >= 25
+
+
 def test_a_state_is_the_same_whenever_it_is_made() -> None:
     for recipe in recipes(held=False)[:240:40]:
         first, second = make(recipe, NOW), make(recipe, NOW)
@@ -71,7 +81,7 @@ def test_a_state_is_the_same_whenever_it_is_made() -> None:
 
 
 def test_every_fault_blames_something_that_is_there_and_in_words_that_are_known() -> None:
-    for recipe in recipes(held=True)[: len(FAULTS)]:
+    for recipe in [*recipes(held=True)[: len(FAULTS)], *fresh()]:
         state = make(replace(recipe, size="small", decoys=()), NOW)
         names = {
             f"{kind.lower()}/{name}"
@@ -217,11 +227,25 @@ SAMPLE = (
 )
 
 
+FRESH_SAMPLE = (
+    "a pod writes more to its node than it may",
+    "a gate keeps the pod from being scheduled",
+    "a load balancer is never made",
+    "a database in a namespace that is not there",  # of which nothing may be read
+)
+CALM_SAMPLE = (
+    "everything was made just now",
+    "a pod of nobody that ended with an error last week",
+)
+
+
 async def test_a_sample_is_diagnosed(server: Server) -> None:
     """Every other one with only the role view; the whole is judged by `make test-diagnosis`."""
     chosen = recipes(held=False)
     broken = [next(one for one in chosen if one.faults == (name,)) for name in SAMPLE]
+    broken += [one for one in fresh() if one.faults and one.faults[0] in FRESH_SAMPLE]
     healthy = [one for one in chosen if not one.faults and one.size == "medium"][:3]
+    healthy += [one for one in fresh() if one.decoys and one.decoys[0] in CALM_SAMPLE]
     for number, recipe in enumerate((*broken, *healthy)):
         view_only = number % 2 == 1
         terms = Terms(view_only=view_only, tables=not view_only, twice=not view_only)

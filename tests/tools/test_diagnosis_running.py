@@ -86,7 +86,7 @@ def test_a_probe_that_kills_before_the_program_has_begun() -> None:
     found = diagnosed(*state, logs={"-web-aaa-1/web": "INFO loading 40000 rules"})
     assert told(found) == [("deployment/web", "probe-timing", "high")]
     alone = diagnosed(*state[:2], logs={"-web-aaa-1/web": "INFO loading 40000 rules"})
-    assert told(alone) == [("deployment/web", "crash", "high")]
+    assert told(alone) == [("deployment/web", "crash", "medium")]  # killed, and by whom?
 
 
 def service(name: str, selector: str, port: int = 80, target: int | str = 8080) -> Json:

@@ -87,6 +87,7 @@ class Cause(StrEnum):
     SERVICE_SELECTOR = "service-selector"
     SERVICE_PORT = "service-port"
     SERVICE_MISSING = "service-missing"  # it calls one that does not exist
+    LOAD_BALANCER = "load-balancer"  # a service gets no address outside of the cluster
     INGRESS_BACKEND = "ingress-backend"
     INGRESS_CLASS = "ingress-class"  # nobody serves its class
     NETWORK_POLICY = "network-policy"

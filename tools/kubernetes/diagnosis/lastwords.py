@@ -40,6 +40,7 @@ NETWORK: Final = (
     Points.UNREACHED,
     Points.UNWELL,
 )
+HOSTS: Final = (*NETWORK, Points.EXPIRED, Points.LOGIN)  # those whose detail is a host
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ _UNWELL = re.compile(
 )
 _LOGIN = re.compile(
     r"password authentication failed|access denied for user|invalid (?:password|credentials)"
+    r"|\b401\b|\bunauthori[sz]ed\b|token (?:is |has )?(?:invalid|expired|not valid|revoked)"
     r"|authentication failed|NOAUTH|WRONGPASS|AuthenticationFailed|login failed",
     _I,
 )
@@ -137,7 +139,10 @@ _HOSTS: Final = (
     ),
     re.compile(rf"({_HOST}): (?:Name or service|Temporary failure|connection|connect|no such)", _I),
 )
-_SOURCE = re.compile(r"\.(?:go|py|js|mjs|ts|java|kt|rb|rs|php|cs|c|cc|cpp|scala|ex)$")
+_SOURCE = re.compile(
+    r"\.(?:go|py|js|mjs|ts|java|kt|rb|rs|php|cs|c|cc|cpp|scala|ex"
+    r"|ya?ml|json|toml|conf|cfg|ini|xml|txt|log|pem|crt|properties|lock|hcl)$"
+)
 _NO_HOSTS: Final = {"on", "the", "server", "host", "name", "tcp", "by", "a", "database", "is", "to"}
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from tools.kubernetes.diagnosis.case import Case, Group, claims_of, config_maps, secrets
-from tools.kubernetes.diagnosis.lastwords import Points
+from tools.kubernetes.diagnosis.lastwords import HOSTS, Points
 from tools.kubernetes.diagnosis.snapshot import CertificateOf, ListOf, LogOf, Read, Scope, Snapshot
-from tools.kubernetes.diagnosis.symptoms import What, ended_of
+from tools.kubernetes.diagnosis.symptoms import SIGKILL, What, ended_of
 from tools.kubernetes.objects import name_of, namespace_of
 
 SYSTEM: Final = "kube-system"
@@ -94,6 +94,7 @@ def _kinds(case: Case) -> Iterator[Read]:
             yield ListOf("node")
     if any((pod.get("status") or {}).get("reason") == "Evicted" for pod in case.snapshot.pods):
         yield ListOf("node")
+    yield from _killed(case)
     yield from _for_unmade(case.snapshot)
     yield from _for_claims(case.snapshot)
 
@@ -112,12 +113,22 @@ def _for_group(case: Case, group: Group) -> Iterator[str]:
     if group.what in (What.CREATING, What.WAITING, *_RUNS) and config_maps(spec):
         yield "configmap"
     pulls = group.what is What.WAITING and spec.get("imagePullSecrets")
-    if group.what in (What.CREATING, What.WAITING) and (secrets(spec) or pulls):
+    waits = group.what in (What.CREATING, What.WAITING)
+    if ((waits or case.hint(group, Points.LOGIN) is not None) and secrets(spec)) or pulls:
         yield "secret"
     if group.first.ended.get("reason") == "OOMKilled":
         yield "podmetrics"
     if case.hint(group, Points.TIMEOUT, Points.NO_HOST) is not None:
         yield "networkpolicy"
+
+
+def _killed(case: Case) -> Iterator[Read]:
+    """What nodes tell of memory, where a container was killed and not for its own limit."""
+    for group in case.groups_of(What.CRASHING):
+        ended = group.first.ended
+        if ended.get("exitCode") == SIGKILL and ended.get("reason") != "OOMKilled":
+            yield ListOf("event", "default", f"{_WARNINGS},involvedObject.kind=Node")
+            return
 
 
 def _for_unmade(snapshot: Snapshot) -> Iterator[Read]:
@@ -154,7 +165,7 @@ def _leads(case: Case) -> Iterator[Read]:
             continue  # no further than one step
         if case.hint(group, Points.NO_HOST) is not None:
             yield from (ListOf(kind, SYSTEM) for kind in ("pod", "deployment") if here != SYSTEM)
-        hosts = [hint.detail for hint in case.hints(group) if hint.detail]
+        hosts = [one.detail for one in case.hints(group) if one.detail and one.points in HOSTS]
         services = [case.service_of(host, group.owner.namespace) for host in hosts]
         elsewhere += [one.namespace for one in services if one is not None]
         elsewhere += _named(case, group)

@@ -9,7 +9,7 @@ from typing import Final
 from tools.kubernetes.diagnosis.case import Case, Group, template_hash
 from tools.kubernetes.diagnosis.clues import Proposal, Ref
 from tools.kubernetes.diagnosis.snapshot import Snapshot, controlled_by, ref_of
-from tools.kubernetes.diagnosis.symptoms import What
+from tools.kubernetes.diagnosis.symptoms import What, ended_of
 from tools.kubernetes.diagnosis.wording import at, listed, plural
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import (
@@ -24,8 +24,10 @@ from tools.kubernetes.objects import (
     template_of,
     told,
 )
-from tools.kubernetes.pods import is_ready
+from tools.kubernetes.pods import container_statuses, is_ready
 
+# Warnings that say nothing of a pod's health, and that some pods have all their lives.
+_ALWAYS: Final = frozenset({"DNSConfigForming", "MissingClusterDNS", "PolicyViolation"})
 _SOON: Final = timedelta(minutes=10)  # after a revision: its doing
 
 
@@ -165,7 +167,13 @@ def began(snapshot: Snapshot, pods: Sequence[Object], *, hard: bool = True) -> d
         signs += [
             first
             for one in snapshot.reports(ref_of("pod", pod))
-            if one.type == "Warning" and (first := moment(one.first))
+            if one.type == "Warning" and one.reason not in _ALWAYS and (first := moment(one.first))
+        ]
+        # What is reported of a container that ends comes after its end.
+        signs += [
+            over
+            for status in container_statuses(pod)
+            if not status.get("ready") and (over := moment(ended_of(status).get("finishedAt")))
         ]
         if not signs and (made := moment(meta(pod).get("creationTimestamp"))):
             signs.append(made)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from tools.kubernetes.diagnosis.causes import ROOT, depth
+from tools.kubernetes.diagnosis.causes import ROOT, Cause, depth
 from tools.kubernetes.diagnosis.clues import Clue, Ref
 
 _MOST_EVIDENCE = 8
@@ -60,9 +60,11 @@ def ranked(clues: Iterable[Clue]) -> list[Ranked]:
     return sorted(roots, key=_rank)
 
 
-def _order(clue: Clue) -> tuple[int, int, str, Ref, str, str]:
+def _order(clue: Clue) -> tuple[int, bool, int, str, Ref, str, str]:
     since = clue.since.isoformat() if clue.since else "9"
-    return -depth(clue.cause), clue.confidence.level, since, clue.about, clue.cause, clue.text
+    # That a rollout does not get on says less than the words of whoever keeps a pod from it.
+    last, level = clue.cause is Cause.ROLLOUT_STUCK, clue.confidence.level
+    return -depth(clue.cause), last, level, since, clue.about, clue.cause, clue.text
 
 
 def _rank(one: Ranked) -> tuple[bool, int, int, int, str, Ref, str]:

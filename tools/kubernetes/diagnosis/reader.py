@@ -88,7 +88,7 @@ class Reader:
             outside = Denied("outside of what may be looked at from here")
             found |= dict.fromkeys(set(wanted) - set(inside), outside)
             found |= await self._round(inside)
-            self._insist(found)
+            self._insist(found, scope)
             snapshot = Snapshot(scope, now, found)
             more = await asyncio.to_thread(
                 needs.more, snapshot
@@ -111,12 +111,12 @@ class Reader:
         return {**found, **dict.fromkeys(later, why)}
 
     @staticmethod
-    def _insist(found: Mapping[Read, Found]) -> None:
-        """Without pods there is nothing to say."""
+    def _insist(found: Mapping[Read, Found], scope: Scope) -> None:
+        """Without the pods of what was asked about there is nothing to say."""
         for asked, got in found.items():
-            if isinstance(asked, ListOf) and asked.kind == "pod" and isinstance(got, Denied):
-                if asked.namespace == "kube-system" or not isinstance(got, _Failed):
-                    continue
+            if not isinstance(asked, ListOf) or not isinstance(got, _Failed):
+                continue
+            if asked.kind == "pod" and asked.namespace == scope.namespace:
                 raise got.error
 
     async def _one(self, asked: Read) -> Found:
@@ -151,7 +151,7 @@ class Reader:
         return Items(items, found.cut)
 
     async def _secrets(self, resource: Resource, place: str | None) -> Items:
-        """Their names: what they hold is asked for in no form, and never kept."""
+        """Their names, and when they were written: what they hold is never asked for, or kept."""
         query = (("limit", str(_PAGE)), ("includeObject", "Metadata"))
         request = Request("secrets", "GET", resource.path(place), query, accept=_NAMES_ONLY)
         answer = await self._cluster.send(request)
@@ -197,7 +197,12 @@ def _first(pem: str) -> str:
 
 def _named(thing: Object) -> Object:
     about = thing.get("metadata") or {}
-    return {"metadata": {key: about.get(key) for key in ("name", "namespace")}}
+    kept = {key: about.get(key) for key in ("name", "namespace", "creationTimestamp")}
+    written = [
+        {key: one.get(key) for key in ("manager", "time")}
+        for one in about.get("managedFields") or ()
+    ]
+    return {"metadata": {**kept, "managedFields": written}}
 
 
 def _line(line: str) -> Line:

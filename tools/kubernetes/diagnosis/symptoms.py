@@ -16,6 +16,7 @@ from tools.kubernetes.events import Report
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import conditions, meta, moment, name_of
 
+SIGKILL: Final = 137  # the exit code of what was killed
 STARTING: Final = timedelta(seconds=45)  # that long a pod may take without anybody wondering
 _RECENT: Final = timedelta(minutes=15)
 _LEAVING: Final = timedelta(seconds=90)

@@ -131,6 +131,9 @@ def _meaning(case: Case, owner: Ref, said: str) -> _Means:
     if _SECURITY.search(said):
         words = short(said.partition("forbidden: ")[2] or said, 200)
         return _Means(Cause.POD_SECURITY, f"the namespace's pod security forbids it: {words}")
+    if "because it is being terminated" in said:
+        words = f"namespace {owner.namespace} is being deleted, and takes nothing new; its own"
+        return _Means(Cause.TERMINATING, f"{words} conditions say what is left in it")
     if found := _CALL.search(said):
         return _webhook(case, found[1], said)
     if found := _DENIED.search(said):

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from tools.kubernetes.diagnosis.analyzers.scheduling import may_wait
 from tools.kubernetes.diagnosis.case import Case
 from tools.kubernetes.diagnosis.causes import Cause, depth
 from tools.kubernetes.diagnosis.clues import MEDIUM, Clue, Notice, Ref, Said
@@ -37,6 +38,8 @@ def unexplained(case: Case, clues: Sequence[Clue]) -> Iterator[Clue]:
     explained = {ref for clue in clues if depth(clue.cause) for ref in clue.explains}
     for group in case.groups_of(What.WAITING, What.CRASHING, What.UNSCHEDULED):
         if group.first.ref in explained:
+            continue
+        if group.what is What.UNSCHEDULED and may_wait(case, group):
             continue
         one = group.first
         said = short(f"{one.reason} {one.message}".strip()) or one.what.value

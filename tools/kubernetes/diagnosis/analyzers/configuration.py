@@ -53,6 +53,8 @@ def _messages(case: Case, group: Group) -> Iterator[tuple[str, Report | None]]:
 def _clue(case: Case, group: Group, message: str, report: Report | None) -> Clue | None:
     if _ROOT.search(message):
         return _as_root(case, group, message)
+    if "subPath" in message:
+        return _no_part(case, group, message)
     kind, name, key = _lacking(group, message)
     if not kind:
         return None
@@ -113,6 +115,24 @@ def _near(case: Case, kind: str, name: str, key: str, place: str) -> str:
     names = [name_of(one) for one in case.snapshot.of(kind, place)]
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
     return f" There is a {kind}/{near[0]}." if near else ""
+
+
+def _no_part(case: Case, group: Group, message: str) -> Clue:
+    begun = onset(case, group, r"volume")
+    text = f"A part of a volume (subPath) cannot be used: {pods_of(case, group)} wait for it."
+    return Clue(
+        Cause.VOLUME_MOUNT,
+        group.owner,
+        " ".join(part for part in (text, f"{short(message)}.", begun.words) if part),
+        (
+            f"pod/{name_of(group.first.pod)}: {group.first.reason}: {short(message)}",
+            *begun.evidence,
+        ),
+        HIGH,
+        since=begun.since,
+        explains=group.refs,
+        change=begun.undo if begun.blamed else None,
+    )
 
 
 def _as_root(case: Case, group: Group, message: str) -> Clue:

@@ -7,12 +7,12 @@ from typing import Final
 from tools.kubernetes.diagnosis.analyzers.probes import killed_by
 from tools.kubernetes.diagnosis.case import Case, Group
 from tools.kubernetes.diagnosis.causes import Cause
-from tools.kubernetes.diagnosis.clues import HIGH, MEDIUM, Clue, Confidence, Said
+from tools.kubernetes.diagnosis.clues import HIGH, MEDIUM, Clue, Confidence, Ref, Said
 from tools.kubernetes.diagnosis.lastwords import NETWORK, Hint, Points
 from tools.kubernetes.diagnosis.links import leads_to, leads_to_by_settings
 from tools.kubernetes.diagnosis.onset import onset
-from tools.kubernetes.diagnosis.symptoms import What
-from tools.kubernetes.diagnosis.wording import last_lines, pods_of, short, state
+from tools.kubernetes.diagnosis.symptoms import SIGKILL, What
+from tools.kubernetes.diagnosis.wording import event, last_lines, pods_of, short, state
 from tools.kubernetes.objects import name_of
 
 _SIGNALS: Final = {
@@ -20,7 +20,7 @@ _SIGNALS: Final = {
     134: "SIGABRT",
     135: "SIGBUS",
     136: "SIGFPE",
-    137: "SIGKILL",
+    SIGKILL: "SIGKILL",
     139: "SIGSEGV",
     143: "SIGTERM",
 }
@@ -44,7 +44,7 @@ def crashes(case: Case) -> Iterator[Said]:
         if ended.get("reason") == "OOMKilled":
             yield _out_of_memory(case, group)
         elif killed_by(case, group) is None:
-            yield _no_start(case, group) or _crash(case, group)
+            yield _hook(case, group) or _no_start(case, group) or _killed(case, group)
     for group in case.groups_of(What.UNREADY):
         if group.init:
             yield _waits(case, group)
@@ -63,8 +63,9 @@ def _out_of_memory(case: Case, group: Group) -> Clue:
         words = f"Container {group.container} needs more than its memory limit of {limit}"
     else:
         words = f"Container {group.container} has no memory limit, and its node ran out of memory"
-    text = f"{words}: {pods_of(case, group)} are killed for it (OOMKilled)."
-    text = text.replace("its only pod are", "its only pod is").replace("1 of", "1 of", 1)
+    one_pod = group.owner.kind == "pod" or len(group.pods) == 1
+    are = "is" if one_pod else "are"
+    text = f"{words}: {pods_of(case, group)} {are} killed for it (OOMKilled)."
     evidence = [state(group, case.now), *used]
     if limit:
         evidence.append(f"{group.owner}: resources.limits.memory {limit} of {group.container}")
@@ -130,6 +131,49 @@ def _starts_not(group: Group) -> bool:
     return group.first.reason in _NO_START or group.first.ended.get("reason") in _NO_START
 
 
+def _hook(case: Case, group: Group) -> Clue | None:
+    """The command after its start fails, for which the kubelet kills it."""
+    reports = case.snapshot.reports(group.first.ref, "FailedPostStartHook")
+    if not reports:
+        return None
+    begun = onset(case, group, r"lifecycle|image$|env|command|args")
+    said = short(reports[-1].message, 160)
+    text = f"Container {group.container} is killed as its postStart hook fails"
+    return Clue(
+        _cause(group),
+        group.owner,
+        f"{text}: {pods_of(case, group)}. {said}. {begun.words}".strip(),
+        (event(reports[-1], case.now), state(group, case.now), *begun.evidence),
+        HIGH,
+        since=begun.since,
+        explains=group.refs,
+        change=begun.undo if begun.blamed else None,
+    )
+
+
+def _killed(case: Case, group: Group) -> Clue:
+    """Where its node ran out of memory and killed it, that is the cause, and no word of its own."""
+    node = str((group.first.pod.get("spec") or {}).get("nodeName") or "")
+    reports = case.snapshot.reports(Ref("node", "", node), "SystemOOM")
+    if group.first.ended.get("exitCode") != SIGKILL or not reports:
+        return _crash(case, group)
+    begun = onset(case, group, r"resources|image$")
+    text = f"Node {node} ran out of memory as a whole and kills what runs there, container"
+    text += f" {group.container} among it: {pods_of(case, group)}."
+    limit = ((group.first.spec.get("resources") or {}).get("limits") or {}).get("memory")
+    text += "" if limit else " The container has no memory limit of its own."
+    return Clue(
+        Cause.OOM,
+        group.owner,
+        " ".join(part for part in (text, begun.words) if part),
+        (event(reports[-1], case.now), state(group, case.now), *begun.evidence),
+        MEDIUM,
+        since=begun.since,
+        explains=group.refs,
+        alternative="something else killed it (SIGKILL)",
+    )
+
+
 def _crash(case: Case, group: Group) -> Clue:
     begun = onset(case, group)
     blame = _last_network(case, group)
@@ -151,9 +195,17 @@ def _crash(case: Case, group: Group) -> Clue:
         explains=group.refs,
         hangs_on=hangs_on,
         ruled_out=("memory: it was not killed for it", "its image: it was pulled and started"),
-        alternative=f"{blame.detail or 'what it calls'} is at fault" if blame else "",
+        alternative=_alternative(group, blame),
         change=begun.undo if begun.blamed else None,
     )
+
+
+def _alternative(group: Group, blame: Hint | None) -> str:
+    if blame is not None:
+        return f"{blame.detail or 'what it calls'} is at fault"
+    if group.first.ended.get("exitCode") == SIGKILL:
+        return "it was killed from outside, as by a node that ran out of memory"
+    return ""
 
 
 def _waits(case: Case, group: Group) -> Clue:
@@ -219,6 +271,8 @@ def _speaks_of_others(case: Case, group: Group) -> bool:
 
 
 def _sure(case: Case, group: Group, blame: Hint | None, *, blamed: bool) -> Confidence:
+    if group.first.ended.get("exitCode") == SIGKILL:
+        return MEDIUM  # it did not end itself: its words say nothing of why
     if blamed and blame is None:
         return HIGH
     if blame is not None:

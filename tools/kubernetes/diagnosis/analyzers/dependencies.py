@@ -280,10 +280,8 @@ def _name_service(case: Case, group: Group, hint: Hint, *, known: bool) -> Itera
         yield Clue(
             Cause.DNS, about, text, (words, line), HIGH, since=since, explains=group.refs | {about}
         )
-    elif known or not seen:
-        text = f"{hint.detail or 'A name'} is not resolved" + (
-            ", though that service exists" if known else ""
-        )
+    elif known:
+        text = f"{hint.detail or 'A name'} is not resolved, though that service exists"
         yield _clue(
             case,
             group,
@@ -294,7 +292,8 @@ def _name_service(case: Case, group: Group, hint: Hint, *, known: bool) -> Itera
             hangs_on=frozenset({about}),
         )
     else:
-        text = f"It calls {hint.detail or 'a host'}, a name that does not exist."
+        what = "does not exist" if seen else "is not resolved: it does not exist, or nobody answers"
+        text = f"It calls {hint.detail or 'a host'}, a name that {what}."
         yield _clue(case, group, hint, Cause.DEPENDENCY, text)
 
 

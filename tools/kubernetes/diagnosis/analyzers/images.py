@@ -66,6 +66,7 @@ _WORDS: Final = (
     ),
 )
 _EITHER: Final = re.compile(r"does not exist or may require", re.IGNORECASE)
+_RAN_OUT: Final = re.compile(r"token (?:has |is )?expired", re.IGNORECASE)
 _SAYS: Final = {
     Cause.IMAGE_INVALID_NAME: "is not a valid image name",
     Cause.IMAGE_PULL_NEVER: "is not on the node, and its pull policy Never forbids to fetch it",
@@ -133,7 +134,7 @@ def _judged(said: str, case: Case, group: Group) -> tuple[Cause, Confidence, str
     for cause, pattern in _WORDS:
         if not re.search(pattern, said, re.IGNORECASE):
             continue
-        if cause is Cause.IMAGE_UNAUTHORIZED and _EITHER.search(said):
+        if cause is Cause.IMAGE_UNAUTHORIZED and _EITHER.search(said) and not _RAN_OUT.search(said):
             return _either(case, group)
         return cause, HIGH, ""
     return Cause.IMAGE_PULL, MEDIUM, "the events do not say why"

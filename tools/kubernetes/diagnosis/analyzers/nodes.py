@@ -1,5 +1,6 @@
 """Nodes that are away or under pressure, and what they threw out."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -16,6 +17,8 @@ from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import conditions, labels_of, moment, name_of
 
 _JUST: Final = timedelta(minutes=45)
+_AGAIN: Final = 2  # evictions of one workload that are more than an accident
+_HISTORY: Final = timedelta(days=1)  # after which a pod of nobody that failed is left over
 _PRESSURES: Final = {
     "MemoryPressure": "memory",
     "DiskPressure": "disk",
@@ -31,10 +34,11 @@ def nodes(case: Case) -> Iterator[Said]:
     for group in case.groups_of(What.EVICTED):
         yield _evicted(case, group)
     yield from _just_evicted(case)
+    yield from _evicted_again(case)
     for group in case.groups_of(What.LOST):
         yield from _lost(case, group)
     for group in case.groups_of(What.FAILED):
-        yield _failed(group)
+        yield _failed(case, group)
 
 
 def _node(case: Case, ref: Ref, node: Object) -> Iterator[Said]:
@@ -98,7 +102,7 @@ def _just_evicted(case: Case) -> Iterator[Said]:
     by_node: dict[str, list[Object]] = defaultdict(list)
     for pod in case.snapshot.pods:
         status = pod.get("status") or {}
-        if status.get("reason") == "Evicted" and is_calm(case.snapshot, pod):
+        if status.get("reason") == "Evicted" and is_calm(case.snapshot, pod) and not _own(pod):
             since = evicted_at(case.snapshot, pod)
             if since is not None and case.now - since < _JUST:
                 by_node[str((pod.get("spec") or {}).get("nodeName") or "")].append(pod)
@@ -119,6 +123,38 @@ def _just_evicted(case: Case) -> Iterator[Said]:
         )
 
 
+def _own(pod: Object) -> bool:
+    """Whether a pod was thrown out for what it wrote itself, beyond a limit of its own."""
+    return re.search(r"exceed(?:s|ed)\b", str((pod.get("status") or {}).get("message"))) is not None
+
+
+def _evicted_again(case: Case) -> Iterator[Said]:
+    """Pods that were replaced each time, and fill up what they may write again and again."""
+    by_owner: dict[Ref, list[tuple[datetime, Object]]] = defaultdict(list)
+    for pod in case.snapshot.pods:
+        if (pod.get("status") or {}).get("reason") == "Evicted" and _own(pod):
+            since, calm = evicted_at(case.snapshot, pod), is_calm(case.snapshot, pod)
+            if since is not None and calm:
+                by_owner[case.snapshot.owner(pod)].append((since, pod))
+    for owner, found in sorted(by_owner.items(), key=lambda one: one[0]):
+        times = sorted(since for since, _ in found)
+        if len(times) < _AGAIN or case.now - times[-1] > _JUST:
+            continue
+        last = max(found, key=lambda one: one[0])[1]
+        said = short((last.get("status") or {}).get("message"))
+        text = f"{plural(len(found), 'pod')} of it were evicted since {at(times[0], case.now)}, the"
+        text += f" last at {at(times[-1], case.now)}: {said}"
+        yield Clue(
+            Cause.EPHEMERAL_STORAGE,
+            owner,
+            text,
+            (f"pod/{name_of(last)}: status.reason Evicted: {said}",),
+            HIGH,
+            since=times[0],
+            explains=frozenset({owner, *(ref_of("pod", pod) for _, pod in found)}),
+        )
+
+
 def evicted_at(snapshot: Snapshot, pod: Object) -> datetime | None:
     """When a pod was thrown out."""
     reports = snapshot.reports(ref_of("pod", pod), "Evicted")
@@ -136,7 +172,7 @@ def _evicted(case: Case, group: Group) -> Clue:
     """Pods that a node threw out, and that nothing replaced well."""
     pod, said = group.first.pod, group.first.message
     node = str((pod.get("spec") or {}).get("nodeName") or "")
-    own = "exceeds" in said or "exceeded its" in said
+    own = _own(pod)
     cause = Cause.EPHEMERAL_STORAGE if own else Cause.NODE_PRESSURE
     about = group.owner
     text = f"{pods_of(case, group)} were evicted from node/{node}: {short(said)}"
@@ -174,14 +210,24 @@ def _lost(case: Case, group: Group) -> Iterator[Said]:
         )
 
 
-def _failed(group: Group) -> Clue:
-    pod = group.first.pod
-    text = f"Pod {name_of(pod)} failed: {group.first.reason} {short(group.first.message)}"
+def _failed(case: Case, group: Group) -> Said:
+    pod, ends = group.first.pod, {}
+    for status in (pod.get("status") or {}).get("containerStatuses") or ():
+        if (ended := ended_of(status)).get("exitCode"):
+            ends[str(status.get("name"))] = ended
+    codes = [f"container {name} exits with code {one['exitCode']}" for name, one in ends.items()]
+    said = f"{group.first.reason} {short(group.first.message)}".strip()
+    why = "; ".join([*([said] if said else []), *codes]) or "no reason is given"
+    times = [moment(one.get("finishedAt")) for one in ends.values()]
+    since = max((one for one in times if one is not None), default=None)
+    if group.owner.kind == "pod" and since is not None and case.now - since > _HISTORY:
+        return Notice(group.owner, f"failed {at(since, case.now)}, and is left over: {why}")
     return Clue(
         Cause.UNKNOWN,
         group.owner,
-        text.strip() + ".",
-        (f"pod/{name_of(pod)}: status.phase Failed, {group.first.reason}",),
+        f"Pod {name_of(pod)} failed: {why}.",
+        (f"pod/{name_of(pod)}: status.phase Failed, {why}",),
         LOW,
+        since=since,
         explains=group.refs,
     )

@@ -34,6 +34,7 @@ _NO_COMMAND: Final = re.compile(
     r"executable file not found|no such file|: not found|command not found|OCI runtime exec",
     re.IGNORECASE,
 )
+_LOOPBACK: Final = re.compile(r"\b127\.0\.0\.1\b|\blocalhost\b|\[::1\]")
 _NO_SUCH: Final = re.compile(r"unknown service|unimplemented", re.IGNORECASE)
 
 
@@ -187,6 +188,10 @@ def _by_status(code: int, probe: Object) -> _Judged:
 def _refused(case: Case, group: Group, failed: Failed, port: int, begun: Onset) -> _Judged:
     declared = _declared(group)
     listens = [int(h.detail) for h in case.hints(group) if h.points is Points.LISTENING]
+    if any(h.detail == str(port) and _LOOPBACK.search(h.line.text) for h in case.hints(group)):
+        words = f"finds nothing on port {port}: the program listens on 127.0.0.1 only, where nobody"
+        words += " outside of its pod reaches it"
+        return _Judged(Cause.PROBE_FAILING, words, MEDIUM, "the program prints what it is not")
     if listens and port not in listens:
         words = f"asks port {port}, while the program listens on {listens[-1]}"
         return _Judged(Cause.PROBE_WRONG_PORT, words)

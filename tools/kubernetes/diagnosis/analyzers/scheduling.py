@@ -10,10 +10,10 @@ from tools.kubernetes.diagnosis.case import Case, Group
 from tools.kubernetes.diagnosis.causes import Cause
 from tools.kubernetes.diagnosis.clues import HIGH, LOW, MEDIUM, Clue, Notice, Ref, Said
 from tools.kubernetes.diagnosis.onset import onset
-from tools.kubernetes.diagnosis.symptoms import What
+from tools.kubernetes.diagnosis.symptoms import STARTING, What
 from tools.kubernetes.diagnosis.wording import event, listed, pods_of, short
 from tools.kubernetes.kinds import Object
-from tools.kubernetes.objects import conditions, name_of
+from tools.kubernetes.objects import conditions, meta, moment, name_of
 from tools.kubernetes.quantities import amount, told
 
 _CONTROL: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
@@ -91,9 +91,40 @@ def scheduling(case: Case) -> Iterator[Said]:
     """One clue for each workload with pods that no node takes."""
     for group in case.groups_of(What.UNSCHEDULED):
         if group.first.reason == "SchedulingGated":
-            yield Notice(group.owner, f"{pods_of(case, group)} wait for their scheduling gates")
+            yield _gated(case, group)
         elif (found := _clue(case, group)) is not None:
             yield found
+
+
+def _gated(case: Case, group: Group) -> Said:
+    """Whoever set the gates takes them away; jobs are made to queue, a service is not."""
+    spec = group.first.pod.get("spec") or {}
+    gates = listed(str(one.get("name")) for one in spec.get("schedulingGates") or ())
+    text = f"{pods_of(case, group)} wait for their scheduling gates ({gates})"
+    if group.owner.kind in ("job", "cronjob"):
+        return Notice(group.owner, text)
+    begun = onset(case, group, r"schedulingGates")
+    return Clue(
+        Cause.UNSCHEDULABLE,
+        group.owner,
+        " ".join(part for part in (f"{text[0].upper()}{text[1:]}.", begun.words) if part),
+        (f"pod/{name_of(group.first.pod)}: spec.schedulingGates {gates}", *begun.evidence),
+        MEDIUM,
+        since=begun.since,
+        explains=group.refs,
+        alternative="a queue holds them back on purpose",
+    )
+
+
+def may_wait(case: Case, group: Group) -> bool:
+    """Whether that they wait is no trouble yet: behind gates, or for seconds only."""
+    return group.first.reason == "SchedulingGated" or _may_yet_come(case, group)
+
+
+def _may_yet_come(case: Case, group: Group) -> bool:
+    """Whether a node may be on its way."""
+    made = [moment(meta(pod).get("creationTimestamp")) for pod in group.pods]
+    return all(one is not None and case.now - one < STARTING for one in made)
 
 
 def message_of(case: Case, group: Group) -> str:
@@ -107,7 +138,7 @@ def message_of(case: Case, group: Group) -> str:
     return group.first.message
 
 
-def _clue(case: Case, group: Group) -> Clue | None:
+def _clue(case: Case, group: Group) -> Said | None:
     message = message_of(case, group)
     reports = case.snapshot.reports(group.first.ref, "FailedScheduling")
     evidence = [f"pod/{name_of(group.first.pod)}: PodScheduled is False: {short(message)}"]
@@ -131,6 +162,8 @@ def _clue(case: Case, group: Group) -> Clue | None:
         )
     chosen = _decides(reasons)
     text = f"No node takes {pods_of(case, group)}: {_words(case, group, chosen)}."
+    if chosen.cause is Cause.UNSCHEDULABLE_RESOURCES and _may_yet_come(case, group):
+        return Notice(group.owner, f"since seconds, {text[0].lower()}{text[1:-1]}")
     others = sorted({one.cause for one in reasons} - {chosen.cause})
     cause = chosen.cause
     if chosen.nodes_fault:

@@ -2,18 +2,21 @@
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 
 from tools.kubernetes.diagnosis.case import Case, template_labels
 from tools.kubernetes.diagnosis.causes import Cause
 from tools.kubernetes.diagnosis.clues import HIGH, LOW, MEDIUM, Clue, Notice, Ref, Said
 from tools.kubernetes.diagnosis.snapshot import ref_of
-from tools.kubernetes.diagnosis.wording import listed, plural
+from tools.kubernetes.diagnosis.wording import at, event, listed, plural, short
 from tools.kubernetes.kinds import Object
-from tools.kubernetes.objects import name_of
+from tools.kubernetes.objects import meta, moment, name_of
 from tools.kubernetes.pods import is_leaving, is_ready
 from tools.kubernetes.workloads import counts_of
 
 _CLASSES = ("nginx", "traefik", "haproxy", "alb", "gce", "kong", "istio", "contour", "cilium")
+_UNBALANCED = ("SyncLoadBalancerFailed", "CreatingLoadBalancerFailed", "AllocationFailed")
+_BALANCING = timedelta(minutes=5)  # that long a cloud may take
 _WORKLOADS = ("deployment", "statefulset", "daemonset")
 
 
@@ -23,6 +26,8 @@ def services(case: Case) -> Iterator[Said]:
         spec = service.get("spec") or {}
         if spec.get("selector") and spec.get("type") != "ExternalName":
             yield from _service(case, ref, spec)
+        if spec.get("type") == "LoadBalancer":
+            yield from _balancer(case, ref, service)
     for ref, ingress in case.snapshot.refs("ingress"):
         yield from _ingress(case, ref, ingress)
 
@@ -53,6 +58,28 @@ def _service(case: Case, ref: Ref, spec: Object) -> Iterator[Said]:
         yield _selector(case, ref, selector)
 
 
+def _balancer(case: Case, ref: Ref, service: Object) -> Iterator[Said]:
+    """An address outside of the cluster that it should have and does not get."""
+    balancer = (service.get("status") or {}).get("loadBalancer") or {}
+    made = moment(meta(service).get("creationTimestamp"))
+    if balancer.get("ingress") or made is None or case.now - made < _BALANCING:
+        return
+    reports = case.snapshot.reports(ref, *_UNBALANCED)
+    if not reports:
+        yield Notice(ref, f"has no address of a load balancer since {at(made, case.now)}")
+        return
+    yield Clue(
+        Cause.LOAD_BALANCER,
+        ref,
+        f"It gets no load balancer: {short(reports[-1].message)}",
+        (event(reports[-1], case.now), f"{ref}: status.loadBalancer is empty"),
+        HIGH,
+        since=moment(reports[-1].first),
+        explains=frozenset({ref}),
+        concerns=case.behind(ref),
+    )
+
+
 def _runs(pod: Object) -> bool:
     return (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
 
@@ -70,9 +97,11 @@ def _effect(ref: Ref, owners: frozenset[Ref], words: str) -> Clue:
     )
 
 
-def _nobody(case: Case, ref: Ref, pods: Sequence[Object]) -> Clue:
+def _nobody(case: Case, ref: Ref, pods: Sequence[Object]) -> Said:
     owners = frozenset(case.snapshot.owner(pod) for pod in pods)
     refs = owners | {ref_of("pod", pod) for pod in pods}
+    if not refs & case.unwell:
+        return Notice(ref, f"none of its {plural(len(pods), 'pod')} is ready yet: they just start")
     return _effect(ref, refs, f"none of its {plural(len(pods), 'pod')} is ready")
 
 

@@ -18,11 +18,11 @@ def skew(case: Case) -> Iterator[Said]:
     for owner in sorted({case.snapshot.owner(pod) for pod in case.snapshot.pods}):
         pods = case.snapshot.pods_of(owner)
         if len(pods) > 1:
-            yield from _images(owner, pods)
+            yield from _images(case, owner, pods)
     yield from _one_node(case)
 
 
-def _images(owner: Ref, pods: Sequence[Object]) -> Iterator[Said]:
+def _images(case: Case, owner: Ref, pods: Sequence[Object]) -> Iterator[Said]:
     """Pods of one template whose containers run different images of the same name."""
     found: dict[tuple[str, str, str], dict[str, list[Object]]] = defaultdict(
         lambda: defaultdict(list)
@@ -39,8 +39,9 @@ def _images(owner: Ref, pods: Sequence[Object]) -> Iterator[Said]:
         words = [
             f"{identity[:19]} in {names(few)}" for identity, few in sorted(by_identity.items())
         ]
-        unwell = [pod for few in by_identity.values() for pod in few if not is_ready(pod)]
-        apart = any(not any(map(is_ready, few)) for few in by_identity.values())
+        every = [pod for few in by_identity.values() for pod in few]
+        unwell = [pod for pod in every if ref_of("pod", pod) in case.unwell and not is_ready(pod)]
+        apart = any(all(pod in unwell for pod in few) for few in by_identity.values())
         if not apart or not _stay(pods):
             images = plural(len(by_identity), "different image")
             yield Notice(owner, f"its pods run {images} under the same name {image}")

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from tools.kubernetes.diagnosis.analyzers.outdated import changed_at, outdated
-from tools.kubernetes.diagnosis.case import Case, Group, config_maps
+from tools.kubernetes.diagnosis.case import Case, Group, config_maps, secrets
 from tools.kubernetes.diagnosis.causes import Cause
 from tools.kubernetes.diagnosis.clues import HIGH, MEDIUM, Clue, Confidence, Said
 from tools.kubernetes.diagnosis.lastwords import Hint, Points
@@ -80,18 +80,21 @@ def _clue(
 
 
 def _changed(case: Case, group: Group, pool: Hint | None) -> Clue | None:
-    """A config map that was changed just before the trouble; the setting, where it can be told."""
+    """A config map or secret that was changed just before the trouble; which setting, if known."""
     begun = onset(case, group)
     if begun.blamed or begun.since is None:
         return None
-    for name in sorted(config_maps(group.first.pod.get("spec") or {})):
-        live = case.snapshot.get("configmap", group.owner.namespace, name)
+    spec = group.first.pod.get("spec") or {}
+    read = [("configmap", name) for name in sorted(config_maps(spec))]
+    read += [("secret", name) for name in sorted(secrets(spec))]
+    for kind, name in read:
+        live = case.snapshot.get(kind, group.owner.namespace, name)
         if live is None:
             continue
         when, setting = changed_at(live), _setting(live, pool)
         early = when is not None and timedelta(minutes=-2) <= begun.since - when <= _BEFORE
         if early or setting:
-            return _config_clue(case, group, (name, live, when), setting, pool)
+            return _config_clue(case, group, (f"{kind}/{name}", live, when), setting, pool)
     return None
 
 
@@ -125,16 +128,16 @@ def _config_clue(
     note = annotation(live, "kubernetes.io/change-cause")
     written = f"changed at {at(when, case.now)}" if when else "as it was made"
     written += f" ({short(note, 80)})" if note else ""
-    text = f"configmap/{name}, which it reads, was {written}"
+    text = f"{name}, which it reads, was {written}"
     if setting and pool is not None:
-        text = f"Its connection pool is used up: configmap/{name} sets {setting}, {written}"
+        text = f"Its connection pool is used up: {name} sets {setting}, {written}"
     who = sorted({str(one.get("manager")) for one in meta(live).get("managedFields") or ()})
     lines = [log_line(group.first.pod, group.container, pool.line, case.now)] if pool else []
     return Clue(
         Cause.CONFIG_CHANGED if when else Cause.CONFIG_VALUE,
         group.owner,
         f"{text}: {pods_of(case, group)} not well since {at(since, case.now)}.",
-        (f"configmap/{name}: {written}, written by {', '.join(who) or 'unknown'}", *lines),
+        (f"{name}: {written}, written by {', '.join(who) or 'unknown'}", *lines),
         HIGH if setting else MEDIUM,
         since=since,
         explains=group.refs,
