@@ -52,8 +52,8 @@ def add(commands: "Commands", summary: str) -> None:
         help="try cases from a file, or what was asked lately",
         description=(
             "Try the policy on cases from a YAML file, or replay the last changes that were "
-            "proposed (by DATABASE_URL): what was refused is not among them. Exit code 1 when a "
-            "case misses; a replay only tells."
+            "proposed or refused by it (by DATABASE_URL). Exit code 1 when a case misses; a replay "
+            "only tells."
         ),
     )
     what = test.add_mutually_exclusive_group(required=True)
@@ -272,5 +272,5 @@ async def _replay(book: Rulebook, most: int) -> int:
             print(f"{one.at:%Y-%m-%d %H:%M} {one.id} {one.what}")
             print(f"  then: {told(one.then)} (“{one.then.rule}”)")
             print(f"  now:  {told(one.now)} (“{one.now.rule}”)")
-    print(summary(found) if found else "No change was ever proposed here.")
+    print(summary(found) if found else "No change was ever asked for here.")
     return 0

@@ -42,10 +42,23 @@ MOST = 10  # changes of one reply: what one card can show so that people read it
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """What the policy was asked, and that it refused."""
+
+    asked: PolicyInput
+    ruling: Ruling
+
+    def stored(self) -> dict[str, JsonValue]:
+        """As JSON: a changed policy is tried on what the one of now refused, too."""
+        return {"input": self.asked.stored(), "ruling": self.ruling.stored()}
+
+
+@dataclass(frozen=True)
 class Turned:
     """A wish that did not become a call, and why: the model or the person hears it."""
 
     sentence: str
+    refusal: Refusal | None = None  # where it was the policy
 
 
 @dataclass(frozen=True)
@@ -310,7 +323,7 @@ class Proposals:
         self, run: Run, new: Sequence[Wished], judged: dict[Place, Judged | Turned]
     ) -> dict[Place, Call | Turned]:
         """What becomes no call, each with its reason and its audit row."""
-        away: dict[Place, Call | Turned] = {}
+        away: dict[Place, Turned] = {}
         digests: set[str] = set()
         for wish in new:
             one = judged.get(wish.place)
@@ -329,22 +342,17 @@ class Proposals:
             tools = {wish.place: wish.tool for wish in new}
             async with self._house.database.relaxed() as tx:
                 for place, turned in away.items():
-                    reason = turned.sentence if isinstance(turned, Turned) else ""
-                    audit.append(
-                        tx,
-                        run.thread.org,
-                        "refused",
-                        run.requester,
-                        {"tool": tools[place], "reason": reason},
-                        run_id=run.id,
-                    )
-        return away
+                    data: dict[str, JsonValue] = {"tool": tools[place], "reason": turned.sentence}
+                    if turned.refusal is not None:
+                        data |= turned.refusal.stored()
+                    audit.append(tx, run.thread.org, "refused", run.requester, data, run_id=run.id)
+        return dict(away)
 
     async def _judge_wish(
         self, run: Run, wish: Wished, overheard: Overheard, *, undoes: bool
     ) -> Judged | Turned:
         if self._house.rules.read_only:  # not even a dry run is sent
-            return _denied(wish, READ_ONLY)
+            return _denied(wish.tool, READ_ONLY)
         try:
             acting = await self._house.acting(run.thread.org, run.requester)
             placed = self._house.placed(run.thread.channel, wish.tool, wish.arguments)
@@ -353,7 +361,7 @@ class Proposals:
                 names = ", ".join(hidden)
                 return Turned(f"{names} looks like a credential; none may stand on a card.")
             if (barred := await self.barred(run, change, undoes=undoes)) is not None:
-                return _denied(wish, barred)
+                return _denied(wish.tool, barred.ruling, barred)
             said = {name: change.arguments.get(name) for name in wish.arguments}
             with kept_within(self._house.is_bound(run.thread.channel)):
                 preview = await self.look(change)
@@ -366,7 +374,7 @@ class Proposals:
         if judged.ruling.effect is Effect.PREVIEW:
             return _previewed(judged)
         if judged.ruling.effect not in {Effect.ASK, Effect.ALLOW}:
-            return _denied(wish, judged.ruling)
+            return _denied(wish.tool, judged.ruling, Refusal(judged.asked, judged.ruling))
         in_private = run.thread.channel.startswith("D")
         if in_private and judged.ruling.quorum > 0 and not judged.ruling.contributors_may:
             return Turned(
@@ -375,7 +383,7 @@ class Proposals:
             )
         return judged
 
-    async def barred(self, run: Run, change: ChangeCall, *, undoes: bool) -> Ruling | None:
+    async def barred(self, run: Run, change: ChangeCall, *, undoes: bool) -> Refusal | None:
         """What is denied whatever it would do is not looked at, so that nothing is told of it."""
         wanted = Wanted(
             tool=change.tool.name,
@@ -387,7 +395,8 @@ class Proposals:
             undoes=undoes,
         )
         asked = await self._house.policy_input(run, wanted)
-        return self._house.rules.book.barred(asked)
+        ruling = self._house.rules.book.barred(asked)
+        return Refusal(asked, ruling) if ruling is not None else None
 
     async def _origins(
         self,
@@ -602,10 +611,10 @@ def _not_himself(change: ChangeCall, lacking: Sequence[Access]) -> str:
     )
 
 
-def _denied(wish: Wished, ruling: Ruling) -> Turned:
+def _denied(tool: str, ruling: Ruling, refusal: Refusal | None = None) -> Turned:
     why = (ruling.reason or ruling.rule).removesuffix(".")
     by = f" (“{ruling.rule}”)" if ruling.reason and ruling.rule else ""
-    return Turned(f"The policy does not allow {wish.tool} here: {why}{by}.")
+    return Turned(f"The policy does not allow {tool} here: {why}{by}.", refusal)
 
 
 def _previewed(judged: Judged) -> Turned:
@@ -615,7 +624,8 @@ def _previewed(judged: Judged) -> Turned:
     warnings = "".join(f"\nWarning: {one}" for one in preview.warnings)
     return Turned(
         f"Only a preview: {ruling.reason} (rule “{ruling.rule}”). It was not proposed.\n"
-        f"{preview.summary}\n{paths}{warnings}\n{preview.diff}"
+        f"{preview.summary}\n{paths}{warnings}\n{preview.diff}",
+        Refusal(judged.asked, ruling),
     )
 
 

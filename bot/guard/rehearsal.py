@@ -130,7 +130,7 @@ class Cases(_Part):
 
 @dataclass(frozen=True)
 class Replayed:
-    """One stored call, what was ruled then and what would be now."""
+    """One stored wish, what was ruled then and what would be now."""
 
     id: str
     at: datetime
@@ -180,8 +180,8 @@ _RULED: Final = TypeAdapter(Ruling)
 async def replay(
     database: Database, book: Rulebook, most: int
 ) -> AsyncIterator[Replayed | Unreadable]:
-    """The last `most` changes that were proposed, newest first, judged by `book` as they were asked
-    then.
+    """The last `most` changes that were proposed or refused, newest first, judged by `book` as they
+    were asked then.
     """
     async with database.statement() as tx:
         rows = await tx.all("stored_inputs", most=most)

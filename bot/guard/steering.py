@@ -139,7 +139,7 @@ class Steering:
             return f"refused: {names} looks like a credential; none may stand on a card."
         barred = await self._proposals.barred(asking, change, undoes=False)
         if barred is not None:
-            why = barred.reason or barred.rule
+            why = barred.ruling.reason or barred.ruling.rule
             return f"refused: the policy does not allow it here: {why}. {stands}"
         said = {name: change.arguments.get(name) for name in arguments}
         # what was said since it was proposed counts as well

@@ -157,6 +157,20 @@ policy:
         assert chat.cards(thread) == []
         assert chat.cluster.mutations == []
         assert await chat.rows("SELECT 1 FROM tool_calls WHERE kind = 'change'") == []
+        # what a looser policy would have said to what this one refused
+        async with Database(dsn).open() as database:
+            looser = [one async for one in replay(database, Rulebook(Policy()), 10)]
+            same = [one async for one in replay(database, Rulebook(read_policy(tmp_path)), 10)]
+        read = [one for one in looser if isinstance(one, Replayed)]
+        assert [(told(one.then), told(one.now)) for one in read] == [
+            ("only a preview", "one approval"),
+            ("denied: images come from shop/*", "one approval"),
+            ("denied: Ask its team", "2 approvals"),
+            ("denied: at most 20 replicas are allowed", "one approval"),
+            ("denied: The cart team scales it.", "one approval"),
+        ]
+        assert read[-1].what == "k8s_scale demo/shop/deployment/cart"
+        assert summary(same) == "0 of 5 would differ."
 
 
 def by_model(request: Json) -> Turn:

@@ -263,5 +263,10 @@ UNION ALL
   ORDER BY t.id DESC LIMIT %(reads)s);
 
 -- stored_inputs --
-SELECT id, short_id, created_at, tool, target, policy_input, policy FROM tool_calls
- WHERE kind = 'change' ORDER BY created_at DESC, id DESC LIMIT %(most)s;
+-- Of changes that were proposed, and of those that the policy refused: they have no row but in the audit.
+(SELECT id, short_id, created_at, tool, target, policy_input, policy FROM tool_calls
+  WHERE kind = 'change' ORDER BY created_at DESC, id DESC LIMIT %(most)s)
+UNION ALL
+(SELECT run_id, NULL, at, data->>'tool', data->'input'->>'target', data->'input', data->'ruling' FROM audit
+  WHERE kind = 'refused' AND data ? 'input' ORDER BY at DESC LIMIT %(most)s)
+ORDER BY created_at DESC, id DESC LIMIT %(most)s;
