@@ -55,8 +55,10 @@ from bot.slack.reading import SlackThreads
 from bot.slack.slash import Slash
 from bot.slack.sockets import Sockets, check_tokens
 from bot.slack.status import Status
-from bot.slack.views.status import Facts
+from bot.slack.views.status import Facts, Stored
 from bot.slack.voice import Voice
+from bot.store import growth
+from bot.store.connections import Sizes
 from bot.store.database import Database
 from bot.store.jobs import Jobs, TryAgain
 from bot.store.migrate import migrate, migrations, outstanding
@@ -72,6 +74,7 @@ _GRACE = 20.0  # how long a drain waits for runs under way
 _EXPIRY_SECONDS = 2.0
 _SWEEP_SECONDS = 5.0
 _LOST_SECONDS = 3.0
+_DAY = 86_400.0
 _FORGET_SECONDS = 3600.0
 _HEAD_SECONDS = 3600.0  # between two notes of where the audit ends, outside of the database
 _DEFAULT_WINDOW = 32_000
@@ -113,9 +116,12 @@ class Parts:
             away.append(f"slack: not every socket is connected: {trouble}")
         if code := self.api.token_refused:
             problems.append(f"Slack does not accept SLACK_BOT_TOKEN ({code})")
+        notes = list(self._notes())
         try:
             if await self._behind():
                 problems.append("migrations are outstanding")
+            room = await self.database.room()
+            notes += room.lacking(self.settings.database_connections)
         except DatabaseAway:
             problems.append("the database does not answer")
         away += [f"{name}: {why}" for name, why in (await _away(self.catalog)).items()]
@@ -126,7 +132,7 @@ class Parts:
         return Readiness(
             tuple(problems),
             tuple(away),
-            tuple(self._notes()),
+            tuple(notes),
             {
                 "sockets": self.sockets.connected,
                 "foreign_sockets": self.sockets.foreign,
@@ -167,10 +173,13 @@ class Parts:
                 await self.jobs.defer(tx, "resume", thread, row["id"])
 
     async def forget(self) -> None:
-        """Drop what only guarded against repetition, and words older than they are kept."""
-        async with self.database.relaxed() as tx:
-            await tx.run("forget_sayings")
-        await self.retention.sweep()
+        """Drop what only guarded against repetition, and words older than they are kept; note how
+        large the database is.
+        """
+        gone = await self.retention.sweep()
+        gone["checkpoints"] = await self.checkpoints.sweep_strays()
+        log.info("swept", **+gone)
+        await growth.note(self.database)
 
 
 async def bring_up_to_date(url: str) -> list[str]:
@@ -277,13 +286,14 @@ async def _opened(settings: Settings, stack: AsyncExitStack) -> _Ground:
     mistakes += await asyncio.to_thread(misspelt, settings.file, clients(catalog))
     if mistakes:
         raise BadSettings(mistakes)
-    database = await stack.enter_async_context(Database(dsn).open())
+    sizes = Sizes.of(settings.database_connections)
+    database = await stack.enter_async_context(Database(dsn, sizes).open())
     await _only_ours(database, identity.org)
     tasks = await stack.enter_async_context(Tasks())
     stack.push_async_callback(tasks.settle, _LAST_TASKS)
     work = _Work()
     jobs = await stack.enter_async_context(
-        Jobs(dsn, {"turn": work, "resume": work}, settings.jobs).open()
+        Jobs(dsn, {"turn": work, "resume": work}, settings.jobs, sizes.jobs).open()
     )
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
     bus = await stack.enter_async_context(open_bus(redis_url, identity.org))
@@ -357,7 +367,9 @@ def _assembled(ground: _Ground, *, dev: bool) -> Parts:
 
 def _keeping(settings: Settings) -> Keeping:
     kept = settings.file.retention
-    return Keeping(kept.messages_days, kept.artifacts_days, kept.events_days)
+    return Keeping(
+        kept.messages_days, kept.artifacts_days, kept.events_days, kept.outbox_days, kept.jobs_days
+    )
 
 
 def _house(ground: _Ground, directory: SlackDirectory) -> House:
@@ -446,9 +458,9 @@ async def _work(parts: Parts, stop: asyncio.Event) -> None:
             group.create_task(
                 _repeat(stop, _EXPIRY_SECONDS, parts.reminders.escalate), name="escalations"
             )
+        kept = max(_SWEEP_SECONDS, parts.settings.file.retention.checkpoints_days * _DAY)
         group.create_task(
-            _repeat(stop, _SWEEP_SECONDS, lambda: parts.checkpoints.sweep(_SWEEP_SECONDS)),
-            name="sweep",
+            _repeat(stop, _SWEEP_SECONDS, lambda: parts.checkpoints.sweep(kept)), name="sweep"
         )
         group.create_task(_repeat(stop, _LOST_SECONDS, parts.recover), name="lost runs")
         group.create_task(_repeat(stop, _FORGET_SECONDS, parts.forget), name="forget")
@@ -569,15 +581,17 @@ async def _away(catalog: Catalog) -> dict[str, str]:
 
 def _slash(ground: _Ground, house: House, votes: Votes, live: Live, thinking: Thinking) -> Slash:
     voice = Voice(ground.identity, ground.api, ground.budget, ground.tasks)
-    facts = partial(_facts, ground.settings, ground.catalog, thinking)
+    facts = partial(_facts, ground, thinking)
     with_model = ground.model is not None
     commands = Commands(house, votes, Status(house, voice.identity, facts), voice, model=with_model)
     return Slash(house, commands, live, voice, model=with_model)
 
 
-async def _facts(settings: Settings, catalog: Catalog, thinking: Thinking) -> Facts:
+async def _facts(ground: _Ground, thinking: Thinking) -> Facts:
     """How the bot is now, for who asks for its status."""
-    away = await _away(catalog)
+    settings, catalog = ground.settings, ground.catalog
+    away, grown = await asyncio.gather(_away(catalog), growth.look(ground.database))
+    tables = tuple((table.name, table.bytes) for table in grown.tables)
     return Facts(
         version=VERSION,
         models=settings.model,
@@ -586,6 +600,7 @@ async def _facts(settings: Settings, catalog: Catalog, thinking: Thinking) -> Fa
         nobody_may_approve=_approvers(settings).nobody,
         everybody_may_approve=_approvers(settings).everybody,
         read_only=settings.read_only,
+        stored=Stored(grown.bytes, tables, grown.then, grown.bytes_then),
     )
 
 

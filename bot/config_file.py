@@ -88,7 +88,7 @@ def _days(value: object) -> object:
 
 def _two_days(value: int | None) -> int | None:
     if value == 1:
-        raise ValueError("at least 2 are expected: what Slack may still repeat must be known")
+        raise ValueError("at least 2 are expected: what may still be repeated must be known")
     return value
 
 
@@ -102,11 +102,16 @@ _Days = Annotated[int | None, BeforeValidator(_days)]
 
 
 class Retention(_Part):
-    """For how many days words are kept. What was done, and by whom, is in the audit."""
+    """For how many days words are kept, and what only the work itself needed. What was done, and
+    by whom, is in the audit.
+    """
 
     messages_days: _Days = 365
     artifacts_days: _Days = 30
     events_days: Annotated[_Days, AfterValidator(_two_days)] = 2
+    outbox_days: Annotated[_Days, AfterValidator(_two_days)] = 7
+    jobs_days: _Days = 7  # those that failed: what succeeded goes at once
+    checkpoints_days: Annotated[int, Field(ge=0, le=36_500)] = 0  # after a run has ended
     audit_days: Annotated[Literal["forever"], BeforeValidator(_for_ever)] = "forever"
 
 

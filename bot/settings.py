@@ -88,6 +88,7 @@ class Settings(_Part):
     read_only: bool = False
     sockets: Annotated[int, Field(ge=1, le=5)] = 2
     jobs: Annotated[int, Field(ge=1, le=200)] = 20
+    database_connections: Annotated[int, Field(ge=20, le=500)] = 40
     kubeconfig: str = ""
     in_cluster: bool = False
     file: File = File()
@@ -139,6 +140,7 @@ _NAMES = {
     "COUNTERSIGN_READ_ONLY": "read_only",
     "COUNTERSIGN_SOCKETS": "sockets",
     "COUNTERSIGN_JOBS": "jobs",
+    "COUNTERSIGN_DATABASE_CONNECTIONS": "database_connections",
     "KUBECONFIG": "kubeconfig",
 }
 _LISTS = {"model", "approvers"}

@@ -12,7 +12,9 @@ from langgraph.checkpoint.base import WRITES_IDX_MAP, CheckpointTuple
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from bot.store.database import Database
+from bot.store.database import Database, Transaction
+
+_STRAYS = 200  # runs in one sweep
 
 
 class Checkpoints(AsyncPostgresSaver):
@@ -80,13 +82,22 @@ class Checkpoints(AsyncPostgresSaver):
         One transaction: a kill in between leaves either all of a run's rows and its mark, or none.
         """
         async with self._database.relaxed() as tx:
-            rows = await tx.all("runs_to_sweep", after=after)
-            if not rows:
-                return 0
-            ids = [row["id"] for row in rows]
-            threads = [str(one) for one in ids]
-            await tx.run("sweep_checkpoints", threads=threads)
-            await tx.run("sweep_checkpoint_blobs", threads=threads)
-            await tx.run("sweep_checkpoint_writes", threads=threads)
-            await tx.run("mark_swept", ids=ids)
+            ids = [row["id"] for row in await tx.all("runs_to_sweep", after=after)]
+            if ids:
+                await _drop(tx, [str(one) for one in ids])
+                await tx.run("mark_swept", ids=ids)
         return len(ids)
+
+    async def sweep_strays(self) -> int:
+        """Delete what was written into runs that are swept already; of how many runs."""
+        async with self._database.relaxed() as tx:
+            rows = await tx.all("stray_checkpoints", limit=_STRAYS)
+            if rows:
+                await _drop(tx, [row["thread_id"] for row in rows])
+        return len(rows)
+
+
+async def _drop(tx: Transaction, threads: Sequence[str]) -> None:
+    await tx.run("sweep_checkpoints", threads=threads)
+    await tx.run("sweep_checkpoint_blobs", threads=threads)
+    await tx.run("sweep_checkpoint_writes", threads=threads)

@@ -122,6 +122,25 @@ METRICS = (
         ("pool", "state"),
         "Connections: open, idle; and requests waiting for one.",
     ),
+    Metric(
+        "countersign_database_connections",
+        "gauge",
+        ("state",),
+        "Of the whole server: allowed, and had by others than us.",
+    ),
+    Metric("countersign_database_bytes", "gauge", (), "How large the database is."),
+    Metric(
+        "countersign_table_bytes",
+        "gauge",
+        ("table",),
+        "How large each table is with its indexes, in the database.",
+    ),
+    Metric(
+        "countersign_table_rows",
+        "gauge",
+        ("table", "state"),
+        "Rows, as the server estimates: live, and dead until it has cleaned up.",
+    ),
     Metric("countersign_database_up", "gauge", (), "1 when the last look at the database worked."),
     Metric("countersign_redis_up", "gauge", (), "1 when Redis answers; absent without REDIS_URL."),
     Metric(

@@ -5,6 +5,7 @@ import asyncio
 from bot.core.errors import BadSettings, DatabaseAway
 from bot.doctor.findings import Finding, failed, ok, warning
 from bot.settings import Settings
+from bot.store.connections import Room
 from bot.store.inspection import DatabaseFacts, look_at_database, look_at_redis
 from bot.store.migrate import outstanding, place
 
@@ -37,6 +38,7 @@ class Storage:
             found = [failed("database", f"{version} is too old", "15 or newer is needed.")]
         else:
             found = [ok("database", f"{version}{place(dsn)} answered in {milliseconds:.0f} ms")]
+        found.append(_room(facts.room, self._settings.database_connections))
         return [*found, *_role(facts), *await self._migrations(facts, missing)]
 
     async def _migrations(self, facts: DatabaseFacts, missing: list[str]) -> list[Finding]:
@@ -75,6 +77,24 @@ class Storage:
                 )
             ]
         return [ok("redis", f"version {version} answers and lets us publish")]
+
+
+def _room(room: Room, each: int) -> Finding:
+    """A process that finds no connection waits for one, and tells people that nothing was recorded.
+    A restart that leaves no gap needs one process more than there are.
+    """
+    holds = room.holds(each)
+    said = (
+        f"{room.allowed} are allowed and others have {room.others}: room for "
+        f"{holds} {'process' if holds == 1 else 'processes'} of at most {each}"
+    )
+    mend = "Raise max_connections, or lower COUNTERSIGN_DATABASE_CONNECTIONS."
+    if not holds:
+        return failed("connections", said, mend)
+    if holds < max(2, room.processes + 1):
+        running = f", {room.processes} running" if room.processes else ""
+        return warning("connections", f"{said}{running}, none for one more while it restarts", mend)
+    return ok("connections", said)
 
 
 def _role(facts: DatabaseFacts) -> list[Finding]:

@@ -211,11 +211,15 @@ def _open(row: Row) -> OpenRun:
 
 @dataclass(frozen=True)
 class Keeping:
-    """For how many days words are kept; None: for ever. The audit always is."""
+    """For how many days words are kept; None: for ever. The audit always is. `outbox`: what was
+    said, `jobs`: those that failed.
+    """
 
     messages: int | None = 365
     artifacts: int | None = 30
     events: int | None = 2
+    outbox: int | None = 7
+    jobs: int | None = 7
 
 
 @dataclass(frozen=True)
@@ -248,9 +252,15 @@ class Retention:
         now = now or datetime.now(UTC)
         counts: Counter[str] = Counter()
         keeping, org = self._keeping, self._org
-        if keeping.events is not None:
-            before = now - timedelta(days=keeping.events)
-            counts["events"] = await self._drop("drop_events", org=org, before=before)
+        for kind, statement, days in (
+            ("events", "drop_events", keeping.events),
+            ("views", "drop_views", keeping.events),
+            ("sayings", "drop_sayings", keeping.outbox),
+            ("jobs", "drop_jobs", keeping.jobs),
+        ):
+            if days is not None:
+                before = now - timedelta(days=days)
+                counts[kind] = await self._drop(statement, org=org, before=before)
         if keeping.artifacts is not None:
             until = id_at(now - timedelta(days=keeping.artifacts))
             counts["artifacts"] = await self._drop("drop_artifacts", org=org, until=until)

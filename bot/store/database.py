@@ -15,10 +15,12 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from bot.core.errors import DatabaseAway, NotMigrated
+from bot.store.connections import NETWORK, Room, Sizes, bounds
 from bot.store.migrate import place
 
 Row = dict[str, Any]
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+_USUAL = Sizes.of(40)
 _IDLE = 10.0  # seconds after which a connection is asked whether it lives
 _NAME = re.compile(r"^-- (\w+) --$", re.MULTILINE)
 
@@ -122,10 +124,6 @@ RECONNECT = 1.0
 
 
 def _pool(dsn: str, name: str, size: int, **options: str) -> AsyncConnectionPool[Any]:
-    settings = {
-        "statement_timeout": "10000",
-        "idle_in_transaction_session_timeout": "15000",
-    } | options
     return AsyncConnectionPool(
         dsn,
         name=name,
@@ -142,8 +140,8 @@ def _pool(dsn: str, name: str, size: int, **options: str) -> AsyncConnectionPool
         kwargs={
             "row_factory": dict_row,
             "application_name": f"countersign {name}",
-            "options": " ".join(f"-c {key}={value}" for key, value in settings.items()),
-            "connect_timeout": 3,
+            "options": bounds(**options),
+            **NETWORK,
         },
         open=False,
     )
@@ -156,13 +154,14 @@ class Database:
     too (the write-ahead log is one sequence).
     """
 
-    def __init__(self, dsn: str, *, patient: bool = False) -> None:
+    def __init__(self, dsn: str, sizes: Sizes = _USUAL, *, patient: bool = False) -> None:
         """`patient`: statements may take as long as they need, as a large index does."""
         self.dsn = dsn
-        limit = {"statement_timeout": "0"} if patient else {}
-        self._durable = _pool(dsn, "durable", 8)
-        self._relaxed = _pool(dsn, "relaxed", 8, synchronous_commit="off")
-        self.checkpoints = _pool(dsn, "checkpoints", 16, synchronous_commit="off", **limit)
+        limit = {"statement_timeout": "0", "lock_timeout": "0"} if patient else {}
+        self._durable = _pool(dsn, "durable", sizes.durable)
+        self._relaxed = _pool(dsn, "relaxed", sizes.relaxed, synchronous_commit="off")
+        relaxed = {"synchronous_commit": "off"} | limit
+        self.checkpoints = _pool(dsn, "checkpoints", sizes.checkpoints, **relaxed)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Database"]:
@@ -198,6 +197,11 @@ class Database:
     def durable_statement(self) -> "_Begin":
         """The same, durable: one round trip, and no lock is held while we are busy elsewhere."""
         return _Begin(self._durable, alone=True)
+
+    async def room(self) -> Room:
+        """How many connections there are for us. Raises `DatabaseAway`."""
+        async with self.statement() as tx:
+            return Room(**(await tx.one("inspect_room") or {}))
 
     async def answers(self) -> bool:
         """Whether a round trip works now."""

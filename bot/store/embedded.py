@@ -109,6 +109,7 @@ async def embedded_postgres(
     *,
     fsync: bool = True,
     throwaway: bool = False,
+    connections: int = 100,
     say: Callable[[str], None] = _log.info,
 ) -> AsyncIterator[str]:
     """Run a PostgreSQL while the block runs and yield its DSN (a Unix socket, no TCP).
@@ -127,7 +128,7 @@ async def embedded_postgres(
             await asyncio.to_thread(_stop_leftover, place)
             if not await asyncio.to_thread((place.cluster / "PG_VERSION").exists):
                 await _initialise(place, fsync=fsync)
-            async with _running(place, fsync=fsync):
+            async with _running(place, fsync=fsync, connections=connections):
                 yield place.dsn
         finally:
             if throwaway:
@@ -391,13 +392,13 @@ def _give(folder: Path, uid: int) -> None:
 
 
 @asynccontextmanager
-async def _running(place: _Place, *, fsync: bool) -> AsyncIterator[None]:
+async def _running(place: _Place, *, fsync: bool, connections: int) -> AsyncIterator[None]:
     settings = {
         "listen_addresses": "",
         "unix_socket_directories": f'"{place.socket}"',
         "unix_socket_permissions": "0700",
         "port": "5432",
-        "max_connections": "100",
+        "max_connections": str(connections),
         "fsync": "on" if fsync else "off",
         "log_checkpoints": "off",
         "timezone": "UTC",

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from bot.core.errors import DatabaseAway
+from bot.store.connections import Room
 from bot.store.database import STATEMENTS
 from bot.store.migrate import connect
 
@@ -25,6 +26,7 @@ class DatabaseFacts:
     creates: bool  # may make tables, as migrations do
     orgs: tuple[str, ...]  # workspaces whose rows are in it
     rewrites_audit: tuple[str, ...] | None
+    room: Room
     sockets: int = 0  # that our processes hold, wherever they run
 
 
@@ -34,9 +36,11 @@ async def look_at_database(dsn: str) -> DatabaseFacts:
         async with await connect(dsn) as connection:
             row = await (await connection.execute(STATEMENTS["inspect_role"].encode())).fetchone()
             assert row is not None  # noqa: S101 -- a SELECT without FROM has one row
+            cursor = connection.cursor(row_factory=dict_row)
+            await cursor.execute(STATEMENTS["inspect_room"].replace("%%", "%").encode())
+            room = Room(**(await cursor.fetchone() or {}))
             audit, orgs, sockets = None, [], 0
             if row["has_tables"]:
-                cursor = connection.cursor(row_factory=dict_row)
                 await cursor.execute(STATEMENTS["inspect_audit"].encode())
                 audit = tuple(str(one["may"]) for one in await cursor.fetchall())
                 await cursor.execute(STATEMENTS["inspect_orgs"].encode())
@@ -52,7 +56,9 @@ async def look_at_database(dsn: str) -> DatabaseFacts:
         raise DatabaseAway(
             "The role may not read the tables: grant it what deploy/database/role.sql says."
         ) from error
-    return DatabaseFacts(row["version"], row["role"], row["creates"], tuple(orgs), audit, sockets)
+    return DatabaseFacts(
+        row["version"], row["role"], row["creates"], tuple(orgs), audit, room, sockets
+    )
 
 
 async def look_at_redis(url: str) -> str:

@@ -17,6 +17,7 @@ from psycopg_pool import PoolTimeout
 
 from bot.core.errors import DatabaseAway
 from bot.core.values import Thread
+from bot.store.connections import NETWORK, bounds
 from bot.store.database import Transaction
 
 log = structlog.get_logger()
@@ -55,18 +56,18 @@ class _Again(procrastinate.BaseRetryStrategy):
 class Jobs:
     """Named jobs, each about one run; at most one of a thread runs at a time."""
 
-    def __init__(self, dsn: str, jobs: Mapping[str, Job], slots: int) -> None:
+    def __init__(self, dsn: str, jobs: Mapping[str, Job], slots: int, connections: int = 6) -> None:
         self._slots = slots
         self._app = procrastinate.App(
             connector=procrastinate.PsycopgConnector(
                 conninfo=dsn,
                 min_size=1,
-                max_size=6,
+                max_size=connections,
                 kwargs={
                     "application_name": "countersign jobs",
                     # fetch and finish repeat safely behind the attempt
-                    "options": "-c synchronous_commit=off",
-                    "connect_timeout": 3,
+                    "options": bounds(synchronous_commit="off"),
+                    **NETWORK,
                 },
             )
         )

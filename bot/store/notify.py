@@ -6,8 +6,10 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import psycopg
 import structlog
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from bot.core.errors import DatabaseAway
+from bot.store.connections import NETWORK, bounds
 
 log = structlog.get_logger()
 _AGAIN = 1.0  # seconds between two tries to connect
@@ -25,7 +27,9 @@ async def notifications(dsn: str, channel: str, alive: int) -> AsyncGenerator[bo
     while True:
         try:
             async with await psycopg.AsyncConnection.connect(
-                dsn, autocommit=True, connect_timeout=3, application_name="countersign listen"
+                make_conninfo(dsn, options=bounds(), **NETWORK),
+                autocommit=True,
+                application_name="countersign listen",
             ) as connection:
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
                 # shared: a half-dead connection of ours that still holds it is not waited for

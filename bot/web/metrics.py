@@ -29,6 +29,7 @@ from bot.core.bus import Bus
 from bot.core.errors import DatabaseAway
 from bot.core.metrics import METRICS, Metric
 from bot.core.values import Event
+from bot.store import growth
 from bot.store.database import Database, Row
 from bot.store.figures import Figures, figures
 
@@ -36,6 +37,7 @@ log = structlog.get_logger()
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _FRESH = 5.0  # seconds that a look at the database serves
+_SIZES_FRESH = 60.0  # the same, of how large everything is
 _RUNS = 5_000  # as many runs are remembered between two scrapes
 _LAG_EVERY = 0.5
 _NAN = float("nan")
@@ -69,7 +71,7 @@ class Metrics:
     def __init__(self, sources: Sources, *, fresh: float = _FRESH) -> None:
         self._sources = sources
         self._fresh = fresh
-        self._read_at = float("-inf")
+        self._read_at = self._sized_at = float("-inf")
         self._lock = asyncio.Lock()
         self._runs: OrderedDict[UUID, _Seen] = OrderedDict()
         self._touched: set[UUID] = set()
@@ -133,6 +135,8 @@ class Metrics:
             if time.monotonic() - self._read_at >= self._fresh:
                 self._read_at = time.monotonic()
                 await self._read()
+            if time.monotonic() - self._sized_at >= _SIZES_FRESH:
+                await self._size()
         self._set("countersign_sockets_connected", self._sources.sockets())
         for pool, stats in self._sources.pools().items():
             for state, key in (
@@ -163,6 +167,25 @@ class Metrics:
         self._tally(found, ended)
         for run in ended:
             self._runs.pop(run, None)
+
+    async def _size(self) -> None:
+        """How large the database is; while it is away, as it was."""
+        try:
+            found, room = (
+                await growth.look(self._sources.database),
+                await self._sources.database.room(),
+            )
+        except DatabaseAway:
+            self._count("countersign_scrape_errors_total", source="database")
+            return
+        self._sized_at = time.monotonic()
+        self._set("countersign_database_bytes", found.bytes)
+        self._set("countersign_database_connections", room.allowed, state="allowed")
+        self._set("countersign_database_connections", room.others, state="others")
+        for table in found.tables:
+            self._set("countersign_table_bytes", table.bytes, table=table.name)
+            self._set("countersign_table_rows", table.rows, table=table.name, state="live")
+            self._set("countersign_table_rows", table.dead, table=table.name, state="dead")
 
     def _stand(self, now: Row) -> None:
         """How things stand in the database; unknown is NaN, not 0."""

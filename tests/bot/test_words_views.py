@@ -1,6 +1,6 @@
 """What control words are answered with: within Slack's limits, whatever it is made of."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -11,7 +11,7 @@ from bot.slack.links import link
 from bot.slack.views.data import Message
 from bot.slack.views.help import asked_by, help_text
 from bot.slack.views.replies import linked
-from bot.slack.views.status import CardLine, Facts, RunLine, StatusData, status, which
+from bot.slack.views.status import CardLine, Facts, RunLine, StatusData, Stored, status, which
 
 NOW = datetime(2026, 11, 25, 14, 6, tzinfo=UTC)
 ACME = "https://acme.slack.com/"
@@ -82,10 +82,15 @@ def test_status_fits_and_nothing_in_it_can_call_or_format(
 
 
 def test_status_says_the_numbers_first() -> None:
-    facts = Facts("1.2.3", nobody_may_approve=True)
+    stored = Stored(2_100_000_000, [("messages", 1_500_000_000), ("audit", 400_000)])
+    facts = Facts("1.2.3", nobody_may_approve=True, stored=stored)
     nothing = status(StatusData(facts, (), (), ACME, "C1", "thread"))
     assert nothing.text == ("Nothing is running in this thread, nothing waits for a decision")
     assert "nobody may approve yet" in texts(nothing)
+    assert "Database: 2.1 GB; most of it: messages 1.5 GB, audit 400 kB" in texts(nothing)
+    facts = Facts("1", stored=Stored(5_000_000, (), date(2026, 11, 19), 6_000_000))
+    less = status(StatusData(facts, (), (), ACME, "C1", "thread"))
+    assert "Database: 5.0 MB, 1.0 MB less than on 2026-11-19" in texts(less)
     two = status(shown(Facts("1"), 2, "x", None))
     assert two.text == "Two runs working in this channel, two cards wait for a decision"
     assert "needs two approvals (1 given): <@U2> or <!subteam^S1> but <@U1>" in texts(two)

@@ -89,7 +89,8 @@ async def _serve(folder: Path) -> None:
     """Run a server until standard input closes."""
     answer, partial = folder / "answer", folder / "answer.partial"
     try:
-        async with embedded_postgres(folder, fsync=False, throwaway=True) as dsn:
+        # enough for a bot of each worker's: one that lacks connections says so
+        async with embedded_postgres(folder, fsync=False, throwaway=True, connections=400) as dsn:
             partial.write_text(dsn)
             partial.rename(answer)
             await asyncio.to_thread(sys.stdin.buffer.read)

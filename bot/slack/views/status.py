@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from bot.slack.links import link
@@ -15,8 +15,20 @@ _SHOWN = 10  # runs and cards each; who has more of them looks into the threads
 
 
 @dataclass(frozen=True)
+class Stored:
+    """How much is stored, with the tables that are largest; and how much was, on a day before."""
+
+    bytes: int
+    tables: Sequence[tuple[str, int]] = ()
+    then: date | None = None
+    bytes_then: int = 0
+
+
+@dataclass(frozen=True)
 class Facts:
-    """How the bot is. `clusters` says of each client why it does not answer, or nothing."""
+    """How the bot is. `clusters` says of each client why it does not answer, or nothing. `stored`
+    is None where nobody asked.
+    """
 
     version: str
     models: tuple[str, ...] = ()
@@ -25,6 +37,7 @@ class Facts:
     nobody_may_approve: bool = False
     everybody_may_approve: bool = False
     read_only: bool = False
+    stored: Stored | None = None
 
 
 @dataclass(frozen=True)
@@ -169,7 +182,27 @@ def _self(facts: Facts) -> Iterator[str]:
         yield "Approvers: nobody may approve yet, `COUNTERSIGN_APPROVERS` names no one"
     else:
         yield f"Approvers: {'every full member' if facts.everybody_may_approve else 'set'}"
+    if facts.stored is not None:
+        yield _stored(facts.stored)
     yield f"Version: {words.line(facts.version, 40)}"
+
+
+def _stored(stored: Stored) -> str:
+    grown = ""
+    if stored.then is not None:
+        by = stored.bytes - stored.bytes_then
+        more = f"{_size(abs(by))} {'more' if by >= 0 else 'less'} than on"
+        grown = f", {more} {stored.then:%Y-%m-%d}"
+    parts = [f"{words.line(name, 60)} {_size(size)}" for name, size in stored.tables[:3]]
+    largest = f"; most of it: {', '.join(parts)}" if parts else ""
+    return f"Database: {_size(stored.bytes)}{grown}{largest}"
+
+
+def _size(number: int) -> str:
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if number >= unit:
+            return f"{number / unit:.1f} {name}"
+    return f"{number / 1000:.0f} kB"
 
 
 def _client(name: str, why: str) -> str:

@@ -15,3 +15,11 @@ SELECT coalesce(sum(sockets), 0)::int AS sockets FROM listeners WHERE at > now()
 
 -- inspect_orgs --
 SELECT org FROM audit_head ORDER BY org
+
+-- inspect_room --
+-- How many connections the server gives to roles like ours, and who has them. Each of our processes holds one to listen.
+SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+       - coalesce(current_setting('reserved_connections', true), '0')::int AS allowed,
+       count(*) FILTER (WHERE application_name NOT LIKE 'countersign %%') AS others,
+       count(*) FILTER (WHERE application_name = 'countersign listen') AS processes
+  FROM pg_stat_activity WHERE datid IS NOT NULL

@@ -94,7 +94,3 @@ UPDATE outbox SET state = 'pending'
  WHERE is_open AND state = 'sending'
    AND (claimed_at < now() - make_interval(secs => %(seconds)s) OR id = ANY(%(orphans)s))
 RETURNING id;
-
--- forget_sayings --
--- Long said: their keys are not needed any more, since a closed run is never closed again.
-DELETE FROM outbox WHERE state IN ('sent', 'failed') AND created_at < now() - make_interval(days => 7);
