@@ -62,9 +62,9 @@ async def test_what_depends_on_it_is_said(catalog: Catalog, cluster: Cluster) ->
     assert "Read as variables, at a start only, by statefulset/db" in " ".join(said.warnings)
 
     cut = {**CART, "kind": "service", "patch": "spec: {selector: {app: nobody}}"}
-    assert "It has 2 pods behind it and would have none: nothing answers." in (
-        (await look(catalog, "patch", cut)).warnings
-    )
+    said = await look(catalog, "patch", cut)
+    assert "It would have no pod behind it: nothing answers." in said.warnings
+    assert "2 pods are behind it, and would be 0" in said.notes
     moved = {**SHOP, "kind": "pod", "name": pod, "labels": ["app=debug"]}
     told = " ".join((await look(catalog, "label", moved)).warnings)
     assert "Service cart stops sending it traffic." in told
@@ -164,6 +164,10 @@ REFUSED: list[tuple[str, dict[str, JsonValue], str]] = [
             True,
         ),
         ({"terminationGracePeriodSeconds": 5}, False),
+        (
+            {"volumes": [{"name": "v", "projected": {"sources": [{"serviceAccountToken": {}}]}}]},
+            True,
+        ),
     ],
 )
 def test_what_gives_pods_more_than_their_own_is_danger(spec: JsonObject, danger: bool) -> None:

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from bot.guard.masking import mask_preview
 from bot.sandbox.cluster import Cluster
 from tests.contracts.stage import writes
-from tools import Catalog, ChangeCall, Preview, Refused, Wish
+from tools import Catalog, ChangeCall, Preview, Refused, Stale, Wish
 
 _CART = {"namespace": "shop", "kind": "deployment", "name": "cart"}
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -97,3 +97,23 @@ async def test_a_secret_is_not_shown_by_another_name(
         place={"namespace": "shop", "kind": "configmap", "name": "rates"},
     ).preview()
     assert secret not in shown(changed)
+
+
+async def test_what_a_card_shows_or_warns_of_is_in_the_fingerprint_and_pods_are_not(
+    catalog: Catalog, cluster: Cluster
+) -> None:
+    call = patching(catalog, {"spec": {"template": {"spec": {"dnsPolicy": "Default"}}}}, "merge")
+    seen = await call.preview()
+    writes("Deployment", "cart", "spec.strategy", {"type": "Recreate"})(cluster)
+    with pytest.raises(Stale, match="what is to be known of it before changed"):
+        await call.apply(seen)
+    gone = catalog.change("k8s_delete", {**_CART, "kind": "service"})
+    seen = await gone.preview()
+    assert "2 pods are behind it" in seen.notes
+    writes("Deployment", "cart", "spec.replicas", 3)(cluster)
+    await cluster.advance(30)
+    assert (await gone.preview()).fingerprint == seen.fingerprint
+    writes("Service", "cart", "spec.ports.0.port", 8080)(cluster)  # its way back would be another
+    with pytest.raises(Stale):
+        await gone.apply(seen)
+    assert cluster.mutations == []

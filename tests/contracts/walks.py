@@ -272,6 +272,7 @@ WALKS = {
         foreseen=False,
         materials={
             "its template": writes("Deployment", "cart", IMAGE, "shop/cart:1.4.9"),
+            "any field": writes("Deployment", "cart", "spec.minReadySeconds", 7),
             "a new budget": made("PodDisruptionBudget", "policy/v1", "cart-2", PDB),
             "another service": made("Service", "v1", "cart-2", SERVICE),
         },

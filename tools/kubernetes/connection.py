@@ -30,7 +30,9 @@ class Connection:
     name: str  # of the context: what people call the cluster
     api: Any  # kubernetes.client.ApiClient, which has no types
     namespace: str  # the one meant when none is named
-    own_namespace: str  # where this process runs, when it runs in the cluster
+    # Where this process runs, when it runs in a cluster: with a kubeconfig nobody knows in which,
+    # so that one of that name is its own in each of them.
+    own_namespace: str
     program: str = ""  # that the kubeconfig names to fetch credentials; empty: it holds them
 
 
@@ -65,7 +67,7 @@ def connect(kubeconfig: Path | None, context: str | None, in_cluster: bool) -> C
         settings.proxy = None  # a proxy would look for the cluster on its own machine
     api = kubernetes_client.ApiClient(settings)
     api.user_agent = "countersign"
-    return Connection(name, api, namespace, _own_namespace() if in_cluster else "", program)
+    return Connection(name, api, namespace, _own_namespace(), program)
 
 
 def context_name(kubeconfig: Path | None, context: str | None, in_cluster: bool) -> str:

@@ -22,9 +22,10 @@ from tools._kit import (
     Verdict,
     sha256_of,
 )
+from tools.kubernetes.changes.consequences import is_dangerous
 from tools.kubernetes.cluster import JSON_PATCH, Cluster
 from tools.kubernetes.drift import drift_of
-from tools.kubernetes.kinds import DeploymentKind, Object, access
+from tools.kubernetes.kinds import RESOURCES, DeploymentKind, Object, access
 from tools.kubernetes.objects import (
     changed_paths,
     difference,
@@ -163,7 +164,7 @@ class RolloutUndo(Change):
             warnings=found.warnings,
             notes=notes,
             fingerprint=fingerprint(_CHANGE, found.facts),
-            risk=found.risk,
+            risk=Risk.DANGER if is_dangerous(RESOURCES["deployment"], changes) else found.risk,
             before={
                 "uid": str(meta(found.live)["uid"]),
                 "revision": now,

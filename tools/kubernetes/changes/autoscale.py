@@ -97,7 +97,7 @@ class Autoscale(ObjectChange):
             raise Refused(
                 f"{self.kind}/{self.name} has the autoscaler {others[0]}: name it as `autoscaler`."
             )
-        if live and live["spec"]["scaleTargetRef"].get("name") != self.name:
+        if live and not autoscalers_of((live,), workload):
             raise Refused(f"{self.place} scales something else: name another `autoscaler`.")
         spec: dict[str, JsonValue] = {
             "minReplicas": self.min,

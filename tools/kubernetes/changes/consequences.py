@@ -57,6 +57,13 @@ _ALWAYS = (
     "procMount",
     "seLinuxOptions",
     "sysctls",
+    "serviceAccountToken",
+)
+# As they were written before there were fields for them; a path has the key in quotes.
+_CONFINING = (
+    '"container.apparmor.security.beta.kubernetes.io/',
+    '"container.seccomp.security.alpha.kubernetes.io/',
+    '"seccomp.security.alpha.kubernetes.io/',
 )
 _BEYOND = frozenset(_ALWAYS)
 _WHEN_TRUE = (
@@ -109,7 +116,7 @@ def is_dangerous(resource: Resource, changes: tuple[ChangedPath, ...]) -> bool:
         return True
     if resource.kind in _DANGEROUS_KINDS and not resource.prefix.startswith("/apis"):
         return True
-    return any(
+    return any(map(_drops_less, changes)) or any(
         _reaches_out(path, value)
         for change in changes
         for path, value in ((change.path, change.after), *_below(change.path, change.after))
@@ -121,11 +128,21 @@ def _disowns(changes: tuple[ChangedPath, ...]) -> bool:
     return any(change.path.startswith("metadata.ownerReferences") for change in changes)
 
 
+def _drops_less(change: ChangedPath) -> bool:
+    """Whether pods keep a capability that they did not have."""
+    if not change.path.endswith("capabilities.drop") or not isinstance(change.before, list):
+        return False
+    left = change.after if isinstance(change.after, list) else []
+    return "ALL" not in left and any(one not in left for one in change.before)
+
+
 def _reaches_out(path: str, value: Any) -> bool:
     """Whether what is written there gives pods more than their own."""
     steps = [step.partition("[")[0] for step in path.split(".")]
     key = steps[-1]
     if not _BEYOND.isdisjoint(steps):  # also a part of one, such as hostPath.path
+        return True
+    if ".annotations." in path and any(prefix in path for prefix in _CONFINING):
         return True
     if value is None:  # what kept them in bounds is taken away
         return "securityContext" in path
@@ -275,12 +292,14 @@ async def _of_service(cluster: Cluster, live: Object, stored: Object) -> Consequ
     if pods is None:
         return Consequences({"behind": None}, ("It cannot be told how many pods are behind it.",))
     had, has = (sum(_sends(service, labels_of(pod)) for pod in pods) for service in (live, stored))
-    now = f"{had} pod{'s'[: had != 1]} behind it"
+    if not had and not has:
+        return Consequences({"behind": [False, False]})
     if not stored:
-        warning = f"It has {now}: whatever calls it by its name gets no answer."
+        warning = "Pods are behind it: whatever calls it by its name gets no answer."
     elif has == 0:
-        warning = f"It has {now} and would have none: nothing answers."
+        warning = "It would have no pod behind it: nothing answers."
     else:
-        warning = f"It has {now} and would have {has}."
-    behind: JsonValue = [had > 0, has > 0]
-    return Consequences({"behind": behind}, (warning,) if had or has else ())
+        warning = "It would have other pods behind it."
+    then = f", and would be {has}" if stored else ""
+    notes = (f"{had} pod{'s'[: had != 1]} {'is' if had == 1 else 'are'} behind it{then}",)
+    return Consequences({"behind": [had > 0, has > 0]}, (warning,), notes)

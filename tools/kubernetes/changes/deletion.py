@@ -59,6 +59,7 @@ _TOOL = "k8s_delete"
 _LONGEST = 300.0  # seconds until what still is there counts as stuck
 _SECOND_LOOK = 1.0
 _RUNS_PODS = ("deployment", "statefulset", "daemonset", "replicaset")
+_PASSING = ("metadata", "status", "subsets", "endpoints")  # the last are of Services: their pods
 WHY_NOT_BACK = {  # of each kind that an apply would not bring back
     "persistentvolumeclaim": "the data of its volume may be gone with it",
     "persistentvolume": "its data may be gone with it",
@@ -193,7 +194,7 @@ class Deletion(Change):
             "warnings": list[JsonValue](warnings),
         }
         unseen = () if owned.whole else ("not all that it may own could be looked at",)
-        return _Seen(resource, live, owned, facts, warnings, unseen)
+        return _Seen(resource, live, owned, facts, warnings, (*beside.notes, *unseen))
 
     async def _look(
         self, cluster: Cluster, seen: Preview, since: float, *, applied: bool
@@ -234,9 +235,11 @@ def _gone(path: str) -> ChangedPath:
 
 
 def _digest(live: Object) -> JsonValue:
-    """What identifies the content that people would lose: not what autoscalers write."""
-    template = (live.get("spec") or {}).get("template")
-    return sha256_of({"template": template, "data": live.get("data")})
+    """What identifies the content that people would lose: not what controllers write."""
+    content = {key: value for key, value in live.items() if key not in _PASSING}
+    if isinstance(spec := content.get("spec"), dict):
+        content["spec"] = {key: value for key, value in spec.items() if key != "replicas"}
+    return sha256_of({"content": content, "labels": {**labels_of(live)}})
 
 
 def _held_by(live: Object) -> str:

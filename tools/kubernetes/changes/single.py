@@ -117,7 +117,7 @@ class Seen:
             "owner": controller(self.live),
             "manager": manager_of(self.live),
             "changes": digest_of(self.live, self.after, self.changes),
-            "warnings": list(self.plan.warnings),
+            "warnings": [*self.plan.warnings, *self.beside.warnings],
             **self.plan.facts,
             **self.beside.facts,
         }
