@@ -109,6 +109,8 @@ def explained(file: File) -> Iterator[str]:
         yield "What no rule is about is denied."
     yield "Without a click:"
     yield from _clickless(policy, registry)
+    if groups := [group for group, _ in file.named_groups()]:
+        yield f"Not looked up: {', '.join(groups)}; `countersign doctor` asks Slack for them."
 
 
 def _limits(policy: Policy) -> Iterator[str]:

@@ -1,10 +1,12 @@
-"""Whether what each rule asks for can be given: as many people as it wants, and one more."""
+"""Whether what each rule asks for can be given: as many people as it wants, and one more; and
+whether the groups that rules and roles name are there.
+"""
 
 from collections.abc import AsyncIterator
 
 from bot.core.mistakes import Place
 from bot.doctor.findings import Finding, failed, ok, warning
-from bot.guard.policy import Approvers
+from bot.guard.policy import DANGER, Approvers
 from bot.policy_file import Ask, Rule
 from bot.settings import Settings
 from bot.slack.api import Refused, SlackApi, SlackProblem
@@ -12,7 +14,7 @@ from bot.slack.inspection import why_no_approver
 
 
 class RuleQuorums:
-    """Counts the people of each rule that asks."""
+    """Counts the people of each rule that asks, the built-in one for dangers too."""
 
     def __init__(self, settings: Settings, api: SlackApi, lacking: frozenset[str]) -> None:
         self._settings = settings
@@ -22,22 +24,53 @@ class RuleQuorums:
         self._bars: dict[str, str] = {}  # person → why he may not approve; empty: he may
 
     async def check(self) -> list[Finding]:
-        """A finding for each rule whose card could not be completed."""
-        asking = [(n, rule) for n, rule in enumerate(self._settings.file.policy.rules) if rule.ask]
-        if not asking or self._settings.read_only:
+        """A finding for each rule whose card could not be completed, and each group amiss."""
+        file = self._settings.file
+        if self._settings.read_only:
             return []
         if "SLACK_BOT_TOKEN" in self._lacking:
-            return [failed("rules", "not looked at: SLACK_BOT_TOKEN is not usable, see above")]
+            asks = any(rule.ask for rule in file.policy.rules) or file.named_groups()
+            said = "not looked at: SLACK_BOT_TOKEN is not usable, see above"
+            return [failed("rules", said)] if asks else []
         found: list[Finding] = []
+        asking = 0
         try:
-            for number, rule in asking:
+            found += [one async for one in self._groups()]
+            for number, rule in enumerate(file.policy.rules):
                 place: Place = ("policy", "rules", number)
-                found += [one async for one in self._rule(rule, rule.ask or Ask(), place)]
+                asking += rule.ask is not None
+                found += [one async for one in self._rule(rule, rule.ask, place)]
+            found += [one async for one in self._danger()]
         except SlackProblem as problem:
             return [*found, failed("rules", f"not looked at: {problem}")]
-        return found or [ok("rules", f"all {len(asking)} that ask can be given what they ask for")]
+        if found or not asking:
+            return found
+        return [ok("rules", f"all {asking} that ask can be given what they ask for")]
 
-    async def _rule(self, rule: Rule, ask: Ask, place: Place) -> AsyncIterator[Finding]:
+    async def _groups(self) -> AsyncIterator[Finding]:
+        for group, where in self._settings.file.named_groups():
+            try:
+                self._members[group] = await self._api.group_members(group)
+            except Refused as refused:
+                yield failed(
+                    "rules", f"{where}: Slack knows no user group {group} ({refused.code})"
+                )
+
+    async def _danger(self) -> AsyncIterator[Finding]:
+        """The default rule for what is dangerous."""
+        named = Approvers.parse(self._settings.named_approvers())
+        if not self._settings.file.policy.defaults or named.everybody or named.nobody:
+            return
+        many = await self._how_many(named.users, named.groups, 3)
+        if many is None or many > 2:
+            return
+        whose = "what one of them asks for" if many == 2 else "any of it"
+        said = f"“{DANGER}” (built in), and {many} can approve: {whose}, nobody can complete"
+        yield warning("rules", said, "Name more people in COUNTERSIGN_APPROVERS, or write a rule.")
+
+    async def _rule(self, rule: Rule, ask: Ask | None, place: Place) -> AsyncIterator[Finding]:
+        if ask is None:
+            return
         general = Approvers.parse(self._settings.named_approvers())
         named = Approvers(groups=ask.groups) if ask.groups else general
         later = ask.escalate.to if ask.escalate else ()

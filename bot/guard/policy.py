@@ -160,7 +160,8 @@ class Ruling:
         }
 
 
-_DEFAULT_RULES = frozenset({"members may read", "a change needs one", "danger needs two"})
+DANGER = "danger needs two"
+_DEFAULT_RULES = frozenset({"members may read", "a change needs one", DANGER})
 READ_ONLY = Ruling(Effect.DENY, "read only", reason="changes are switched off here")
 
 
@@ -187,7 +188,7 @@ def decide(asked: PolicyInput) -> Ruling:
         case "change", "write":
             return Ruling(Effect.ASK, "a change needs one", 1, asked.self_approval)
         case "change", "danger":
-            return Ruling(Effect.ASK, "danger needs two", 2, contributors_may=False)
+            return Ruling(Effect.ASK, DANGER, 2, contributors_may=False)
         case _:
             return Ruling(Effect.DENY, "no rule", reason="no rule allows it")
 

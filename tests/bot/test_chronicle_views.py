@@ -86,6 +86,9 @@ def fits(message: Message) -> None:
 
 def test_it_answers_all_that_an_auditor_asks() -> None:
     said = text(told(STORY, whole=True))
+    itself = text(told(replace(STORY, undone_by_itself=True), whole=True))
+    assert ", by itself, as was approved with it" in itself
+    assert ", by itself" not in said
     for part in (
         "One change on 2026-11-25 (UTC) in this channel",
         "asked by <@U1> with <@U3>",
@@ -93,7 +96,7 @@ def test_it_answers_all_that_an_auditor_asks() -> None:
         "rule “prod needs two”, two approvals",
         "ran as `bot`",
         "verified: 5 of 5 pods ready",
-        "undone",
+        "undone <!date^",
         '"replicas": 5',
         "on `demo/shop/deployment/web`",
         "digest `dddd",

@@ -58,7 +58,8 @@ async def ill(dsn: str, folder: Path) -> AsyncIterator[World]:
 async def test_a_healthy_world_has_one_thing_to_know(dsn: str, tmp_path: Path) -> None:
     script = [says("ok")]
     async with world(dsn, tmp_path, script, running="not yet") as chat:
-        found = await report(chat)
+        three = chat.slack.set_group("three", ["alice", "bob", "ada"])  # two besides who asks
+        found = await report(chat, COUNTERSIGN_APPROVERS=three)
     not_ok = [one for one in found if one.mark is not Mark.OK]
     assert {one.check for one in not_ok} <= {"audit", "model openai/test", "cluster demo"}, not_ok
     assert not any(one.mark is Mark.FAILED for one in found)
@@ -246,9 +247,17 @@ async def test_approvers_who_cannot_approve_are_each_named(dsn: str, tmp_path: P
             f"    - {{name: b, match: {{namespace: b}}, ask: {{approvers: 2, groups: {three}}}}}\n"
             f"    - {{name: c, match: {{namespace: c}}, ask: {{groups: {three}}}}}\n"
             "    - {name: d, match: {namespace: d}, ask: {approvers: 2, requester_may: true}}\n"
+            "    - {name: e, match: {namespace: e, groups: S0NOGROUP}, deny: Closed}\n"
         )
         found = await report(chat, COUNTERSIGN_CONFIG=str(file), COUNTERSIGN_APPROVERS=three)
         assert of(found, "rules") == [
+            (
+                "failed",
+                (
+                    "countersign.yaml:7: policy.rules.4.match.groups: Slack knows no user group "
+                    "S0NOGROUP (no_such_subteam)"
+                ),
+            ),
             (
                 "failed",
                 (
@@ -261,6 +270,13 @@ async def test_approvers_who_cannot_approve_are_each_named(dsn: str, tmp_path: P
                 (
                     f"countersign.yaml:4: policy.rules.1: “b” asks for 2 of {three}, where 2 can "
                     "approve: what one of them asks for, nobody can complete"
+                ),
+            ),
+            (
+                "warning",
+                (
+                    "“danger needs two” (built in), and 2 can approve: what one of them asks for, "
+                    "nobody can complete"
                 ),
             ),
         ]

@@ -26,6 +26,8 @@ policy:
        ask: {approvers: 2, groups: S0SRE0000, expires: 2h, escalate: {after: 30m, to: S0BOSS000},
              break_glass: {groups: [S0BOSS000, S0ONCALL0]}}}
     - {name: releases, match: {tool: k8s_rollout_undo}, ask: {rollback: {within: 10m}}}
+    - {name: again, match: {tool: k8s_autoscale},
+       ask: {grant: {times: 2, within: 20m, vary: {max: {min: 2, max: 9}}}}}
     - {name: quiet, match: {namespace: quiet}, preview_only: Not ours.}
     - {name: payments, match: {namespace: payments, risk: write}, ask: {rollback: {within: 5m}}}
     - {name: no images, match: {tool: "k8s_set_*"}, deny: The pipeline sets images.}
@@ -72,15 +74,19 @@ def test_it_says_each_rule_and_what_needs_no_click(
     )
     assert "or one of S0BOSS000, S0ONCALL0 who breaks the glass" in said
     assert "one approval, rolled back by itself if it does not work within 10 min\n" in said
-    assert "6. no images: tool k8s_set_* → denied: The pipeline sets images.\n" in said
+    assert "one approval, which may be one of 2 of the same again within 20 min\n" in said
+    assert "7. no images: tool k8s_set_* → denied: The pipeline sets images.\n" in said
     of_reads = "; reads it matches are denied (risk: [write, danger] leaves them out)\n"
-    assert f"4. quiet: namespace quiet → only a preview: Not ours.{of_reads}" in said
+    assert f"5. quiet: namespace quiet → only a preview: Not ours.{of_reads}" in said
     assert said.count(of_reads) == 1, "not of what only changes are matched by"
     clickless = said.partition("Without a click:\n")[2]
     assert "(rule “small steps”)" in clickless
     back = "the rollback that was approved with a change by"
     assert f"{back} k8s_rollout_undo (rule “releases”)" in clickless
     assert f"{back} k8s_scale, k8s_rollout_undo, k8s_set_image" in clickless
+    assert "the same again of tool k8s_autoscale: equal in all but max 2 to 9, 2 times" in clickless
+    unseen = "S0BOSS000, S0ONCALL0, S0SRE0000; `countersign doctor` asks Slack for them.\n"
+    assert said.endswith(f"Not looked up: {unseen}")
     assert "gold" not in clickless
     assert "restart" not in clickless
     assert "no change at all" not in clickless
