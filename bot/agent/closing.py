@@ -16,6 +16,7 @@ from bot.core.values import Event, Thread
 from bot.guard import audit
 from bot.guard.house import House, lock_claimed
 from bot.guard.records import Run
+from bot.guard.unfinished import end_open
 from bot.guard.wayback import WayBack
 from bot.store.database import Transaction
 from bot.store.jobs import TryAgain
@@ -83,7 +84,7 @@ class Closing:
                 raise TryAgain  # a signal without a stop: the run goes on
             person = str(by["stopped_by"])
             await self._hand_on(tx, run, None, not_of=run.requester)
-            await self._supersede_open(tx, run, "stopped")
+            await end_open(tx, run.thread, run.id, "stopped")
             await self._append(tx, run, paired(messages))
             note: Message = {"role": "assistant", "content": f"(<@{person}> stopped this turn.)"}
             await self._append(tx, run, [note])
@@ -142,7 +143,7 @@ class Closing:
             note: Message = {"role": "assistant", "content": f"(This turn failed: {sentence})"}
             await self._append(tx, run, [note])
             counts = await tx.one("count_calls", run_id=run.id) or {}
-            await self._supersede_open(tx, run, "the run ended before")
+            await end_open(tx, run.thread, run.id, "the run ended before")
             await self._close(tx, run, "failed", detail or sentence, worked)
             data: dict[str, JsonValue] = {
                 "sentence": sentence,
@@ -202,16 +203,9 @@ class Closing:
                 by = await tx.one("stopped_run", id=run.id)
                 if by is not None and by["stopped_by"]:
                     # stopped while it was proposing: nobody is asked any more
-                    await self._supersede_open(tx, run, "stopped")
+                    await end_open(tx, run.thread, run.id, "stopped")
                     await self._house.jobs.defer(tx, "resume", run.thread, run.id)
         return bool(resting)
-
-    async def _supersede_open(self, tx: Transaction, run: Run, why: str) -> None:
-        for row in await tx.all("supersede_open_calls", run_id=run.id, error=why):
-            for one in (row["id"], row["undoes"]):
-                if one is not None:
-                    data: dict[str, JsonValue] = {"call": str(one)}
-                    await say(tx, run.thread, "redraw", data, run_id=run.id, call_id=one)
 
     async def _unheard(self, tx: Transaction, run: Run, heard: int) -> bool:
         row = await tx.one("unheard", run_id=run.id, heard=heard)

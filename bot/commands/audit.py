@@ -102,8 +102,8 @@ async def run(given: argparse.Namespace, dsn: str) -> int:
 
 async def _verify(database: Database, sought: str) -> int:
     all_whole, found = True, False
-    heads = await evidence.heads(database)
-    if not heads:
+    heads, beyond = await evidence.heads(database), await evidence.beyond(database)
+    if not heads and not beyond:
         print("The audit is empty.")
     for head in heads:
         checked = await evidence.check(database, head, sought)
@@ -117,6 +117,9 @@ async def _verify(database: Database, sought: str) -> int:
         all_whole = False
         broken = f"broken at row {checked.broken_at} of {head.seq}"
         print(f"{head.org}: {broken}: there, a row was changed, added or removed.")
+    for org, seq in beyond.items():
+        all_whole = False
+        print(f"{org}: its head knows nothing of row {seq}: one was added, or the head set back.")
     if sought and not found:
         print(f"{sought} is in no chain: what was written up to it was changed or cut.")
     return 0 if all_whole and (found or not sought) else 1

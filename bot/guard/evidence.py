@@ -65,6 +65,15 @@ async def check(database: Database, head: Head, sought: str = "") -> Checked:
     return Checked(head, None if whole else links.seq + 1, where)
 
 
+async def beyond(database: Database) -> dict[str, int]:
+    """The first row of each chain that its head does not know of: a row was added by hand, or the
+    head was set back or taken away.
+    """
+    async with database.statement() as tx:
+        found = await tx.all("audit_beyond")
+    return {row["org"]: int(row["seq"]) for row in found}
+
+
 async def chosen(database: Database, head: Head, choice: Choice) -> AsyncIterator[Row]:
     """The rows that were chosen, in order, up to `head`."""
     wanted = {

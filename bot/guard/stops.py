@@ -15,8 +15,8 @@ from bot.core.values import Event, Thread
 from bot.guard import audit, grants
 from bot.guard.house import House
 from bot.guard.people import why_not_ask
+from bot.guard.unfinished import end_open
 from bot.store.database import Row, Transaction
-from bot.store.outbox import say
 
 log = structlog.get_logger()
 
@@ -72,16 +72,10 @@ class Stops:
 
     async def _end(self, tx: Transaction, thread: Thread, run: Row, person: str) -> None:
         await tx.run("stop_run", id=run["id"], person=person)
-        open_calls = await tx.all("supersede_open_calls", run_id=run["id"], error="stopped")
-        for call in open_calls:
-            for one in (call["id"], call["undoes"]):
-                if one is not None:
-                    await say(
-                        tx, thread, "redraw", {"call": str(one)}, run_id=run["id"], call_id=one
-                    )
+        ended = await end_open(tx, thread, run["id"], "stopped", by=person)
         if run["state"] == "waiting":
             await self._house.jobs.defer(tx, "resume", thread, run["id"])
-        data = {"calls": len(open_calls), "state": run["state"]}
+        data = {"calls": ended, "state": run["state"]}
         audit.append(tx, thread.org, "stopped", person, data, run_id=run["id"])
         stop = Event(thread, run["id"], "stop", text=person)
         tx.after_commit(partial(self._house.bus.publish, stop))

@@ -86,6 +86,34 @@ async def test_what_was_changed_or_cut_shows(
     assert "T2: whole" in said
 
 
+BACK_TO_3 = """
+UPDATE audit_head SET seq = 3, hash = (SELECT hash FROM audit WHERE org = 'T1' AND seq = 3)
+ WHERE org = 'T1'
+"""
+ONE_MORE = """
+INSERT INTO audit SELECT org, 6, at, kind, actor, run_id, call_id, data, hash, 'f'
+  FROM audit WHERE org = 'T1' AND seq = 5
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "row"),
+    [
+        ("DELETE FROM audit_head WHERE org = 'T1'", 1),
+        (BACK_TO_3, 4),
+        (ONE_MORE, 6),
+    ],
+)
+async def test_rows_that_no_head_knows_of_show(
+    written: Database, capsys: pytest.CaptureFixture[str], statement: str, row: int
+) -> None:
+    await tamper(written, statement)
+    assert await auditing.run(asked("verify"), written.dsn) == 1
+    said = capsys.readouterr().out
+    assert f"T1: its head knows nothing of row {row}: " in said
+    assert "T2: whole" in said
+
+
 async def test_a_chain_that_was_cut_with_its_head_lacks_the_head_that_was_logged(
     written: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:

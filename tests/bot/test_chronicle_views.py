@@ -119,7 +119,16 @@ ENDS: dict[str, dict[str, Any]] = {
     },
     "it may or may not have happened": {"state": "unknown", "outcome": "", "verdict": ""},
     "expired, nothing was changed": {"state": "expired", "started_at": None},
-    "replaced by a newer card": {"state": "superseded", "started_at": None},
+    "replaced by a newer card": {
+        "state": "superseded",
+        "superseded_by": "p3",
+        "started_at": None,
+    },
+    "withdrawn, nothing was changed: stopped": {
+        "state": "superseded",
+        "error": "stopped",
+        "started_at": None,
+    },
     "withdrawn by <@U1>": {"state": "superseded", "withdrawn_by": "U1", "started_at": None},
     "denied by <@U5> ": {
         "state": "denied",

@@ -41,6 +41,16 @@ MAY_APPROVE = ("alice", "bob")
 NEEDS = {"cart": {"k8s_scale": 1, "k8s_set_image": 2}, "web": {"k8s_scale": 2}}  # approvals
 TIMES, LEAST, MOST = 2, 1, 6  # of a grant
 
+# Each end has its row of the audit. What was too old to start is asked anew.
+TOLD_BY = {
+    "expired": {"expired", "superseded"},
+    "superseded": {"superseded", "revised", "withdrawn"},
+    "denied": {"deny"},
+    "unknown": {"unknown"},
+    "done": {"done", "verified"},  # by what was seen of it, where nobody knew
+    "failed": {"failed", "verified"},
+}
+
 Scene = Literal["web", "granted", "rolls back", "holds"]
 Op = tuple[int, str, str]  # how many ticks after the card, what, who
 Plan = tuple[Scene, list[Op]]
@@ -360,6 +370,7 @@ class _Checked:
             begun = seqs[call["id"]]["executing"]
             assert len(begun) == (call["started_at"] is not None), call
             assert call["state"] in {"done", "failed", "unknown", "denied", "expired", "superseded"}
+            assert seqs[call["id"]].keys() & TOLD_BY[call["state"]], f"its end is not told: {call}"
             stopped = seqs[call["run_id"]]["stopped"]
             assert all(start < stop for start in begun for stop in stopped), "never after Stop"
         for call in ran:

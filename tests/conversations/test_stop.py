@@ -122,10 +122,14 @@ async def test_a_run_that_waits_for_people_is_stopped_with_its_card(
         await chat.quiet(thread)
         assert "Approve" not in buttons(chat.cards(thread)[0])
         assert chat.cluster.mutations == []
-        (call,) = await chat.rows("SELECT state FROM tool_calls WHERE kind = 'change'")
+        (call,) = await chat.rows("SELECT id, state FROM tool_calls WHERE kind = 'change'")
         assert call["state"] == "superseded"
-        kinds = [row["kind"] for row in await chat.rows("SELECT kind FROM audit ORDER BY seq")]
-        assert "stopped" in kinds
+        told = await chat.rows("SELECT kind, actor, call_id FROM audit ORDER BY seq DESC LIMIT 2")
+        who = chat.slack.user_id("dave")
+        assert [tuple(row.values()) for row in told] == [
+            ("stopped", who, None),
+            ("superseded", who, call["id"]),
+        ]
 
 
 async def test_a_guest_cannot_stop_and_a_forged_place_stops_nothing(

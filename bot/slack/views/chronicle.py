@@ -150,6 +150,8 @@ def _became(story: Story) -> str:
         return f"{words.REFUSED} denied{by}{_because(denied.reason if denied else '')}"
     if story.withdrawn_by:
         return f"withdrawn by {words.mention(story.withdrawn_by)}, nothing was changed"
+    if story.state == "superseded" and not story.superseded_by and not story.rolls_back:
+        return f"withdrawn, nothing was changed{_because(story.error)}"
     if story.state == "done":
         return f"{_VERDICTS.get(story.outcome, story.outcome)}{_because(story.verdict)}"
     if story.rolls_back and not story.started_at:

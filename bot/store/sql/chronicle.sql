@@ -1,6 +1,11 @@
 -- audit_heads --
 SELECT org, seq, hash FROM audit_head ORDER BY org;
 
+-- audit_beyond --
+-- Rows that no head knows of. One statement, so the heads and the rows are of one moment.
+SELECT a.org, min(a.seq) AS seq FROM audit a LEFT JOIN audit_head h ON h.org = a.org
+ WHERE a.seq > coalesce(h.seq, 0) GROUP BY a.org ORDER BY a.org;
+
 -- audit_page --
 -- The next rows of the chain, up to the head that was read before them.
 SELECT org, seq, at, kind, actor, run_id, call_id, data, prev, hash
