@@ -1,5 +1,7 @@
 """What changes say that a senior colleague would say, what they refuse, and what several do."""
 
+import asyncio
+
 import pytest
 from pydantic import JsonValue
 
@@ -293,6 +295,21 @@ async def test_a_node_is_drained_as_far_as_budgets_allow(
     await cluster.advance(10)
     again = catalog.change("k8s_drain", {"name": node})
     seen = await again.preview()
+    cluster.fail("create", "/eviction$", 429, times=None)
+    assert "overloaded (429)" in str((await again.apply(seen)).facts["left"])  # by no budget
+    cluster.fail("create", "/eviction$", 0)
+    with pytest.raises(Unavailable) as cut:
+        await again.apply(seen)
+    assert not cut.value.nothing_sent
+    cluster.faults.clear()
+    looks = len(cluster.requests)
+    begun = asyncio.create_task(again.apply(seen))
+    while not any(one.path.endswith("/pods") for one in cluster.requests[looks:]):  # noqa: ASYNC110 - nothing tells of it
+        await asyncio.sleep(0)
+    cluster.fail("list", "/pods$", 403)  # what is to move cannot be read, once it is cordoned
+    with pytest.raises(Unavailable, match=f"node/{node} is cordoned, then: ") as cut:
+        await begun
+    assert not cut.value.nothing_sent
     assert (await verdict(cluster, again, seen, await again.apply(seen))).outcome == "holds"
     assert not isinstance(again.undo(seen), Wish), "it was cordoned before"
 

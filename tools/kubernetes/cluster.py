@@ -222,6 +222,8 @@ class Cluster:
             try:
                 page = await self.send(replace(request, query=query))
             except Expired:
+                if not token:
+                    raise
                 break  # what came before is of one moment; the rest is unknown
             pages.append(page)
             count += len(page.get("items") or page.get("rows") or ())

@@ -33,6 +33,11 @@ class Discovery:
                 await self._ask()
         if found := self._known.get(wanted):
             return found
+        group = wanted.partition(".")[2]
+        if group in {one.partition("/")[0] for one in self._silent}:
+            raise Unavailable(
+                f"Cluster {cluster} does not say just now what {group} serves.", nothing_sent=True
+            )
         plain = [name for name in self._known if "." not in name]
         near = difflib.get_close_matches(wanted, plain, n=3)
         hint = f" Nearest: {', '.join(near)}." if near else ""

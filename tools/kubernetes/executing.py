@@ -14,6 +14,7 @@ from kubernetes.stream.ws_client import websocket_proxycare
 
 _PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _STDOUT, _STDERR, _STATUS = 1, 2, 3  # the first byte of each message
+_SWITCHING = 101  # protocols: the socket is open
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,11 @@ def run(
     """
     socket = websocket.WebSocket(sslopt=_tls(configuration, url), enable_multithread=False)
     given = [f"{name}: {value}" for name, value in headers if name.lower() not in _OURS]
-    options: dict[str, Any] = {"header": given, "subprotocols": [*_PROTOCOLS]}
+    options: dict[str, Any] = {
+        "header": given,
+        "subprotocols": [*_PROTOCOLS],
+        "redirect_limit": 0,  # credentials do not follow anybody elsewhere
+    }
     if configuration.proxy or configuration.proxy_headers:
         options = websocket_proxycare(options, configuration, url, {})
     try:
@@ -58,6 +63,11 @@ def run(
     except websocket.WebSocketBadStatusException as error:
         body = error.resp_body or b""
         raise NotOpened(error.status_code, body, error.resp_headers or {}) from error
+    except websocket.WebSocketException as error:
+        answer = socket.handshake_response
+        if answer is None or answer.status == _SWITCHING:
+            raise
+        raise NotOpened(answer.status, b"", {}) from error
     try:
         return _read(socket, time.monotonic() + seconds, most)
     finally:

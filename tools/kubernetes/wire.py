@@ -4,6 +4,7 @@ a sentence."""
 import asyncio
 import json
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -62,6 +63,10 @@ class _Later(Unavailable):
     def __init__(self, message: str, *, after: float | None, nothing_sent: bool) -> None:
         super().__init__(message, nothing_sent=nothing_sent)
         self.after = after  # as the server asks; None: it does not say
+
+
+class HeldBack(_Later):
+    """A disruption budget does not let the pod go now."""
 
 
 @dataclass(frozen=True)
@@ -255,19 +260,25 @@ class Wire:
         """A look is repeated once, as an idle connection may have been closed."""
         try:
             response = api.call_api(*prepared, _request_timeout=(min(seconds, 5), seconds))
-            return _Answer(response.status, self._body(response), response.headers)
+            body = self._body(response, time.monotonic() + 2 * seconds)
+            return _Answer(response.status, body, response.headers)
         except (urllib3.exceptions.ProtocolError, urllib3.exceptions.MaxRetryError) as error:
             reason = getattr(error, "reason", None) or error
             if not again or not isinstance(reason, urllib3.exceptions.ProtocolError):
                 raise
         return self._resent_once(api, prepared, seconds, again=False)
 
-    def _body(self, response: Any) -> bytes:
-        """What was answered, as far as it may be kept in memory. Raises `Refused`."""
+    def _body(self, response: Any, end: float) -> bytes:
+        """What was answered, as far as it may be kept in memory; no answer that comes in drops
+        keeps a thread for longer than it is waited for. Raises `ToolError`.
+        """
         most = self._settings.most_bytes
         pieces, size = [], 0
-        for piece in response.response.stream(_PIECE, decode_content=True):
+        while piece := response.response.read1(_PIECE, decode_content=True):
             size += len(piece)
+            if time.monotonic() >= end:
+                response.response.close()
+                raise Unavailable(f"Cluster {self.name} is away: its answer does not end.")
             if size > most:
                 response.response.close()
                 raise Refused(
@@ -316,6 +327,10 @@ class Wire:
                 )
             case 403:
                 return Forbidden(f"Cluster {self.name} does not allow this{because}")
+            case 429 if _is_about_budget(answer.body):
+                return HeldBack(
+                    f"A disruption budget holds {request.what}.", after=None, nothing_sent=True
+                )
             case 429:  # turned away before it was looked at
                 return _Later(
                     f"Cluster {self.name} is overloaded (429); try again.",
@@ -355,14 +370,23 @@ def _impersonating(prepared: tuple[Any, ...], identity: Identity) -> tuple[Any, 
     return (method, url, headers, *rest)
 
 
-def _message(body: bytes, longest: int = 300) -> str:
-    """The server's own words, if they are a Status: one line, cut. Never any other body."""
+def _status(body: bytes) -> dict[str, Any]:
+    """What the server says itself; of any other body nothing."""
     try:
         status = json.loads(body)
     except ValueError:
-        return ""
-    if not isinstance(status, dict) or status.get("kind") != "Status":
-        return ""
+        return {}
+    return status if isinstance(status, dict) and status.get("kind") == "Status" else {}
+
+
+def _is_about_budget(body: bytes) -> bool:
+    causes = (_status(body).get("details") or {}).get("causes") or ()
+    return any(cause.get("reason") == "DisruptionBudget" for cause in causes)
+
+
+def _message(body: bytes, longest: int = 300) -> str:
+    """The server's own words, if they are a Status: one line, cut. Never any other body."""
+    status = _status(body)
     words = " ".join(str(status.get("message", "")).split())
     clean = "".join(c for c in words if c.isprintable()).rstrip(".")
     return clean if len(clean) <= longest else clean[: longest - 1] + "…"

@@ -30,7 +30,7 @@ from tools.kubernetes.cluster import MERGE_PATCH, Cluster
 from tools.kubernetes.kinds import RESOURCES, NodeKind, Object, access
 from tools.kubernetes.objects import labels_of, meta, name_of, namespace_of
 from tools.kubernetes.verification import until_verdict
-from tools.kubernetes.wire import Conflict
+from tools.kubernetes.wire import Conflict, HeldBack
 from tools.kubernetes.workloads import (
     Facts,
     around,
@@ -305,7 +305,9 @@ class Drain(Change):
 
 
 async def _evict(cluster: Cluster, pods: list[Object]) -> _Evicted:
-    """Ask for each pod once; again only for those that a disruption budget holds."""
+    """Ask for each pod once; again only for those of which nothing was sent, or which a disruption
+    budget holds.
+    """
     found, time = _Evicted(), asyncio.get_running_loop().time
     waiting, end = list(pods), time() + min(40.0, 2 * cluster.settle_seconds)
     while waiting:
@@ -320,7 +322,8 @@ async def _evict(cluster: Cluster, pods: list[Object]) -> _Evicted:
                 if not error.nothing_sent:
                     raise
                 held.append(pod)
-                found.left[name] = "a disruption budget holds it"
+                budgeted = isinstance(error, HeldBack)
+                found.left[name] = "a disruption budget holds it" if budgeted else str(error)
             except Refused as error:
                 found.left[name] = str(error)
             else:

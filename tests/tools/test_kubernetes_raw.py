@@ -1,0 +1,119 @@
+"""Servers that behave badly on the wire: they redirect, drip, break off, or do not say all."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+from aiohttp import web
+
+from tools import NotFound, Refused, ToolError, Unavailable
+from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.settings import Settings
+
+_Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+_DATE = ("shop", "web-1", "app", ("date",))
+
+
+@asynccontextmanager
+async def serving(answer: _Answer) -> AsyncIterator[str]:
+    """A server of which every answer is this one."""
+    runner = web.ServerRunner(web.Server(answer), shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    yield f"http://{host}:{port}"
+    await runner.cleanup()
+
+
+@asynccontextmanager
+async def client(address: str, folder: Path, timeout_seconds: float = 2) -> AsyncIterator[Cluster]:
+    """As a kubeconfig with a token says."""
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "c",
+        "clusters": [{"name": "c", "cluster": {"server": address}}],
+        "users": [{"name": "u", "user": {"token": "of-the-bot"}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+    }
+    path = folder / "kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    cluster = Cluster(Settings(kubeconfig=path, timeout_seconds=timeout_seconds))
+    yield cluster
+    cluster.close()
+
+
+async def test_no_credential_follows_a_redirect(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def elsewhere(request: web.BaseRequest) -> web.StreamResponse:
+        asked.append(request.headers.get("Authorization", ""))
+        return web.Response(status=404)
+
+    async with serving(elsewhere) as other:
+
+        async def redirect(_: web.BaseRequest) -> web.StreamResponse:
+            return web.Response(status=302, headers={"Location": other})
+
+        async with serving(redirect) as address, client(address, tmp_path) as cluster:
+            with pytest.raises(Refused, match="302"):
+                await cluster.execute(*_DATE)
+            with pytest.raises(Refused, match="302"):
+                await cluster.get("pod", "shop", "web-1")
+    assert asked == []
+
+
+async def test_answers_in_drops_keep_no_threads(tmp_path: Path) -> None:
+    async def drip(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/version":
+            return web.json_response({})
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        while True:
+            await answer.write(b" ")
+            await asyncio.sleep(0.1)
+
+    async with serving(drip) as address, client(address, tmp_path, 0.3) as cluster:
+        looks = [cluster.get("pod", "shop", "web-1") for _ in range(12)]  # more than threads
+        for one in await asyncio.gather(*looks, return_exceptions=True):
+            assert isinstance(one, Unavailable)
+        await cluster.check()
+
+
+async def test_a_command_that_is_cut_off_midway_tells_what_it_wrote(tmp_path: Path) -> None:
+    async def cut(request: web.BaseRequest) -> web.StreamResponse:
+        socket = web.WebSocketResponse(protocols=["v5.channel.k8s.io"])
+        await socket.prepare(request)
+        await socket.send_bytes(b"\x01half of ")
+        assert request.transport is not None
+        request.transport.abort()
+        return socket
+
+    async with serving(cut) as address, client(address, tmp_path) as cluster:
+        found = await cluster.execute(*_DATE)
+    assert (found.text, found.code) == ("half of ", None)
+
+
+async def test_a_group_that_does_not_say_what_it_serves_is_no_proof_of_absence(
+    tmp_path: Path,
+) -> None:
+    group = {"name": "x.io", "preferredVersion": {"groupVersion": "x.io/v1"}}
+
+    async def api(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/apis":
+            return web.json_response({"groups": [group]})
+        if request.path == "/api/v1":
+            return web.json_response({"resources": []})
+        return web.Response(status=410 if "pods" in request.path else 403)
+
+    async with serving(api) as address, client(address, tmp_path) as cluster:
+        with pytest.raises(Unavailable, match=r"does not say just now what x\.io serves"):
+            await cluster.resource("things.x.io")
+        with pytest.raises(NotFound, match=r"serves no kind things\.y\.io"):
+            await cluster.resource("things.y.io")
+        with pytest.raises(ToolError, match="has forgotten"):
+            await cluster.list("pod", "shop")  # nothing was read: that is no empty list
