@@ -46,7 +46,8 @@ def outcome(call: Call, denial: Denial | None = None, rollback: Call | None = No
 def _does_not_work(call: Call, reason: str, rollback: Call | None) -> str:
     said = f"done, but it does not work: {reason}"
     if rollback is not None and rollback.started_at is not None and rollback.state != "failed":
-        return f"{said}. It was rolled back, as was approved with it: {outcome(rollback)}"
+        was = "It was rolled back" if rollback.state == "done" else "I was to roll it back"
+        return f"{said}. {was}, as was approved with it: {outcome(rollback)}"
     if call.undoes is not None or not call.preview.way_back:
         return said
     return f"{said}. Its way back was asked for on a card of its own: propose no other"

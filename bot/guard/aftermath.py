@@ -173,7 +173,8 @@ class Aftermath:
     async def _why_back(self, call: Call, verdict: Verdict) -> str:
         """Why the way back is proposed though nobody asked for it; or empty."""
         summary = call.preview.summary
-        if verdict.outcome == "failed":
+        # what takes a change back is not taken back unasked, or two could go to and fro
+        if verdict.outcome == "failed" and not call.takes_back:
             return f"{summary} does not work: {verdict.reason}"
         if verdict.outcome == "did not happen" or (
             call.state == "unknown" and verdict.outcome != "holds"

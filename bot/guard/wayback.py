@@ -56,13 +56,13 @@ class WayBack:
             await self.propose(tx, call, not_rolled_back(call, broke))
 
     async def propose(self, tx: Transaction, call: Call, because: str) -> bool:
-        """In the caller's transaction, once: the way back of a change, unless it is one itself or
-        somebody asked for it before us. Whether there will be a card.
+        """In the caller's transaction, once: the way back of a change, unless somebody asked for it
+        before us. Whether there will be a card.
 
         Who asked for the change asks for this, so that those may decide it who might decide that.
         This transaction must already have locked the thread's row.
         """
-        if call.undoes is not None or await tx.one("undone_by", id=call.id) is not None:
+        if await tx.one("undone_by", id=call.id) is not None:
             return False
         back = self.of(call)
         if isinstance(back, str):

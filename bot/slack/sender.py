@@ -374,7 +374,8 @@ class Sender:
         if reason and not reason.startswith(_REVISED):  # a revised card says by whom itself
             messages.insert(0, notices.instead(reason, rest=reason.startswith(_EARLIER)))
         if because := str(saying.data.get("because") or ""):
-            messages.insert(0, notices.way_back(because))
+            needs = (await self._cards.data(calls[0])).needs
+            messages.insert(0, notices.way_back(because, needs))
         ours = await self._ours(saying) if look else []
         sent = await self._post_all(saying, messages, ours)
         found = any(one.ts == sent[-1] for one in ours)

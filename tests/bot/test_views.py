@@ -186,7 +186,18 @@ CARDS: dict[str, CardData] = {
     ),
     "denied-without-reason": replace(PROPOSED, state="denied", denied_by="U0ALICE", decided_at=AT),
     "expired": replace(PROPOSED, state="expired"),
-    "expired-after-approval": replace(APPROVED, state="expired"),
+    "expired-after-approval": replace(
+        APPROVED, state="expired", finished_at=AT + timedelta(minutes=3)
+    ),
+    "expired-after-glass": replace(
+        PROPOSED,
+        state="expired",
+        broken_by="U0ALICE",
+        broken_at=AT,
+        broken_because="nobody answers",
+        decided_at=AT,
+        finished_at=AT + timedelta(minutes=3),
+    ),
     "superseded": replace(
         PROPOSED,
         state="superseded",
@@ -267,6 +278,7 @@ NOTICES: dict[str, Message] = {
     "declined": notices.declined("You have used today's 200k tokens"),
     "instead": notices.instead("somebody scaled `web` from 3 to 4"),
     "instead-rest": notices.instead("an earlier change did not end well: Scale `web`", rest=True),
+    "way-back": notices.way_back("Scale `web` to 5 does not work: 2 of 5 pods crash", 2),
     "reminder": notices.reminder(
         ["Scale `web` to 5"], AT + timedelta(minutes=30), "<!subteam^S0SRE>", ["K7QF"]
     ),

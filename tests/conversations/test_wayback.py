@@ -190,7 +190,7 @@ async def test_what_keeps_it_from_rolling_back_by_itself_is_said_and_people_are_
             await asyncio.sleep(0.5)  # until that is known
         for thread, why in threads.items():
             said = f"does not work: .*It was not rolled back by itself: {why}"
-            await chat.reads(thread, f"{said}.*This is the way back; it waits for an approval")
+            await chat.reads(thread, f"{said}.*This is the way back; it waits for one approval")
             assert "Undo: " in shown(await chat.card(thread, 2))
             await chat.quiet(thread)
             assert re.search(f"not rolled back by itself: {why}", shown(chat.cards(thread)[0]))
@@ -248,7 +248,7 @@ async def test_what_is_not_known_is_asked_again_and_then_people_are(
         await chat.reads(thread, "Something broke")
         for thread, why in threads.items():
             said = f"does not work: .*It was not rolled back by itself: {why}"
-            await chat.reads(thread, f"{said}.*This is the way back; it waits for an approval")
+            await chat.reads(thread, f"{said}.*This is the way back; it waits for one approval")
             assert "Undo: " in shown(await chat.card(thread, 2))
         assert len(chat.cluster.mutations) == 5
 

@@ -34,10 +34,11 @@ def instead(reason: str, *, rest: bool = False) -> Message:
     return _said(f"{why}. The new card shows what approving would do now")
 
 
-def way_back(because: str) -> Message:
+def way_back(because: str, needs: int) -> Message:
     """Above the card of a way back that nobody asked for: why it is proposed."""
     why = words.line(because, 700).removesuffix(".")
-    return _said(f"{why[:1].upper()}{why[1:]}. This is the way back; it waits for an approval")
+    many = words.count(needs, "approval")
+    return _said(f"{why[:1].upper()}{why[1:]}. This is the way back; it waits for {many}")
 
 
 def reminder(

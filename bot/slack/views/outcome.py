@@ -91,10 +91,11 @@ def _denied(call: CardData) -> str:
 
 
 def _expired(call: CardData) -> str:
-    if len(call.approvals) >= call.needs:
-        why = "it could not start in time after its approval"
-    else:
-        why = "nobody decided in time" if not call.approvals else "not enough approvals in time"
+    if call.decided_at:  # by a quorum or one alone; votes that do not count decide nothing
+        at = words.clock(call.finished_at or call.expires_at)
+        after = "the glass was broken" if call.broken_by else "its approval"
+        return f"Expired {at}: it could not start in time after {after}. Nothing was changed."
+    why = "nobody decided in time" if not call.approvals else "not enough approvals in time"
     return f"Expired {words.clock(call.expires_at)}: {why}. Nothing was changed."
 
 
