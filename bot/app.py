@@ -432,6 +432,7 @@ def _bolt(api: SlackApi, listening: Listening) -> AsyncApp:
         client=api.client,
         request_verification_enabled=False,
         ssl_check_enabled=False,
+        ignoring_self_events_enabled=False,  # one of ours that somebody deleted is no word of ours
         url_verification_enabled=False,
         attaching_function_token_enabled=False,
         attaching_conversation_kwargs_enabled=False,

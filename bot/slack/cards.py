@@ -26,8 +26,9 @@ from bot.guard.quorum import too_few
 from bot.guard.records import Call
 from bot.guard.wayback import WayBack
 from bot.slack import limits
-from bot.slack.api import Limited, Method, SlackApi, SlackProblem
+from bot.slack.api import Limited, Method, Refused, SlackApi, SlackProblem
 from bot.slack.budget import Budget, Lane
+from bot.slack.lost_cards import show_again
 from bot.slack.views import notices, who, words
 from bot.slack.views.batch import batch
 from bot.slack.views.card import card
@@ -238,8 +239,15 @@ class Cards:
         if drawn.hash == place.drawn:
             return
         await self._budget.take(Method.UPDATE, lane)
-        await self._api.update(place.channel, place.ts, drawn.message)
-        await self._mark(place, drawn)
+        try:
+            await self._api.update(place.channel, place.ts, drawn.message)
+        except Refused as refused:
+            if refused.code != "message_not_found":
+                raise
+            database = self._house.database
+            await show_again(database, self.org, place.channel, place.ts, verdict=True)
+        else:
+            await self._mark(place, drawn)
 
     async def _draw_through(self, place: "_Place", response_url: str) -> None:
         drawn = await self._drawn(place.calls, place.channel)

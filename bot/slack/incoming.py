@@ -82,7 +82,15 @@ class Changed:
     id: str
 
 
-Incoming = Said | Pressed | Submitted | Slashed | Changed | None
+@dataclass(frozen=True)
+class Deleted:
+    """Somebody deleted a message of ours."""
+
+    channel: str
+    ts: str
+
+
+Incoming = Said | Pressed | Submitted | Slashed | Changed | Deleted | None
 
 
 def understand(body: Mapping[str, Any], bot_user: str) -> Incoming:
@@ -105,6 +113,10 @@ def understand(body: Mapping[str, Any], bot_user: str) -> Incoming:
 
 def _event(event: Mapping[str, Any], bot_user: str) -> Incoming:
     match event["type"]:
+        case "message" if event.get("subtype") == "message_deleted":
+            before = event.get("previous_message") or {}
+            is_ours = before.get("user") == bot_user
+            return Deleted(_id(event["channel"]), _id(event["deleted_ts"])) if is_ours else None
         case "app_mention" | "message":
             return _said(event, bot_user)
         case "user_change":

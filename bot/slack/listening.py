@@ -28,6 +28,7 @@ from bot.slack.commands import Heard
 from bot.slack.directory import SlackDirectory
 from bot.slack.incoming import (
     Changed,
+    Deleted,
     Incoming,
     Malformed,
     Pressed,
@@ -37,6 +38,7 @@ from bot.slack.incoming import (
     understand,
 )
 from bot.slack.live import Live
+from bot.slack.lost_cards import show_again
 from bot.slack.slash import Slash
 from bot.slack.views import modals, notices
 from bot.slack.wishes import wish_of
@@ -105,8 +107,19 @@ class Listening:
             case Changed():
                 self._directory.forget(incoming.what, incoming.id)
                 return BoltResponse(status=200)
+            case Deleted():
+                return await self._deleted(incoming)
             case None:
                 return BoltResponse(status=200)
+
+    async def _deleted(self, deleted: Deleted) -> BoltResponse:
+        org, database = self._identity.org, self._house.database
+        try:
+            async with asyncio.timeout(_RECORD_SECONDS):
+                await show_again(database, org, deleted.channel, deleted.ts)
+        except (DatabaseAway, TimeoutError):
+            return _NOT_ACKED
+        return BoltResponse(status=200)
 
     def _broke(self, incoming: Incoming, sentence: str) -> BoltResponse:
         """Tell whoever waits for an answer."""

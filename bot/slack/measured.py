@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from bot.slack.api import Limited, Method, Refused, SlackApi, SlackProblem
-from bot.slack.sender import Saying, Sender
+from bot.slack.sayings import Saying
+from bot.slack.sender import Sender
 from bot.slack.views.data import Message
 
 

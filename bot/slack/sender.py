@@ -6,28 +6,28 @@ carries its row's key in its metadata, and a second try looks for it first.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
 
-from bot.core.values import Thread
 from bot.slack import speech
 from bot.slack.api import TOKEN_REFUSED, Limited, Method, Posted, Refused, SlackApi, Uncertain
 from bot.slack.budget import Budget, Lane
 from bot.slack.cards import Drawn
 from bot.slack.live import EDIT_SECONDS, Live, may_be_lost, progress_key
+from bot.slack.sayings import Saying
+from bot.slack.unsaid import CANNOT_BE_READ, Undeliverable, Unsaid
 from bot.slack.views import chronicle, notices
 from bot.slack.views.answer import answer, footer
 from bot.slack.views.data import AnswerData, CardData, Message, Plan
-from bot.store.database import Database, Row, Transaction
+from bot.store.database import Database, Row
 from bot.store.notify import AWAY, notifications
-from bot.store.outbox import say
 
 log = structlog.get_logger()
 
@@ -44,12 +44,9 @@ _GIVE_UP = timedelta(days=1)  # a row that Slack never takes must not hold up it
 _LONGEST_WAIT = 30.0  # seconds between two tries
 _LAST_WORDS = 5.0  # seconds after a stop for what is still to be said
 _WAITS, _LIMITED = "waits", "limited"
-_BROKEN = (LookupError, ValueError, TypeError, ArithmeticError, AttributeError)
 _EARLIER = "an earlier change"  # how the reason begins for which the rest of a batch is held
 _REFUSED, _REVISED = "refused: ", "revised"
 _SKEW = 600.0  # seconds by which Slack's clock may be behind the database's
-
-Undeliverable = Callable[[UUID, str], Awaitable[None]]
 
 
 class CardsOf(Protocol):
@@ -67,51 +64,6 @@ class CardsOf(Protocol):
         self, call_ids: Sequence[UUID], groups: Sequence[str] = ()
     ) -> Message | None: ...
     async def may_show_in(self, channel: str) -> bool: ...
-
-
-@dataclass(frozen=True)
-class Saying:
-    """One row of the outbox, as it was claimed."""
-
-    id: int
-    thread: Thread
-    kind: str
-    data: Mapping[str, Any]
-    lane: int
-    run_id: UUID | None
-    tries: int
-    ends_run: bool
-    created_at: datetime
-    claimed_at: datetime
-    waited: str = ""  # why the try before this one came to nothing
-    run: Row | None = None  # as it was when this was claimed
-
-    @classmethod
-    def of(cls, row: Row) -> Self:
-        """From a row of `outbox`."""
-        return cls(
-            id=row["id"],
-            thread=Thread(row["org"], row["channel"], row["thread_ts"]),
-            kind=row["kind"],
-            data=row["data"],
-            lane=row["lane"],
-            run_id=row["run_id"],
-            tries=row["tries"],
-            ends_run=row["run_id"] is not None and row["key"] == f"end:{row['run_id']}",
-            created_at=row["created_at"],
-            claimed_at=row["claimed_at"],
-            waited=row["error"] or "",
-            run=_run_of(row),
-        )
-
-    @property
-    def calls(self) -> list[UUID]:
-        """The calls that it is about."""
-        return [UUID(one) for one in self.data.get("calls") or [self.data["call"]]]
-
-    def key(self, number: int) -> str:
-        """The key in the metadata of one of its messages."""
-        return f"outbox:{self.id}:{number}"
 
 
 @dataclass(frozen=True)
@@ -155,6 +107,7 @@ class Sender:
         self._cards = cards
         self._live = live
         self._undeliverable = undeliverable
+        self._unsaid = Unsaid(database, undeliverable)
         self._pauses = pauses or Pauses()
         self._id = secrets.randbits(62)
         self._slots = asyncio.Semaphore(_THREADS)
@@ -301,7 +254,7 @@ class Sender:
                 await self._uncertain(saying, error)
             except Refused as refused:
                 await self._refused(saying, refused)
-            except _BROKEN as error:
+            except CANNOT_BE_READ as error:
                 # a row that cannot be rendered must not stop the others
                 log.exception("saying_broken", saying=saying.id, kind=saying.kind)
                 await self._unsayable(saying, f"unrenderable: {type(error).__name__}")
@@ -394,7 +347,7 @@ class Sender:
         for call_id in calls:
             try:
                 await self._cards.data(call_id)
-            except _BROKEN as error:
+            except CANNOT_BE_READ as error:
                 log.exception("call_not_shown", call=str(call_id))
                 await self._undeliverable(call_id, f"unrenderable: {type(error).__name__}")
             else:
@@ -569,6 +522,9 @@ class Sender:
     async def _plan(self, saying: Saying, run: Row | None) -> Plan:
         data = saying.data
         match saying.kind:
+            case "answer" if "refused" in data:
+                notice = notices.as_file(str(data["refused"]))
+                return Plan((notice,), ("answer.md", str(data.get("markdown") or "")))
             case "answer":
                 return answer(replace(_answer(data, run), whole=await self._whole(run)))
             case "failure":
@@ -599,6 +555,8 @@ class Sender:
             case "stopped":
                 numbers = (int(data.get(name) or 0) for name in ("seconds", "reads", "changes"))
                 return notices.stopped(str(data.get("person") or ""), *numbers)
+            case "unreachable":
+                return notices.unreachable(str(data["channel"]), str(data["why"]))
             case "declined":
                 return notices.declined(str(data["sentence"]))
             case code:
@@ -630,12 +588,6 @@ class Sender:
             self._hint()
         return following
 
-    async def _fold_later(self, tx: Transaction, saying: Saying, ts: str) -> None:
-        # a place of its own in the order: a fold that waits holds up nobody in the thread
-        place = Thread(saying.thread.org, saying.thread.channel, ts)
-        key = f"fold:{saying.run_id}"
-        await say(tx, place, "fold", {"run": str(saying.run_id)}, key=key, run_id=saying.run_id)
-
     async def _later(self, saying: Saying, seconds: float, why: str) -> None:
         if why != _WAITS:
             log.info("saying_later", saying=saying.id, seconds=seconds, why=why, tries=saying.tries)
@@ -644,55 +596,7 @@ class Sender:
         asyncio.get_running_loop().call_later(seconds + 0.01, self._hint)
 
     async def _unsayable(self, saying: Saying, code: str) -> None:
-        log.error("unsayable", saying=saying.id, kind=saying.kind, code=code, run=saying.run_id)
-        if saying.kind == "card" and not await self._parted(saying):
-            # first: its end must not be lost between the two
-            for call_id in saying.calls:
-                try:
-                    await self._undeliverable(call_id, code)
-                except _BROKEN:
-                    # its time ends it; the others go on
-                    log.exception("call_not_ended", call=str(call_id))
-        run = await self._run(saying) if saying.ends_run else None
-        async with self._database.relaxed() as tx:
-            await tx.run("unsayable", id=saying.id, tries=saying.tries, error=code)
-            if saying.kind == "answer":
-                # it may be only its form that Slack did not take
-                sentence = f"I have an answer, but it could not be shown here: `{code}`. Ask again"
-                await say(
-                    tx,
-                    saying.thread,
-                    "failure",
-                    {"sentence": sentence},
-                    key=f"unsayable:{saying.id}",
-                    run_id=saying.run_id,
-                )
-            if run is not None and run["progress_ts"]:
-                await self._fold_later(tx, saying, str(run["progress_ts"]))
-
-    async def _parted(self, saying: Saying) -> bool:
-        """A card of several that Slack refuses is said again as one for each: the fault may be in
-        only one of them.
-        """
-        if len(saying.calls) < 2:
-            return False
-        async with self._database.transaction() as tx:
-            for call_id in saying.calls:
-                data = {"call": str(call_id)}
-                key = f"card:{call_id}:alone"
-                await say(tx, saying.thread, "card", data, key=key, run_id=saying.run_id)
-        return True
-
-
-def _run_of(row: Row) -> Row | None:
-    """The run that a row of the outbox was joined with."""
-    if row["run_id"] is None:
-        return None
-    return {"id": row["run_id"]} | {
-        name.removeprefix("run_"): value
-        for name, value in row.items()
-        if name.startswith("run_") and name != "run_id"
-    }
+        await self._unsaid.end(saying, code)
 
 
 def _answer(data: Mapping[str, Any], run: Row | None) -> AnswerData:

@@ -458,7 +458,16 @@ async def test_an_answer_that_slack_refuses_is_not_passed_over_in_silence(world:
     async with world.sending():
         await world.end(thread, run_id)
         await world.all_said()
-    assert world.texts(thread) == [
+    said = "Slack did not take my answer as a message (`msg_too_long`): it is in this file."
+    note, file = world.slack.app_messages("ops", thread_ts=thread.ts)
+    assert note["text"] == said
+    assert [one["name"] for one in file["files"]] == ["answer.md"]
+
+    world.slack.faults.fail("chat.postMessage", "error", code="msg_too_long", times=2)
+    async with world.sending():
+        await world.end(thread, await world.begin(thread))
+        await world.all_said()
+    assert world.texts(thread)[2:] == [
         "⛔ I have an answer, but it could not be shown here: `msg_too_long`. Ask again."
     ]
 

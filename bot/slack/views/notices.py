@@ -117,6 +117,25 @@ def stopped(person: str, seconds: int, reads: int, changes: int) -> Message:
     return _said(f"Stopped{who} after {max(seconds, 0):,} s. {looked}, {did}.")
 
 
+def as_file(code: str) -> Message:
+    """Slack did not take an answer as a message: it is in the file below."""
+    return _said(f"Slack did not take my answer as a message (`{code}`): it is in this file.")
+
+
+def unreachable(channel: str, code: str) -> Message:
+    """To somebody in private, where his answer could not be given any more: that, and no more."""
+    why = {
+        "is_archived": "it is archived",
+        "not_in_channel": "I am not in it any more",
+        "channel_not_found": "I am not in it any more, or it is gone",
+        "thread_not_found": "its thread is gone",
+    }.get(code, "I may not write there")
+    return _said(
+        f"{words.REFUSED} I could not answer you in <#{channel}>: {why} (`{code}`). Your request "
+        "has ended; whether it changed anything, `/ops audit` says."
+    )
+
+
 def declined(sentence: str) -> Message:
     """A limit is used up: no failure, and nothing was begun."""
     return _said(f"{words.NEEDS_YOU} {_ours(sentence)}")

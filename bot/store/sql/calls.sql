@@ -202,6 +202,17 @@ SELECT %(org)s, one, %(channel)s, %(ts)s, %(drawn)s::text, %(drawn)s::text <> ''
 ON CONFLICT (call_id, channel, ts, view_id)
    DO UPDATE SET drawn = EXCLUDED.drawn, whole = EXCLUDED.whole WHERE EXCLUDED.drawn <> '';
 
+-- calls_of_lost_message --
+-- Of a message with cards that is gone: those of its calls in `states` that no other message shows.
+SELECT t.id, t.channel, t.thread_ts, t.run_id
+  FROM cards c JOIN tool_calls t ON t.id = c.call_id
+ WHERE c.org = %(org)s AND c.channel = %(channel)s AND c.ts = %(ts)s AND t.state = ANY(%(states)s)
+   AND NOT EXISTS (SELECT FROM cards o WHERE o.call_id = t.id AND o.ts <> '' AND (o.channel, o.ts) <> (%(channel)s, %(ts)s))
+ ORDER BY t.reply, t.ordinal;
+
+-- lose_cards --
+DELETE FROM cards WHERE org = %(org)s AND channel = %(channel)s AND ts = %(ts)s;
+
 -- calls_as_shown --
 -- Calls with all that their cards show: those of `ids`, in that order; or those that share a message with one of them, in
 -- the order in which they run, each with the places of these messages.

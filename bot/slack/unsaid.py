@@ -1,0 +1,94 @@
+"""What becomes of what Slack does not take: it ends, and somebody hears of it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from uuid import UUID
+
+import structlog
+from pydantic import JsonValue
+
+from bot.core.values import Thread
+from bot.slack.sayings import Saying
+from bot.store.database import Database, Row, Transaction
+from bot.store.outbox import Kind, say
+
+log = structlog.get_logger()
+
+CANNOT_BE_READ = (LookupError, ValueError, TypeError, ArithmeticError, AttributeError)
+"""What comes of a row that another version wrote."""
+
+# We may not write there, or it is no more; `restricted_action…` too.
+_UNREACHABLE = frozenset(
+    {"channel_not_found", "is_archived", "not_in_channel", "thread_not_found", "ekm_access_denied"}
+)
+# The words may be all right: it is how they are laid out, or how many they are.
+_FORM = ("msg_too_long", "msg_blocks", "invalid_blocks", "markdown_text", "too_many_", "metadata_")
+
+Undeliverable = Callable[[UUID, str], Awaitable[None]]
+
+
+class Unsaid:
+    """Ends rows of the outbox. `undeliverable(call, code)` is told of a card that Slack will never
+    show.
+    """
+
+    def __init__(self, database: Database, undeliverable: Undeliverable) -> None:
+        self._database = database
+        self._undeliverable = undeliverable
+
+    async def end(self, saying: Saying, code: str) -> None:
+        """It is never said; what has to be said instead is stored with that."""
+        log.error("unsayable", saying=saying.id, kind=saying.kind, code=code, run=saying.run_id)
+        if saying.kind == "card" and not await self._parted(saying):
+            # first: its end must not be lost between the two
+            for call_id in saying.calls:
+                try:
+                    await self._undeliverable(call_id, code)
+                except CANNOT_BE_READ:
+                    # its time ends it; the others go on
+                    log.exception("call_not_ended", call=str(call_id))
+        async with self._database.relaxed() as tx:
+            await tx.run("unsayable", id=saying.id, tries=saying.tries, error=code)
+            run = await tx.one("run", id=saying.run_id) if saying.run_id else None
+            if saying.kind in {"answer", "failure"}:
+                await self._instead(tx, saying, code, run)
+            if run is not None and saying.ends_run and run["progress_ts"]:
+                await _fold(tx, saying, str(run["progress_ts"]))
+
+    async def _instead(self, tx: Transaction, saying: Saying, code: str, run: Row | None) -> None:
+        """What says that there was an end, to whoever waits for it."""
+        if code in _UNREACHABLE or code.startswith("restricted_action"):
+            if run is not None:
+                # nothing of what was found: it belongs to its channel
+                person = Thread(saying.thread.org, str(run["requester"]), "")
+                about = {"code": "unreachable", "channel": saying.thread.channel, "why": code}
+                await say(tx, person, "notice", about, key=f"unreachable:{run['id']}")
+            return
+        if saying.kind != "answer":
+            return
+        kind: Kind = "failure"
+        sentence = f"I have an answer, but it could not be shown here: `{code}`. Ask again"
+        data: Mapping[str, JsonValue] = {"sentence": sentence}
+        if code.startswith(_FORM) and "refused" not in saying.data:
+            kind, data = "answer", {**saying.data, "refused": code}
+        key = f"unsayable:{saying.id}"
+        await say(tx, saying.thread, kind, data, key=key, run_id=saying.run_id)
+
+    async def _parted(self, saying: Saying) -> bool:
+        """A card of several that Slack refuses is said again as one for each: the fault may be in
+        only one of them.
+        """
+        if len(saying.calls) < 2:
+            return False
+        async with self._database.transaction() as tx:
+            for call_id in saying.calls:
+                data = {"call": str(call_id)}
+                key = f"card:{call_id}:alone"
+                await say(tx, saying.thread, "card", data, key=key, run_id=saying.run_id)
+        return True
+
+
+async def _fold(tx: Transaction, saying: Saying, ts: str) -> None:
+    # a place of its own in the order: a fold that waits holds up nobody in the thread
+    place = Thread(saying.thread.org, saying.thread.channel, ts)
+    key = f"fold:{saying.run_id}"
+    await say(tx, place, "fold", {"run": str(saying.run_id)}, key=key, run_id=saying.run_id)

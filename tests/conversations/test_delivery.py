@@ -1,0 +1,52 @@
+"""What becomes of messages that Slack takes no more: a deleted card comes again, a click draws its
+card although edits are limited, and who is out of reach in his channel is told so.
+"""
+
+from pathlib import Path
+
+from tests.conversations.test_commands import PATIENT, SCALE, votes
+from tests.world import buttons, shown, world
+
+
+async def test_a_deleted_card_comes_again_and_a_click_draws_it_without_any_edit(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with world(dsn, tmp_path, slack=PATIENT) as chat:
+        thread = await chat.ask(SCALE)
+        first = await chat.card(thread)
+        await chat.quiet(thread)
+        chat.slack.state.user("carol").is_admin = True
+        await chat.slack.delete("carol", "ops", first["ts"])
+        again = await chat.card(thread)
+        assert again["ts"] != first["ts"]
+        assert buttons(again) == buttons(first)
+        # no edit goes through: what the click decided is shown all the same
+        chat.slack.faults.fail("chat.update", "ratelimited", times=100, seconds=3)
+        await chat.press("Approve", again, by="bob")
+        await chat.slack.wait_for(lambda: "approved by" in shown(chat.cards(thread)[-1]), 2)
+        assert "Approve" not in buttons(chat.cards(thread)[-1])
+        # and deleted in the middle of it, what came of it is told on another one
+        await chat.slack.delete("carol", "ops", again["ts"])
+        chat.slack.faults.methods.clear()
+        await chat.reads(thread, "done and verified")
+        await chat.quiet(thread)
+        told = [one for one in chat.slack.app_messages("ops", thread) if "Undo" in buttons(one)]
+        assert len(told) == 1
+        assert len(await votes(chat)) == len(chat.cluster.mutations) == 1
+
+
+async def test_who_is_out_of_reach_in_his_channel_is_told_so_in_private(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with world(dsn, tmp_path, slack=PATIENT) as chat:
+        thread = await chat.ask(SCALE)
+        card = await chat.card(thread)
+        await chat.press("Approve", card, by="bob")
+        chat.slack.change_channel("ops", archived=True)
+        direct = chat.slack.state.direct("dave").id
+        await chat.slack.wait_for(lambda: bool(chat.slack.app_messages(direct)), 30)
+        await chat.quiet(thread)
+        [told] = chat.slack.app_messages(direct)
+        assert "it is archived (`is_archived`)" in shown(told)
+        assert "web" not in shown(told)
+        assert len(chat.cluster.mutations) == 1
