@@ -3,7 +3,12 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -63,7 +68,6 @@ from bot.store.database import Database
 from bot.store.jobs import Jobs, TryAgain
 from bot.store.migrate import migrate, migrations, outstanding
 from bot.store.notify import AWAY
-from bot.store.redis_bus import open_bus
 from bot.web.health import Readiness, serve
 from bot.web.metrics import Metrics, Sources
 from tools import Catalog, Client, ToolError, open_providers
@@ -295,8 +299,7 @@ async def _opened(settings: Settings, stack: AsyncExitStack) -> _Ground:
     jobs = await stack.enter_async_context(
         Jobs(dsn, {"turn": work, "resume": work}, settings.jobs, sizes.jobs).open()
     )
-    redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
-    bus = await stack.enter_async_context(open_bus(redis_url, identity.org))
+    bus = await stack.enter_async_context(_bus(settings, identity.org))
     model = _model(settings)
     if model is not None:
         stack.push_async_callback(model.close)
@@ -603,6 +606,14 @@ async def _facts(ground: _Ground, thinking: Thinking) -> Facts:
         read_only=settings.read_only,
         stored=Stored(grown.bytes, tables, grown.then, grown.bytes_then),
     )
+
+
+def _bus(settings: Settings, org: str) -> AbstractAsyncContextManager[Bus]:
+    if settings.redis_url is None:
+        return nullcontext(Bus())
+    from bot.store.redis_bus import open_bus  # noqa: PLC0415 - a tenth of a second and 6 MB
+
+    return open_bus(settings.redis_url.get_secret_value(), org)
 
 
 def _model(settings: Settings) -> Model | None:

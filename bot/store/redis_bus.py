@@ -298,14 +298,11 @@ def _jittered(seconds: float) -> float:
 
 
 @asynccontextmanager
-async def open_bus(url: str | None, org: str) -> AsyncIterator[Bus]:
-    """A workspace's bus: within the process, or with a `url` through Redis as well.
+async def open_bus(url: str, org: str) -> AsyncIterator[Bus]:
+    """A workspace's bus, within the process and through Redis as well.
 
     Redis may be away, also at start. Raises `BadSettings` for what is no address of a Redis.
     """
-    if not url:
-        yield Bus()
-        return
     try:
         redis = Redis.from_url(
             url,

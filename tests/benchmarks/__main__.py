@@ -20,6 +20,7 @@ import structlog
 from tests.benchmarks import (
     beside,
     breakdown,
+    dependencies,
     full_runs,
     kubernetes,
     latency,
@@ -44,6 +45,7 @@ PARTS: Mapping[str, Part] = {
     "wal-run": wal.full_run,
     "start": starts.start,
     "memory": starts.weight,
+    "dependencies": dependencies.weigh,
     "kill": starts.kill,
     "masking": masking.measure,
     "page": page.measure,
