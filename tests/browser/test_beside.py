@@ -250,7 +250,7 @@ async def step(page: Page, shown: Locator, label: str) -> None:
         await page.get_by_role("button", name="Send").first.click()
 
 
-@pytest.mark.parametrize("kind", ["wide", "phone"])
+@pytest.mark.parametrize("kind", [pytest.param("wide", marks=pytest.mark.long), "phone"])
 async def test_the_tour_from_start_to_end(
     slack: Workspace, chromium: Browser, shots: Path, kind: str
 ) -> None:

@@ -219,6 +219,7 @@ def test_a_report_does_not_give_the_cause_away(story: Story) -> None:
     assert story.namespace in story.report or story.workload.partition("/")[2] in story.report
 
 
+@pytest.mark.long
 async def test_a_faster_clock_begins_with_the_same_state() -> None:
     async with Cluster(seed=True, speed=300) as cluster:
         assert [state(story, cluster) for story in STORIES[1:]] == ["quiet", "quiet", "quiet"]
