@@ -82,9 +82,11 @@ class Story:
     rollback: str  # what was to roll it back by itself, and did not run
     rollback_state: str
     rollback_why: str  # it did not
-    undone_by: str
+    undone_by: str  # as `call` and `short_id` are
+    undone_short: str
     undone_by_itself: bool  # by the rollback that was approved with it
     undo_state: str
+    undo_outcome: str  # what its verification said
     undone_at: datetime | None
     granted_on: str  # the id of the card where the same again was allowed, if it ran under that
     grant_use: int  # the how manieth use of that it was
@@ -259,8 +261,10 @@ def _story(call: Row, votes: Sequence[Row], rows: Sequence[Row]) -> Story:
         rollback_state="",
         rollback_why="",
         undone_by=call["undone_by"] or "",
+        undone_short=call["undone_short"] or "",
         undone_by_itself=bool(call["undone_by_itself"]),
         undo_state=call["undo_state"] or "",
+        undo_outcome=call["undo_outcome"] or "",
         undone_at=call["undone_at"],
         granted_on=call["granted_on"] or "",
         grant_use=call["grant_use"] or 0,

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import psycopg
 import pytest
 import yaml
 
@@ -152,6 +153,42 @@ async def test_a_rehearsal_counts_and_changes_nothing(
     assert removed.counts["messages"] == 2
     assert (await said(database, three[0]))[0] == "his words"
     assert await rows(database, "SELECT 1 FROM audit WHERE kind = 'forgotten'") == []
+
+
+MANY = """
+WITH run AS (
+    INSERT INTO runs (id, org, channel, thread_ts, kind, requester, contributors, ended_at, state, swept)
+    SELECT unnest(%(ids)s::uuid[]), 'T1', 'C1', '1.0', 'turn', 'U1', '{U1}', now(), 'done', true RETURNING id)
+INSERT INTO messages (org, channel, thread_ts, seq, run_id, role, author, body)
+SELECT 'T1', 'C1', '1.0', row_number() OVER (), id, 'user', 'U1', '{"content": "his words"}' FROM run
+"""  # noqa: E501 -- as a table
+BREAKS = """
+CREATE FUNCTION breaks() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN RAISE 'the power fails'; END $$;
+CREATE TRIGGER breaks BEFORE UPDATE ON messages FOR EACH ROW
+  WHEN (OLD.run_id = '{last}') EXECUTE FUNCTION breaks()
+"""
+
+
+async def test_what_breaks_off_between_batches_goes_on_where_it_was(database: Database) -> None:
+    await write(database, THREAD)
+    ids = sorted(made_at(NOW - timedelta(days=1)) for _ in range(201))  # one more than a batch
+    async with database.transaction() as tx:
+        await tx.connection.execute(MANY.encode(), {"ids": ids})
+    await write(database, BREAKS.format(last=ids[-1]))
+    with pytest.raises(psycopg.errors.RaiseException):
+        await forgetting.forget(database, "T1", Wanted("U1"))
+    left = "SELECT run_id FROM messages WHERE body->>'content' = 'his words'"
+    assert [row["run_id"] for row in await rows(database, left)] == [ids[-1]]
+    kinds = "SELECT kind, data->'removed'->'runs' AS runs FROM audit ORDER BY seq"
+    assert [row["kind"] for row in await rows(database, kinds)] == ["forgetting"]
+    await write(database, "DROP TRIGGER breaks ON messages")
+    removed = await forgetting.forget(database, "T1", Wanted("U1"))
+    assert removed.counts["runs"] == 1, "only what was left"
+    assert await rows(database, left) == []
+    told = [tuple(row.values()) for row in await rows(database, kinds)]
+    assert told == [("forgetting", None), ("forgetting", None), ("forgotten", 1)]
+    assert await whole(database)
 
 
 async def test_while_a_run_is_open_nothing_goes_unless_it_is_left_out(

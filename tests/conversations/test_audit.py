@@ -5,6 +5,7 @@ without a hole in it.
 import argparse
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -136,7 +137,7 @@ async def who_may_see_what(chat: World) -> None:
     dave, bob = chat.slack.user_id("dave"), chat.slack.user_id("bob")
     for part in (dave, bob, "approved by", "a change needs one", "ran as `bot`", "verified"):
         assert part in told, (part, told)
-    assert "undone" in told
+    assert re.search(rf"undone .* by `{await short_id(chat)}`", told)
     assert "takes an earlier change back" in told
     name = await short_id(chat)
     one = await ask_audit(chat, "dave", name, f"One change with the id `{name}`")
@@ -158,7 +159,8 @@ async def the_stories_are_whole(
     assert (done["asked_by"], done["acting"], done["rule"]) == (dave, "bot", "a change needs one")
     assert [(v["person"], v["vote"]) for v in done["votes"]] == [(bob, "approve")]
     assert (done["arguments"]["replicas"], done["outcome"]) == (5, "holds")
-    assert (done["undone_by"], done["undo_state"]) == (undo["call"], "done")
+    assert (done["undone_by"], done["undone_short"]) == (undo["call"], undo["short_id"])
+    assert (done["undo_state"], done["undo_outcome"]) == ("done", "holds")
     assert (undo["undoes"], undo["arguments"]["replicas"]) == (done["call"], 3)
     assert (refused["state"], refused["started_at"]) == ("denied", None)
     assert not any(story["differs"] for story in (done, undo, refused))

@@ -175,15 +175,21 @@ def _back(story: Story) -> Iterator[str]:
         yield "it rolls an earlier change back by itself, as was approved with that"
     elif story.undoes:
         yield "it takes an earlier change back"
-    match story.undo_state:
-        case "":
+    name = f" {words.code(story.undone_short, 20)[0]}" if story.undone_short else ""
+    by = f" by{name}" if name else ""
+    match story.undo_state, story.undo_outcome:
+        case "", _:
             return
-        case "done":
+        case "done", "holds":
             at = f" {_moment(story.undone_at)}" if story.undone_at else ""
-            how = ", by itself, as was approved with it" if story.undone_by_itself else ""
+            how = ", by itself, as was approved with it" if story.undone_by_itself else by
             yield f"{words.UNDONE} undone{at}{how}"
+        case ("executing", _) | ("done", ""):
+            yield f"{words.WORKING} being undone{by}"
+        case (("done" | "unknown"), _):
+            yield f"{words.NEEDS_YOU} its way back{name} ran, but it is not verified as undone"
         case _:
-            yield "its way back is proposed"
+            yield f"its way back{name} is proposed"
 
 
 def _because(reason: str) -> str:

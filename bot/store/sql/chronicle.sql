@@ -42,7 +42,7 @@ SELECT c.id, c.org, c.channel, c.thread_ts, c.run_id, c.kind, c.tool, c.argument
        c.ended_at, c.preview->>'summary' AS summary, c.receipt->>'text' AS receipt, c.verdict, c.error, c.withdrawn_by,
        c.revised_by, u.public_id AS undoes, coalesce(r.wish ? 'because', false) AS unasked, c.rolls_back IS NOT NULL AS rolls_back, s.public_id AS superseded_by,
        b.public_id AS undone_by, b.short_id AS undone_short, b.rolls_back IS NOT NULL AS undone_by_itself,
-       b.state AS undo_state, b.ended_at AS undone_at, c.grant_use, gc.short_id AS granted_on
+       b.state AS undo_state, b.verdict->>'outcome' AS undo_outcome, b.ended_at AS undone_at, c.grant_use, gc.short_id AS granted_on
   FROM tool_calls c
   JOIN runs r ON r.id = c.run_id
   LEFT JOIN tool_calls u ON u.id = c.undoes
