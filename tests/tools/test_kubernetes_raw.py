@@ -9,7 +9,8 @@ import pytest
 import yaml
 from aiohttp import web
 
-from tools import NotFound, Refused, ToolError, Unavailable
+from tools import NotFound, Preview, Receipt, Refused, ToolError, Unavailable, Verdict
+from tools.kubernetes.changes.cleanup import CleanUp
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.settings import Settings
 
@@ -117,3 +118,17 @@ async def test_a_group_that_does_not_say_what_it_serves_is_no_proof_of_absence(
             await cluster.resource("things.y.io")
         with pytest.raises(ToolError, match="has forgotten"):
             await cluster.list("pod", "shop")  # nothing was read: that is no empty list
+
+
+async def test_what_was_cleaned_up_is_not_said_to_be_gone_of_a_list_that_is_cut(
+    tmp_path: Path,
+) -> None:
+    async def endless(_: web.BaseRequest) -> web.StreamResponse:
+        return web.json_response({"items": [], "metadata": {"continue": "more"}})
+
+    seen = Preview(summary="", changes=(), diff="", fingerprint="", before={"uids": [["a", "1"]]})
+    async with serving(endless) as address, client(address, tmp_path) as cluster:
+        steps = CleanUp(namespace="shop").verify(cluster, seen, Receipt(text=""))
+        assert [step async for step in steps] == [
+            Verdict("cannot tell", "shop has more pods than are read.")
+        ]

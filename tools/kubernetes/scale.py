@@ -140,6 +140,7 @@ class Scale(Change):
             there=lambda live: scaled.there(replicas_of(live)),
             undone=lambda live: scaled.undone(replicas_of(live)),
             against=scaled.against,
+            counted=True,
         )
         return follow(cluster, goal, applied=receipt is not None)
 

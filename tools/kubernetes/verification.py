@@ -48,6 +48,7 @@ class Goal:
     before: Callable[[Object], bool]  # is it as it was?
     there: Callable[[Object], str]  # what is there instead: "replicas are 4"
     generation: int = 0  # of the write; 0: not known
+    counted: bool = False  # how many pods it has was asked for, or that all it has are ready
     undone: Callable[[Object], str] = lambda _live: ""  # who took it back, where that is certain
     against: str = ""  # who will not leave it as asked: that it is so for a moment says little
 
@@ -169,7 +170,7 @@ class Watch:
     async def _judge(self, live: Object) -> Progress | Verdict:
         """As asked: is it there yet, does it hold, or will it never?"""
         goal = self._goal
-        if strategy_of(live)["type"] == "OnDelete":
+        if strategy_of(live)["type"] == "OnDelete" and not goal.counted:
             return Verdict(
                 "holds", f"{goal.what} is as asked; its pods follow as they are deleted."
             )
@@ -187,7 +188,7 @@ class Watch:
         if self._arrived(live):
             return self.settle(live, pods)
         self._settled_at = None
-        current = await self._current(live, pods)
+        current = pods if self._keeps_old(live) else await self._current(live, pods)
         troubles = [trouble for pod in current if (trouble := trouble_of(pod)) is not None]
         if not troubles:
             await self._ask_why(current)
@@ -195,8 +196,13 @@ class Watch:
         if failure is not None:
             return await self._failed(failure, troubles, current)
         ready = sum(map(is_ready, current))
-        text = f"{ready} of {_pods(counts_of(live).wanted)} ready{_on(live)}"
+        text = f"{ready} of {_pods(counts_of(live).wanted)} ready{self._on(live)}"
         return Progress("; ".join(part for part in (text, self._because(troubles)) if part))
+
+    def _on(self, live: Object) -> str:
+        """What all of its pods run; they may run something else than its template of now."""
+        images = () if self._keeps_old(live) else images_of(template_of(live))
+        return f" on {version_of(images[0])}" if images else ""
 
     def _because(self, troubles: Sequence[Trouble]) -> str:
         return f"{troubles[0].pod} {troubles[0].words}" if troubles else self._why
@@ -217,7 +223,13 @@ class Watch:
         if int(status.get("observedGeneration") or 0) < generation:
             return False
         there = {counts.total, counts.available} == {counts.wanted}
-        return there and counts.updated >= max(0, counts.wanted - partition_of(live))
+        updated = counts.updated >= max(0, counts.wanted - partition_of(live))
+        return there and (updated or self._keeps_old(live))
+
+    def _keeps_old(self, live: Object) -> bool:
+        """Whether only the number was asked for, of what does not replace its pods by itself."""
+        still = live["spec"].get("paused") or strategy_of(live)["type"] == "OnDelete"
+        return self._goal.counted and bool(still)
 
     def settle(self, live: Object, pods: Sequence[Object]) -> Progress | Verdict:
         """All is ready: has it been so, without a restart, for long enough?"""
@@ -228,7 +240,8 @@ class Watch:
                 return Verdict("failed", f"The containers of {self._goal.what} keep restarting.")
             self._settled_at, self._settled = now, restarts
         wanted = counts_of(live).wanted
-        state = f"{wanted} of {_pods(wanted)} ready{_on(live)}" if wanted else "All pods are gone"
+        ready = f"{wanted} of {_pods(wanted)} ready{self._on(live)}"
+        state = ready if wanted else "All pods are gone"
         against = f", though {self._goal.against}" if self._goal.against else ""
         if now - self._settled_at >= seconds:
             held = f", no restarts for {seconds:g} s" if wanted and seconds else ""
@@ -331,8 +344,3 @@ def _missed_deadline(live: Object) -> datetime | None:
 
 def _pods(count: int) -> str:
     return f"{count} pod" if count == 1 else f"{count} pods"
-
-
-def _on(live: Object) -> str:
-    images = images_of(template_of(live))
-    return f" on {version_of(images[0])}" if images else ""

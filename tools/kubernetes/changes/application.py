@@ -41,7 +41,7 @@ from tools.kubernetes.changes.manifests import (
     owned_by_others,
     read,
 )
-from tools.kubernetes.changes.single import Place, digest_at, digest_of, rolls_out
+from tools.kubernetes.changes.single import REPLICAS, Place, digest_at, digest_of, rolls_out
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.kinds import RESOURCES, Object, Resource, access, canonical_kind
 from tools.kubernetes.objects import (
@@ -341,6 +341,7 @@ def _wanted(one: dict[str, Any], generations: dict[str, JsonValue]) -> Wanted:
         asked=lambda live: digest_at(live, paths) == one["to"],
         before=lambda live: digest_at(live, paths) == one["from"],
         rolls_out=one["rolls_out"],
+        rescales=REPLICAS in paths,
         generation=generation if isinstance(generation, int) else 0,
     )
 

@@ -175,6 +175,8 @@ class CleanUp(Change):
                 return Verdict("cannot tell", f"The world could not be read: {error}")
             return Progress(f"Cannot look right now, trying again: {error}")
         left = [one for one in listing.items if str(meta(one).get("uid")) in wanted]
+        if not left and listing.cut:
+            return Verdict("cannot tell", f"{self.namespace} has more {self.kind}s than are read.")
         if not left:
             return Verdict("holds", f"None of the {len(wanted)} {self.kind}s is there any more.")
         gone = len(wanted) - len(left)

@@ -24,6 +24,7 @@ class Wanted:
     asked: Callable[[Object], bool]
     before: Callable[[Object], bool]
     rolls_out: bool = False  # its specification was written: if it runs pods, they follow
+    rescales: bool = False  # its number of pods was written: they follow even when it is paused
     generation: int = 0
     there: Callable[[Object], str] = lambda _: "what this writes is not there"
 
@@ -45,7 +46,7 @@ async def hold(
             yield Verdict("cannot tell", said) if applied else Verdict("did not happen", said)
             return
         wanted = replace(wanted, uid=str(meta(live).get("uid")), before=lambda _: False)
-    if wanted.rolls_out and kind in _ROLLED:
+    if (wanted.rolls_out or wanted.rescales) and kind in _ROLLED:
         goal = Goal(
             kind=kind,
             namespace=namespace,
@@ -55,6 +56,7 @@ async def hold(
             before=wanted.before,
             there=wanted.there,
             generation=wanted.generation,
+            counted=wanted.rescales,
         )
         async for step in follow(cluster, goal, applied=applied):
             yield step

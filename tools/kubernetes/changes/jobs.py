@@ -18,6 +18,7 @@ from tools._kit import (
     Receipt,
     Refused,
     ToolError,
+    Unavailable,
     Verdict,
     sha256_of,
 )
@@ -131,6 +132,8 @@ async def _look(cluster: Cluster, place: Place, since: float) -> Progress | Verd
         selector = f"job-name={place.name}"
         pods = (await cluster.list("pod", place.namespace, labels=selector)).items
     except ToolError as error:
+        if isinstance(error, Unavailable) and since < _LONGEST:
+            return Progress(f"Cannot look right now, trying again: {error}")
         return Verdict("cannot tell", f"The world could not be read: {error}")
     ended = conditions(job)
     if ended.get("Complete", {}).get("status") == "True":

@@ -97,6 +97,7 @@ class RestartPod(Change):
             asked=lambda _: True,
             before=lambda _: False,
             there=lambda _: "",
+            counted=True,
         )
         async for step in follow(cluster, goal, applied=True):
             yield step

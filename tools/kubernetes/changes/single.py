@@ -50,6 +50,8 @@ from tools.kubernetes.workloads import (
     write_locked,
 )
 
+REPLICAS = "spec.replicas"
+
 
 class Place(NamedTuple):
     """Which object."""
@@ -203,6 +205,7 @@ class ObjectChange(Change):
             asked=lambda live: digest_at(live, paths) == seen.before.get("to"),
             before=lambda live: digest_at(live, paths) == seen.before.get("from"),
             rolls_out=seen.before.get("rolls_out") is True,
+            rescales=REPLICAS in paths,
             generation=generation if isinstance(generation, int) else 0,
         )
 
