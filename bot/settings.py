@@ -5,7 +5,7 @@ printed.
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 
 from bot.config_file import File, Kubernetes
 from bot.core.errors import BadSettings
-from bot.core.mistakes import details, dotted, ended, sentence
+from bot.core.mistakes import details, dotted, ended, in_order, sentence
 from bot.core.yaml_file import read_yaml
 
 
@@ -161,11 +161,20 @@ _WELL_FORMED = {
 }
 
 
-def read(environment: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings. Raises `BadSettings` that lists every mistake, without any value."""
+Judge = Callable[[File], Sequence[str]]  # finds more mistakes in a file that is well-formed
+
+
+def _content(_: File) -> Sequence[str]:
+    return ()
+
+
+def read(environment: Mapping[str, str] | None = None, judge: Judge = _content) -> Settings:
+    """Read the settings. Raises `BadSettings` that lists every mistake, without any value; what
+    `judge` finds in the file stands among them.
+    """
     found = read_what_works(environment)
     if found.mistakes:
-        raise BadSettings(list(found.mistakes))
+        raise BadSettings(in_order([*found.mistakes, *judge(found.settings.file)]))
     return found.settings
 
 
@@ -278,12 +287,15 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **extra}
 
 
-def config_file(path: str | None = None) -> File:
-    """The file alone: that of `path`, or of `COUNTERSIGN_CONFIG`. Raises `BadSettings`."""
+def config_file(path: str | None = None, judge: Judge = _content) -> File:
+    """The file alone: that of `path`, or of `COUNTERSIGN_CONFIG`. Raises `BadSettings`, also for
+    what `judge` finds.
+    """
     mistakes: list[str] = []
     file = _file(path or os.environ.get("COUNTERSIGN_CONFIG", ""), mistakes)
+    mistakes += judge(file)
     if mistakes:
-        raise BadSettings(mistakes)
+        raise BadSettings(in_order(mistakes))
     return file
 
 

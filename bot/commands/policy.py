@@ -78,10 +78,7 @@ def _many(text: str) -> int:
 
 def _file(given: argparse.Namespace) -> File:
     """The file, all names in it known. Raises `BadSettings`."""
-    file = config_file(given.config)
-    if mistakes := misspelt(file):
-        raise BadSettings(mistakes)
-    return file
+    return config_file(given.config, misspelt)
 
 
 def _explain(given: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from bot.app import run
 from bot.commands import until_signal
 from bot.core.logs import set_up
 from bot.guard.masking import mask_text
+from bot.guard.misspelt import misspelt
 from bot.settings import environment, read
 from bot.store.embedded import embedded_postgres
 
@@ -42,10 +43,10 @@ def _work(given: argparse.Namespace) -> int:
 async def _run(*, no_migrate: bool, dev: bool) -> None:
     if dev:
         async with embedded_postgres(Path(".dev")) as url:
-            settings = read(environment({"DATABASE_URL": url}))
+            settings = read(environment({"DATABASE_URL": url}), misspelt)
             set_up(settings.log, lambda text: mask_text(text).text)
             await until_signal(lambda stop: run(settings, stop, migrating=not no_migrate, dev=True))
         return
-    settings = read()
+    settings = read(judge=misspelt)
     set_up(settings.log, lambda text: mask_text(text).text)
     await until_signal(lambda stop: run(settings, stop, migrating=not no_migrate))

@@ -1,6 +1,8 @@
 """What a value that does not fit is told as: in a person's words, and never with the value."""
 
 import difflib
+import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
@@ -82,6 +84,16 @@ def nearest(given: str, known: Iterable[str]) -> str:
     by_small = {one.lower(): one for one in sorted(known)}
     near = difflib.get_close_matches(given.lower(), list(by_small), n=1)
     return by_small[near[0]] if near else ""
+
+
+def in_order(said: Iterable[str]) -> list[str]:
+    """Mistakes by the lines that they begin with; what is of no file stands last."""
+
+    def line(one: str) -> float:
+        found = re.match(r"\S+?:(\d+):", one)
+        return int(found[1]) if found else math.inf
+
+    return sorted(said, key=line)
 
 
 def either(names: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ import aiohttp
 import structlog
 from pydantic import SecretStr
 
+from bot.core.mistakes import in_order
 from bot.doctor.clusters import clusters
 from bot.doctor.findings import Finding, Mark, failed, ok, warning
 from bot.doctor.models import model
@@ -39,7 +40,8 @@ async def examine(given: Partly, say: Callable[[Finding], None]) -> bool:
             heard.append(clean)
             say(clean)
 
-    mistakes = [*given.mistakes, *await asyncio.to_thread(misspelt, given.settings.file)]
+    more = await asyncio.to_thread(misspelt, given.settings.file)
+    mistakes = in_order([*given.mistakes, *more])
     tell([failed("settings", mistake.rstrip(".")) for mistake in mistakes])
     if not mistakes:
         tell([ok("settings", "all are well-formed")])

@@ -566,6 +566,8 @@ def test_the_model_is_told() -> None:
         "client-key-data",
         "SENTRY_DSN",
         "AccountKey",
+        "Zugangspasswort",
+        "dbKennwort",
     ],
 )
 def test_names_of_secrets(name: str) -> None:

@@ -10,7 +10,9 @@ from psycopg.types.json import Jsonb
 from bot.commands import parser
 from bot.core.errors import BadSettings
 from bot.core.ids import uuid7
+from bot.guard.misspelt import misspelt
 from bot.guard.policy import PolicyInput
+from bot.settings import read
 from bot.store.database import Database
 
 POLICY = """
@@ -98,6 +100,28 @@ def test_a_name_that_nothing_has_is_refused_there_too(tmp_path: Path, words: lis
     path.write_text("policy: {rules: [{name: a, match: {tool: k8s_scael}, deny: No.}]}\n")
     with pytest.raises(BadSettings, match="there is no tool k8s_scael"):
         command(*words, "--config", str(path))
+
+
+def test_all_that_is_wrong_is_one_list_in_the_order_of_its_lines(tmp_path: Path) -> None:
+    path = tmp_path / "countersign.yaml"
+    path.write_text(
+        "policy:\n  rules:\n"
+        "    - {name: a, match: {tool: k8s_scael}, deny: No.}\n"
+        "    - {name: b, deny: No.}\n"
+        "    - {name: b, match: {tool: k8s_logs}, deny: No.}\n"
+        "    - {name: c, match: {kind: pdo}, deny: No.}\n"
+        "self_approval: true\nself_approval: false\n"
+    )
+    with pytest.raises(BadSettings) as told:
+        command("explain", "--config", str(path))
+    lines = [one.partition(": ")[0] for one in told.value.mistakes]
+    assert lines == [f"countersign.yaml:{line}" for line in (3, 5, 5, 6, 6, 8)]
+    given = {"DATABASE_URL": "x", "COUNTERSIGN_CONFIG": str(path)}
+    with pytest.raises(BadSettings) as told:
+        read(given, misspelt)
+    of_file = [one for one in told.value.mistakes if ".yaml" in one]
+    assert [one.partition(": ")[0] for one in of_file] == lines
+    assert told.value.mistakes[:6] == of_file, "what is of no file stands last"
 
 
 def test_without_an_allow_rule_no_change_runs_by_itself(

@@ -12,14 +12,17 @@ _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 # The last word of a name says what its value is.
 _ALWAYS = _words(
-    "password passwd passwort passcode passphrase pwd secret token apikey apitoken authtoken "
-    "accesskey secretkey privatekey credential credentials dsn"
+    "password passwd passwort kennwort passcode passphrase pwd secret token apikey apitoken "
+    "authtoken accesskey secretkey privatekey credential credentials dsn"
 )
 # ... and these, where it is the name of a variable.
 _OF_VARIABLES = _words("pw creds cred salt")
 # Written together, as in PGPASSWORD or clientsecret, these still say it.
-_ENDINGS = ("password", "passwd", "passphrase", "secret", "token", "apikey", "secretkey")
-_PASSWORDS = _words("password passwd passwort passcode passphrase pwd pw pass")
+_ENDINGS = (
+    *("password", "passwd", "passwort", "kennwort"),
+    *("passphrase", "secret", "token", "apikey", "secretkey"),
+)
+_PASSWORDS = _words("password passwd passwort kennwort passcode passphrase pwd pw pass")
 # "key" is a secret only in company ...
 _KEY_KINDS = _words(
     "api access secret private encryption decryption signing auth master account storage shared "
