@@ -107,6 +107,11 @@ WEB = {"kind": "deployment", "name": "web"}
             {"kind": "certificates.cert-manager.io", "field": "spec.dnsNames"},
         ),
         ("auth can-i", "k8s_can_i", {}),
+        (
+            "get pods -l 'env in (a, b),tier=web'",
+            "k8s_get",
+            {"kind": "pods", "selector": "env in (a, b),tier=web"},
+        ),
         ("auth can-i get pods/log", "k8s_can_i", {"verb": "get", "kind": "pods", "sub": "log"}),
         (
             "auth can-i patch deployment/web",
@@ -269,6 +274,9 @@ def test_commands(text: str, tool: str, arguments: dict[str, JsonValue]) -> None
         "exec web-1",
         "exec web-1 --",
         "exec web-1 df",
+        "exec deploy/web -- df",
+        "get all -n shop",
+        "get po,svc",
         "apply -n shop",
         "apply -f x.yaml",
         "patch deployment/web",

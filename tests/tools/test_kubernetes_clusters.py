@@ -86,7 +86,7 @@ async def test_a_read_and_a_change_go_to_the_cluster_that_is_named(
             listing: JsonObject = {"kind": "deploy", "namespace": "shop", "cluster": name}
             found = await catalog.read("k8s_get", listing).run()
             assert isinstance(found, Table)
-            assert found.rows[0][4] == image
+            assert found.rows[0][5] == image
         call = catalog.change("k8s_set_image", {**WEB, "image": "shop/web:7", "cluster": "prod"})
         assert call.target == "prod/shop/deployment/web"
         seen = await call.preview()
@@ -198,7 +198,7 @@ async def test_one_read_across_clusters(clusters: Mapping[str, Cluster], kubecon
         table = joined(answers, "cluster")
         assert isinstance(table, Table)
         assert table.columns[:3] == ("CLUSTER", "NAME", "READY")
-        assert [(row[0], row[5]) for row in table.rows] == [
+        assert [(row[0], row[6]) for row in table.rows] == [
             ("prod", "shop/web:1"),
             ("staging", "shop/web:0"),
         ]

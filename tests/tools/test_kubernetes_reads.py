@@ -83,7 +83,7 @@ async def test_what_the_model_sees(catalog: Catalog) -> None:
 
 async def test_pods_as_kubectl_lists_them(ask: Ask) -> None:
     pods = await ask("get", kind="po", namespace="shop", selector="app=checkout")
-    assert pods.columns == ("NAME", "READY", "STATUS", "RESTARTS", "NODE", "AGE")
+    assert pods.columns == ("NAME", "READY", "STATUS", "RESTARTS", "AGE", "NODE")
     assert sorted(column(pods, "READY")) == ["0/1", "0/1", "1/1", "1/1", "1/1"]
     assert set(column(pods, "STATUS")) == {"Running", "CrashLoopBackOff"}
     assert pods.note == "5 pods in namespace shop with app=checkout"
@@ -99,6 +99,23 @@ async def test_deployments_have_images_and_all_namespaces_a_column(ask: Ask) -> 
         dict(zip(column(found, "NAME"), column(found, "READY"), strict=True))["checkout"] == "3/4"
     )
     assert found.note.endswith("in all namespaces")
+
+
+async def test_events_of_what_lies_in_no_namespace_are_looked_for_where_they_are(ask: Ask) -> None:
+    found = await ask("events", kind="node", name="node-1", namespace="shop")
+    assert "in namespace default about node/node-1" in found.note
+    assert "there are some in namespace" not in found.note
+
+
+async def test_what_does_not_fit_is_said_in_words_and_never_as_a_pattern(ask: Ask) -> None:
+    for argument, value, words in (
+        ("name", "Web_1", "One, or several with commas"),
+        ("selector", "app=$(x)", "Labels as in kubectl"),
+        ("output", "ymal", "table, wide, yaml"),
+    ):
+        with pytest.raises(Refused, match=words) as refused:
+            await ask("get", kind="pod", namespace="shop", **{argument: value})
+        assert "^" not in str(refused.value)
 
 
 async def test_every_kind_can_be_listed(ask: Ask) -> None:

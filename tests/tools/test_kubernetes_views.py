@@ -248,7 +248,9 @@ async def test_what_may_be_done_is_asked_for_whom_it_would_be_done(
             "yes, get pods in namespace shop"
         )
         assert (await ask("can_i", verb="get", sub="log", **shop)).startswith("yes, get pods/log")
-        assert (await ask("can_i", verb="delete", **shop)).startswith("no, delete pods")
+        said = await ask("can_i", verb="delete", **shop)
+        assert said.startswith("no, delete pods")
+        assert said.endswith("(cluster demo, as looker)")
         assert "pods,pods/log   all     get,list,watch" in await ask("can_i", namespace="shop")
         with pytest.raises(Refused, match="`verb` and `kind` go together"):
             await ask("can_i", verb="get")

@@ -208,6 +208,12 @@ def _mismatch(name: str, schema: JsonValue, value: JsonValue) -> str:
     return f"`{name}` must be {_expected(schema)}{got}"
 
 
+def _described(what: str, schema: Mapping[str, JsonValue]) -> str:
+    """By its own description: nobody reads the pattern that it must match."""
+    words = str(schema.get("description") or "").rstrip(".")
+    return f"{what} as described ({words})" if words else f"{what} of another form"
+
+
 def _expected(schema: JsonValue) -> str:
     """What an argument takes, in words."""
     if not isinstance(schema, Mapping):
@@ -219,7 +225,10 @@ def _expected(schema: JsonValue) -> str:
     if "const" in schema:
         return str(schema["const"])
     if isinstance(pattern := schema.get("pattern"), str):
-        return _WORDS.get(pattern, f"text that matches {pattern}")
+        return _WORDS.get(pattern) or _described("text", schema)
+    items = schema.get("items")
+    if isinstance(items, Mapping) and "pattern" in items:
+        return _described("a list of texts", schema)
     words = _TYPES.get(str(schema.get("type")), "another value")
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None:

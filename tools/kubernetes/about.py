@@ -16,7 +16,6 @@ from tools.kubernetes.quantities import amount, told
 from tools.kubernetes.views.seen import Seen, seen, unread
 from tools.kubernetes.wire import Request
 
-_REVIEWS = "/apis/authorization.k8s.io/v1"
 _PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 _MOST = 15  # nodes that are named
 
@@ -152,20 +151,23 @@ async def can_i(
         "name": name,
         "namespace": namespace if resource.namespaced else "",
     }
-    status = await _asked(
-        cluster, "SelfSubjectAccessReview", {"resourceAttributes": dict(attributes)}
+    status, who = await asyncio.gather(
+        _asked(cluster, "SelfSubjectAccessReview", {"resourceAttributes": dict(attributes)}),
+        _who(cluster),
     )
     words = f"{verb} {resource.plural}{f'/{sub}' if sub else ''}{f' {name}' if name else ''}"
     if resource.namespaced:
         words += f" in namespace {namespace}" if namespace else " in every namespace"
     why = f": {status['reason']}" if status.get("reason") else ""
     may = "yes" if status.get("allowed") is True else "no"
-    return Lines((f"{may}, {words}{why}",), f"cluster {cluster.name}, as whom this is done")
+    return Lines((f"{may}, {words}{why}",), f"cluster {cluster.name}, as {who}")
 
 
 async def rights(cluster: Cluster, namespace: str) -> Table:
     """All that whom this acts as may do in a namespace, as far as the cluster can list it."""
-    status = await _asked(cluster, "SelfSubjectRulesReview", {"namespace": namespace})
+    status, who = await asyncio.gather(
+        _asked(cluster, "SelfSubjectRulesReview", {"namespace": namespace}), _who(cluster)
+    )
     rows = sorted(
         (
             ",".join(_resources(rule)),
@@ -174,7 +176,7 @@ async def rights(cluster: Cluster, namespace: str) -> Table:
         )
         for rule in status.get("resourceRules") or ()
     )
-    note = f"what may be done in namespace {namespace} of cluster {cluster.name}"
+    note = f"what may be done in namespace {namespace} of cluster {cluster.name}, as {who}"
     if status.get("incomplete"):
         note += "; the cluster could not list everything: ask about one deed"
     return Table(("RESOURCES", "NAMES", "VERBS"), tuple(rows), note)
@@ -189,10 +191,24 @@ def _resources(rule: Object) -> Sequence[str]:
     ]
 
 
-async def _asked(cluster: Cluster, kind: str, spec: dict[str, JsonValue]) -> Object:
+async def _who(cluster: Cluster) -> str:
+    """The name by which the cluster knows whom this is done as; clusters before 1.28 do not say."""
+    try:
+        status = await _asked(cluster, "SelfSubjectReview", {}, group="authentication.k8s.io")
+    except (Refused, Unavailable):
+        return "somebody whom the cluster does not name"
+    return str((status.get("userInfo") or {}).get("username") or "nobody")
+
+
+async def _asked(
+    cluster: Cluster,
+    kind: str,
+    spec: dict[str, JsonValue],
+    group: str = "authorization.k8s.io",
+) -> Object:
     """The status of a review: a question that is posted and leaves no trace."""
-    body: JsonValue = {"apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": spec}
-    path = f"{_REVIEWS}/{kind.lower()}s"
+    body: JsonValue = {"apiVersion": f"{group}/v1", "kind": kind, "spec": spec}
+    path = f"/apis/{group}/v1/{kind.lower()}s"
     request = Request("an access review", "POST", path, body=body, leaves_no_trace=True)
     found: Object = (await cluster.send(request)).get("status") or {}
     return found

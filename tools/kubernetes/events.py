@@ -86,6 +86,9 @@ def _report(event: Object) -> Report:
     )
 
 
+OF_THE_CLUSTER = "default"  # where what is reported of nodes and the like is kept
+
+
 async def about(
     cluster: Cluster, resource: Resource, namespace: str, name: str
 ) -> tuple[list[Report], bool]:

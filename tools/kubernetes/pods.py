@@ -62,25 +62,62 @@ def is_ready(pod: Object) -> bool:
 def pod_status(pod: Object) -> str:
     """kubectl's STATUS column."""
     status = pod.get("status") or {}
-    if is_leaving(pod):
-        return "Terminating"
     found = str(status.get("reason") or status.get("phase") or "Unknown")
-    for index, container in enumerate(status.get("initContainerStatuses") or ()):
+    if is_leaving(pod) and found not in ("Succeeded", "Failed", "Completed", "Error"):
+        return "Terminating"
+    if conditions(pod).get("PodScheduled", {}).get("reason") == "SchedulingGated":
+        found = "SchedulingGated"
+    begun = conditions(pod).get("Initialized", {}).get("status") == "True"
+    return _of_init(pod, status, begun=begun) or _of_containers(pod, status, found)
+
+
+def sidecars(pod: Object) -> frozenset[str]:
+    """Its init containers that go on beside the others."""
+    every = (pod.get("spec") or {}).get("initContainers") or ()
+    return frozenset(str(one.get("name")) for one in every if one.get("restartPolicy") == "Always")
+
+
+def readiness(pod: Object) -> tuple[int, int]:
+    """kubectl's READY column: how many containers are ready, and how many there should be."""
+    status, beside = pod.get("status") or {}, sidecars(pod)
+    wanted = len((pod.get("spec") or {}).get("containers") or ()) + len(beside)
+    every = [one for one in status.get("initContainerStatuses") or () if one.get("name") in beside]
+    every += status.get("containerStatuses") or ()
+    return sum(bool(one.get("ready")) for one in every), wanted
+
+
+def _of_init(pod: Object, status: Object, *, begun: bool) -> str:
+    """What the first init container that is not over does; nothing where all are."""
+    every, beside = status.get("initContainerStatuses") or (), sidecars(pod)
+    for index, container in enumerate(() if begun else every):
         state = container.get("state") or {}
         ended = state.get("terminated")
-        if ended and ended.get("exitCode") == 0:
+        runs = container.get("name") in beside and container.get("started")
+        if runs or (ended and ended.get("exitCode") == 0):
             continue
         reason = (ended or {}).get("reason") or (state.get("waiting") or {}).get("reason")
+        if ended and not reason:
+            reason = f"ExitCode:{ended.get('exitCode')}"
         if reason and reason != "PodInitializing":
             return f"Init:{reason}"
-        return f"Init:{index}/{len(status['initContainerStatuses'])}"
-    for container in status.get("containerStatuses") or ():
+        return f"Init:{index}/{len(every)}"
+    return ""
+
+
+def _of_containers(pod: Object, status: Object, found: str) -> str:
+    """The first that does not run names the pod's state, as in kubectl."""
+    runs = False
+    for container in reversed(status.get("containerStatuses") or ()):
         state = container.get("state") or {}
         waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
         if waiting.get("reason"):
-            found = waiting["reason"]
+            found = str(waiting["reason"])
         elif ended:
-            found = ended.get("reason") or f"ExitCode:{ended.get('exitCode')}"
+            found = str(ended.get("reason") or f"ExitCode:{ended.get('exitCode')}")
+        else:
+            runs = runs or bool(container.get("ready"))
+    if found == "Completed" and runs:
+        return "Running" if is_ready(pod) else "NotReady"
     return found
 
 
@@ -144,9 +181,7 @@ def _short(message: object) -> str:
 
 def pod_line(pod: Object, now: datetime) -> str:
     """One pod as kubectl lists it: "pod web-x: Running, 1/1 ready, 2 restarts, on node-1, 5d"."""
-    main = (pod.get("status") or {}).get("containerStatuses") or ()
-    wanted = len((pod.get("spec") or {}).get("containers") or ())
-    ready = sum(bool(status.get("ready")) for status in main)
+    ready, wanted = readiness(pod)
     node = (pod.get("spec") or {}).get("nodeName")
     parts = [f"pod {name_of(pod)}: {pod_status(pod)}", f"{ready}/{wanted} ready"]
     if count := restarts(pod):

@@ -18,7 +18,7 @@ from tools.kubernetes.objects import (
     selector_text,
     template_of,
 )
-from tools.kubernetes.pods import container_statuses, pod_status, restarts
+from tools.kubernetes.pods import container_statuses, pod_status, readiness, restarts
 from tools.kubernetes.workloads import replicas_of
 
 Row = tuple[str, ...]
@@ -32,18 +32,21 @@ def table(
     built_in = is_built_in(resource)
     titles, row = _COLUMNS[resource.kind] if built_in else (("STATUS",), _other)
     first = ("NAMESPACE",) if namespaces else ()
+    wide = _AFTER_AGE.get(resource.kind, 0) if built_in else 0
+    before = len(titles) - wide
     if built_in and resource.kind == "event":
         items = sorted(items, key=seen_last)
         rows = [(*([namespace_of(one)] if first else []), *row(one, now)) for one in items]
         return Table((*first, *titles), tuple(rows), note)
     return Table(
-        (*first, "NAME", *titles, "AGE"),
+        (*first, "NAME", *titles[:before], "AGE", *titles[before:]),
         tuple(
             (
                 *([namespace_of(one)] if first else []),
                 name_of(one),
-                *row(one, now),
+                *(cells := row(one, now))[:before],
                 age(meta(one).get("creationTimestamp"), now),
+                *cells[before:],
             )
             for one in items
         ),
@@ -52,9 +55,7 @@ def table(
 
 
 def _pod(pod: Object, now: datetime) -> Row:
-    main = (pod.get("status") or {}).get("containerStatuses") or ()
-    wanted = len((pod.get("spec") or {}).get("containers") or ())
-    ready = sum(bool(status.get("ready")) for status in main)
+    ready, wanted = readiness(pod)
     ended = [
         ((status.get("lastState") or {}).get("terminated") or {}).get("finishedAt")
         for status in container_statuses(pod)
@@ -105,10 +106,30 @@ def _revision(one: Object, _now: datetime) -> Row:
 
 def _service(one: Object, _now: datetime) -> Row:
     spec = one.get("spec") or {}
-    ports = ",".join(f"{p.get('port')}/{p.get('protocol', 'TCP')}" for p in spec.get("ports") or ())
+    ports = ",".join(map(_port, spec.get("ports") or ()))
     selector = ",".join(f"{k}={v}" for k, v in (spec.get("selector") or {}).items())
     kind, address = str(spec.get("type", "ClusterIP")), str(spec.get("clusterIP") or "<none>")
-    return kind, address, ports or "<none>", selector or "<none>"
+    return kind, address, _outside(one), ports or "<none>", selector or "<none>"
+
+
+def _port(port: Object) -> str:
+    node = f":{port['nodePort']}" if port.get("nodePort") else ""
+    return f"{port.get('port')}{node}/{port.get('protocol', 'TCP')}"
+
+
+def _outside(service: Object) -> str:
+    """kubectl's EXTERNAL-IP."""
+    spec = service.get("spec") or {}
+    if spec.get("type") == "ExternalName":
+        return str(spec.get("externalName") or "<none>")
+    found = [*_balanced(service), *map(str, spec.get("externalIPs") or ())]
+    return ",".join(found) or ("<pending>" if spec.get("type") == "LoadBalancer" else "<none>")
+
+
+def _balanced(one: Object) -> list[str]:
+    """The addresses that a load balancer gives to a service or an ingress."""
+    given = ((one.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+    return [str(part.get("ip") or part.get("hostname") or "") for part in given]
 
 
 def _endpoints(one: Object, _now: datetime) -> Row:
@@ -158,7 +179,8 @@ def _secret(one: Object, _now: datetime) -> Row:
 def _job(one: Object, _now: datetime) -> Row:
     status, spec = one.get("status") or {}, one.get("spec") or {}
     done = [kind for kind in ("Complete", "Failed") if _is_true(one, kind)]
-    state = done[0] if done else "Running" if status.get("active") else "Waiting"
+    held = "Suspended" if spec.get("suspend") else "Waiting"
+    state = done[0] if done else "Running" if status.get("active") else held
     return state, f"{status.get('succeeded') or 0}/{spec.get('completions') or 1}"
 
 
@@ -178,10 +200,38 @@ def _hpa(one: Object, _now: datetime) -> Row:
     target = spec.get("scaleTargetRef") or {}
     return (
         f"{target.get('kind')}/{target.get('name')}",
+        _targets(one),
         str(spec.get("minReplicas", 1)),
         str(spec.get("maxReplicas")),
         str(status.get("currentReplicas") or 0),
     )
+
+
+def _targets(hpa: Object) -> str:
+    """kubectl's TARGETS: each metric as it is and as it should be; unknown where it is blind."""
+    current: dict[str, Object] = {}
+    for metric in (hpa.get("status") or {}).get("currentMetrics") or ():
+        name, part = _metric(metric)
+        current[name] = part.get("current") or {}
+    found = []
+    for metric in (hpa.get("spec") or {}).get("metrics") or ():
+        name, part = _metric(metric)
+        now, goal = _amount(current.get(name) or {}), _amount(part.get("target") or {})
+        found.append(f"{name}: {now}/{goal}")
+    return ", ".join(found) or "<none>"
+
+
+def _metric(metric: Object) -> tuple[str, Object]:
+    """A metric's name and what stands under its type."""
+    kind = str(metric.get("type") or "")
+    part: Object = metric.get(f"{kind[:1].lower()}{kind[1:]}") or {}
+    return str(part.get("name") or (part.get("metric") or {}).get("name") or kind), part
+
+
+def _amount(value: Object) -> str:
+    percent = value.get("averageUtilization")
+    plain = value.get("averageValue") or value.get("value")
+    return f"{percent}%" if percent is not None else str(plain or "<unknown>")
 
 
 def _pdb(one: Object, _now: datetime) -> Row:
@@ -205,8 +255,10 @@ def _namespace(one: Object, _now: datetime) -> Row:
 
 
 def _ingress(one: Object, _now: datetime) -> Row:
-    rules = (one.get("spec") or {}).get("rules") or ()
-    return (",".join(str(rule.get("host", "*")) for rule in rules) or "*",)
+    spec = one.get("spec") or {}
+    hosts = ",".join(str(rule.get("host", "*")) for rule in spec.get("rules") or ()) or "*"
+    called = spec.get("ingressClassName") or annotation(one, "kubernetes.io/ingress.class")
+    return str(called or "<none>"), hosts, ",".join(_balanced(one)) or "<none>"
 
 
 def _quota(one: Object, _now: datetime) -> Row:
@@ -273,6 +325,15 @@ def _is_true(one: Object, condition: str) -> bool:
     return bool(conditions(one).get(condition, {}).get("status") == "True")
 
 
+# How many of its last columns kubectl has behind the age: those of its wide tables.
+_AFTER_AGE = {
+    "pod": 1,
+    "deployment": 1,
+    "replicaset": 1,
+    "statefulset": 1,
+    "daemonset": 1,
+    "service": 1,
+}
 _COLUMNS: dict[str, tuple[Row, Column]] = {
     "pod": (("READY", "STATUS", "RESTARTS", "NODE"), _pod),
     "deployment": (("READY", "UP-TO-DATE", "AVAILABLE", "IMAGES"), _deployment),
@@ -280,7 +341,7 @@ _COLUMNS: dict[str, tuple[Row, Column]] = {
     "statefulset": (("READY", "IMAGES"), _statefulset),
     "daemonset": (("DESIRED", "CURRENT", "READY", "AVAILABLE", "IMAGES"), _daemonset),
     "controllerrevision": (("CONTROLLER", "REVISION"), _revision),
-    "service": (("TYPE", "CLUSTER-IP", "PORTS", "SELECTOR"), _service),
+    "service": (("TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORTS", "SELECTOR"), _service),
     "endpoints": (("ENDPOINTS",), _endpoints),
     "event": (("LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"), _event),
     "node": (("STATUS", "ROLES", "VERSION"), _node),
@@ -288,12 +349,12 @@ _COLUMNS: dict[str, tuple[Row, Column]] = {
     "secret": (("TYPE", "DATA"), _secret),
     "job": (("STATUS", "COMPLETIONS"), _job),
     "cronjob": (("SCHEDULE", "SUSPEND", "ACTIVE", "LAST SCHEDULE"), _cronjob),
-    "horizontalpodautoscaler": (("REFERENCE", "MINPODS", "MAXPODS", "REPLICAS"), _hpa),
+    "horizontalpodautoscaler": (("REFERENCE", "TARGETS", "MINPODS", "MAXPODS", "REPLICAS"), _hpa),
     "poddisruptionbudget": (("MIN AVAILABLE", "MAX UNAVAILABLE", "ALLOWED DISRUPTIONS"), _pdb),
     "persistentvolumeclaim": (("STATUS", "CAPACITY", "ACCESS MODES", "STORAGECLASS"), _volume),
     "persistentvolume": (("STATUS", "CAPACITY", "ACCESS MODES", "STORAGECLASS"), _volume),
     "namespace": (("STATUS",), _namespace),
-    "ingress": (("HOSTS",), _ingress),
+    "ingress": (("CLASS", "HOSTS", "ADDRESS"), _ingress),
     "resourcequota": (("USED/HARD",), _quota),
     "limitrange": (("LIMITS",), _limits),
     "networkpolicy": (("POD-SELECTOR", "TYPES"), _policy),

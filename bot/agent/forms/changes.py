@@ -165,7 +165,12 @@ def _kind_only(left: Arguments) -> list[str]:
 def _running_pod(operands: list[str]) -> Arguments:
     if len(operands) != 1:
         raise Wrong("it needs one pod, and the command behind --")
-    return {"name": read_name(operands[0].removeprefix("pod/"))}
+    kind, slash, name = operands[0].rpartition("/")
+    if slash and _KINDS_THAT_END.get(kind.lower()) != "pod":
+        raise Wrong(
+            f"it needs one pod by its name, not {quoted(operands[0])}: `get pods` lists them"
+        )
+    return {"name": read_name(name)}
 
 
 def _pod_alone(left: Arguments) -> list[str]:

@@ -63,10 +63,9 @@ DURATION = re.compile(r"(?:\d{1,6}[smhd]){1,4}")
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _CLUSTER = re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9_.:@/,-]{0,252}")  # "*", "a,b": several
 _KIND = re.compile(r"[a-z][a-z0-9]{0,62}(\.[a-z0-9.-]{0,189}[a-z0-9])?")
-_SELECTOR = re.compile(
-    r"!?[A-Za-z0-9][A-Za-z0-9_./-]*(?:(?:==|!=|=)[A-Za-z0-9_.-]*)?"
-    r"(?:,!?[A-Za-z0-9][A-Za-z0-9_./-]*(?:(?:==|!=|=)[A-Za-z0-9_.-]*)?)*"
-)
+_VALUES = r" +(?:in|notin) *\( *[A-Za-z0-9_.-]*(?: *, *[A-Za-z0-9_.-]+)* *\)"
+_TERM = rf"!?[A-Za-z0-9][A-Za-z0-9_./-]*(?:(?:==|!=|=)[A-Za-z0-9_.-]*|{_VALUES})?"
+_SELECTOR = re.compile(rf"{_TERM}(?: *, *{_TERM})*")
 
 
 def matching(pattern: re.Pattern[str], what: str) -> Callable[[str], JsonValue]:
@@ -121,6 +120,10 @@ read_name = matching(NAME, "name")
 def read_kind(word: str) -> JsonValue:
     """A kind as people write it."""
     kind = word.lower()
+    if kind == "all":
+        raise Wrong("`all` is many kinds; `overview` shows a namespace on one screen")
+    if "," in kind:
+        raise Wrong("it takes one kind at a time")
     if kind not in KINDS and not ("." in kind and _KIND.fullmatch(kind)):
         raise Wrong(f"{quoted(word)} is no kind I know")
     return kind

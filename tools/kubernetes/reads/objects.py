@@ -125,8 +125,10 @@ class ObjectReads(ClusterReads):
 
         Of a workload also what is reported of its replica sets and pods.
         """
-        place = None if all_namespaces else await place_of(cluster, namespace)
         resource = await cluster.resource(kind) if kind else None
+        place = None if all_namespaces else await place_of(cluster, namespace)
+        if resource is not None and not resource.namespaced:
+            place = reports.OF_THE_CLUSTER
         about = None
         if resource and name and place and resource.kind in WORKLOADS:
             live = await missing.found(cluster, resource, place, name)
@@ -148,7 +150,7 @@ class ObjectReads(ClusterReads):
         where += f" about {what}" + (" and its pods" if about else "") if what else ""
         note = reports.note_of(found, len(newest), listing, where)
         note += "; objects with warnings first" if order == "object" else "; newest last"
-        if not listing.items and place:
+        if not listing.items and place and (resource is None or resource.namespaced):
             note += f"; {await missing.why_empty(cluster, RESOURCES['event'], place)}"
         shown = reports.by_object(newest) if order == "object" else newest
         return reports.as_table(shown, datetime.now(UTC), namespaces=all_namespaces, note=note)
