@@ -50,6 +50,7 @@ def append(
     every transaction, wherever in it this is called.
     """
     at = datetime.now(UTC)
+    data = {name: _as_kept(value) for name, value in data.items()}
     tx.last(
         "append_audit",
         org=org,
@@ -58,9 +59,24 @@ def append(
         actor=actor,
         run_id=run_id,
         call_id=call_id,
-        data=dict(data),
+        data=data,
         until_prev=until_prev(org, at, kind, actor, data, call_id=call_id),
     )
+
+
+def _as_kept(value: JsonValue) -> JsonValue:
+    """With numbers as the database gives them back, which knows no 1e16 and no -0.0: what is read
+    must have the hash of what was written.
+    """
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case dict():
+            return {name: _as_kept(one) for name, one in value.items()}
+        case list():
+            return [_as_kept(one) for one in value]
+        case _:
+            return value
 
 
 def until_prev(

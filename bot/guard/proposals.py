@@ -352,7 +352,7 @@ class Proposals:
         self, run: Run, wish: Wished, overheard: Overheard, *, undoes: bool
     ) -> Judged | Turned:
         if self._house.rules.read_only:  # not even a dry run is sent
-            return _denied(wish.tool, READ_ONLY)
+            return _denied(READ_ONLY)
         try:
             acting = await self._house.acting(run.thread.org, run.requester)
             placed = self._house.placed(run.thread.channel, wish.tool, wish.arguments)
@@ -361,7 +361,7 @@ class Proposals:
                 names = ", ".join(hidden)
                 return Turned(f"{names} looks like a credential; none may stand on a card.")
             if (barred := await self.barred(run, change, undoes=undoes)) is not None:
-                return _denied(wish.tool, barred.ruling, barred)
+                return _denied(barred.ruling, barred)
             said = {name: change.arguments.get(name) for name in wish.arguments}
             with kept_within(self._house.is_bound(run.thread.channel)):
                 preview = await self.look(change)
@@ -374,7 +374,7 @@ class Proposals:
         if judged.ruling.effect is Effect.PREVIEW:
             return _previewed(judged)
         if judged.ruling.effect not in {Effect.ASK, Effect.ALLOW}:
-            return _denied(wish.tool, judged.ruling, Refusal(judged.asked, judged.ruling))
+            return _denied(judged.ruling, Refusal(judged.asked, judged.ruling))
         in_private = run.thread.channel.startswith("D")
         if in_private and judged.ruling.quorum > 0 and not judged.ruling.contributors_may:
             return Turned(
@@ -611,10 +611,10 @@ def _not_himself(change: ChangeCall, lacking: Sequence[Access]) -> str:
     )
 
 
-def _denied(tool: str, ruling: Ruling, refusal: Refusal | None = None) -> Turned:
+def _denied(ruling: Ruling, refusal: Refusal | None = None) -> Turned:
     why = (ruling.reason or ruling.rule).removesuffix(".")
     by = f" (“{ruling.rule}”)" if ruling.reason and ruling.rule else ""
-    return Turned(f"The policy does not allow {tool} here: {why}{by}.", refusal)
+    return Turned(f"The policy does not allow this change here: {why}{by}.", refusal)
 
 
 def _previewed(judged: Judged) -> Turned:

@@ -6,6 +6,7 @@ import time
 import psycopg
 import pytest
 from psycopg import AsyncConnection
+from pydantic import JsonValue
 
 from bot.core.errors import DatabaseAway
 from bot.core.values import Thread
@@ -92,6 +93,16 @@ async def test_the_audit_chain_shows_what_was_changed_or_cut(database: Database)
     assert audit.broken_at([*rows[:2], *rows[3:]]) == 4
     assert audit.broken_at([*rows[:2], {**rows[2], "actor": "U2"}, *rows[3:]]) == 3
     assert audit.broken_at([*rows[:2], {**rows[2], "data": {"n": 9}}, *rows[3:]]) == 3
+
+
+async def test_the_audit_chain_holds_whatever_numbers_are_in_it(database: Database) -> None:
+    numbers: list[JsonValue] = [1e16, 1e22, -0.0, 1.0, 0.1, 1e-7, 10**30, {"of": [2.5e15, "é"]}]
+    async with database.transaction() as tx:
+        audit.append(tx, "T1", "proposed", "U1", {"arguments": {"values": numbers}})
+    async with database.relaxed() as tx:
+        rows = await tx.all("audit_rows", org="T1")
+    assert rows[0]["data"]["arguments"]["values"] == numbers
+    assert audit.broken_at(rows) is None
 
 
 async def test_the_audit_chain_holds_under_concurrency(database: Database) -> None:

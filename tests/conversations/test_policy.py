@@ -137,7 +137,7 @@ policy:
 """
     async with ruled(dsn, tmp_path, policy) as chat:
         thread = await chat.ask("scale deployment/cart --replicas 5 -n shop")
-        await chat.reads(thread, "The policy does not allow k8s_scale here: The cart team scales")
+        await chat.reads(thread, "The policy does not allow this change here: The cart team scales")
         many = await chat.ask("scale deployment/web --replicas 21 -n shop")
         await chat.reads(many, "at most 20 replicas are allowed")
         # what a rule says of a namespace holds for all at once, and for the namespace itself
