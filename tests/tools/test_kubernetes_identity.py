@@ -1,5 +1,6 @@
 """One connection, many people: each with his own rights, and nothing of what another has read."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
@@ -77,7 +78,7 @@ async def test_an_access_review_is_asked_as_him(cluster: Cluster, catalog: Catal
     patch = Access("patch", "apps", "deployments", "scale", "shop", "web")
     assert await catalog.change("k8s_scale", wanted, acting=BOB).lacking() == (patch,)
     assert await catalog.change("k8s_scale", wanted, acting=ALICE).lacking() == ()
-    [bobs, _] = [one for one in cluster.requests if one.path.endswith("selfsubjectaccessreviews")]
+    bobs, *_ = [one for one in cluster.requests if one.path.endswith("selfsubjectaccessreviews")]
     assert bobs.user == "bob@corp"
     assert bobs.body["spec"]["resourceAttributes"] == {
         "verb": "patch",
@@ -87,6 +88,10 @@ async def test_an_access_review_is_asked_as_him(cluster: Cluster, catalog: Catal
         "namespace": "shop",
         "name": "web",
     }
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding"}
+    manifest = json.dumps({**role, "metadata": {"name": "admins"}})
+    bound = catalog.change("k8s_apply", {"namespace": "shop", "manifest": manifest}, acting=BOB)
+    assert [str(one) for one in await bound.lacking()] == ["patch rolebindings"]
     # of the bot itself nothing is asked: its preview meets the same refusals
     assert await catalog.change("k8s_scale", wanted).lacking() == ()
     assert cluster.mutations == []

@@ -9,8 +9,9 @@ import pytest
 import yaml
 from aiohttp import web
 
-from tools import NotFound, Preview, Receipt, Refused, ToolError, Unavailable, Verdict
+from tools import NotFound, Preview, Progress, Receipt, Refused, ToolError, Unavailable, Verdict
 from tools.kubernetes.changes.cleanup import CleanUp
+from tools.kubernetes.changes.whole import Delete
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.settings import Settings
 
@@ -132,3 +133,16 @@ async def test_what_was_cleaned_up_is_not_said_to_be_gone_of_a_list_that_is_cut(
         assert [step async for step in steps] == [
             Verdict("cannot tell", "shop has more pods than are read.")
         ]
+
+
+async def test_what_is_no_api_is_no_proof_that_something_is_gone(tmp_path: Path) -> None:
+    async def proxy(_: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=404, text="<html>no such page</html>")
+
+    seen = Preview(summary="", changes=(), diff="", fingerprint="", before={"uid": "1"})
+    async with serving(proxy) as address, client(address, tmp_path) as cluster:
+        change = Delete(namespace="shop", kind="pod", name="a")
+        first = await anext(change.verify(cluster, seen, Receipt(text="")))
+    assert first == Progress(
+        "Cannot look right now, trying again: There is no pod/a in shop on cluster kubeconfig."
+    )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from tools._kit import Access
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.diagnosis.reader import ONLY_HERE
 from tools.kubernetes.kinds import RESOURCES, access
 from tools.kubernetes.wire import Request
 
@@ -60,8 +61,9 @@ _CONFIGURED = ("job", "cronjob", "pod", "configmap", "persistentvolumeclaim", "n
 _DIAGNOSED = (
     *("pod", "job", "cronjob", "service", "ingress", "horizontalpodautoscaler", "event", "node"),
     *("controllerrevision", "configmap", "persistentvolumeclaim", "storageclass"),
-    *("networkpolicy", "resourcequota", "namespace"),
+    *("networkpolicy", "resourcequota", "limitrange", "serviceaccount", "namespace"),
 )
+_ONLY_DIAGNOSED = frozenset(Access("list", one.group, one.plural) for one in ONLY_HERE)
 
 # What every tool cannot do without. Secrets can be looked at as well, where a role allows it.
 NEEDS: Mapping[str, frozenset[Access]] = {
@@ -79,7 +81,7 @@ NEEDS: Mapping[str, frozenset[Access]] = {
     "k8s_images": _looks("pod", "replicaset", "namespace"),
     "k8s_ownership": _looks(*_RUN_BY_CONTROLLERS, "namespace"),
     "k8s_cluster_info": _looks("node", "namespace"),
-    "k8s_diagnose": _looks(*_RUN_BY_CONTROLLERS, *_DIAGNOSED) | _LOGS | {_USED},
+    "k8s_diagnose": _looks(*_RUN_BY_CONTROLLERS, *_DIAGNOSED) | _ONLY_DIAGNOSED | _LOGS | {_USED},
     "k8s_api_resources": frozenset(),
     "k8s_explain": frozenset(),
     "k8s_can_i": frozenset(),

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pydantic import JsonValue
 
 from tools._kit import Access
+from tools.kubernetes.diagnosis.reader import ONLY_HERE
 from tools.kubernetes.kinds import RESOURCES
 from tools.kubernetes.rights import NEEDS
 
 _API = "rbac.authorization.k8s.io"
 _LOOKS = frozenset({"get", "list", "watch"})
-_OF_NO_NAMESPACE = frozenset(one.plural for one in RESOURCES.values() if not one.namespaced)
+_OF_NO_NAMESPACE = frozenset(
+    one.plural for one in (*RESOURCES.values(), *ONLY_HERE) if not one.namespaced
+)
 
 Manifest = dict[str, JsonValue]
 

@@ -41,6 +41,10 @@ class Expired(Refused):
     """The place in a list where one went on from is forgotten."""
 
 
+class NotServed(NotFound):
+    """Nothing is there, and it is not the API itself that says so: no proof that it is gone."""
+
+
 class Unable(Refused):
     """The request was understood and cannot be answered: an ordinary thing with logs."""
 
@@ -315,7 +319,8 @@ class Wire:
                 text = f"Cluster {self.name} refused {request.what} ({status}){because}"
                 return Unable(text, said)
             case 404:
-                return NotFound(f"There is no {request.what} on cluster {self.name}.")
+                absent = NotFound if _status(answer.body) else NotServed
+                return absent(f"There is no {request.what} on cluster {self.name}.")
             case 409:
                 owned = _message(answer.body, 4000)  # by whom, field by field
                 return Conflict(f"Somebody else is changing {request.what}.", owned)

@@ -150,11 +150,11 @@ class Application(Change):
         return "/".join(filter(None, (self.namespace, str(first), *more)))
 
     def needs(self) -> tuple[Access, ...]:
-        """The writes of built-in kinds; for others the dry run meets the refusal."""
+        """The writes; of a kind of the core that is not built in, the dry run is refused."""
         return tuple(
             access("patch", one.as_rules_say, namespace=self.namespace, name=one.name)
             for one in read(self.manifest)
-            if one.as_rules_say in RESOURCES
+            if one.as_rules_say in RESOURCES or "." in one.as_rules_say
         )
 
     async def preview(self, cluster: Cluster) -> Preview:

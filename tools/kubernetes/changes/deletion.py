@@ -40,6 +40,7 @@ from tools.kubernetes.objects import (
     namespace_of,
 )
 from tools.kubernetes.verification import until_verdict
+from tools.kubernetes.wire import NotServed
 from tools.kubernetes.workloads import (
     Facts,
     around,
@@ -201,12 +202,12 @@ class Deletion(Change):
     ) -> Progress | Verdict:
         try:
             live = await cluster.get(await cluster.resource(self.kind), self.namespace, self.name)
-        except NotFound:
-            return Verdict("holds", f"{self.place} is gone.")
-        except Unavailable as error:
+        except (NotServed, Unavailable) as error:
             if since >= _LONGEST:
                 return Verdict("cannot tell", f"The world could not be read: {error}")
             return Progress(f"Cannot look right now, trying again: {error}")
+        except NotFound:
+            return Verdict("holds", f"{self.place} is gone.")
         except Refused as error:
             return Verdict("cannot tell", f"The world could not be read: {error}")
         if str(meta(live).get("uid")) != seen.before.get("uid"):

@@ -64,6 +64,11 @@ _MORE: Final = {
     )
 }
 
+# Of these, those that no other tool has a right to look at.
+ONLY_HERE: Final = tuple(
+    one for kind, one in _MORE.items() if kind not in RESOURCES and kind != "podmetrics"
+)
+
 
 def resource_of(kind: str) -> Resource:
     """Where a kind lives that a diagnosis reads."""
