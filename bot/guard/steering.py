@@ -12,7 +12,7 @@ from bot.core.values import Thread
 from bot.guard import audit, masking
 from bot.guard.house import House, load_call, lock_claimed, redraw
 from bot.guard.policy import Effect
-from bot.guard.proposals import Judged, Proposals
+from bot.guard.proposals import Judged, Proposals, Refusal
 from bot.guard.records import Call, Run
 from bot.guard.sources import NOT_KNOWN, Overheard
 from bot.guard.standby import stand_down
@@ -139,8 +139,7 @@ class Steering:
             return f"refused: {names} looks like a credential; none may stand on a card."
         barred = await self._proposals.barred(asking, change, undoes=False)
         if barred is not None:
-            why = barred.ruling.reason or barred.ruling.rule
-            return f"refused: the policy does not allow it here: {why}. {stands}"
+            return await self._turned_away(run, call, barred)
         said = {name: change.arguments.get(name) for name in arguments}
         # what was said since it was proposed counts as well
         said_until = replace(asking, id=run.id)
@@ -150,13 +149,23 @@ class Steering:
         if judged.ruling.effect is Effect.ALLOW:
             return f"refused: the other needs no approval; withdraw this and propose it. {stands}"
         if judged.ruling.effect is not Effect.ASK:
-            why = judged.ruling.reason or judged.ruling.rule
-            return f"refused: the policy does not allow it here: {why}. {stands}"
+            return await self._turned_away(run, call, Refusal(judged.asked, judged.ruling))
         if call.thread.channel.startswith("D") and not judged.ruling.contributors_may:
             return f"refused: nobody else could see its card in a direct message. {stands}"
         if judged.digest == call.digest:
             return f"{call.short_id} proposes exactly that already; it stands as it was."
         return await self._proposals.whole(asking, judged)
+
+    async def _turned_away(self, run: Run, call: Call, refusal: Refusal) -> str:
+        """The policy allows no such revision: said, with its audit row."""
+        why = refusal.ruling.reason or refusal.ruling.rule
+        data: dict[str, JsonValue] = {"tool": call.tool, "reason": why, **refusal.stored()}
+        async with self._house.database.relaxed() as tx:
+            audit.append(tx, run.thread.org, "refused", run.requester, data, run_id=run.id)
+        return (
+            f"refused: the policy does not allow it here: {why.removesuffix('.')}. "
+            f"{call.short_id} stands as it was."
+        )
 
     async def _find(self, run: Run, short_id: str) -> Call | str:
         wanted = short_id.strip().upper()

@@ -274,12 +274,23 @@ async def test_a_revised_proposal_takes_the_place_of_the_first_and_runs_in_its_r
 async def test_a_revision_that_cannot_be_leaves_the_proposal_as_it_was(
     dsn: str, tmp_path: Path
 ) -> None:
-    script = steered("revise", arguments={"replicas": -3})
-    async with world(dsn, tmp_path, script) as chat:
+    def script(request: Json) -> Turn:
+        replicas = 40 if "forty" in said_to(request) else -3
+        made: Turn = steered("revise", arguments={"replicas": replicas})(request)
+        return made
+
+    (tmp_path / "countersign.yaml").write_text("policy: {limits: {replicas: 20}}\n")
+    extra = {"COUNTERSIGN_CONFIG": str(tmp_path / "countersign.yaml")}
+    async with world(dsn, tmp_path, script, extra=extra) as chat:
         thread = await chat.ask("scale web to 5")
         card = await chat.card(thread)
         await say(chat, "dave", thread, "make it minus three")
         await chat.reads(thread, "So it is: refused")
+        await say(chat, "dave", thread, "make it forty")
+        await chat.reads(thread, "the policy does not allow it here: at most 20 replicas")
+        [row] = await chat.rows("SELECT actor, data FROM audit WHERE kind = 'refused'")
+        assert row["actor"] == chat.slack.user_id("dave")
+        assert row["data"]["input"]["arguments"]["replicas"] == 40
         await chat.press("Approve", card, by="bob")
         await chat.slack.wait_for(lambda: chat.replicas() == 5, 10)
         await chat.quiet(thread)
