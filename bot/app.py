@@ -9,7 +9,7 @@ from contextlib import (
     asynccontextmanager,
     nullcontext,
 )
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -28,6 +28,7 @@ from bot.agent.runs import Runs
 from bot.agent.summary import Summaries
 from bot.agent.thinking import Thinking
 from bot.config_file import DailyLimit
+from bot.core.buckets import SharedBuckets
 from bot.core.bus import Bus
 from bot.core.errors import BadSettings, DatabaseAway, LostClaim, SlackAway, reply_for
 from bot.core.tasks import Tasks
@@ -256,7 +257,7 @@ class _Ground:
     bus: Bus
     jobs: Jobs
     work: "_Work"
-    budget: Budget = field(default_factory=Budget)
+    budget: Budget
 
 
 class _Work:
@@ -303,7 +304,11 @@ async def _opened(settings: Settings, stack: AsyncExitStack) -> _Ground:
     model = _model(settings)
     if model is not None:
         stack.push_async_callback(model.close)
-    return _Ground(settings, identity, api, database, catalog, model, tasks, bus, jobs, work)
+    shared = await stack.enter_async_context(_shared(settings, identity.org))
+    budget = Budget(shared=shared)
+    return _Ground(
+        settings, identity, api, database, catalog, model, tasks, bus, jobs, work, budget
+    )
 
 
 def _assembled(ground: _Ground, *, dev: bool) -> Parts:
@@ -614,6 +619,14 @@ def _bus(settings: Settings, org: str) -> AbstractAsyncContextManager[Bus]:
     from bot.store.redis_bus import open_bus  # noqa: PLC0415 - a tenth of a second and 6 MB
 
     return open_bus(settings.redis_url.get_secret_value(), org)
+
+
+def _shared(settings: Settings, org: str) -> AbstractAsyncContextManager[SharedBuckets | None]:
+    if settings.redis_url is None:
+        return nullcontext()
+    from bot.store.redis_buckets import open_buckets  # noqa: PLC0415 - as for the bus
+
+    return open_buckets(settings.redis_url.get_secret_value(), org)
 
 
 def _model(settings: Settings) -> Model | None:

@@ -1,4 +1,7 @@
-"""How often we may call Slack: a bucket per method, and lanes: what must be heard goes first."""
+"""How often we may call Slack: a bucket per method, and lanes: what must be heard goes first.
+
+With Redis the buckets are one for all processes; each keeps its own as what it knows of them.
+"""
 
 import asyncio
 import time
@@ -6,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
+from bot.core.buckets import SharedBuckets, Taken
 from bot.slack.api import Limited, Method
 
 
@@ -60,8 +64,16 @@ _PATIENCE = 5.0  # seconds; who would have to wait longer is told to come back
 class Bucket:
     """Tokens that come back with time; who waits for one is served by lane, then in order."""
 
-    def __init__(self, pace: Pace, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        pace: Pace,
+        clock: Callable[[], float],
+        name: str = "",
+        shared: SharedBuckets | None = None,
+    ) -> None:
         self._pace = pace
+        self._name = name
+        self._shared = shared
         self._clock = clock
         self._level = pace.burst
         self._at = clock()
@@ -87,11 +99,35 @@ class Bucket:
     def limit(self, seconds: float) -> None:
         """Slack said that it was too much: nothing for `seconds`, and no burst after it."""
         self._refill()
+        is_used = self._level < self._pace.burst
         self._level = min(self._level, 1.0)
         self._paused_until = max(self._paused_until, self._at + seconds)
+        if self._shared is not None and (is_used or seconds):
+            self._shared.limit(self._name, self._pace.burst, self._pace.per_minute, seconds)
 
     async def take(self, lane: int) -> None:
-        """Take a token, waiting for it behind everybody of a higher lane."""
+        """Take a token, waiting for it behind everybody of a higher lane.
+
+        Raises `Limited` when Slack asked for a pause that is longer than anybody should wait here.
+        """
+        while True:
+            if (pause := self.paused()) > _PATIENCE:
+                raise Limited(pause, self._name)
+            await self._take_here(lane)
+            if self._shared is None:
+                return
+            taken = await self._shared.take(self._name, self._pace.burst, self._pace.per_minute)
+            if taken is None or self._learn(taken):
+                return
+
+    def _learn(self, taken: Taken) -> bool:
+        """What all have left is what we have left; whether a token was taken for us."""
+        self._refill()
+        self._level = min(self._pace.burst, taken.level)
+        self._paused_until = max(self._paused_until, self._at + taken.pause)
+        return taken.granted
+
+    async def _take_here(self, lane: int) -> None:
         if self.ready():
             self._level -= 1
             return
@@ -130,11 +166,19 @@ class Budget:
     `factor` multiplies every pace: for a workspace that is known to allow more.
     """
 
-    def __init__(self, *, factor: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        factor: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+        shared: SharedBuckets | None = None,
+    ) -> None:
         self._clock = clock
         self._factor = factor
+        self._shared = shared
         self._methods: dict[str, Bucket] = {
-            method: Bucket(pace.times(factor), clock) for method, pace in _PACES.items()
+            method: Bucket(pace.times(factor), clock, method.value, shared)
+            for method, pace in _PACES.items()
         }
         self._channels: dict[str, Bucket] = {}
 
@@ -144,9 +188,7 @@ class Budget:
         Raises `Limited` when Slack asked for a pause that is longer than anybody should wait here.
         """
         bucket = self._methods[method]
-        if (pause := bucket.paused()) > _PATIENCE:
-            raise Limited(pause, method)
-        if method == Method.POST and channel:
+        if method == Method.POST and channel and bucket.paused() <= _PATIENCE:
             await self._channel(channel).take(lane)
         await bucket.take(lane)
 
@@ -179,7 +221,8 @@ class Budget:
     def _channel(self, channel: str) -> Bucket:
         bucket = self._channels.pop(channel, None)
         if bucket is None:
-            bucket = Bucket(_CHANNEL.times(self._factor), self._clock)
+            name = f"{Method.POST}:{channel}"
+            bucket = Bucket(_CHANNEL.times(self._factor), self._clock, name, self._shared)
         self._channels[channel] = bucket
         while len(self._channels) > _CHANNELS:
             self._channels.pop(next(iter(self._channels)))

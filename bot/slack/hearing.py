@@ -68,6 +68,7 @@ class Hearing:
         self._deliver = deliver
         self._rhythm = rhythm or Rhythm()
         self._process = secrets.randbits(62)
+        self._tidied = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Say until `stop` that we listen, then that we do not."""
@@ -108,6 +109,7 @@ class Hearing:
         row = await self._note(held)
         self._sockets.elsewhere = row["elsewhere"]
         if not row["missed"]:
+            await self._tidy()
             return
         since: datetime = row["since"]
         try:
@@ -119,8 +121,14 @@ class Hearing:
             return
         async with self._database.statement() as tx:
             await tx.run("note_all_heard", org=self._org, process=self._process)
-        async with self._database.statement() as tx:
-            await tx.run("forget_listeners", org=self._org)
+        self._tidied = False
+
+    async def _tidy(self) -> None:
+        """Those that are long gone leave no row; once a start is enough."""
+        if not self._tidied:
+            async with self._database.statement() as tx:
+                await tx.run("forget_listeners", org=self._org)
+            self._tidied = True
 
     async def _note(self, held: int) -> Row:
         async with self._database.statement() as tx:

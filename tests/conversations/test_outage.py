@@ -9,6 +9,10 @@ from tests.conversations.test_commands import PATIENT, SCALE, short_id, votes
 from tests.world import World, world
 
 LONG_AGO = "UPDATE listeners SET heard_at = heard_at - interval '20 minutes' RETURNING process"
+DEAD = (
+    "INSERT INTO listeners (org, process, sockets, at)"
+    " VALUES (%s, 1, 2, now() - interval '3 days') RETURNING 1"
+)
 ENDED_BEFORE = (
     "UPDATE runs SET ended_at = ended_at - interval '1 hour' WHERE ended_at IS NOT NULL RETURNING 1"
 )
@@ -52,9 +56,11 @@ async def test_what_was_said_in_a_long_outage_is_heard_where_a_run_is_open(
             await chat.slack.post("alice", "ops", "get pods -n shop", other),
         ]
         assert await chat.rows(ENDED_BEFORE)
+        assert await chat.rows(DEAD, chat.slack.team_id)
         assert await chat.rows(LONG_AGO)
         chat.slack.faults.link_disabled = False
         await chat.reads(thread, "done and verified")
+        await there(chat, "SELECT WHERE NOT EXISTS (SELECT FROM listeners WHERE process = 1)")
         await chat.reads(thread, "web-")
         await chat.quiet(thread)
 
