@@ -88,12 +88,18 @@ def _work(given: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return _USAGE if error.is_usage else _FAILED
     if given.json:
-        print(json.dumps(tried.data, indent=2, ensure_ascii=False))
+        print(_escaped(json.dumps(tried.data, indent=2, ensure_ascii=False)))
         if tried.note:
             print(f"({tried.note})", file=sys.stderr)
     else:
         print(tried.text)
     return 0
+
+
+def _escaped(text: str) -> str:
+    """JSON in which nothing is raw that a terminal obeys, or that hides: the same data."""
+    parts = (c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    return "".join(parts)
 
 
 async def _tried(configured: dict[str, dict[str, Any]], given: argparse.Namespace) -> Tried:

@@ -39,6 +39,18 @@ async def test_the_command_reads_previews_and_says_how_it_ended(
     assert rows.code == 0
     assert len(json.loads(rows.out)) == 2
     assert "cut at limit 2" in rows.err
+    hostile = "\x9b31m, \u202e and \x1b]0;x\x07"
+    cluster.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "hostile", "namespace": "shop"},
+            "data": {"a": hostile},
+        }
+    )
+    shown = await tools("try", "k8s_get", "kind=cm", "name=hostile", "namespace=shop", "--json")
+    assert json.loads(shown.out)[0]["data"]["a"] == hostile
+    assert all(letter.isprintable() or letter == "\n" for letter in shown.out)
     before = json.dumps(cluster.get("Deployment", "shop", "web"))
     scaled = await tools("try", *SCALE, "--cluster", "demo")
     assert scaled.code == 0

@@ -172,6 +172,20 @@ def test_a_login_that_ran_out_and_a_namespace_that_goes() -> None:
     assert told(found) == [("deployment/web", "terminating-stuck", "high")]
 
 
+def test_a_full_volume_is_told_with_whether_it_may_grow() -> None:
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data-web"}}
+    mount = {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    dead = crashing("web", 1, container=mount, spec={"volumes": [volume]})
+    claim = thing("PersistentVolumeClaim", "data-web", spec={"storageClassName": "gp3"})
+    claim["status"] = {"phase": "Bound", "capacity": {"storage": "20Gi"}}
+    line = {"-web-aaa-1/web": "write /data/a.log: no space left on device"}
+    for grows, words in ((True, "lets it grow"), (False, "does not let it grow")):
+        kind = thing("StorageClass", "gp3", "", allowVolumeExpansion=grows)
+        found = diagnosed(deployment("web", ready=0), dead, claim, kind, logs=line)
+        assert told(found) == [("persistentvolumeclaim/data-web", "volume-full", "high")]
+        assert f"Class gp3 {words}" in found.findings[0].clue.text
+
+
 def test_a_secret_that_was_renewed_just_before_is_where_to_look() -> None:
     env = [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "web-token", "key": "t"}}}]
     dead = crashing("web", 1, since=ago(minutes=20), container={"env": env})

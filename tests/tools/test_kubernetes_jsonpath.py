@@ -37,6 +37,8 @@ PODS = {
         ("{.items[0].status.ips[0,2]}", "1 3"),
         ("{.items[0].status.ips[0:3:2]}", "1 3"),
         ("{.items[0]['metadata.name', 'status'].phase}", "Running"),
+        ("{.items[*]['metadata.name', 'status.phase']}", "a b Running Failed"),
+        (r"{.items[0].metadata.labels['app\.kubernetes\.io/name']}", "web"),
         ("names: {.items[0].metadata.name}, {.items[1].metadata.name}", "names: a, b"),
         ("{items[0].status.ips}", '["1","2","3"]'),
         ("{.nothing.here[7]}", ""),

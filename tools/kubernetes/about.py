@@ -187,7 +187,7 @@ def _resources(rule: Object) -> Sequence[str]:
     return [
         f"{name}.{group}" if group not in ("", "*") and name != "*" else str(name)
         for name in rule.get("resources") or ()
-        for group in groups[:1]
+        for group in groups
     ]
 
 

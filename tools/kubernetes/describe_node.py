@@ -7,7 +7,7 @@ from decimal import Decimal
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import age, conditions, labels_of, meta, name_of, namespace_of
-from tools.kubernetes.pods import is_ready, pod_status
+from tools.kubernetes.pods import is_ready, pod_status, running_containers
 from tools.kubernetes.quantities import amount, told
 from tools.kubernetes.views.seen import Seen, seen, unread
 
@@ -80,7 +80,7 @@ def _room(node: Object, pods: Seen) -> Iterator[str]:
 
 def _asked(pods: Iterable[Object], part: str, name: str) -> Iterator[Decimal]:
     for pod in pods:
-        for container in (pod.get("spec") or {}).get("containers") or ():
+        for container in running_containers(pod):
             given = ((container.get("resources") or {}).get(part) or {}).get(name)
             if given is not None:
                 yield amount(given)

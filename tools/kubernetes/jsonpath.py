@@ -25,7 +25,17 @@ _COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
 }
 _ESCAPED: Final = {"n": "\n", "t": "\t", "r": "\r"}
 
-Step = Callable[[Any], Iterator[Any]]
+Plain = Callable[[Any], Iterator[Any]]
+
+
+@dataclass(frozen=True)
+class _Union:
+    """Several at once: all that the first finds, then all that the next does."""
+
+    steps: tuple[Plain, ...]
+
+
+Step = Plain | _Union
 
 
 class _Budget:
@@ -114,6 +124,11 @@ def _shown(value: Any) -> str:
 
 
 def _each(step: Step, values: Iterator[Any], budget: _Budget) -> Iterator[Any]:
+    if isinstance(step, _Union):
+        every = list(values)
+        for part in step.steps:
+            yield from _each(part, iter(every), budget)
+        return
     for value in values:
         for one in step(value):
             if budget.spent():
@@ -124,10 +139,26 @@ def _each(step: Step, values: Iterator[Any], budget: _Budget) -> Iterator[Any]:
 # --- steps --------------------------------------------------------------------------------------
 
 
-def _field(name: str) -> Step:
+def _field(name: str) -> Plain:
     def step(value: Any) -> Iterator[Any]:
         if isinstance(value, dict) and name in value:
             yield value[name]
+
+    return step
+
+
+def _named(name: str) -> Plain:
+    """A quoted name: that field, or as kubectl takes it the fields that its dots lead through."""
+
+    def step(value: Any) -> Iterator[Any]:
+        if isinstance(value, dict) and name in value:
+            yield value[name]
+            return
+        for part in name.split("."):
+            if not isinstance(value, dict) or part not in value:
+                return
+            value = value[part]
+        yield value
 
     return step
 
@@ -148,7 +179,7 @@ def _below(value: Any) -> Iterator[Any]:
         waiting += reversed([*_every(one)])
 
 
-def _index(number: int) -> Step:
+def _index(number: int) -> Plain:
     def step(value: Any) -> Iterator[Any]:
         if isinstance(value, list) and -len(value) <= number < len(value):
             yield value[number]
@@ -156,7 +187,7 @@ def _index(number: int) -> Step:
     return step
 
 
-def _slice(cut: slice) -> Step:
+def _slice(cut: slice) -> Plain:
     def step(value: Any) -> Iterator[Any]:
         if isinstance(value, list):
             yield from value[cut]
@@ -164,15 +195,7 @@ def _slice(cut: slice) -> Step:
     return step
 
 
-def _union(steps: Sequence[Step]) -> Step:
-    def step(value: Any) -> Iterator[Any]:
-        for one in steps:
-            yield from one(value)
-
-    return step
-
-
-def _filter(holds: Callable[[Any], bool]) -> Step:
+def _filter(holds: Callable[[Any], bool]) -> Plain:
     def step(value: Any) -> Iterator[Any]:
         yield from (one for one in _every(value) if holds(one))
 
@@ -280,11 +303,11 @@ class _Reader:
 
     def _choice(self) -> Step:
         """Behind a bracket: fields, indices, slices, several of them."""
-        steps = []
+        steps: list[Plain] = []
         while True:
             self._blanks()
             if self._peek() in ("'", '"'):
-                steps.append(_field(self._quoted()))
+                steps.append(_named(self._quoted()))
             elif self._took("*"):
                 steps.append(_every)
             else:
@@ -293,9 +316,9 @@ class _Reader:
             if not self._took(","):
                 break
         self._expect("]")
-        return steps[0] if len(steps) == 1 else _union(steps)
+        return steps[0] if len(steps) == 1 else _Union(tuple(steps))
 
-    def _numbers(self) -> Step:
+    def _numbers(self) -> Plain:
         numbers = [self._number()]
         while self._took(":"):
             numbers.append(self._number())

@@ -77,6 +77,13 @@ def sidecars(pod: Object) -> frozenset[str]:
     return frozenset(str(one.get("name")) for one in every if one.get("restartPolicy") == "Always")
 
 
+def running_containers(pod: Object) -> list[Object]:
+    """The specifications of those that run all the time: what they ask for adds up."""
+    spec, beside = pod.get("spec") or {}, sidecars(pod)
+    early = [one for one in spec.get("initContainers") or () if one.get("name") in beside]
+    return [*(spec.get("containers") or ()), *early]
+
+
 def readiness(pod: Object) -> tuple[int, int]:
     """kubectl's READY column: how many containers are ready, and how many there should be."""
     status, beside = pod.get("status") or {}, sidecars(pod)

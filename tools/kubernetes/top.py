@@ -1,6 +1,6 @@
 """What pods and nodes use, against what they asked for and may have."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -9,6 +9,7 @@ from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster, Listing
 from tools.kubernetes.kinds import RESOURCES, Object, Resource
 from tools.kubernetes.objects import conditions, meta, name_of, namespace_of
+from tools.kubernetes.pods import running_containers
 from tools.kubernetes.quantities import amount, told
 
 _API = "/apis/metrics.k8s.io/v1beta1"
@@ -152,7 +153,7 @@ def _fullness(node: Object, used: Mapping[str, Amounts], name: str) -> Decimal:
 
 
 def _containers(pod: Object, measured: Object, place: tuple[str, ...]) -> list[_Row]:
-    specs = {str(one.get("name")): one for one in _running(pod)}
+    specs = {str(one.get("name")): one for one in running_containers(pod)}
     rows = []
     for one in measured.get("containers") or ():
         name = str(one.get("name"))
@@ -168,14 +169,8 @@ def _containers(pod: Object, measured: Object, place: tuple[str, ...]) -> list[_
     return rows
 
 
-def _running(pod: Object) -> Iterable[Object]:
-    spec = pod.get("spec") or {}
-    yield from spec.get("containers") or ()
-    yield from (one for one in spec.get("initContainers") or () if one.get("restartPolicy"))
-
-
 def _requests(pod: Object, name: str) -> Decimal:
-    each = (((one.get("resources") or {}).get("requests") or {}) for one in _running(pod))
+    each = (((one.get("resources") or {}).get("requests") or {}) for one in running_containers(pod))
     return sum((amount(one[name]) for one in each if name in one), Decimal(0))
 
 

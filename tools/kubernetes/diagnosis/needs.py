@@ -97,6 +97,7 @@ def _kinds(case: Case) -> Iterator[Read]:
     yield from _killed(case)
     yield from _for_unmade(case.snapshot)
     yield from _for_claims(case.snapshot)
+    yield from _for_full(case)
 
 
 def _for_group(case: Case, group: Group) -> Iterator[str]:
@@ -154,6 +155,14 @@ def _for_claims(snapshot: Snapshot) -> Iterator[Read]:
     for claim in snapshot.of("persistentvolumeclaim"):
         if (claim.get("status") or {}).get("phase") == "Pending":
             yield ListOf("storageclass")
+
+
+def _for_full(case: Case) -> Iterator[Read]:
+    """Whether a volume that is full may grow is said by its class."""
+    groups = [*case.groups_of(*_RUNS)]
+    full = any(case.hint(one, Points.DISK_FULL) and claims_of(one.first.pod) for one in groups)
+    if full and case.snapshot.of("persistentvolumeclaim"):
+        yield ListOf("storageclass")
 
 
 def _leads(case: Case) -> Iterator[Read]:

@@ -226,6 +226,7 @@ def _full(case: Case, group: Group) -> Clue | None:
     begun = onset(case, group)
     text = f"{what} of {group.owner} is full: no space left on device."
     text += f" {pods_of(case, group)[0].upper()}{pods_of(case, group)[1:]} cannot write."
+    text += _grows(case, live) if live is not None else ""
     evidence = [log_line(pod, one.container, hint.line, case.now)]
     if claim:
         evidence.append(f"pod/{name_of(pod)} mounts claim {claim} at {where}")
@@ -238,6 +239,17 @@ def _full(case: Case, group: Group) -> Clue | None:
         since=begun.since,
         explains=group.refs | {ref_of("pod", pod)},
     )
+
+
+def _grows(case: Case, claim: Object) -> str:
+    """Whether it can be made larger, by its class."""
+    named = _class(claim)
+    kind = case.snapshot.get("storageclass", "", named)
+    if kind is None:
+        return ""
+    if kind.get("allowVolumeExpansion"):
+        return f" Class {named} lets it grow: ask for more in its spec.resources.requests.storage."
+    return f" Class {named} does not let it grow: what it holds must be cleared or moved."
 
 
 def _mounted(container: Object, pod: Object, path: str) -> tuple[str, str]:
