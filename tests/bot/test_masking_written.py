@@ -58,3 +58,20 @@ def test_a_patch_of_a_secrets_data_is_refused(name: str, kind: str) -> None:
 @pytest.mark.parametrize("name", HARMLESS)
 def test_what_holds_nothing_of_a_secret_stays(name: str) -> None:
     assert would_alter(HARMLESS[name]) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "hidden"),
+    [
+        ("/data/password", '"hunter2-of-prod"', True),
+        ("/metadata/annotations/example.com~1api-token", '"hunter2-of-prod"', True),
+        ("/spec/auth", '{"password": "hunter2-of-prod"}', True),
+        ("/data/level", '"debug"', False),
+        ("/spec/replicas", "3", False),
+    ],
+)
+def test_the_path_of_an_operation_names_what_it_writes(path: str, value: str, hidden: bool) -> None:
+    operations = f'[{{"op":"add","path":"{path}","value":{value}}}]'
+    arguments: JsonObject = {"kind": "configmap", "name": "rates", "patch": operations}
+    assert would_alter(arguments) == (["patch"] if hidden else [])
+    assert ("hunter2" in str(mask_arguments(arguments))) is False

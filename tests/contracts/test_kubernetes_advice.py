@@ -130,7 +130,7 @@ REFUSED: list[tuple[str, dict[str, JsonValue], str]] = [
             "type": "json",
             "patch": '[{"op": "copy", "from": "/data/a", "path": "/metadata/annotations/a"}]',
         },
-        "must not copy or move what is there",
+        "must only add, replace or remove",
     ),
     ("apply", {**SHOP, "manifest": "- 1"}, "must be objects, each with apiVersion"),
     ("apply", {"manifest": CONFIG}, "`namespace` is missing: configmap/rates is in one"),

@@ -78,9 +78,9 @@ async def test_a_secret_is_not_shown_by_another_name(
     env = [{"name": "DB_PASSWORD", "value": secret}, {"name": "LEVEL", "value": "info"}]
     writes("Deployment", "cart", f"{_POD}.containers.0.env", env)(cluster)
     place = "/spec/template/spec/containers/0/env"
-    for operation in ("copy", "move"):
+    for operation in ("copy", "move", "test"):
         one = {"op": operation, "from": f"{place}/0/value", "path": "/metadata/labels/x"}
-        with pytest.raises(Refused, match="must not copy or move what is there"):
+        with pytest.raises(Refused, match="must only add, replace or remove"):
             await patching(catalog, [{**one}]).preview()
     renamed = await patching(
         catalog, [{"op": "replace", "path": f"{place}/0/name", "value": "OTHER"}]

@@ -18,7 +18,7 @@ from tools import ChangedPath, Finding, Lines, Manifests, Preview, Report, Table
 from .manifests import Masker
 from .names import holds_secret
 from .spans import IS_MASK, MASK
-from .written import secret_arguments
+from .written import operations, secret_arguments
 
 __all__ = [
     "IS_MASK",
@@ -263,9 +263,18 @@ def _secret_diff(diff: str) -> str:
     return "\n".join(hide(line) for line in diff.split("\n"))
 
 
+def _secret(arguments: Mapping[str, JsonValue]) -> set[str]:
+    """Those whose text writes a secret, though not beside its name."""
+    return secret_arguments(arguments) | {
+        name
+        for name, text in arguments.items()
+        if any(mask_json(one)[1] for one in operations(text))
+    }
+
+
 def would_alter(arguments: Mapping[str, JsonValue]) -> list[str]:
     """The names of the arguments that masking would change: such a call is refused."""
-    secrets = secret_arguments(arguments)
+    secrets = _secret(arguments)
     return [
         name for name, value in arguments.items() if name in secrets or mask_json({name: value})[1]
     ]
@@ -273,7 +282,7 @@ def would_alter(arguments: Mapping[str, JsonValue]) -> list[str]:
 
 def mask_arguments(arguments: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """Each value as it stands under its name, which may say what it is."""
-    secrets = secret_arguments(arguments)
+    secrets = _secret(arguments)
     return {
         name: MASK if name in secrets else _mask_argument(name, value)
         for name, value in arguments.items()

@@ -1,5 +1,6 @@
 """What arguments would write into a Secret: told by the documents they are, however spelt."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -24,6 +25,17 @@ def secret_arguments(arguments: Mapping[str, JsonValue]) -> set[str]:
         if isinstance(text, str)
         and any(_is_secret(one, known=is_about_secret) for one in _documents(text))
     }
+
+
+def operations(text: JsonValue) -> Iterator[dict[str, JsonValue]]:
+    """What the operations of a JSON patch write, by the last name of its path: as in a merge patch
+    the name stands beside the value.
+    """
+    for document in _documents(text) if isinstance(text, str) else ():
+        for one in _mappings(document) if isinstance(document, list) else ():
+            if "value" in one:
+                last = str(one.get("path")).rpartition("/")[2].replace("~1", "/")
+                yield {last: json.loads(json.dumps(one["value"], default=str))}
 
 
 def _documents(text: str) -> list[Any]:

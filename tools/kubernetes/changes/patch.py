@@ -75,8 +75,8 @@ class Patch(ObjectChange):
             if not isinstance(body, list) or not body:
                 raise Refused('`patch` must be a list of operations for type "json".')
             paths = [path for one in body for path in _of_operation(one)]
-            if any(_moves(one) for one in body):
-                raise Refused("`patch` must not copy or move what is there: give the value.")
+            if any(_asks(one) for one in body):
+                raise Refused("`patch` must only add, replace or remove: give the value.")
         elif isinstance(body, dict) and body:
             paths = list(_paths(body))
         else:
@@ -96,9 +96,11 @@ def _is_the_servers(path: str) -> bool:
     return first in ("", "status", "apiVersion", "kind") or first.startswith("$")
 
 
-def _moves(operation: JsonValue) -> bool:
-    """Whether it writes what nobody said, and may be a secret, under a name that tells nothing."""
-    return isinstance(operation, dict) and operation.get("op") in ("copy", "move")
+def _asks(operation: JsonValue) -> bool:
+    """Whether it asks what stands somewhere, or writes it elsewhere: it may be a secret, and the
+    name there tells nothing.
+    """
+    return isinstance(operation, dict) and operation.get("op") not in ("add", "replace", "remove")
 
 
 def _of_operation(operation: JsonValue) -> Iterator[str]:
