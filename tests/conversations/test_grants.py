@@ -111,12 +111,22 @@ async def test_it_ends_when_it_is_revoked_denied_or_its_giver_may_no_more(
         assert "over: it was taken back" in shown(chat.cards(taken)[0])
         await asks(chat, taken, scale(5))
 
+        # what was allowed under one policy is not allowed under the next
+        before = await granted_again(chat)
+        await chat.stop()
+        (tmp_path / "countersign.yaml").write_text(RULE.replace("max: 6", "max: 7"))
+        await chat.start()
+        await asks(chat, before, scale(4))
+        await chat.stop()
+        (tmp_path / "countersign.yaml").write_text(RULE)
+        await chat.start()
+
         last = await granted_again(chat)
         chat.slack.set_group("sre", ["alice"])
         await says(chat, last, scale(2))
         await chat.reads(last, "no longer may")
         rows = await chat.rows("SELECT kind FROM audit WHERE kind IN ('granted', 'revoked')")
-        assert [row["kind"] for row in rows].count("granted") == 4
+        assert [row["kind"] for row in rows].count("granted") == 5
 
 
 async def granted_again(chat: World) -> str:
