@@ -116,10 +116,11 @@ async def void_here(tx: Transaction, call: Call, why: str) -> None:
     await _ended(tx, call.thread, call.run_id, rows, why)
 
 
-async def void_thread(tx: Transaction, thread: Thread, run_id: UUID, why: str) -> None:
-    """Nothing in this thread covers anything any more."""
+async def void_thread(tx: Transaction, thread: Thread, run_id: UUID | None, why: str) -> int:
+    """Nothing in this thread covers anything any more; how many did."""
     rows = await tx.all("void_grants_of_thread", why=why, **_place(thread))
     await _ended(tx, thread, run_id, rows, why)
+    return len(rows)
 
 
 async def revoke(tx: Transaction, call: Call, person: str) -> bool:
@@ -140,13 +141,13 @@ async def revoke(tx: Transaction, call: Call, person: str) -> bool:
     return True
 
 
-async def redraw_of(tx: Transaction, thread: Thread, call_id: UUID, run_id: UUID) -> None:
+async def redraw_of(tx: Transaction, thread: Thread, call_id: UUID, run_id: UUID | None) -> None:
     """The card on which it was given says how much of it is left."""
     await say(tx, thread, "redraw", {"call": str(call_id)}, run_id=run_id, call_id=call_id)
 
 
 async def _ended(
-    tx: Transaction, thread: Thread, run_id: UUID, ended: Sequence[Row], why: str
+    tx: Transaction, thread: Thread, run_id: UUID | None, ended: Sequence[Row], why: str
 ) -> None:
     for row in ended:
         await redraw_of(tx, thread, row["call_id"], run_id)

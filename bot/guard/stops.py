@@ -28,6 +28,7 @@ class Stopped:
     code: Literal[
         "stopped",
         "nothing",  # no run is under way, or it was stopped already
+        "no_grants",  # neither, but what was allowed in advance in the thread is over
         "duplicate",  # Slack repeated itself
         "shared_channel",
         "guest",
@@ -65,10 +66,14 @@ class Stops:
             runs = await tx.all("stoppable_runs", **place, run_id=run_id)
             for run in runs:
                 await self._end(tx, thread, run, person)
-            if runs:
-                await grants.void_thread(tx, thread, runs[0]["id"], "stopped")
-        log.info("stop", thread=str(thread), actor=person, runs=len(runs))
-        return Stopped("stopped" if runs else "nothing", len(runs))
+            ended = 0
+            if runs or run_id is None:  # nothing begins there by itself any more
+                first = runs[0]["id"] if runs else None
+                ended = await grants.void_thread(tx, thread, first, "stopped")
+        log.info("stop", thread=str(thread), actor=person, runs=len(runs), grants=ended)
+        if runs:
+            return Stopped("stopped", len(runs))
+        return Stopped("no_grants" if ended else "nothing")
 
     async def _end(self, tx: Transaction, thread: Thread, run: Row, person: str) -> None:
         await tx.run("stop_run", id=run["id"], person=person)

@@ -218,9 +218,10 @@ class Commands:
             case "stopped":
                 there = self._voice.link(heard.channel, ts, "Its thread")
                 await self._tell_once(heard, linked(speech.stopping(asked), there))
-            case "nothing":
-                nothing = notices.notice(speech.nothing_to_stop(in_thread=bool(heard.thread_ts)))
-                await self._tell_once(heard, nothing)
+            case "nothing" | "no_grants":
+                in_thread, ended = bool(heard.thread_ts), stopped.code == "no_grants"
+                nothing = speech.nothing_to_stop(in_thread=in_thread, grants_ended=ended)
+                await self._tell_once(heard, notices.notice(nothing))
             case "duplicate":
                 return
             case code:

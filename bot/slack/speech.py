@@ -181,9 +181,10 @@ def _alike(one: str, other: str) -> float:
     return difflib.SequenceMatcher(None, one, other, autojunk=False).ratio()
 
 
-def nothing_to_stop(*, in_thread: bool) -> str:
-    """Nothing runs there."""
-    return f"Nothing is running in this {'thread' if in_thread else 'channel'}."
+def nothing_to_stop(*, in_thread: bool, grants_ended: bool = False) -> str:
+    """Nothing runs there; what was allowed in advance may have ended by it."""
+    over = " What was allowed in advance here is over." if grants_ended else ""
+    return f"Nothing is running in this {'thread' if in_thread else 'channel'}.{over}"
 
 
 def proposing_back(call: Call) -> str:

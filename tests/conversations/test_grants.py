@@ -121,12 +121,18 @@ async def test_it_ends_when_it_is_revoked_denied_or_its_giver_may_no_more(
         (tmp_path / "countersign.yaml").write_text(RULE)
         await chat.start()
 
+        # who says stop means what could begin as well
+        idle = await granted_again(chat)
+        await says(chat, idle, "stop", by="alice")
+        await chat.told("alice", "Nothing is running .* What was allowed in advance here is over")
+        await asks(chat, idle, scale(4))
+
         last = await granted_again(chat)
         chat.slack.set_group("sre", ["alice"])
         await says(chat, last, scale(2))
         await chat.reads(last, "no longer may")
         rows = await chat.rows("SELECT kind FROM audit WHERE kind IN ('granted', 'revoked')")
-        assert [row["kind"] for row in rows].count("granted") == 5
+        assert [row["kind"] for row in rows].count("granted") == 6
 
 
 async def granted_again(chat: World) -> str:
