@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from bot.guard.masking import mask_preview
 from bot.sandbox.cluster import Cluster
 from tests.contracts.stage import writes
-from tools import Catalog, ChangeCall, Preview, Refused, Stale, Wish
+from tools import Catalog, ChangeCall, NoWayBack, Preview, Refused, Stale, Wish
 
 _CART = {"namespace": "shop", "kind": "deployment", "name": "cart"}
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -97,6 +97,25 @@ async def test_a_secret_is_not_shown_by_another_name(
         place={"namespace": "shop", "kind": "configmap", "name": "rates"},
     ).preview()
     assert secret not in shown(changed)
+
+
+async def test_a_way_back_that_no_change_could_take_is_not_promised(
+    catalog: Catalog, cluster: Cluster
+) -> None:
+    meta: dict[str, JsonValue] = {"name": "rates", "namespace": "shop"}
+    for length, told in ((70_000, ""), (10, "apply what was there")):
+        data: dict[str, JsonValue] = {"text": "x" * length}
+        cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
+        arguments = {"namespace": "shop", "kind": "configmap", "name": "rates"}
+        call = catalog.change("k8s_delete", {**arguments})
+        seen = await call.preview()
+        assert seen.way_back == told
+        assert isinstance(call.undo(seen), Wish if told else NoWayBack)
+        assert bool(told) is not any("longer than one change may write" in n for n in seen.notes)
+    writes("Service", "cart", "metadata.annotations", {"note": "x" * 5000})(cluster)
+    arguments = {**_CART, "kind": "service"}
+    call = catalog.change("k8s_annotate", {**arguments, "annotations": ["note=short"]})
+    assert (await call.preview()).way_back == ""
 
 
 async def test_what_a_card_shows_or_warns_of_is_in_the_fingerprint_and_pods_are_not(

@@ -39,6 +39,9 @@ from tools._kit.values import (
     Verdict,
 )
 
+_BEYOND = "beyond"  # in `Preview.before`: the way back is more than a change takes
+_TOO_LONG = "what is there now is longer than one change may write"
+
 
 @dataclass(frozen=True)
 class Tool:
@@ -101,8 +104,17 @@ class ChangeCall:
         return self._bound.choice.argument
 
     async def preview(self) -> Preview:
-        """What it would do. Raises `ToolError`."""
-        return await self._change.preview(self._connection)
+        """What it would do; a way back that no change could take is none. Raises `ToolError`."""
+        seen = await self._change.preview(self._connection)
+        if not seen.way_back or not self._is_beyond(seen):
+            return seen
+        return seen.model_copy(
+            update={
+                "way_back": "",
+                "notes": (*seen.notes, f"There is no way back: {_TOO_LONG}"),
+                "before": {**seen.before, _BEYOND: True},
+            }
+        )
 
     async def apply(self, seen: Preview) -> Receipt:
         """Do it if the world still is as `seen`; see `Change.apply` for what each error means."""
@@ -126,10 +138,22 @@ class ChangeCall:
 
     def undo(self, seen: Preview) -> Wish | NoWayBack:
         """The wish that leads back to what `seen` saw."""
+        if seen.before.get(_BEYOND):
+            return NoWayBack(f"{_TOO_LONG[0].upper()}{_TOO_LONG[1:]}.")
         back = self._change.undo(seen)
         if isinstance(back, NoWayBack):
             return back
         return Wish(self._bound.names[type(back)], self._bound.canonical(back, self.client))
+
+    def _is_beyond(self, seen: Preview) -> bool:
+        """Whether the arguments of the way back are none that its change takes."""
+        try:
+            back = self._change.undo(seen)
+            if not isinstance(back, NoWayBack):  # one that was copied was never looked at
+                type(back).model_validate(back.model_dump(mode="json"))
+        except ValidationError:
+            return True
+        return False
 
     async def foresee(self, seen: Preview) -> Preview | NoWayBack:
         """What that wish would do from exactly the state that this leaves; see `Change.foresee`."""
