@@ -48,7 +48,7 @@ def _does_not_work(call: Call, reason: str, rollback: Call | None) -> str:
     if rollback is not None and rollback.started_at is not None and rollback.state != "failed":
         was = "It was rolled back" if rollback.state == "done" else "I was to roll it back"
         return f"{said}. {was}, as was approved with it: {outcome(rollback)}"
-    if call.undoes is not None or not call.preview.way_back:
+    if call.takes_back or not call.preview.way_back:
         return said
     return f"{said}. Its way back was asked for on a card of its own: propose no other"
 
