@@ -186,6 +186,69 @@ def test_a_full_volume_is_told_with_whether_it_may_grow() -> None:
         assert f"Class gp3 {words}" in found.findings[0].clue.text
 
 
+def test_what_is_left_out_is_said() -> None:
+    crowd = [crashing(f"w{n:02}", 1) for n in range(23)]
+    shown = [
+        thing("Ingress", f"i{n}", spec={"tls": [{"secretName": f"tls-{n}"}]}) for n in range(7)
+    ]
+    found = diagnosed(*crowd, *shown)
+    assert found.not_checked == [
+        "3 more logs: only 20 are read",
+        "2 more certificates of ingresses: only 5 are looked at",
+    ]
+    assert diagnosed(*crowd[:20], *shown[:5]).not_checked == []
+
+
+def test_a_service_of_a_task_has_pods_only_now_and_then() -> None:
+    labels = {"metadata": {"labels": {"app": "nightly"}}}
+    cron = thing("CronJob", "nightly", spec={"schedule": "0 3 * * *"}, status={})
+    cron["spec"]["jobTemplate"] = {"spec": {"template": labels}}
+    cron["metadata"]["creationTimestamp"] = ago(minutes=5)
+    spec = {"selector": {"app": "nightly"}, "ports": [{"port": 80}]}
+    found = diagnosed(cron, thing("Service", "nightly", spec=spec))
+    assert found.findings == []
+    assert "cronjob/nightly" in found.notices[0].text
+    spec = {"selector": {"app": "nobody"}, "ports": [{"port": 80}]}
+    found = diagnosed(cron, thing("Service", "nobody", spec=spec))
+    assert told(found) == [("service/nobody", "service-selector", "medium")]
+
+
+def test_a_job_that_failed_once_and_runs_again_is_a_notice() -> None:
+    for status, count in (
+        ({"failed": 1, "active": 1, "ready": 1}, 0),
+        ({"failed": 3, "active": 1}, 1),
+    ):
+        job = thing("Job", "load", spec={"backoffLimit": 6}, status=status)
+        ended = {"terminated": {"exitCode": 1, "reason": "Error", "finishedAt": ago(minutes=4)}}
+        failed = pod("load", state=ended, ready=False, owner="Job/load", status={"phase": "Failed"})
+        assert len(diagnosed(job, failed).findings) == count
+
+
+def test_an_autoscaler_at_its_limit_by_an_amount() -> None:
+    state = {"type": "ScalingLimited", "status": "True", "reason": "TooManyReplicas"}
+    goal = {"name": "memory", "target": {"type": "AverageValue", "averageValue": "500Mi"}}
+    for now, findings in (("900Mi", 1), ("0.3Gi", 0)):
+        used = {"name": "memory", "current": {"averageValue": now}}
+        hpa = thing(
+            "HorizontalPodAutoscaler",
+            "web",
+            spec={
+                "scaleTargetRef": {"kind": "Deployment", "name": "web"},
+                "minReplicas": 1,
+                "maxReplicas": 3,
+                "metrics": [{"type": "Resource", "resource": goal}],
+            },
+            status={
+                "currentReplicas": 3,
+                "currentMetrics": [{"type": "Resource", "resource": used}],
+                "conditions": [state],
+            },
+        )
+        found = diagnosed(deployment("web"), pod("web"), hpa)
+        assert len(found.findings) == findings
+    assert "they suffice" in found.notices[0].text
+
+
 def test_a_secret_that_was_renewed_just_before_is_where_to_look() -> None:
     env = [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "web-token", "key": "t"}}}]
     dead = crashing("web", 1, since=ago(minutes=20), container={"env": env})

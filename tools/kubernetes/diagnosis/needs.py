@@ -55,7 +55,23 @@ def _place(snapshot: Snapshot, namespace: str) -> str:
     return snapshot.scope.namespace if inside else namespace
 
 
+def left_out(snapshot: Snapshot) -> list[str]:
+    """What is more than one diagnosis looks at, in words."""
+    logs, certificates = len(_all_logs(Case(snapshot))), len(_certificates(snapshot))
+    found = []
+    if logs > _MOST_LOGS:
+        found.append(f"{logs - _MOST_LOGS} more logs: only {_MOST_LOGS} are read")
+    if certificates > _MOST_CERTIFICATES:
+        more = f"{certificates - _MOST_CERTIFICATES} more certificates of ingresses"
+        found.append(f"{more}: only {_MOST_CERTIFICATES} are looked at")
+    return found
+
+
 def _logs(case: Case) -> Iterator[Read]:
+    yield from _all_logs(case)[:_MOST_LOGS]
+
+
+def _all_logs(case: Case) -> list[LogOf]:
     asked: list[LogOf] = []
     for group in case.groups_of(*_RUNS):
         one = group.first
@@ -67,8 +83,7 @@ def _logs(case: Case) -> Iterator[Read]:
                 asked.append(LogOf(place, pod, one.container))
         else:
             asked.append(LogOf(place, pod, one.container))
-    asked += _failed_jobs(case.snapshot)
-    yield from asked[:_MOST_LOGS]
+    return [*asked, *_failed_jobs(case.snapshot)]
 
 
 def _failed_jobs(snapshot: Snapshot) -> Iterator[LogOf]:
@@ -197,11 +212,24 @@ def _named(case: Case, group: Group) -> Iterable[str]:
 
 def _ingresses(snapshot: Snapshot) -> Iterator[Read]:
     """What serves ingresses, and the certificates that they show to the world."""
-    asked: list[Read] = []
-    for ref, ingress in snapshot.refs("ingress"):
-        names = [tls.get("secretName") for tls in (ingress.get("spec") or {}).get("tls") or ()]
-        asked += [CertificateOf(ref.namespace, str(name)) for name in names if name]
+    for _, ingress in snapshot.refs("ingress"):
         served = ((ingress.get("status") or {}).get("loadBalancer") or {}).get("ingress")
         if not served and (ingress.get("spec") or {}).get("ingressClassName"):
             yield ListOf("ingressclass")
-    yield from list(dict.fromkeys(asked))[:_MOST_CERTIFICATES]
+    yield from _certificates(snapshot)[:_MOST_CERTIFICATES]
+
+
+def _certificates(snapshot: Snapshot) -> list[CertificateOf]:
+    """Those that ingresses show, each once; what an issuer looks after says itself how it is."""
+    issued = {
+        CertificateOf(ref.namespace, str((one.get("spec") or {}).get("secretName")))
+        for ref, one in snapshot.refs("certificate")
+    }
+    asked = [
+        CertificateOf(ref.namespace, str(tls["secretName"]))
+        for ref, ingress in snapshot.refs("ingress")
+        for tls in (ingress.get("spec") or {}).get("tls") or ()
+        if tls.get("secretName")
+    ]
+    every = list(dict.fromkeys(asked))
+    return [one for one in every if one not in issued] + [one for one in every if one in issued]

@@ -24,6 +24,7 @@ from tools.kubernetes.diagnosis.analyzers import ANALYZERS
 from tools.kubernetes.diagnosis.analyzers.calm import unexplained
 from tools.kubernetes.diagnosis.case import Case
 from tools.kubernetes.diagnosis.clues import Clue, Notice, Ref
+from tools.kubernetes.diagnosis.needs import left_out
 from tools.kubernetes.diagnosis.ranking import Ranked, ranked
 from tools.kubernetes.diagnosis.reader import Reader
 from tools.kubernetes.diagnosis.report import Diagnosis
@@ -112,7 +113,7 @@ def diagnosis(snapshot: Snapshot, changes: Collection[str]) -> Diagnosis:
         about=_about(snapshot.scope),
         findings=within,
         notices=[one for one in notices if _near(snapshot.scope, one, asked)],
-        not_checked=not_checked(snapshot),
+        not_checked=[*not_checked(snapshot), *left_out(snapshot)],
         checked=checked(snapshot),
         elsewhere=[
             f"beside what was asked about, {one.clue.about} is not well ({one.clue.cause})"

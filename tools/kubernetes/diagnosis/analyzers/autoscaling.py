@@ -10,6 +10,7 @@ from tools.kubernetes.diagnosis.clues import HIGH, MEDIUM, Clue, Notice, Ref, Sa
 from tools.kubernetes.diagnosis.wording import at, event, short
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import conditions, moment
+from tools.kubernetes.quantities import amount
 
 _NO_REQUESTS: Final = re.compile(r"missing request for (\S+)", re.IGNORECASE)
 _NO_METRICS: Final = re.compile(
@@ -110,18 +111,17 @@ def _limited(case: Case, ref: Ref, hpa: Object, target: Ref) -> Said:
 
 def _over(hpa: Object) -> str:
     """A metric that is above its target, in words."""
-    wanted = {}
+    wanted: dict[str, Object] = {}
     for metric in (hpa.get("spec") or {}).get("metrics") or ():
         part = _part(metric)
-        wanted[_name(metric, part)] = (part.get("target") or {}).get("averageUtilization")
+        wanted[_name(metric, part)] = part.get("target") or {}
     for metric in (hpa.get("status") or {}).get("currentMetrics") or ():
         part = _part(metric)
-        name = _name(metric, part)
-        used, goal = (part.get("current") or {}).get("averageUtilization"), wanted.get(name)
-        if used is not None and goal is not None and int(used) > int(goal):
-            return f"{name} is at {used} %, its target is {goal} %"
-        if used is None and goal is None and metric.get("type") != "Resource":
-            return f"metric {name} asks for more"
+        name, used = _name(metric, part), part.get("current") or {}
+        for key, unit in (("averageUtilization", " %"), ("averageValue", ""), ("value", "")):
+            now, goal = used.get(key), wanted.get(name, {}).get(key)
+            if now is not None and goal is not None and amount(now) > amount(goal):
+                return f"{name} is at {now}{unit}, its target is {goal}{unit}"
     return ""
 
 

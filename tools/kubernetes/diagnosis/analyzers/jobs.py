@@ -57,6 +57,9 @@ def _failing(case: Case, ref: Ref, job: Object, about: Ref) -> Iterator[Said]:
     """It failed and is tried again."""
     count = int((job.get("status") or {}).get("failed") or 0)
     limit = (job.get("spec") or {}).get("backoffLimit", 6)
+    if count == 1 and (job.get("status") or {}).get("ready"):
+        yield Notice(about, f"{ref} failed once, is tried again, and runs now")
+        return
     found = _last(case, about, ref)
     if found is None:
         return

@@ -54,8 +54,19 @@ def _service(case: Case, ref: Ref, spec: Object) -> Iterator[Said]:
         else:
             yield _effect(ref, frozenset(wanted), "none of its pods exists")
         return
-    if not found:
+    if not found and (task := _task(case, ref, selector)) is not None:
+        yield Notice(ref, f"sends to the pods of {task}, of which none runs now")
+    elif not found:
         yield _selector(case, ref, selector)
+
+
+def _task(case: Case, ref: Ref, selector: Mapping[str, str]) -> Ref | None:
+    """The job or cron job that a service is meant for: its pods come and go."""
+    for other, live in case.snapshot.refs("cronjob", "job"):
+        made = (live.get("spec") or {}).get("jobTemplate") or live
+        if other.namespace == ref.namespace and selector.items() <= template_labels(made).items():
+            return other
+    return None
 
 
 def _balancer(case: Case, ref: Ref, service: Object) -> Iterator[Said]:
