@@ -1,11 +1,12 @@
 """Columns that kubectl shows, from objects as a server would send them; no cluster is asked."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tools.kubernetes.kinds import RESOURCES
+from tools.kubernetes.objects import age
 from tools.kubernetes.pods import pod_status
 from tools.kubernetes.tables import table
 
@@ -80,6 +81,15 @@ def test_ready_and_status_of_a_pod_are_what_kubectl_says(made: Json, ready: str,
     found = row("pod", made)
     assert (found["READY"], found["STATUS"]) == (ready, said)
     assert list(found)[-2:] == ["AGE", "NODE"]
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [(7.5, "7h30m"), (30, "30h"), (48, "2d"), (77, "3d5h"), (200, "8d"), (24 * 770, "2y40d")],
+)
+def test_ages_are_as_kubectl_writes_them(hours: float, said: str) -> None:
+    then = (NOW - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert age(then, NOW) == said
 
 
 def test_a_pod_behind_gates_says_so() -> None:

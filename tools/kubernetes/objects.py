@@ -21,6 +21,7 @@ _Part = tuple[str, int, int, int, int]  # of a hunk, as difflib has them
 _FLAGS = ("- -", "- '-", '- "-')
 _WHICH = ("apiVersion", "kind", "metadata.name", "metadata.namespace")  # say which object it is
 _HASH = "pod-template-hash"
+_YEAR = 365  # days
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # What the server and controllers write: it differs without anybody having changed anything.
 _NOISE = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
@@ -65,7 +66,7 @@ def moment(stamp: object) -> datetime | None:
 
 
 def age(stamp: object, now: datetime) -> str:
-    """How long ago, as kubectl writes it: 45s, 12m, 5h, 9d."""
+    """How long ago, as kubectl writes it: 45s, 12m, 5h30m, 3d4h, 9d, 2y40d."""
     since = moment(stamp)
     if since is None:
         return "<unknown>"
@@ -83,7 +84,13 @@ def age(stamp: object, now: datetime) -> str:
         return f"{hours}h{rest}m" if rest else f"{hours}h"
     if hours < 48:
         return f"{hours}h"
-    return f"{days}d"
+    if days < 8:
+        rest = hours % 24
+        return f"{days}d{rest}h" if rest else f"{days}d"
+    if days < 2 * _YEAR:
+        return f"{days}d"
+    rest = days % _YEAR
+    return f"{days // _YEAR}y{rest}d" if rest and days < 8 * _YEAR else f"{days // _YEAR}y"
 
 
 def conditions(thing: Object) -> dict[str, Object]:
