@@ -33,7 +33,12 @@ def acting_as(identities: Identities | None, person: Person) -> Identity | None:
 
 
 def _by_mail(identities: Identities, person: Person) -> str:
-    """His confirmed address, where its domain is one of those that name people."""
+    """His confirmed address, where its domain is one of those that name people.
+
+    None that `users` gives to another account: with two, one person could ask and approve.
+    """
     _, _, domain = person.mail.rpartition("@")
-    is_listed = domain.lower() in identities.mail_domains
-    return person.mail if is_listed and not why_not_name(person.mail) else ""
+    if domain.lower() not in identities.mail_domains or why_not_name(person.mail):
+        return ""
+    taken = {name.lower() for name in identities.users.values()}
+    return "" if person.mail.lower() in taken else person.mail

@@ -229,7 +229,9 @@ async def test_another_ones_words_start_a_turn_of_his_own(dsn: str, tmp_path: Pa
 
 def test_who_somebody_is_and_who_is_nobody() -> None:
     identities = Identities(
-        users={"U0A": "alice@corp"}, mail_domains=("corp.example",), groups={"U0B": ("sre",)}
+        users={"U0A": "alice@corp", "U0C": "carol@corp.example"},
+        mail_domains=("corp.example",),
+        groups={"U0B": ("sre",)},
     )
 
     def who(user: str, mail: str = "", standing: Standing = Standing.MEMBER) -> str:
@@ -244,6 +246,7 @@ def test_who_somebody_is_and_who_is_nobody() -> None:
         "b@corp.example.evil",
         "b c@corp.example",
         "system:admin@corp.example",
+        "Carol@corp.example",  # another account's: one person could ask and approve
     ):
         with pytest.raises(Refused, match="nobody on the clusters"):
             who("U0B", mail)

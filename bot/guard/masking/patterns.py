@@ -365,6 +365,16 @@ PLACES: tuple[Place, ...] = (
         r"\b(?:docker|podman|nerdctl|buildah|skopeo|oras|oc|az|registry|crane|argocd)[ \t]+login\b"
         rf"{_TO}-p[ \t]*{_WORD}",
     ),
+    Place(r"vault", r"\bvault[ \t]+login[ \t]+((?:hv[sbr]|s)\.[\w\-]{8,}|[\w\-]{20,})"),
+    Place(
+        r"password-stdin",
+        rf"\b(?:echo|printf|<<<)[ \t]+(?:-n[ \t]+)?{_WORD}[ \t]*\|[^\r\n|;]*--password-stdin",
+    ),
+    Place(
+        r"(?i:contrase|senha|mot[ _-]de|wachtwoord)",  # as people write them, not configurations
+        r"(?i:\b(?:contrase\S{1,2}a|senha|mot[ _-]de[ _-]passe|wachtwoord))"
+        rf"[ \t]*[:=][ \t]*{_WORD}",
+    ),
     Place(r"mongo|cypher-shell", rf"\b(?:mongo\w*|cypher-shell)\b{_TO}-p[ \t]*{_WORD}"),
     Place(r"sqlcmd|bcp", rf"\b(?:sqlcmd|bcp)\b{_TO}-P[ \t]*{_WORD}"),
     Place(
