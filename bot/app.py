@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
+from typing import Literal, get_args
 from uuid import UUID, uuid4
 
 import structlog
@@ -75,6 +76,12 @@ from tools import Catalog, Client, ToolError, open_providers
 
 log = structlog.get_logger()
 
+Role = Literal["listener", "worker", "web"]
+"""What a process does: hear Slack, carry runs on and say what is to be said, or only answer HTTP,
+which all do.
+"""
+ROLES: frozenset[Role] = frozenset(get_args(Role))
+
 _GRACE = 20.0  # how long a drain waits for runs under way
 _EXPIRY_SECONDS = 2.0
 _SWEEP_SECONDS = 5.0
@@ -109,16 +116,14 @@ class Parts:
     bus: Bus
     metrics: Metrics
     dev: bool
+    roles: frozenset[Role]
 
     async def readiness(self) -> Readiness:
         """Whether this process can do its work now."""
-        problems, away = [], []
-        trouble = self.sockets.trouble.rstrip(".")
-        if not self.sockets.connected:
-            why = f": {trouble}" if trouble else ""
-            problems.append(f"no socket to Slack is connected{why}")
-        elif trouble:
-            away.append(f"slack: not every socket is connected: {trouble}")
+        problems: list[str] = []
+        away: list[str] = []
+        if "listener" in self.roles:
+            self._hears(problems, away)
         if code := self.api.token_refused:
             problems.append(f"Slack does not accept SLACK_BOT_TOKEN ({code})")
         notes = list(self._notes())
@@ -142,8 +147,17 @@ class Parts:
                 "sockets": self.sockets.connected,
                 "foreign_sockets": self.sockets.foreign,
                 "tools": len(self.catalog.tools),
+                "roles": [*sorted(self.roles)],
             },
         )
+
+    def _hears(self, problems: list[str], away: list[str]) -> None:
+        trouble = self.sockets.trouble.rstrip(".")
+        if not self.sockets.connected:
+            why = f": {trouble}" if trouble else ""
+            problems.append(f"no socket to Slack is connected{why}")
+        elif trouble:
+            away.append(f"slack: not every socket is connected: {trouble}")
 
     def _notes(self) -> Iterator[str]:
         """What is no problem, and worth knowing."""
@@ -203,9 +217,10 @@ async def run(
     *,
     migrating: bool = True,
     dev: bool = False,
+    roles: frozenset[Role] = ROLES,
     built: Callable[[Parts], None] = lambda _: None,
 ) -> None:
-    """Run until `stop`; `built` is handed the parts before they start.
+    """Run until `stop`, in all roles or some; `built` is handed the parts before they start.
 
     Raises `BadSettings` or `DatabaseAway` when it cannot start.
     """
@@ -215,7 +230,7 @@ async def run(
     elif missing := await outstanding(settings.database_url.get_secret_value()):
         raise BadSettings([f"The database lacks migrations: {', '.join(missing)}."])
     async with AsyncExitStack() as stack:
-        parts = await stack.enter_async_context(_built(settings, dev=dev))
+        parts = await stack.enter_async_context(_built(settings, dev=dev, roles=roles))
         built(parts)
         port = await stack.enter_async_context(
             _serving(parts, settings.http_host, settings.http_port)
@@ -227,6 +242,7 @@ async def run(
             tools=len(parts.catalog.tools),
             model=settings.model[0] if settings.model else None,
             dev=dev,
+            roles=sorted(roles),
         )
         await _work(parts, stop)
     log.info("stopped")
@@ -273,9 +289,9 @@ class _Work:
 
 
 @asynccontextmanager
-async def _built(settings: Settings, *, dev: bool) -> AsyncIterator[Parts]:
+async def _built(settings: Settings, *, dev: bool, roles: frozenset[Role]) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
-        yield _assembled(await _opened(settings, stack), dev=dev)
+        yield _assembled(await _opened(settings, stack), dev=dev, roles=roles)
 
 
 async def _opened(settings: Settings, stack: AsyncExitStack) -> _Ground:
@@ -311,7 +327,7 @@ async def _opened(settings: Settings, stack: AsyncExitStack) -> _Ground:
     )
 
 
-def _assembled(ground: _Ground, *, dev: bool) -> Parts:
+def _assembled(ground: _Ground, *, dev: bool, roles: frozenset[Role]) -> Parts:
     settings, api, bus, budget = ground.settings, ground.api, ground.bus, ground.budget
     directory = SlackDirectory(
         api, ground.identity.team_id, _named_groups(settings), _listed(settings)
@@ -370,6 +386,7 @@ def _assembled(ground: _Ground, *, dev: bool) -> Parts:
         bus=bus,
         metrics=metrics,
         dev=dev,
+        roles=roles,
     )
 
 
@@ -451,38 +468,44 @@ def _bolt(api: SlackApi, listening: Listening) -> AsyncApp:
 
 async def _work(parts: Parts, stop: asyncio.Event) -> None:
     """Everything that must not die; the death of one stops all. A stop drains in order."""
-    quiet = asyncio.Event()  # no job runs any more: the sender may end
     async with asyncio.TaskGroup() as group:
-        group.create_task(parts.sockets.run(stop), name="sockets")
-        group.create_task(parts.hearing.run(stop), name="hearing")
+        if "listener" in parts.roles:
+            group.create_task(parts.sockets.run(stop), name="sockets")
+            group.create_task(parts.hearing.run(stop), name="hearing")
         group.create_task(parts.hearing.watch_token(stop), name="token")
-        group.create_task(parts.jobs.rescue(stop), name="rescue")
-        group.create_task(parts.sender.run(quiet), name="sender")
-        group.create_task(_repeat(stop, _EXPIRY_SECONDS, parts.votes.expire_lapsed), name="expiry")
-        if parts.settings.file.approvals.reminders:
-            group.create_task(
-                _repeat(stop, _EXPIRY_SECONDS, parts.reminders.remind), name="reminders"
-            )
-        if any(rule.ask and rule.ask.escalate for rule in parts.settings.file.policy.rules):
-            group.create_task(
-                _repeat(stop, _EXPIRY_SECONDS, parts.reminders.escalate), name="escalations"
-            )
-        kept = max(_SWEEP_SECONDS, parts.settings.file.retention.checkpoints_days * _DAY)
-        group.create_task(
-            _repeat(stop, _SWEEP_SECONDS, lambda: parts.checkpoints.sweep(kept)), name="sweep"
-        )
-        group.create_task(_repeat(stop, _LOST_SECONDS, parts.recover), name="lost runs")
-        group.create_task(_repeat(stop, _FORGET_SECONDS, parts.forget), name="forget")
-        group.create_task(
-            _repeat(stop, _HEAD_SECONDS, lambda: _note_heads(parts)), name="audit head"
-        )
-        if parts.model is not None:
-            group.create_task(_warm(parts.model), name="warm the model")
-        group.create_task(_drain(parts.runs, stop), name="drain")
-        try:
-            await parts.jobs.work(stop, _GRACE)
-        finally:
-            quiet.set()
+        if "worker" in parts.roles:
+            await _carry_on(parts, group, stop)
+        await stop.wait()
+
+
+async def _carry_on(parts: Parts, group: asyncio.TaskGroup, stop: asyncio.Event) -> None:
+    """A worker's part: jobs, what is to be said, and what time brings."""
+    quiet = asyncio.Event()  # no job runs any more: the sender may end
+    group.create_task(parts.jobs.rescue(stop), name="rescue")
+    group.create_task(parts.sender.run(quiet), name="sender")
+    for name, seconds, work in _regular(parts):
+        group.create_task(_repeat(stop, seconds, work), name=name)
+    if parts.model is not None:
+        group.create_task(_warm(parts.model), name="warm the model")
+    group.create_task(_drain(parts.runs, stop), name="drain")
+    try:
+        await parts.jobs.work(stop, _GRACE)
+    finally:
+        quiet.set()
+
+
+def _regular(parts: Parts) -> Iterator[tuple[str, float, Callable[[], Awaitable[object]]]]:
+    """What is done again and again: its name, the seconds between, and the work."""
+    yield "expiry", _EXPIRY_SECONDS, parts.votes.expire_lapsed
+    if parts.settings.file.approvals.reminders:
+        yield "reminders", _EXPIRY_SECONDS, parts.reminders.remind
+    if any(rule.ask and rule.ask.escalate for rule in parts.settings.file.policy.rules):
+        yield "escalations", _EXPIRY_SECONDS, parts.reminders.escalate
+    kept = max(_SWEEP_SECONDS, parts.settings.file.retention.checkpoints_days * _DAY)
+    yield "sweep", _SWEEP_SECONDS, lambda: parts.checkpoints.sweep(kept)
+    yield "lost runs", _LOST_SECONDS, parts.recover
+    yield "forget", _FORGET_SECONDS, parts.forget
+    yield "audit head", _HEAD_SECONDS, lambda: _note_heads(parts)
 
 
 async def _note_heads(parts: Parts) -> None:

@@ -94,12 +94,12 @@ class World:
             await asyncio.wait_for(self._task, 30)
         self._stop = self._task = None
 
-    async def spawn(self) -> None:
+    async def spawn(self, *options: str) -> None:
         """Start the bot as a process of its own."""
         self.starts += 1
         with (self.folder / f"bot-{self.starts}.log").open("wb") as log:
             given = {"PATH": os.environ["PATH"], **self.environment()}
-            self.process = await launch("run", environment=given, out=log, err=log)
+            self.process = await launch("run", *options, environment=given, out=log, err=log)
         await self._listening(asyncio.ensure_future(self.process.wait()))
 
     async def kill(self) -> None:

@@ -38,7 +38,8 @@ class Closing:
         """Close with the last message as the answer. Raises `LostClaim`.
 
         Not closed, and False, when somebody said something since the last model call, which had
-        read up to `heard`; with `last` no call comes any more, and it becomes the next run.
+        read up to `heard`, or stopped the run; with `last` no call comes any more, and what was
+        said becomes the next run.
         """
         async with self._house.database.transaction() as tx:
             await self._lock(tx, run)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from bot.core.lease import awake
 from bot.core.values import Standing
 from bot.guard import audit, grants, masking
 from bot.guard.aftermath import Aftermath
@@ -80,10 +81,11 @@ class Deeds:
         if call.state != "done" or call.outcome != "failed":
             return
         if back.state == "standby":
+            began = asyncio.get_running_loop().time()
             if reason := await self._why_not_roll_back(run, call, back):
                 await self._rollback.ask(run, call, reason)
                 return
-            await self._apply(run, back, self._house.bound(back))
+            await self._apply(run, back, self._house.bound(back), began)
         back = await load_call(self._house.database, back.id)
         if back.state in {"failed", "superseded"}:  # nothing was changed by it
             await self._rollback.ask(run, call, back.error)
@@ -136,6 +138,7 @@ class Deeds:
         if judged.asked.requester_standing == Standing.UNKNOWN and is_fresh(call):
             # Slack did not say who asked; while the approval is fresh, that may pass
             raise TryAgain
+        began = asyncio.get_running_loop().time()
         if reason := await self._why_not_start(call, judged):
             if judged.digest != call.digest and (first := _done_before(call, calls)):
                 reason = f"{first.preview.summary} is done, and it looks different since"
@@ -145,7 +148,7 @@ class Deeds:
             too_old = "the approval was too old to start on"
             await self._ask_again(run, call, judged, over if call.grant else too_old)
         else:
-            await self._apply(run, call, change)
+            await self._apply(run, call, change, began)
 
     async def _why_not_start(self, call: Call, judged: Judged) -> str:
         """Why what was approved is not what would run now, in words; empty when all is as it
@@ -201,9 +204,12 @@ class Deeds:
         self._house.tell(call)
         return True
 
-    async def _apply(self, run: Run, call: Call, change: ChangeCall) -> None:
+    async def _apply(self, run: Run, call: Call, change: ChangeCall, began: float) -> None:
+        """Send it, unless we stood still since it `began`: whoever took it over may have said by
+        now that it did not happen.
+        """
         try:
-            async with asyncio.timeout(_APPLY_SECONDS):
+            async with awake(_APPLY_SECONDS, began):
                 receipt = await change.apply(call.preview)
         except Stale as error:
             await self._aftermath.finish(run, call, "failed", error=f"Nothing was sent: {error}")

@@ -24,6 +24,7 @@ log = structlog.get_logger()
 
 _INTERVAL = 1.5  # seconds between two edits of one message; all of them share 50 a minute
 EDIT_SECONDS = 5.0  # an edit takes no longer; after it, none of ours is under way any more
+_LEASE = 2.5  # seconds after which, had we stood still, another process may carry the run
 _AGAIN = (1.0, 3.0, 10.0)  # seconds between tries to clear up after ourselves
 _RUNS = 2_000  # as many are remembered
 _STEPS = 100
@@ -113,6 +114,11 @@ class Live:
         shown = self._runs.get(run_id)
         return shown is not None and shown.signed
 
+    def place(self, run_id: UUID) -> str:
+        """Where this process knows its message to stand; or empty."""
+        shown = self._runs.get(run_id)
+        return shown.ts if shown else ""
+
     async def settle(self, run_id: UUID) -> bool:
         """Edit this run's message no more, and wait for an edit under way.
 
@@ -178,6 +184,8 @@ class Live:
                 due = shown.drawn_at + self._pace() - self._clock()
                 if due > 0:
                     await asyncio.sleep(due)
+                elif self._may_be_old(shown) and await self._is_old(shown):
+                    return
                 elif not shown.ts:
                     if shown.posting:
                         await asyncio.sleep(self._interval)
@@ -189,6 +197,24 @@ class Live:
                     await asyncio.sleep(self._interval)
         finally:
             shown.following = False
+
+    def _may_be_old(self, shown: _Shown) -> bool:
+        """Whether another process may carry the run by now: it waited for people, or this one may
+        have stood still since it drew.
+        """
+        return shown.state == "waiting" or self._clock() - shown.drawn_at > _LEASE
+
+    async def _is_old(self, shown: _Shown) -> bool:
+        """Whether what is known here is not so any more, or nobody can say: it is not drawn."""
+        try:
+            async with self._database.statement() as tx:
+                row = await tx.one("run", id=shown.run_id)
+        except AWAY:
+            return True
+        if row is None or row["ended_at"] is not None:
+            shown.closed = True
+            return True
+        return shown.state == "waiting" and row["state"] != "waiting"
 
     def _pace(self) -> float:
         """Seconds between two edits: they share what Slack allows for all messages together."""

@@ -488,9 +488,10 @@ class Sender:
         """The progress message of the run that this ends; empty if there is none."""
         if not saying.ends_run:
             return ""
-        if run["progress_ts"]:
-            return str(run["progress_ts"])
-        if may_be_lost(run) and not self._live.tends(run["id"]):
+        # a crash of the database may have lost what was noted of it
+        if known := run["progress_ts"] or self._live.place(run["id"]):
+            return str(known)
+        if ours or (may_be_lost(run) and not self._live.tends(run["id"])):
             # a process may have died between posting it and noting it
             key = progress_key(run["id"])
             ours = ours or await self._ours_since(saying, run["created_at"])

@@ -282,7 +282,10 @@ async def test_a_cluster_and_a_model_that_are_away_do_not_stop_it(dsn: str, tmp_
         "OPENAI_API_KEY": f"sk-{SECRET}",
     }
     async with world(dsn, tmp_path, extra=extra, running="process") as chat:
-        status, said = await get_json(f"http://127.0.0.1:{port}/readyz")
+        async with asyncio.timeout(10):
+            while not (answer := await get_json(f"http://127.0.0.1:{port}/readyz"))[1]["sockets"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)  # Slack knows of a socket a moment before the bot does
+        status, said = answer
         assert (status, said["ready"], said["problems"]) == (200, True, [])
         assert any("There is no kubeconfig at" in one for one in said["away"])
         read = await chat.ask("get pods -n shop")

@@ -41,6 +41,7 @@ async def test_a_bot_that_can_work_says_so(dsn: str, tmp_path: Path) -> None:
             "sockets": 2,
             "foreign_sockets": 0,
             "tools": len(chat.parts.catalog.tools),
+            "roles": ["listener", "web", "worker"],
         }
 
 

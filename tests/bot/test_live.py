@@ -138,10 +138,39 @@ async def test_a_run_that_waits_says_so(world: World) -> None:
     thread, run_id = await world.begin()
     await world.live.first_sign(thread, run_id, "Scale `web`")
     world.bus.publish(Event(thread, run_id, "proposed", "k", "Scale web to 5"))
+    await world.execute(b"UPDATE runs SET state = 'waiting' WHERE id = %s", run_id)
     world.bus.publish(Event(thread, run_id, "waiting"))
     await until(lambda: "waiting for a decision" in world.shown(thread)[0])
     world.bus.publish(Event(thread, run_id, "thinking", "model"))
     await until(lambda: "⏳ Scale `web`" in world.shown(thread)[0])
+
+
+@pytest.mark.parametrize("why", ["waited", "stood still"])
+async def test_what_another_process_has_ended_is_not_drawn_over(world: World, why: str) -> None:
+    """Nobody tells this one: there is no Redis."""
+    ahead = 0.0
+    bus = Bus()
+    live = Live(
+        bus,
+        world.database,
+        world.api,
+        world.budget,
+        world.tasks,
+        interval=0.1,
+        clock=lambda: time.monotonic() + ahead,
+    )
+    thread, run_id = await world.begin()
+    await live.first_sign(thread, run_id)
+    bus.publish(Event(thread, run_id, "looking", "c", "events"))
+    await until(lambda: world.edits() == 1)
+    await world.execute(b"UPDATE runs SET state = 'done', ended_at = now() WHERE id = %s", run_id)
+    if why == "stood still":
+        ahead = 4.0
+        bus.publish(Event(thread, run_id, "writing", "c"))
+    else:
+        bus.publish(Event(thread, run_id, "waiting"))
+    await asyncio.sleep(0.5)
+    assert world.edits() == 1
 
 
 async def test_nothing_is_edited_after_the_end(world: World) -> None:

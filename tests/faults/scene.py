@@ -2,22 +2,27 @@
 
 import asyncio
 import json
+import os
 import re
+import signal
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import psycopg
 import yaml
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from bot.guard import audit
 from bot.store.database import STATEMENTS, Row
 from bot.store.embedded import with_database
+from tests.faults.door import Door
 from tests.faults.wire import Wire
+from tests.plugins.processes import Process, launch
 from tests.world import Json, Script, World, buttons, get_json, shown, world
 
 WEB = {"namespace": "shop", "kind": "deployment", "name": "web"}
@@ -62,28 +67,91 @@ async def until(
 
 
 @dataclass
+class Other:
+    """A process beside the first one."""
+
+    process: Process
+    log: Path
+
+    def said(self) -> str:
+        """Its log."""
+        return self.log.read_text()
+
+    async def kill(self) -> None:
+        """SIGKILL, also where it has ended."""
+        self.send(signal.SIGKILL)
+        await self.process.wait()
+
+    async def terminate(self) -> None:
+        """SIGTERM, and its orderly end."""
+        self.send(signal.SIGTERM)
+        assert await asyncio.wait_for(self.process.wait(), 30) == 0, self.said()
+
+    def send(self, number: int) -> None:
+        """A signal, where it still lives."""
+        with suppress(ProcessLookupError):
+            self.process.send_signal(number)
+
+
+@dataclass
 class Scene:
-    """What a test drives. `cluster` and `slack` are the wires that can hold a request."""
+    """What a test drives. `cluster` and `slack` are the wires that can hold a request; `door`
+    stands before the database, where the scene was asked for one.
+    """
 
     chat: World
     case: Case
     cluster: Wire
     slack: Wire
-    database: psycopg.AsyncConnection[Row]
+    door: Door
+    options: tuple[str, ...] = ()
     started: float = 0.0
+    others: list["Other"] = field(default_factory=list)
 
     # --- the process -------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Start the bot; the clock of the case begins anew."""
         self.started = monotonic()
-        await self.chat.spawn()
+        await self.chat.spawn(*self.options)
         self.case.ready = monotonic() - self.started
+
+    async def another(self, *options: str) -> "Other":
+        """One more process on the same database, beside the first."""
+        log = self.chat.folder / f"other-{len(self.others) + 1}.log"
+        with log.open("wb") as file:
+            given = {"PATH": os.environ["PATH"], **self.chat.environment()}
+            process = await launch("run", *options, environment=given, out=file, err=file)
+        made = Other(process, log)
+        self.others.append(made)
+        await until(lambda: "ready_to_serve" in made.said(), "its start", 40, made.said)
+        return made
 
     async def kill(self) -> None:
         """SIGKILL."""
         await self.chat.kill()
         await self.chat.slack.wait_for_sockets(0)
+
+    def freeze(self) -> None:
+        """SIGSTOP: it holds what it holds, and does nothing."""
+        assert self.chat.process is not None
+        self.chat.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        assert self.chat.process is not None
+        self.chat.process.send_signal(signal.SIGCONT)
+
+    def log(self) -> str:
+        """What all of them wrote."""
+        return "\n".join([self.chat.log(), *(other.said() for other in self.others)])
+
+    async def end(self) -> None:
+        """SIGKILL for all that there are."""
+        for other in self.others:
+            await other.kill()
+        if self.chat.process is not None:
+            await self.chat.kill()
 
     async def terminate(self) -> float:
         """SIGTERM; how many seconds its orderly end took."""
@@ -102,7 +170,7 @@ class Scene:
 
     async def rows(self, query: str, *values: object) -> list[Row]:
         """Look into the database."""
-        return await (await self.database.execute(query.encode(), values)).fetchall()
+        return await self.chat.rows(query, *values)
 
     async def call_is(self, state: str, *, verdict: bool = False, timeout: float = 15) -> None:
         """Wait until the newest change is in a state."""
@@ -209,11 +277,18 @@ class Scene:
             " GROUP BY call_id HAVING count(*) > 1"
         )
         assert twice == []
-        statement = STATEMENTS["audit_rows"].encode()
-        org = {"org": self.chat.slack.team_id}
-        chain = await (await self.database.execute(statement, org)).fetchall()
+        chain = await self.audit_rows()
         assert chain
         assert audit.broken_at(chain) is None
+
+    async def audit_rows(self) -> list[Row]:
+        """The whole chain."""
+        async with await psycopg.AsyncConnection.connect(
+            self.chat.dsn, row_factory=dict_row
+        ) as looking:
+            statement = STATEMENTS["audit_rows"].encode()
+            cursor = await looking.execute(statement, {"org": self.chat.slack.team_id})
+            return await cursor.fetchall()
 
     # --- readiness ---------------------------------------------------------------------------
 
@@ -251,7 +326,7 @@ class Scene:
 
     async def open_database(self, *, is_open: bool) -> None:
         """Take new connections, or none. Those that are open stay."""
-        name = self.database.info.dbname
+        name = conninfo_to_dict(self.chat.dsn)["dbname"]
         allow = f"ALTER DATABASE {name} ALLOW_CONNECTIONS {'true' if is_open else 'false'}"
         elsewhere = with_database(self.chat.dsn, "postgres")
         async with await psycopg.AsyncConnection.connect(elsewhere, autocommit=True) as other:
@@ -265,27 +340,29 @@ async def scene(
     case: Case,
     script: Script,
     extra: Mapping[str, str] | None = None,
+    *,
+    door: bool = False,
+    options: tuple[str, ...] = (),
 ) -> AsyncIterator[Scene]:
-    """A running bot, with a wire to the cluster and one to Slack that can be held."""
+    """A running bot, with a wire to the cluster and one to Slack that can be held; with `door`,
+    the database, too. `options` are those of `countersign run`.
+    """
     async with AsyncExitStack() as stack:
         chat = await stack.enter_async_context(world(dsn, folder, script, running="not yet"))
         cluster = await stack.enter_async_context(Wire(chat.cluster.url))
         slack = await stack.enter_async_context(Wire(chat.slack.state.base_url))
         # sockets and response URLs lead through it, too
         chat.slack.state.base_url = slack.url
-        database = await psycopg.AsyncConnection.connect(
-            dsn, autocommit=True, row_factory=dict_row, application_name="the test"
-        )
-        stack.push_async_callback(database.close)
-        chat.extra = {
-            "KUBECONFIG": str(kubeconfig(chat, cluster, folder)),
-            **(extra or {}),
-        }
-        made = Scene(chat, case, cluster, slack, database)
+        chat.extra = {"KUBECONFIG": str(kubeconfig(chat, cluster, folder)), **(extra or {})}
+        before = Door(dsn)
+        if door:
+            await stack.enter_async_context(before.serve())
+            chat.extra = {**chat.extra, "DATABASE_URL": before.dsn}
+        made = Scene(chat, case, cluster, slack, before, options)
+        # before the wires go: their end would only fill its log
+        stack.push_async_callback(made.end)
         await made.start()
         yield made
-        if chat.process is not None:
-            await chat.kill()  # before the wires go: their end would only fill its log
 
 
 def kubeconfig(chat: World, wire: Wire, folder: Path) -> Path:

@@ -1,4 +1,6 @@
-"""A real process is killed at every step of the walk; the outside world is held at the wire."""
+"""A real process is killed in the middle of a step of the walk; the outside world is held at the
+wire. At every step by its name: `test_matrix.py`.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.scene import WEB, Case, Scene, scene, until
+from tests.faults.steps import is_patch
 from tests.standins.model import Json, Turn, calls, hangs, says
 from tests.world import buttons, shown
 
@@ -27,11 +30,6 @@ def first(turn: Turn, then: Callable[[Json], Turn]) -> Callable[[Json], Turn]:
     return lambda request: turns.pop() if turns else then(request)
 
 
-def is_patch(line: str, _: str) -> bool:
-    """The mutating request itself."""
-    return line.startswith("PATCH") and "dryRun" not in line
-
-
 def is_dry_run(line: str, _: str) -> bool:
     """The last look before it."""
     return line.startswith("PATCH") and "dryRun" in line
@@ -45,9 +43,8 @@ def is_post(line: str, _: str) -> bool:
 # --- 1: while the model answers -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "chunks", [3, pytest.param(0, marks=crash), pytest.param(None, marks=crash)]
-)
+@crash
+@pytest.mark.parametrize("chunks", [3, 0, None])
 async def test_while_the_model_answers(
     dsn: str, tmp_path: Path, case: Case, chunks: int | None
 ) -> None:
@@ -115,7 +112,8 @@ async def test_while_the_first_sign_of_a_waiting_run_is_posted(
 # --- 2: between card and click ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", [pytest.param("terminate", marks=crash), "kill"])
+@crash
+@pytest.mark.parametrize("how", ["terminate", "kill"])
 async def test_between_card_and_click(dsn: str, tmp_path: Path, case: Case, how: str) -> None:
     async with scene(dsn, tmp_path, case, proposes) as at:
         thread, card = await at.asked()
@@ -133,6 +131,7 @@ async def test_between_card_and_click(dsn: str, tmp_path: Path, case: Case, how:
 # --- 3: after Approve, before the mutating request ----------------------------------------------
 
 
+@crash
 async def test_after_approve_before_the_request(dsn: str, tmp_path: Path, case: Case) -> None:
     async with scene(dsn, tmp_path, case, proposes) as at:
         thread, card = await at.asked()
@@ -192,6 +191,7 @@ async def test_some_time_after_approve(
 UNKNOWN = "I was interrupted during “.*I looked: .*I did not run it again"
 
 
+@crash
 @pytest.mark.parametrize("held", ["request", "answer"])
 async def test_during_the_request(dsn: str, tmp_path: Path, case: Case, held: str) -> None:
     """It is carried out all the same: after the death of its sender, or just before."""
@@ -268,6 +268,7 @@ async def test_after_a_connection_that_broke(dsn: str, tmp_path: Path, case: Cas
 # --- 5: during the verification -----------------------------------------------------------------
 
 
+@crash
 async def test_during_the_verification(dsn: str, tmp_path: Path, case: Case) -> None:
     extra = {"COUNTERSIGN_SETTLE_SECONDS": "2"}
     async with scene(dsn, tmp_path, case, proposes, extra) as at:
@@ -310,8 +311,9 @@ async def attempts_rise(at: Scene) -> None:
 # --- 6: while the answer is sent ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("held", ["answer", pytest.param("request", marks=crash)])
-@pytest.mark.parametrize("latency", [2.2, pytest.param(0.0, marks=crash)], ids=["late", "at once"])
+@crash
+@pytest.mark.parametrize("held", ["answer", "request"])
+@pytest.mark.parametrize("latency", [2.2, 0.0], ids=["late", "at once"])
 async def test_while_the_answer_is_sent(
     dsn: str, tmp_path: Path, case: Case, held: str, latency: float
 ) -> None:

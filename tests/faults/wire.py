@@ -22,6 +22,13 @@ class Held:
     caught: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
     taken: bool = False
+    dropped: bool = False
+
+    async def wait(self) -> bool:
+        """Be held here; whether it goes on afterwards."""
+        self.caught.set()
+        await self.released.wait()
+        return not self.dropped
 
     async def arrives(self, timeout: float = 15) -> None:
         """Wait until it is held: the request was sent, or for an answer, was worked on."""
@@ -30,6 +37,11 @@ class Held:
 
     def release(self) -> None:
         """Let it go on, even if its sender has died: a network delivers late, too."""
+        self.released.set()
+
+    def drop(self) -> None:
+        """Let it never arrive."""
+        self.dropped = self.dropped or not self.released.is_set()
         self.released.set()
 
 
@@ -41,6 +53,7 @@ class Wire:
         self._held: list[Held] = []
         self._server: asyncio.Server | None = None
         self._serving: set[asyncio.Task[None]] = set()
+        self._open = True
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**24)
@@ -54,9 +67,21 @@ class Wire:
     ) -> None:
         assert self._server is not None
         self._server.close()
+        await self.cut()
+
+    async def cut(self) -> None:
+        """Nobody answers here any more, until `mend`; what is on its way is lost."""
+        self._open = False
+        for held in self._held:
+            if held.taken:
+                held.drop()
         for task in self._serving:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
+
+    def mend(self) -> None:
+        """It answers again."""
+        self._open = True
 
     @property
     def url(self) -> str:
@@ -78,6 +103,9 @@ class Wire:
         return held
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._open:
+            writer.transport.abort()
+            return
         task = asyncio.current_task()
         assert task is not None
         self._serving.add(task)
@@ -115,9 +143,8 @@ class Wire:
             held = self._take(line, body.decode(errors="replace"))
             if held is not None and held.answer:
                 answers.append(held)
-            elif held is not None:
-                held.caught.set()
-                await held.released.wait()
+            elif held is not None and not await held.wait():
+                return
             if b"upgrade: websocket" in head.lower():
                 await _pass_on(head, reader, outer)
                 return
@@ -136,8 +163,8 @@ class Wire:
     ) -> None:
         while chunk := await inner.read(2**16):
             for held in answers:
-                held.caught.set()
-                await held.released.wait()
+                if not await held.wait():
+                    return
             writer.write(chunk)
             await writer.drain()
         writer.close()

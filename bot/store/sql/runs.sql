@@ -30,7 +30,9 @@ SELECT r.stopped_by, r.attempt = %(attempt)s AND r.ended_at IS NULL AS claimed,
   FROM runs r WHERE r.id = %(id)s;
 
 -- unheard --
-SELECT EXISTS (SELECT FROM messages WHERE run_id = %(run_id)s AND role = 'user' AND seq > %(heard)s) AS yes;
+-- Words, or a stop of which nobody told the process that carries the run.
+SELECT EXISTS (SELECT FROM messages WHERE run_id = %(run_id)s AND role = 'user' AND seq > %(heard)s)
+       OR EXISTS (SELECT FROM runs WHERE id = %(run_id)s AND stopped_by IS NOT NULL) AS yes;
 
 -- note_heard --
 -- Nothing comes back when the claim is lost.
