@@ -283,7 +283,7 @@ async def test_a_cluster_and_a_model_that_are_away_do_not_stop_it(dsn: str, tmp_
     }
     async with world(dsn, tmp_path, extra=extra, running="process") as chat:
         async with asyncio.timeout(10):
-            while not (answer := await get_json(f"http://127.0.0.1:{port}/readyz"))[1]["sockets"]:  # noqa: ASYNC110
+            while not (answer := await get_json(f"http://127.0.0.1:{port}/readyz"))[1]["ready"]:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)  # Slack knows of a socket a moment before the bot does
         status, said = answer
         assert (status, said["ready"], said["problems"]) == (200, True, [])
