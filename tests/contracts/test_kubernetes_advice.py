@@ -182,6 +182,13 @@ def test_what_gives_pods_more_than_their_own_is_danger(spec: JsonObject, danger:
     assert is_dangerous(deployments, written_paths(of({"dnsPolicy": "x"}), of(spec))) is danger
     gone = written_paths(of({"securityContext": {"runAsUser": 5}}), of({}))
     assert is_dangerous(deployments, gone)
+    snippet = {"nginx.ingress.kubernetes.io/server-snippet": "return 200;"}
+    assert is_dangerous(
+        KINDS["ingress"], written_paths({}, {"metadata": {"annotations": {**snippet}}})
+    )
+    assert is_dangerous(
+        KINDS["service"], written_paths({}, {"spec": {"externalIPs": ["192.0.2.1"]}})
+    )
     assert is_dangerous(KINDS["secret"], ())
     assert is_dangerous(KINDS["namespace"], ())
 

@@ -43,3 +43,18 @@ async def test_a_paused_deployment_is_scaled_with_its_old_pods(
     patch = json.dumps({"spec": {"replicas": 2}})
     told = await ends(catalog, cluster, "k8s_patch", {**_CART, "patch": patch})
     assert told == Verdict("holds", "2 of 2 pods ready, no restarts for 0.1 s.")
+
+
+async def test_a_replica_set_replaces_no_pod(catalog: Catalog, cluster: Cluster) -> None:
+    names = [one["metadata"]["name"] for one in cluster.objects("ReplicaSet", "shop")]
+    name = next(one for one in names if one.startswith("web-"))
+    container = {"name": "web", "image": "shop/nowhere:broken"}
+    patch = json.dumps({"spec": {"template": {"spec": {"containers": [container]}}}})
+    arguments: JsonObject = {"namespace": "shop", "kind": "replicaset", "name": name}
+    call = catalog.change("k8s_patch", {**arguments, "patch": patch})
+    seen = await call.preview()
+    assert "It replaces no pods: only new ones take this up." in seen.warnings
+    told = await verdict(cluster, call, seen, await call.apply(seen))
+    assert told.outcome != "holds" or "broken" not in told.reason
+    await cluster.advance(60)  # its deployment makes another one beside it
+    assert cluster.ready("shop", "web")

@@ -201,7 +201,8 @@ class Watch:
 
     def _on(self, live: Object) -> str:
         """What all of its pods run; they may run something else than its template of now."""
-        images = () if self._keeps_old(live) else images_of(template_of(live))
+        old = self._keeps_old(live) or self._goal.kind == "replicaset"  # which replaces no pod
+        images = () if old else images_of(template_of(live))
         return f" on {version_of(images[0])}" if images else ""
 
     def _because(self, troubles: Sequence[Trouble]) -> str:

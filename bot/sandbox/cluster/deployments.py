@@ -89,7 +89,7 @@ class Deployments:
     def _create(self, deployment: Object, number: int, owned: list[Object]) -> Object:
         meta, spec = deployment["metadata"], deployment["spec"]
         template = clone(spec["template"])
-        short = template_hash(template)
+        short = self._free_hash(meta, template)
         labels = template.setdefault("metadata", {}).setdefault("labels", {})
         labels[HASH] = short
         selector = clone(spec["selector"])
@@ -116,6 +116,14 @@ class Deployments:
         if replicas:
             self._scaled(deployment, made, 0, replicas)
         return made
+
+    def _free_hash(self, meta: Object, template: Object) -> str:
+        """The template's, unless somebody gave the replica set of that name another template."""
+        short, collisions = template_hash(template), 0
+        while self.store.get(REPLICA_SETS, meta["namespace"], f"{meta['name']}-{short}"):
+            collisions += 1
+            short = template_hash({**template, "collisions": collisions})
+        return short
 
     def _annotations(self, deployment: Object) -> Object:
         own = deployment["metadata"].get("annotations", {})

@@ -58,6 +58,7 @@ _ALWAYS = (
     "seLinuxOptions",
     "sysctls",
     "serviceAccountToken",
+    "externalIPs",  # of a Service: it takes traffic that is meant for others
 )
 # As they were written before there were fields for them; a path has the key in quotes.
 _CONFINING = (
@@ -65,6 +66,7 @@ _CONFINING = (
     '"container.seccomp.security.alpha.kubernetes.io/',
     '"seccomp.security.alpha.kubernetes.io/',
 )
+_SNIPPET = 'snippet"'  # of an Ingress: code that runs in a controller which reads all Secrets
 _BEYOND = frozenset(_ALWAYS)
 _WHEN_TRUE = (
     "privileged",
@@ -142,7 +144,9 @@ def _reaches_out(path: str, value: Any) -> bool:
     key = steps[-1]
     if not _BEYOND.isdisjoint(steps):  # also a part of one, such as hostPath.path
         return True
-    if ".annotations." in path and any(prefix in path for prefix in _CONFINING):
+    if ".annotations." in path and (
+        path.endswith(_SNIPPET) or any(prefix in path for prefix in _CONFINING)
+    ):
         return True
     if value is None:  # what kept them in bounds is taken away
         return "securityContext" in path
@@ -184,10 +188,12 @@ async def _of_workload(
     stored: Object,
 ) -> Consequences:
     """Pods that are replaced, a number that an autoscaler sets, traffic that nothing answers."""
-    replaces = resource.kind in _ROLLED and template_of(live) != template_of(stored)
+    rewritten = template_of(live) != template_of(stored)
+    replaces = resource.kind in _ROLLED and rewritten
+    keeps = ("It replaces no pods: only new ones take this up.",) if rewritten else ()
     rescales = replicas_of(live) != replicas_of(stored) and resource.kind != "daemonset"
     if not replaces and not rescales:
-        return Consequences()
+        return Consequences(warnings=keeps)
     place = namespace_of(live)
     autoscalers, budgets, services = await asyncio.gather(
         around(cluster, "horizontalpodautoscaler", place),
@@ -202,7 +208,7 @@ async def _of_workload(
         "budgets": None if budgets is None else [budget(pdb) for pdb in budgets],
         "services": None if services is None else [name_of(service) for service in services],
     }
-    warnings: list[str] = []
+    warnings = [] if replaces else [*keeps]
     notes: tuple[str, ...] = ()
     if rescales:
         warnings += _fought(autoscalers)
