@@ -147,6 +147,7 @@ class House:
             name=_word(wanted.arguments, "name"),
             labels=preview.labels if preview else {},
             changed_paths=tuple(one.path for one in preview.changes) if preview else (),
+            reaches=preview.reaches if preview else (),
             images=tuple(str(one) for one in _set(preview, "image")),
             replicas=_most((*_set(preview, "replicas"), *_set(preview, "maxReplicas"))),
             provenance=dict(wanted.provenance),

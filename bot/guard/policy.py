@@ -89,6 +89,7 @@ class PolicyInput:
     name: str = ""
     labels: dict[str, str] = field(default_factory=dict)  # of the object as it is now
     changed_paths: tuple[str, ...] = ()
+    reaches: tuple[str, ...] = ()  # namespaces whose objects go along
     images: tuple[str, ...] = ()  # that it would set
     replicas: int | None = None  # the most that it would set
     provenance: dict[str, str] = field(default_factory=dict)  # argument → where its value is from

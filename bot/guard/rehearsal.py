@@ -54,6 +54,7 @@ class _Given(_Part):
     channel: str = "C0CHANNEL"
     warnings: _Words = ()
     changed_paths: _Words = ()
+    reaches: _Words = ()
     images: _Words = ()
     replicas: int | None = None
     provenance: dict[str, str] = {}
@@ -102,6 +103,7 @@ class Case(_Part):
             name=about.name,
             labels=about.labels,
             changed_paths=given.changed_paths,
+            reaches=given.reaches,
             images=given.images,
             replicas=given.replicas,
             provenance=given.provenance,

@@ -302,9 +302,13 @@ def _checks(match: Match, reach: _Reach) -> Iterable[tuple[str, _Check]]:
 
 
 def _lies_in(globs: tuple[str, ...], asked: PolicyInput, reach: _Reach) -> bool:
-    """Whether it is about one of those namespaces, or may be, or is such a namespace itself."""
+    """Whether it is about one of those namespaces, or may be, or is such a namespace itself, or
+    takes objects of one along.
+    """
     if asked.namespace == EVERYWHERE:
         return reach is not _Reach.SURE or EVERYWHERE in globs
+    if reach is _Reach.ALL and any(_any(globs, one) for one in asked.reaches):
+        return True
     if reach is _Reach.ALL and not asked.namespace and asked.object_kind == "namespace":
         return _any(globs, asked.name) or _any(globs, "")
     return _any(globs, asked.namespace)

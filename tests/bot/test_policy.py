@@ -184,6 +184,7 @@ def test_what_rests_on_a_group_that_could_not_be_looked_up_denies(policy: str) -
         ({"namespace": "", "object_kind": "namespace", "name": "payroll"}, True),  # all that is in
         ({"namespace": "", "object_kind": "namespace", "name": "shop"}, False),
         ({"namespace": "", "object_kind": "node", "name": "payroll"}, False),
+        ({"namespace": "", "object_kind": "node", "reaches": ("blog", "payroll")}, True),
         ({"namespace": "shop"}, False),
     ],
 )

@@ -293,6 +293,7 @@ async def test_a_node_is_drained_as_far_as_budgets_allow(
     call = catalog.change("k8s_drain", {"name": node})
     seen = await call.preview()
     assert "PodDisruptionBudget shop/cart lets none of its pods go just now" in seen.notes
+    assert "shop" in seen.reaches, "who closed that namespace is heard"
     receipt = await call.apply(seen)
     assert "are left" in receipt.text
     found = await verdict(cluster, call, seen, receipt)

@@ -144,6 +144,7 @@ class Preview(_Stored):
     # Unified, of the object as the server would store it, without what controllers write.
     diff: str
     labels: dict[str, str] = Field(default_factory=dict)  # of the object as it is, for the policy
+    reaches: tuple[str, ...] = ()  # namespaces whose objects go along, besides the target's own
     warnings: tuple[str, ...] = ()  # what a senior colleague would say; part of the fingerprint
     notes: tuple[str, ...] = ()  # numbers from status, with their time; not part of the fingerprint
     fingerprint: str  # SHA-256 hex; see ARCHITECTURE.md, "Fingerprint"

@@ -145,6 +145,7 @@ class Drain(Change):
             ),
             diff="",
             labels=labels_of(found.node),
+            reaches=tuple(sorted({pod.namespace for pod in moving})),
             warnings=found.warnings,
             notes=found.notes,
             fingerprint=fingerprint(_TOOL, found.facts),

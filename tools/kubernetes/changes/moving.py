@@ -30,6 +30,11 @@ class MovingPod:
         return f"{namespace_of(self.object)}/pod/{name_of(self.object)}"
 
     @property
+    def namespace(self) -> str:
+        """Where it is."""
+        return namespace_of(self.object)
+
+    @property
     def owner(self) -> str:
         """Who makes another in its place: "shop/replicaset/web-7f"."""
         return f"{namespace_of(self.object)}/{controller(self.object)}"
