@@ -1,9 +1,11 @@
 """What becomes of messages that Slack takes no more: a deleted card comes again, a click draws its
-card although edits are limited, and who is out of reach in his channel is told so.
+card although edits are limited, who is out of reach in his channel is told so; and a bad day on
+which everything goes wrong at once.
 """
 
 from pathlib import Path
 
+from bot.sandbox.slack import Settings as SlackSettings
 from tests.conversations.test_commands import PATIENT, SCALE, votes
 from tests.world import buttons, shown, world
 
@@ -50,3 +52,34 @@ async def test_who_is_out_of_reach_in_his_channel_is_told_so_in_private(
         assert "it is archived (`is_archived`)" in shown(told)
         assert "web" not in shown(told)
         assert len(chat.cluster.mutations) == 1
+
+
+async def test_on_a_bad_day_everything_is_done_once_and_said_once(dsn: str, tmp_path: Path) -> None:
+    slack = SlackSettings(ack_seconds=1, retry_delays=(0.3, 1.0, 2.0), delivery="round_robin")
+    async with world(dsn, tmp_path, slack=slack) as chat:
+        faults = chat.slack.faults
+        faults.rate_limits = faults.swap_frames = faults.message_before_mention = True
+        faults.lose_acks, faults.duplicate_events, faults.duplicate_interactions = 3, 2, 1
+        faults.delay_frames = 0.05
+        faults.fail("chat.postMessage", "drop_after")
+        faults.fail("chat.postMessage", "html")
+        faults.fail("chat.postMessage", "http_503")
+        faults.fail("chat.postMessage", "drop_after")
+        faults.fail("chat.update", "drop_before")
+        faults.fail("chat.update", "ratelimited", seconds=1)
+        thread = await chat.ask(SCALE)
+        card = await chat.card(thread)
+        await chat.quiet(thread)
+        await chat.press("Approve", card, by="bob")
+        await chat.slack.disconnect("warning")
+        await chat.reads(thread, "done and verified")
+        await chat.quiet(thread)
+        await chat.slack.settled(20)
+        await chat.quiet(thread)
+
+        assert not faults.lose_acks
+        assert len(chat.cards(thread)) == len(await votes(chat)) == len(chat.cluster.mutations) == 1
+        assert len(await chat.rows("SELECT 1 FROM runs")) == 1
+        said = [shown(one) for one in chat.slack.app_messages("ops", thread)]
+        assert sum("done and verified" in one for one in said) == 1
+        assert not any("⏳" in one for one in said)

@@ -120,7 +120,7 @@ class Api:
         wait = self._on.limits.method(method.name, method.tier, now)
         budget = self._on.limits.used(method.name, now)
         call.budget = None if budget is None else asdict(budget)
-        if wait and self._on.state.settings.rate_limits:
+        if wait and (self._on.state.settings.rate_limits or self._on.faults.rate_limits):
             raise SlackError("ratelimited", retry_after=wait)
         try:
             return method.work(self._on, Arguments(given))

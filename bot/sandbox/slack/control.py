@@ -44,7 +44,7 @@ class Control:
         self._hub = hub
         self._gate = Gate(state)
         self._inspection = Inspection(state.feed)
-        self._switches = Switches(state, hub, faults, events)
+        self._switches = Switches(state, hub, faults, events, people.delete_of_app)
         self._switched = self._switches.on()
         self._live: dict[str, Callable[[], object]] = {}
         self._deeds: dict[str, Deed] = {

@@ -39,6 +39,12 @@ class Faults:
     """How many of the next events are delivered a second time, as a retry."""
     duplicate_interactions: int = 0
     """How many of the next clicks, commands and views are delivered a second time."""
+    lose_acks: int = 0
+    """How many of the next acknowledgements are lost on their way to Slack."""
+    swap_frames: bool = False
+    """On: an envelope lets the next one go first, unless none comes within a second."""
+    rate_limits: bool = False
+    """On: calls above their method's tier are refused, and posts above one a second and channel."""
     same_envelope_retries: bool = False
     """On: a retry is a fresh copy with the same envelope id and attempt 0."""
     message_before_mention: bool = False

@@ -73,6 +73,18 @@ class People(Sights):
         _, channel, message = self._own(who, where, ts, admins=True)
         self._messages.delete(channel, message)
 
+    def delete_of_app(self) -> None:
+        """Delete the newest message of the app, wherever it stands, as an admin might."""
+        written = [
+            (message["ts"], channel, message)
+            for channel in self.state.channels.values()
+            for message in channel.messages.values()
+            if message.get("bot_id") == self.state.bot_id
+        ]
+        if written:
+            _, channel, message = max(written, key=lambda one: str(one[0]))
+            self._messages.delete(channel, message)
+
     async def react(
         self, who: str, where: str, ts: str, name: str, *, remove: bool = False
     ) -> None:

@@ -17,6 +17,10 @@ DisconnectReason = Literal["warning", "refresh_requested", "link_disabled", "too
 EnvelopeType = Literal["events_api", "interactive", "slash_commands"]
 
 
+_REFRESH_SECONDS = 10.0  # between the word that a socket will be closed and its end
+_SWAP_SECONDS = 1.0  # for which an envelope waits for another one to go first
+
+
 @dataclass
 class Socket:
     """One open connection of the app and the envelopes it has yet to acknowledge."""
@@ -40,6 +44,8 @@ class Hub:
         self._turn = 0
         self._random = random.Random(state.settings.seed)  # noqa: S311 - repeatable on purpose
         self._any_open = asyncio.Event()
+        self._overtaken = asyncio.Event()  # whoever waits to be has been
+        self._lets_go_first = False
 
     # --- connections ------------------------------------------------------------------------
 
@@ -78,9 +84,17 @@ class Hub:
         return ws
 
     async def disconnect(self, reason: DisconnectReason, number: int | None = None) -> None:
-        """Send a `disconnect` frame to every socket, or to the one with this number."""
+        """Send a `disconnect` frame to every socket, or to the one with this number; one that is
+        only asked to refresh is closed some seconds later.
+        """
         for socket in self._chosen(number):
             await self._write(socket, json.dumps(self._disconnect_frame(reason)))
+            if reason in {"warning", "refresh_requested"}:
+                self._tasks.start(self._close_later(socket), "slack-refresh")
+
+    async def _close_later(self, socket: Socket) -> None:
+        await asyncio.sleep(_REFRESH_SECONDS * self._state.settings.time_scale)
+        await socket.ws.close()
 
     async def close(self, number: int | None = None) -> None:
         """Send a close frame to every socket, or to one."""
@@ -153,12 +167,25 @@ class Hub:
     async def _run(self, envelope: Envelope) -> None:
         if self._faults.delay_frames:
             await asyncio.sleep(self._faults.delay_frames)
+        if self._faults.swap_frames and not self._lets_go_first:
+            await self._let_another_go_first()
         socket = self._pick()
         if socket is None:
             envelope.settle("no_socket")
         else:
             await self._send(socket, envelope)
         self._tell_envelope(envelope)
+
+    async def _let_another_go_first(self) -> None:
+        self._lets_go_first = True
+        self._overtaken.clear()
+        try:
+            async with asyncio.timeout(_SWAP_SECONDS):
+                await self._overtaken.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._lets_go_first = False
 
     async def _deliver_event(self, first: Envelope) -> None:
         settings, payload = self._state.settings, first.payload
@@ -184,6 +211,7 @@ class Hub:
         self._tell_envelope(envelope)
         if not self._faults.mute:
             await self._write(socket, json.dumps(envelope.frame()))
+        self._overtaken.set()
         try:
             if await self._acked_in_time(envelope):
                 envelope.ack_seconds = loop.time() - began
@@ -246,6 +274,10 @@ class Hub:
         if envelope is None:
             # Late, or on another socket than it came on: whether Slack counts that is unknown.
             self._state.feed.publish("stray_ack", {"envelope_id": frame["envelope_id"]})
+            return
+        if self._faults.lose_acks > 0:
+            self._faults.lose_acks -= 1
+            self._state.feed.publish("lost_ack", {"envelope_id": frame["envelope_id"]})
             return
         if "payload" in frame:
             envelope.response = frame["payload"]

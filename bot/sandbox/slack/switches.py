@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Final, Literal, TypeAlias, get_args
 
 from bot.sandbox.slack.events import Events
@@ -115,6 +116,28 @@ _OFFERS: Final = (
         "The next event arrives again, marked as a retry.",
         "The app answers once.",
     ),
+    _counted(
+        "lose_acks",
+        "An acknowledgement lost",
+        "The app acknowledges the next thing it hears, but Slack never learns of it.",
+        "A message comes again and is answered once; a click that seems lost has counted.",
+    ),
+    _once(
+        "too_long",
+        "Refuse the next message",
+        "The next chat.postMessage is answered msg_too_long.",
+        "An answer comes in another form; whose card cannot be shown is told that it ended.",
+        method="chat.postMessage",
+        fault="error",
+        code="msg_too_long",
+    ),
+    _act(
+        "delete",
+        "Delete the app's newest message",
+        "An admin deletes what the app wrote last.",
+        "A card that somebody has yet to decide comes again; nothing is posted twice otherwise.",
+        kind="delete",
+    ),
     _act(
         "disconnect",
         "Announce a disconnect",
@@ -163,6 +186,22 @@ _OFFERS: Final = (
         off=False,
     ),
     _switch(
+        "swap_frames",
+        "Events out of order",
+        "Of two events that come close to each other, the later one arrives first.",
+        "Whatever comes first, each is done once.",
+        on=True,
+        off=False,
+    ),
+    _switch(
+        "rate_limits",
+        "Keep Slack's limits",
+        "Calls above their method's tier, and posts above one a second, are refused with 429.",
+        "Progress gives way; cards and answers come all the same, a little later.",
+        on=True,
+        off=False,
+    ),
+    _switch(
         "link_disabled",
         "Refuse new sockets",
         "apps.connections.open is refused.",
@@ -185,8 +224,16 @@ _OFFERS: Final = (
 class Switches:
     """Sets the workspace's faults by wishes, and says what is switched on."""
 
-    def __init__(self, state: State, hub: Hub, faults: Faults, events: Events) -> None:
+    def __init__(
+        self,
+        state: State,
+        hub: Hub,
+        faults: Faults,
+        events: Events,
+        delete_of_app: Callable[[], None],
+    ) -> None:
         self._state = state
+        self._delete_of_app = delete_of_app
         self._hub = hub
         self._faults = faults
         self._events = events
@@ -203,7 +250,8 @@ class Switches:
         """Do what a wish of the kinds below says. Raises `Impossible` for one that makes no sense.
 
         `method` (the next calls of a method fail), `disconnect`, `close`, `abort` (the sockets),
-        `revoke` and `restore` (the token), `advance` (the clock), `set` (a switch), `normal`.
+        `revoke` and `restore` (the token), `delete` (the app's newest message), `advance` (the
+        clock), `set` (a switch), `normal`.
         """
         match wish["kind"]:
             case "method":
@@ -215,6 +263,8 @@ class Switches:
                 self._events.tokens_revoked()
             case "restore":
                 self._faults.revoked.discard(self._state.bot_token)
+            case "delete":
+                self._delete_of_app()
             case "advance":
                 self._state.clock.advance(_number("seconds", wish["seconds"], _FARTHEST))
             case "set":

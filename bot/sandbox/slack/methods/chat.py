@@ -20,7 +20,7 @@ def post_message(on: Services, args: Arguments) -> Json:
     require_postable(on.state, channel)
     _check(on, "chat.postMessage", args, "message")
     thread_ts = _thread(channel, args)
-    if on.state.settings.rate_limits:
+    if on.state.settings.rate_limits or on.faults.rate_limits:
         wait = on.limits.post(channel.id, on.state.clock.now())
         if wait:
             raise SlackError("ratelimited", retry_after=wait)
