@@ -161,5 +161,5 @@ async def test_a_database_or_a_slack_that_goes_makes_it_not_ready_until_it_is_ba
         _, said = await until(port, lambda status, _: status == 503)
         assert said["problems"] == ["Slack does not accept SLACK_BOT_TOKEN (token_revoked)"]
         chat.slack.faults.revoked.clear()
-        await chat.reads(thread, "checkout-|I could not find out")
+        await chat.reads(thread, "checkout-|⛔")  # by what was asked meanwhile
         await until(port, lambda status, _: status == 200)
