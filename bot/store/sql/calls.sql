@@ -252,7 +252,7 @@ SELECT EXISTS (SELECT FROM cards WHERE call_id = %(call_id)s AND ts <> '' AND wh
 
 -- mark_drawn --
 UPDATE cards SET drawn = %(drawn)s, whole = NOT call_id = ANY(%(cut)s)
- WHERE org = %(org)s AND channel = %(channel)s AND ts = %(ts)s AND view_id = '';
+ WHERE org = %(org)s AND channel = %(channel)s AND ts = %(ts)s AND ts <> '' AND view_id = '';
 
 -- undone_by --
 SELECT id FROM tool_calls WHERE undoes = %(id)s AND state IN ('proposed', 'approved', 'executing', 'done', 'unknown') LIMIT 1;
