@@ -9,7 +9,7 @@ BIN := .venv/bin
 # A moved checkout, or a Python that is gone, makes the stamps of an earlier set-up worthless.
 STALE := $(shell if [ -d .venv ] && { ! $(BIN)/python -c '' || { [ -e .venv/.path ] && [ "$$(cat .venv/.path)" != "$$(pwd -P)" ]; }; } 2>/dev/null; then rm -f .venv/.runtime .venv/.dev; fi)
 
-.PHONY: help install demo test test-crash test-diagnosis test-browser test-real test-cluster screenshots bench check lock clean
+.PHONY: help install demo test test-crash test-diagnosis test-browser test-real test-cluster screenshots bench soak check lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ screenshots: .venv/.dev ## Take README's pictures anew in a real Chromium
 
 bench: .venv/.dev ## Measure every figure of the architecture; prints a table (ARGS="cpu click": parts of it)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+soak: .venv/.dev ## Talk to the bot for minutes (ARGS=30: so many); prints a table, and fails where something grows
+	@$(BIN)/python -m tests.benchmarks.soak $(ARGS)
 
 check: .venv/.dev ## Check format, lint, types and import directions
 	@$(BIN)/ruff format --check .

@@ -197,7 +197,8 @@ class Parts:
         """
         gone = await self.retention.sweep()
         gone["checkpoints"] = await self.checkpoints.sweep_strays()
-        log.info("swept", **+gone)
+        if gone := +gone:
+            log.info("swept", **gone)
         await growth.note(self.database)
 
 

@@ -135,6 +135,13 @@ class World:
         path = self.folder / f"bot-{self.starts}.log"
         return path.read_text() if path.exists() else ""
 
+    async def move(self, dsn: str) -> None:
+        """From now on, its database is another one; the bot must not run."""
+        self.dsn = dsn
+        if self._looking is not None:
+            await self._looking.close()
+            self._looking = None
+
     # --- people ------------------------------------------------------------------------------
 
     async def ask(self, text: str, by: str = "dave", where: str = "ops") -> str:

@@ -25,9 +25,11 @@ from tests.benchmarks import (
     kubernetes,
     latency,
     masking,
+    open_cards,
     page,
     policy,
     starts,
+    together,
     wal,
 )
 from tests.benchmarks.figures import HEADS, Figure, calibrate, table
@@ -41,6 +43,8 @@ PARTS: Mapping[str, Part] = {
     "click": full_runs.click,
     "first-sign": latency.first_sign,
     "crowd": latency.crowd,
+    "together": together.measure,
+    "open-cards": open_cards.measure,
     "wal-turns": wal.turns,
     "wal-run": wal.full_run,
     "start": starts.start,

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,11 +28,11 @@ from tests.plugins.ports import free_port
 from tests.standins.model import Json, Turn, calls, says
 from tests.world import ROOT, Script, World, buttons, get_json, shown, world
 
-WEB = {"namespace": "shop", "kind": "deployment", "name": "web"}
-ASKED = re.compile(r"scale web to (\d+)")
+ASKED = re.compile(r"scale ([\w-]+) to (\d+)")
 DONE = "replicas now"
 SHIPPED = ("-m", "bot", "run")
 UNPACED = ("-m", "tests.benchmarks.launch")  # Slack's rates lifted
+ROUND_ROBIN = SlackSettings(delivery="round_robin")
 SPEED = 200.0  # of the cluster: its controllers are not what is measured
 
 
@@ -39,14 +40,15 @@ def three_calls(request: Json) -> Turn:
     """A full run's three replies, from what was asked last: read, change, answer."""
     messages = request["messages"]
     last = max(n for n, m in enumerate(messages) if m["role"] == "user")
-    wanted = ASKED.findall(str(messages[last]["content"]))[-1]
+    name, wanted = ASKED.findall(str(messages[last]["content"]))[-1]
     match sum(m["role"] == "assistant" for m in messages[last:]):
         case 0:
             return calls(("k8s_get", {"kind": "deployments", "namespace": "shop"}))
         case 1:
-            return calls(("k8s_scale", {**WEB, "replicas": int(wanted)}))
+            it = {"namespace": "shop", "kind": "deployment", "name": name}
+            return calls(("k8s_scale", {**it, "replicas": int(wanted)}))
         case _:
-            return says(f"`web` has {wanted} {DONE}.")
+            return says(f"`{name}` has {wanted} {DONE}.")
 
 
 def process_cpu(pid: int) -> float:
@@ -179,6 +181,31 @@ class Stage:
         await self.message(thread, lambda m: DONE in shown(m), "the answer")
         return clicked.at
 
+    def deploy(self, name: str) -> None:
+        """One more deployment, for changes that must not meet."""
+        web = deepcopy(self.chat.cluster.get("Deployment", "shop", "web"))
+        if web is None:
+            raise RuntimeError("there is no web to copy")
+        labels, template = {"app": name}, web["spec"]["template"]
+        template["metadata"] = {"labels": labels}
+        self.chat.cluster.apply(
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": name, "namespace": "shop", "labels": labels},
+                "spec": {
+                    "replicas": 1,
+                    "selector": {"matchLabels": labels},
+                    "template": template,
+                },
+            }
+        )
+
+    async def card(self, name: str, replicas: int) -> Json:
+        """Ask for a deployment to be scaled, and wait for the card."""
+        thread = await self.chat.ask(f"scale {name} to {replicas}")
+        return await self.message(thread, lambda m: "Approve" in buttons(m), "a card")
+
     async def full_runs(self, count: int) -> None:
         """So many, one after the other."""
         for _ in range(count):
@@ -227,6 +254,17 @@ class Stage:
 
         await self._alive(until(is_quiet, "a bot at rest", timeout, 0.05))
 
+    async def quiet_but_waiting(self, timeout: float = 60) -> None:
+        """Wait until every run has ended or waits for people, and everything was said."""
+
+        async def is_quiet() -> bool:
+            return not await self.rows(
+                "SELECT 1 FROM runs WHERE ended_at IS NULL AND state <> 'waiting' UNION ALL"
+                " SELECT 1 FROM outbox WHERE is_open LIMIT 1"
+            )
+
+        await self._alive(until(is_quiet, "a bot that waits for people", timeout, 0.05))
+
     async def wal(self) -> int:
         """The write-ahead log's position in bytes."""
         return await wal_position(self.database)
@@ -262,13 +300,13 @@ class Bench:
         litellm: bool = False,
         extra: Mapping[str, str] | None = None,
         command: tuple[str, ...] = SHIPPED,
+        slack: SlackSettings = ROUND_ROBIN,
     ) -> AsyncIterator[Stage]:
         """A bot that is about to be started; `litellm` leads its model through LiteLLM."""
         self.worlds += 1
         folder = self.folder / f"world-{self.worlds}"
         folder.mkdir()
         dsn, port = await self.fresh(), free_port()
-        slack = SlackSettings(delivery="round_robin")
         async with AsyncExitStack() as stack:
             chat = await stack.enter_async_context(
                 world(dsn, folder, script, speed=SPEED, slack=slack, running="not yet")

@@ -7,6 +7,8 @@ import pytest
 from tests.benchmarks.breakdown import Breakdown, frame_of, owner
 from tests.benchmarks.figures import HEADS, Figure, amount, calibrate, percentile, table
 from tests.benchmarks.harness import three_calls
+from tests.benchmarks.soak import Moment, verdict
+from tests.benchmarks.together import _free
 from tests.world import ROOT
 
 PACKAGES = sysconfig.get_path("purelib")
@@ -111,3 +113,25 @@ def test_the_model_reads_changes_and_answers_the_last_request() -> None:
     assert three_calls({"messages": messages}).calls[0][1]["replicas"] == 3  # type: ignore[index]
     messages.append({"role": "assistant", "content": "x"})
     assert "3 replicas now" in three_calls({"messages": messages}).text
+
+
+def test_what_grows_is_told_from_what_only_settles() -> None:
+    def moments(memory: float, files: float) -> list[Moment]:
+        """Nine of them; `memory` and `files` are gained with each."""
+        return [
+            Moment(n, n, 150 + memory * n, 27, round(50 + files * n), 12, 200, 10.0)
+            for n in range(9)
+        ]
+
+    assert {f.verdict for f in verdict(moments(0.1, 0))} == {"met"}
+    leaking = {f.name: f.verdict for f in verdict(moments(5, 3))}
+    assert leaking["memory gained"] == leaking["files gained"] == "NOT MET"
+    assert leaking["connections gained"] == "met"
+
+
+def test_a_channel_that_was_full_is_told_from_a_bot_that_was_late() -> None:
+    assert _free([], 100.0, 101.0) == 100.0
+    assert _free([99.0, 99.1, 101.0], 100.0, 101.0) == 100.0, "two of three, and one came back"
+    full = [99.7, 99.8, 99.9, 100.8]
+    assert _free(full, 100.0, 100.8) == pytest.approx(100.7, abs=0.05)
+    assert _free([*full, 101.8], 100.0, 101.8) == pytest.approx(101.7, abs=0.05)

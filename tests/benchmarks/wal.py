@@ -21,16 +21,20 @@ def looks_once(request: Json) -> Turn:
 
 
 async def turns(bench: Bench) -> list[Figure]:
-    """Bytes per turn of one long thread."""
+    """Bytes and CPU per turn of one long thread."""
     written: list[float] = []
+    cpu: list[float] = []
+    stored: list[float] = []
     async with bench.warm_stage(looks_once) as stage:
         thread = await stage.chat.ask("start")
         await _ended(stage, 1)
         for turn in range(1, TURNS + 1):
-            before = await stage.wal()
+            wal, spent, size = await stage.wal(), stage.cpu(), await _stored(stage)
             await stage.chat.slack.post("dave", "ops", ASKED.format(turn), thread_ts=thread)
             await _ended(stage, turn + 1)
-            written.append((await stage.wal() - before) / 1000)
+            written.append((await stage.wal() - wal) / 1000)
+            cpu.append((stage.cpu() - spent) * 1000)
+            stored.append((await _stored(stage) - size) / 1000)
     early, late = written[10 - NEAR : 10 + NEAR], written[-2 * NEAR :]
     about = "one read, 0.5 kB asked, 2 kB answered; median of 10 turns around it"
     return [
@@ -40,7 +44,33 @@ async def turns(bench: Bench) -> list[Figure]:
         Figure(
             "WAL per turn, at turn 200", median(late), "kB", f"{about}: {spread(late, 'kB')}", 50
         ),
+        _flat("WAL", written, "kB"),
+        _flat("CPU", cpu, "ms"),
+        _flat("bytes kept", stored, "kB"),
     ]
+
+
+def _flat(what: str, values: list[float], unit: str) -> Figure:
+    """How the last fifth compares with a fifth at the beginning, once the model is told its fill of
+    earlier turns.
+    """
+    fifth = len(values) // 5
+    early, late = median(values[fifth // 2 : fifth // 2 + fifth]), median(values[-fifth:])
+    how = (
+        f"medians of turns {len(values) - fifth + 1}–{len(values)} and {fifth // 2 + 1}–"
+        f"{fifth // 2 + fifth}: {late:.1f} and {early:.1f} {unit}"
+    )
+    return Figure(f"{what} per turn, late / early", late / early, "", how, 1.1)
+
+
+async def _stored(stage: Stage) -> int:
+    """Bytes of what stays of a thread: its rows, without what is swept."""
+    (row,) = await stage.rows(
+        "SELECT (SELECT coalesce(sum(pg_column_size(m.*)), 0) FROM messages m)"
+        " + (SELECT coalesce(sum(pg_column_size(c.*)), 0) FROM tool_calls c)"
+        " + (SELECT coalesce(sum(pg_column_size(r.*)), 0) FROM runs r) AS bytes"
+    )
+    return int(row["bytes"])
 
 
 async def _ended(stage: Stage, runs: int) -> None:
