@@ -62,7 +62,7 @@ async def _client(
 
 async def _acts_as(check: str, cluster: Cluster, identities: Identities) -> Finding:
     """With a map the bot's own rights are to act as people, and nothing else is asked of them."""
-    called = await version(cluster)
+    called = await _called(cluster)
     if await may_impersonate(cluster, "groups", "system:masters"):
         said = f"{called} answers; the bot may act as anybody there, also as an administrator"
         return warning(check, said, "Give it the role that `countersign rbac` prints, no other.")
@@ -86,6 +86,11 @@ async def _looked_at(client: Client) -> tuple[str, dict[str, list[str]]]:
     """What it calls itself and how one signs in there, and what each tool lacks."""
     if not isinstance(client, Cluster):
         return "it", {}
-    called, missing = await version(client), await lacking(client)
-    program = (await client.connected()).program
-    return called + (f" (signed in to with the program `{program}`)" if program else ""), missing
+    return await _called(client), await lacking(client)
+
+
+async def _called(cluster: Cluster) -> str:
+    """What the server calls itself, and the credential plugin that signs in to it, if there is."""
+    program = (await cluster.connected()).program
+    how = f" (signed in to with the program `{program}`)" if program else ""
+    return await version(cluster) + how

@@ -59,7 +59,7 @@ PARTS: Mapping[str, Part] = {
     "breakdown": breakdown.profile,
     "breakdown-litellm": breakdown.profile_litellm,
 }
-ASKED_FOR = frozenset({"breakdown-litellm"})  # only when they are named
+ASKED_FOR = frozenset({"breakdown-litellm", "dependencies"})  # only when they are named
 LIMIT = 180.0  # seconds for one part
 
 

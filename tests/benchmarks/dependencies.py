@@ -13,7 +13,7 @@ from tests.benchmarks.figures import Figure, amount, median, spread
 from tests.benchmarks.harness import Bench
 from tests.world import ROOT
 
-TIMES = 3
+TIMES = 2
 
 # What the bot imports of each; what it imports only when it needs it is marked by its name here.
 IMPORTED = {

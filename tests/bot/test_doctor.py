@@ -25,6 +25,7 @@ from tests.standins.model import error, says
 from tests.world import MANIFEST, World, world
 
 SECRET = "hunter2-Zq81xLw0"
+_PLUGIN = "client.authentication.k8s.io/v1"
 
 
 async def report(chat: World, **extra: str) -> list[Finding]:
@@ -441,10 +442,24 @@ async def test_as_whom_the_bot_may_not_act_is_told(dsn: str, tmp_path: Path) -> 
         extra = {"COUNTERSIGN_CONFIG": str(config)}
         assert "may act as anybody" in only(await report(chat, **extra), "cluster demo")[1]
         chat.cluster.allow("lean", Rule(("impersonate",), ("users",)))
-        extra["KUBECONFIG"] = str(chat.cluster.write_kubeconfig(tmp_path / "lean", "lean"))
+        lean = chat.cluster.write_kubeconfig(tmp_path / "lean", "lean")
+        extra["KUBECONFIG"] = str(lean)
         mark, said = only(await report(chat, **extra), "cluster demo")
         assert mark == "failed"
         assert said.endswith(" answers; the bot may not act as sre")
+        # and a program that signs in to it is named, with a map and without
+        given = yaml.safe_load(lean.read_text())
+        plugin = tmp_path / "sign-in"
+        status = {"token": given["users"][0]["user"]["token"]}
+        credential = {"apiVersion": _PLUGIN, "kind": "ExecCredential", "status": status}
+        plugin.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(credential)}\nEND\n")
+        plugin.chmod(0o700)
+        signs_in = {"apiVersion": _PLUGIN, "command": str(plugin), "interactiveMode": "Never"}
+        given["users"][0]["user"] = {"exec": signs_in}
+        lean.write_text(yaml.safe_dump(given))
+        for settings in (extra, {"KUBECONFIG": str(lean)}):
+            _, said = only(await report(chat, **settings), "cluster demo")
+            assert f" (signed in to with the program `{plugin}`) answers" in said
 
 
 def test_what_the_doctor_cannot_print() -> None:
