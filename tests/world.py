@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -94,12 +95,18 @@ class World:
             await asyncio.wait_for(self._task, 30)
         self._stop = self._task = None
 
-    async def spawn(self, *options: str) -> None:
-        """Start the bot as a process of its own."""
+    async def spawn(self, *options: str, code: Path | None = None) -> None:
+        """Start the bot as a process of its own; that of `code` instead of ours."""
         self.starts += 1
         with (self.folder / f"bot-{self.starts}.log").open("wb") as log:
             given = {"PATH": os.environ["PATH"], **self.environment()}
-            self.process = await launch("run", *options, environment=given, out=log, err=log)
+            if code is None:
+                self.process = await launch("run", *options, environment=given, out=log, err=log)
+            else:
+                words = (sys.executable, "-m", "bot", "run", *options)
+                self.process = await asyncio.create_subprocess_exec(
+                    *words, cwd=code, env=given, stdout=log, stderr=log
+                )
         await self._listening(asyncio.ensure_future(self.process.wait()))
 
     async def kill(self) -> None:

@@ -20,9 +20,16 @@ class Storage:
         self._settings = settings
         self._is_lacking = "DATABASE_URL" in lacking
         self.facts: DatabaseFacts | None = None
+        self._looked = asyncio.Event()
 
     async def database(self) -> list[Finding]:
         """Whether it answers, how old it is, what the role may, what it lacks."""
+        try:
+            return await self._database()
+        finally:
+            self._looked.set()
+
+    async def _database(self) -> list[Finding]:
         if self._is_lacking:
             return [failed("database", "not looked at: DATABASE_URL is not usable, see above")]
         dsn = self._settings.database_url.get_secret_value()
@@ -65,7 +72,8 @@ class Storage:
         """Whether it answers, where one is set."""
         url = self._settings.redis_url
         if url is None:
-            return [ok("redis", "not set: one process needs none")]
+            await self._looked.wait()
+            return [_without_redis(self.facts.room.processes if self.facts else 0)]
         try:
             version = await look_at_redis(url.get_secret_value())
         except OSError as error:
@@ -77,6 +85,16 @@ class Storage:
                 )
             ]
         return [ok("redis", f"version {version} answers and lets us publish")]
+
+
+def _without_redis(processes: int) -> Finding:
+    if processes < 2:
+        return ok("redis", "not set: one process needs none")
+    said = (
+        f"not set, and {processes} processes run: a stop reaches a run that another one carries "
+        "only at its next step, and each keeps to Slack's limits by itself"
+    )
+    return warning("redis", said, "Set REDIS_URL; nothing is lost without it.")
 
 
 def _room(room: Room, each: int) -> Finding:

@@ -1,7 +1,7 @@
 """Postgres: two pools, transactions, and statements by name."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import resources
 from select import POLLIN, poll
@@ -25,18 +25,22 @@ _IDLE = 10.0  # seconds after which a connection is asked whether it lives
 _NAME = re.compile(r"^-- (\w+) --$", re.MULTILINE)
 
 
-def _statements() -> Mapping[str, str]:
-    """Every statement of `sql/*.sql`, by the name in the line `-- name --` above it."""
+def named(files: Iterable[str]) -> Mapping[str, str]:
+    """Every statement of these files, by the name in the line `-- name --` above it."""
     found: dict[str, str] = {}
-    for file in sorted(
-        resources.files("bot.store").joinpath("sql").iterdir(), key=lambda f: f.name
-    ):
-        parts = _NAME.split(file.read_text(encoding="utf-8"))
-        for name, text in zip(parts[1::2], parts[2::2], strict=True):
+    for text in files:
+        parts = _NAME.split(text)
+        for name, statement in zip(parts[1::2], parts[2::2], strict=True):
             if name in found:
                 raise ValueError(f"two statements are called {name}")
-            found[name] = text.strip()
+            found[name] = statement.strip()
     return found
+
+
+def _statements() -> Mapping[str, str]:
+    files = resources.files("bot.store").joinpath("sql").iterdir()
+    ordered = sorted(files, key=lambda file: file.name)
+    return named(file.read_text(encoding="utf-8") for file in ordered)
 
 
 STATEMENTS = _statements()

@@ -369,6 +369,20 @@ async def test_a_redis_that_answers_and_one_that_wants_a_password(
         )
 
 
+async def test_several_processes_without_a_redis(dsn: str, tmp_path: Path) -> None:
+    """Each holds one connection of this name."""
+    async with ill(dsn, tmp_path) as chat:
+        assert only(await report(chat), "redis") == ("ok", "not set: one process needs none")
+        name = "countersign listen"
+        async with (
+            await AsyncConnection.connect(dsn, application_name=name),
+            await AsyncConnection.connect(dsn, application_name=name),
+        ):
+            mark, said = only(await report(chat), "redis")
+    assert mark == "warning"
+    assert said.startswith("not set, and 2 processes run: a stop reaches a run")
+
+
 async def test_a_redis_that_is_away(dsn: str, tmp_path: Path) -> None:
     async with ill(dsn, tmp_path) as chat:
         found = await report(chat, REDIS_URL=f"redis://me:{SECRET}@127.0.0.1:{free_port()}/0")

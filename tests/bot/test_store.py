@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 import psycopg
 import pytest
@@ -27,21 +28,26 @@ async def test_migrating_twice_changes_nothing(dsn: str) -> None:
 
 async def test_every_statement_is_understood_by_the_database(dsn: str) -> None:
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-        for name, text in STATEMENTS.items():
-            numbered = text
-            seen: list[str] = []
-            while (start := numbered.find("%(")) >= 0:
-                end = numbered.index(")s", start)
-                argument = numbered[start + 2 : end]
-                if argument not in seen:
-                    seen.append(argument)
-                numbered = f"{numbered[:start]}${seen.index(argument) + 1}{numbered[end + 2 :]}"
-            try:
-                await connection.execute(
-                    f"PREPARE s_{name} AS {numbered.replace('%%', '%').rstrip(';')}".encode()
-                )
-            except psycopg.errors.IndeterminateDatatype:
-                continue  # a parameter whose type only the value tells
+        await prepare_all(connection, STATEMENTS)
+
+
+async def prepare_all(connection: AsyncConnection, statements: Mapping[str, str]) -> None:
+    """Raises what the database says of one that it does not understand."""
+    for name, text in statements.items():
+        numbered = text
+        seen: list[str] = []
+        while (start := numbered.find("%(")) >= 0:
+            end = numbered.index(")s", start)
+            argument = numbered[start + 2 : end]
+            if argument not in seen:
+                seen.append(argument)
+            numbered = f"{numbered[:start]}${seen.index(argument) + 1}{numbered[end + 2 :]}"
+        try:
+            await connection.execute(
+                f"PREPARE s_{name} AS {numbered.replace('%%', '%').rstrip(';')}".encode()
+            )
+        except psycopg.errors.IndeterminateDatatype:
+            continue  # a parameter whose type only the value tells
 
 
 async def test_a_saying_waits_for_the_older_one_of_its_thread(database: Database) -> None:
@@ -54,6 +60,16 @@ async def test_a_saying_waits_for_the_older_one_of_its_thread(database: Database
         while row := await tx.one("take_saying", sender=1):
             taken.append(row["data"]["n"])
     assert taken == [1, 3]
+
+
+async def test_what_a_later_version_says_is_left_to_it_for_a_while(database: Database) -> None:
+    async with database.transaction() as tx:
+        await say(tx, THREAD, "notice", {"n": 1})
+        await tx.connection.execute("UPDATE outbox SET version = 2")
+    async with database.relaxed() as tx:
+        assert await tx.one("take_saying", sender=1) is None
+        await tx.connection.execute("UPDATE outbox SET created_at = now() - interval '1 hour'")
+        assert await tx.one("take_saying", sender=1) is not None
 
 
 async def test_one_saying_is_taken_at_a_time_whatever_the_plan(database: Database) -> None:

@@ -105,6 +105,7 @@ class Scene:
     slack: Wire
     door: Door
     options: tuple[str, ...] = ()
+    code: Path | None = None
     started: float = 0.0
     others: list["Other"] = field(default_factory=list)
 
@@ -113,7 +114,7 @@ class Scene:
     async def start(self) -> None:
         """Start the bot; the clock of the case begins anew."""
         self.started = monotonic()
-        await self.chat.spawn(*self.options)
+        await self.chat.spawn(*self.options, code=self.code)
         self.case.ready = monotonic() - self.started
 
     async def another(self, *options: str) -> "Other":
@@ -343,9 +344,11 @@ async def scene(
     *,
     door: bool = False,
     options: tuple[str, ...] = (),
+    code: Path | None = None,
 ) -> AsyncIterator[Scene]:
     """A running bot, with a wire to the cluster and one to Slack that can be held; with `door`,
-    the database, too. `options` are those of `countersign run`.
+    the database, too. `options` are those of `countersign run`, which
+    is that of `code` where that is given.
     """
     async with AsyncExitStack() as stack:
         chat = await stack.enter_async_context(world(dsn, folder, script, running="not yet"))
@@ -358,7 +361,7 @@ async def scene(
         if door:
             await stack.enter_async_context(before.serve())
             chat.extra = {**chat.extra, "DATABASE_URL": before.dsn}
-        made = Scene(chat, case, cluster, slack, before, options)
+        made = Scene(chat, case, cluster, slack, before, options, code)
         # before the wires go: their end would only fill its log
         stack.push_async_callback(made.end)
         await made.start()
