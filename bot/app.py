@@ -58,6 +58,7 @@ from bot.slack.hearing import Hearing
 from bot.slack.listening import Listening
 from bot.slack.live import Live
 from bot.slack.measured import MeasuredSender, MeasuredSlackApi
+from bot.slack.orphans import Orphans
 from bot.slack.reading import SlackThreads
 from bot.slack.slash import Slash
 from bot.slack.sockets import Sockets, check_tokens
@@ -87,6 +88,7 @@ _EXPIRY_SECONDS = 2.0
 _SWEEP_SECONDS = 5.0
 _LOST_SECONDS = 3.0
 _DAY = 86_400.0
+_ORPHANS_SECONDS = 600.0
 _FORGET_SECONDS = 3600.0
 _HEAD_SECONDS = 3600.0  # between two notes of where the audit ends, outside of the database
 _DEFAULT_WINDOW = 32_000
@@ -112,6 +114,7 @@ class Parts:
     api: SlackApi
     sockets: Sockets
     hearing: Hearing
+    orphans: Orphans
     sender: MeasuredSender
     bus: Bus
     metrics: Metrics
@@ -383,6 +386,7 @@ def _assembled(ground: _Ground, *, dev: bool, roles: frozenset[Role]) -> Parts:
         api=api,
         sockets=sockets,
         hearing=Hearing(database, ground.identity.org, api, budget, sockets, listening.middleware),
+        orphans=Orphans(database, ground.identity.org, api, budget),
         sender=sender,
         bus=bus,
         metrics=metrics,
@@ -498,6 +502,7 @@ async def _carry_on(parts: Parts, group: asyncio.TaskGroup, stop: asyncio.Event)
 def _regular(parts: Parts) -> Iterator[tuple[str, float, Callable[[], Awaitable[object]]]]:
     """What is done again and again: its name, the seconds between, and the work."""
     yield "expiry", _EXPIRY_SECONDS, parts.votes.expire_lapsed
+    yield "orphans", _ORPHANS_SECONDS, parts.orphans.mend
     if parts.settings.file.approvals.reminders:
         yield "reminders", _EXPIRY_SECONDS, parts.reminders.remind
     if any(rule.ask and rule.ask.escalate for rule in parts.settings.file.policy.rules):
