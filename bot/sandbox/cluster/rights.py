@@ -67,8 +67,14 @@ BOT = (
             "configmaps",
             "horizontalpodautoscalers",
             "poddisruptionbudgets",
+            "ingresses",
+            "networkpolicies",
+            "resourcequotas",
+            "limitranges",
         ),
     ),
+    Rule(("patch",), ("nodes",)),
+    Rule(("create", "get"), ("pods/exec",)),
 )
 
 
