@@ -42,6 +42,7 @@ _GONE = (
 )
 _GIVE_UP = timedelta(days=1)  # a row that Slack never takes must not hold up its thread for ever
 _LONGEST_WAIT = 30.0  # seconds between two tries
+_REFUSED_TRIES = 10  # times the pause before a second try: between tries while our token is no good
 _LAST_WORDS = 5.0  # seconds after a stop for what is still to be said
 _WAITS, _LIMITED = "waits", "limited"
 _EARLIER = "an earlier change"  # how the reason begins for which the rest of a batch is held
@@ -149,6 +150,9 @@ class Sender:
             # a row that is taken now would only have to be looked up in its thread later
             await asyncio.sleep(min(pause, 1.0))
             return
+        if self._api.token_refused:
+            # one try now and then, not one for every row
+            await asyncio.sleep(_REFUSED_TRIES * self._pauses.retry)
         await self._slots.acquire()
         saying = None
         try:

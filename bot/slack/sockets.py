@@ -39,6 +39,7 @@ _CONNECT = 10.0
 _CLOSE = 3.0
 _ANSWER = 2.0  # seconds of it for what was heard and is not acked yet
 _LONGEST_WAIT = 30.0
+_SHORT = 5.0  # seconds: a life as short as that is a failure, if it is not the only one
 _LOOK_AGAIN = 10  # times the doubt: between two looks whether a foreign connection is still there
 _TOO_MANY, _COUNT = "too_many_websockets", "count"
 # Slack does it every few hours, and we do
@@ -174,10 +175,10 @@ class _Socket:
 
     def over(self) -> str:
         """Why another one has to take its place; empty while it is good."""
-        if not self.up:
-            return "down"
         if self.client.told_to_leave:
             return self.client.told_to_leave
+        if not self.up:
+            return "down"
         if self.client.last_ping_pong_time != self._pong:
             self._pong = self.client.last_ping_pong_time
             self.client.heard_at = time.monotonic()
@@ -271,16 +272,17 @@ class Sockets:
                 group.create_task(self._see_out(old, stop), name=f"socket {number} leaving")
             self._sockets[number] = socket
             log.info("socket_connected", number=number, connected=self.connected)
+            began = time.monotonic()
             why = await self._watch(socket, stop)
+            if why:
+                level = _LEVELS.get(why, logging.WARNING)
+                log.log(level, "socket_renewed", number=number, why=why)
             if why == _TOO_MANY:
-                # there is no room for another one beside it
-                await self._close(socket)
-                failures += 1
-                log.warning("socket_too_many", number=number)
-                await _pause(failures, stop)
-            elif why:
-                failures = 0
-                log.log(_LEVELS.get(why, logging.WARNING), "socket_renewed", number=number, why=why)
+                await self._close(socket)  # there is no room for another one beside it
+            # one that was soon lost is followed at once; if that goes on, Slack is not hammered
+            failures = failures + 1 if time.monotonic() - began < _SHORT else 0
+            if failures > 1 or why == _TOO_MANY:
+                await _pause(max(failures - 1, 1), stop)
         if (last := self._sockets.pop(number, None)) is not None:
             await self._close(last)
 

@@ -1,15 +1,19 @@
 """Words that no outbox keeps: said now, to one person or in a thread, or not at all."""
 
+import asyncio
+
 import structlog
 
 from bot.core.tasks import Tasks
-from bot.slack.api import Identity, Method, SlackApi, SlackProblem
+from bot.slack.api import Identity, Limited, Method, SlackApi, SlackProblem
 from bot.slack.budget import Budget, Lane
 from bot.slack.incoming import Pressed, Said, Slashed
 from bot.slack.links import link
 from bot.slack.views.data import Message
 
 log = structlog.get_logger()
+
+_PATIENCE = 10.0  # seconds for which somebody still wonders why nothing happened
 
 
 class Voice:
@@ -46,10 +50,19 @@ class Voice:
 
     async def whisper(self, channel: str, person: str, message: Message, thread_ts: str) -> None:
         """Say it to one person only, in a thread if one is named."""
-        try:
-            await self._api.ephemeral(channel, person, message, thread_ts=thread_ts)
-        except SlackProblem as problem:
-            log.warning("not_told", channel=channel, actor=person, error=str(problem))
+        for last in (False, True):
+            try:
+                await self._budget.take(Method.EPHEMERAL, Lane.ANSWER)
+                await self._api.ephemeral(channel, person, message, thread_ts=thread_ts)
+            except SlackProblem as problem:
+                if isinstance(problem, Limited):
+                    self._budget.heed(problem)
+                if last or not isinstance(problem, Limited):
+                    log.warning("not_told", channel=channel, actor=person, error=str(problem))
+                    return
+                await asyncio.sleep(min(problem.seconds, _PATIENCE))
+            else:
+                return
 
     async def respond(self, response_url: str, message: Message) -> None:
         """Say it to who typed the slash command only; works where we are no member."""

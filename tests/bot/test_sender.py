@@ -373,6 +373,19 @@ async def test_what_a_token_that_is_no_good_cannot_say_is_said_with_the_next(
     assert world.texts(thread) == ["⛔ in the thread."]
 
 
+async def test_with_a_token_that_is_no_good_slack_is_not_asked_for_every_row(world: World) -> None:
+    threads = [await world.thread() for _ in range(12)]
+    world.slack.faults.revoked.add(world.slack.bot_token)
+    for thread in threads:
+        await world.say(thread, "still to say")
+    async with world.sending():
+        await asyncio.sleep(1.5)
+        assert 1 <= len(world.slack.calls_of("chat.postMessage")) <= 6
+        world.slack.faults.revoked.clear()
+        await world.all_said()
+    assert {tuple(world.texts(thread)) for thread in threads} == {("⛔ still to say.",)}
+
+
 async def test_an_announcement_waits_for_a_limit_and_counts_where_it_stands(world: World) -> None:
     thread = await world.thread()
     general = world.slack.channel_id("general")

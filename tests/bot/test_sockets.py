@@ -116,6 +116,17 @@ async def test_too_many_sockets_are_not_hammered_for(slack: Workspace) -> None:
         assert len(slack.calls_of("apps.connections.open")) == 5  # two more, and that of the check
 
 
+async def test_sockets_that_end_at_once_are_not_hammered_for() -> None:
+    async with (
+        Workspace(EXAMPLE_MANIFEST, Settings(max_sockets=0)) as slack,
+        SlackApi.open(slack.bot_token, slack.api_url) as api,
+    ):
+        ears, stop = Ears(slack, api, 1), asyncio.Event()
+        asyncio.get_running_loop().call_later(1.5, stop.set)
+        await ears.sockets.run(stop)
+        assert 2 <= len(slack.calls_of("apps.connections.open")) <= 3
+
+
 async def test_a_foreign_connection_is_told_once_it_is_believed_in(slack: Workspace) -> None:
     async with SlackApi.open(slack.bot_token, slack.api_url) as api, ClientSession() as session:
         url = await api.socket_url(slack.app_token)
