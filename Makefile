@@ -25,7 +25,7 @@ test: .venv/.dev ## Run all tests
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 -m "not bench and not crash and not real and not cluster and not long"
 
 test-crash: .venv/.dev ## Kill the bot at every step that matters; prints a table
-	@$(BIN)/python -m pytest -m "crash or not crash" tests/faults -n 0 -q
+	@$(BIN)/python -m pytest -m "crash or not crash" tests/faults -n 3 -q
 	@$(BIN)/python -m pytest -m "(crash or long) and not browser" tests --ignore=tests/faults -n 0 -q
 
 test-diagnosis: .venv/.dev ## Judge the diagnosis on 700 generated states; prints figures and misses (ARGS="show SEED": one state)

@@ -120,8 +120,9 @@ class Sender:
         self._hints = 0  # rows that may be waiting
         self._takes = 0  # looks for one so far
         self._draining = True  # take until there is none: at start, and when hints may be lost
-        # after an outage: what the database lost in it may have been said already
-        self._doubting = False
+        # at first, and after an outage: the database may have lost in it that something was begun
+        self._doubting = True
+        self._in_hand: dict[int, asyncio.Lock] = {}  # rows that are being said here
 
     async def run(self, stop: asyncio.Event) -> None:
         """Say what is stored until `stop`, then what is left, for a few seconds."""
@@ -189,10 +190,12 @@ class Sender:
         self._wake.set()
 
     async def _listen(self) -> None:
-        async with aclosing(notifications(self._database.dsn, _CHANNEL, self._id)) as heard:
+        listening = notifications(self._database.dsn, _CHANNEL, self._id, self._alive.clear)
+        async with aclosing(listening) as heard:
             async for connected in heard:
+                if connected:
+                    self._doubting = self._draining = True
                 self._alive.set()
-                self._draining = self._draining or connected
                 self._hint()
 
     async def _patrol(self) -> None:
@@ -245,6 +248,18 @@ class Sender:
             look = self._doubting
 
     async def _speak_one(self, saying: Saying, *, look: bool) -> Saying | None:
+        """A row whose claim a crash of the database lost is taken again while it is being said:
+        that comes to its end first.
+        """
+        lock = self._in_hand.setdefault(saying.id, asyncio.Lock())
+        look = look or lock.locked()
+        async with lock:
+            try:
+                return await self._say(saying, look=look)
+            finally:
+                self._in_hand.pop(saying.id, None)
+
+    async def _say(self, saying: Saying, *, look: bool) -> Saying | None:
         try:
             try:
                 async with asyncio.timeout(_ROW_SECONDS):

@@ -1,7 +1,7 @@
 """Wake-ups from Postgres: LISTEN on a connection of its own, that comes back when it was lost."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 import psycopg
 import structlog
@@ -19,10 +19,13 @@ AWAY = (DatabaseAway, psycopg.OperationalError, psycopg.InterfaceError)
 """What a database that goes away looks like to who was in the middle of a statement."""
 
 
-async def notifications(dsn: str, channel: str, alive: int) -> AsyncGenerator[bool, None]:
+async def notifications(
+    dsn: str, channel: str, alive: int, lost: Callable[[], None] = lambda: None
+) -> AsyncGenerator[bool, None]:
     """Yield for each NOTIFY, for ever; True right after each connect, as some may be missed.
 
-    `alive` is an advisory lock that the connection holds: others see by it that we live.
+    `alive` is an advisory lock that the connection holds: others see by it that we live. `lost` is
+    called when it is lost, before another statement of ours can reach a server that came back.
     """
     while True:
         try:
@@ -39,6 +42,7 @@ async def notifications(dsn: str, channel: str, alive: int) -> AsyncGenerator[bo
                 async for _ in _heard(connection):
                     yield False
         except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+            lost()
             log.warning("listen_lost", channel=channel, error=type(error).__name__)
         await asyncio.sleep(_AGAIN)
 

@@ -499,6 +499,22 @@ async def test_a_database_that_goes_and_comes_back_stops_nothing(world: World) -
     assert world.texts(thread) == ["⛔ before.", "⛔ after."]
 
 
+async def test_what_is_being_said_when_the_database_loses_its_claim_is_said_once(
+    world: World,
+) -> None:
+    """As a crash of PostgreSQL does: the claim was a relaxed commit."""
+    thread = await world.thread()
+    world.slack.faults.fail("chat.postMessage", "slow", seconds=0.8)
+    async with world.sending():
+        await world.say(thread, "hear me")
+        async with asyncio.timeout(5):
+            while (await world.rows())[0]["state"] != "sending":  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        await world.execute("UPDATE outbox SET state = 'pending', tries = 0, claimed_by = NULL")
+        await world.all_said()
+    assert world.texts(thread) == ["⛔ hear me."]
+
+
 # --- death ----------------------------------------------------------------------------------
 
 

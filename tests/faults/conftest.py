@@ -1,16 +1,23 @@
-"""The table of what was killed where, and what came of it."""
+"""The table of what was killed where, and what came of it; and a database that may die."""
 
 import json
-from collections.abc import Generator, Iterator
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
 
 import pytest
 
+from bot.store.embedded import fresh_database
+from tests.faults.outages import Outage
 from tests.faults.scene import Case
+from tests.plugins.databases import Databases
 
 _CASE = pytest.StashKey[Case]()
 _PROPERTY = "crash case"
 _HEADS = (
-    "kill point",
+    "step × what happened",
     "runs of the change",
     "answers",
     "ready s (forked)",
@@ -25,6 +32,37 @@ def case(request: pytest.FixtureRequest) -> Case:
     made = Case(request.node.name)
     request.node.stash[_CASE] = made
     return made
+
+
+@pytest.fixture(scope="session")
+def mortal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL of this worker's own, which a test may restart without disturbing others."""
+    folder = tmp_path_factory.mktemp("mortal")
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.plugins.postgres", str(folder)],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,  # whose end is its end
+    ) as child:
+        until = time.monotonic() + 60
+        while not (folder / "answer").exists():
+            assert time.monotonic() < until, "the PostgreSQL that may die did not start"
+            time.sleep(0.05)
+        yield (folder / "answer").read_text()
+        assert child.stdin is not None
+        child.stdin.close()
+
+
+@pytest.fixture
+async def place(
+    request: pytest.FixtureRequest, databases: Databases, outage: Outage
+) -> AsyncIterator[str]:
+    """The database of a case: on a server that may die, where it will."""
+    if outage is Outage.POSTGRES_RESTARTED:
+        yield await fresh_database(request.getfixturevalue("mortal_server"))
+        return
+    taken = await databases.take()
+    yield taken
+    await databases.give_back(taken)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

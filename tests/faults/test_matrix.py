@@ -37,12 +37,12 @@ def test_every_step_and_every_outage_has_its_case() -> None:
 @pytest.mark.parametrize("outage", list(Outage))
 @pytest.mark.parametrize("step", list(Step))
 async def test_at(
-    dsn: str, tmp_path: Path, case: Case, step: Step, outage: Outage, redis: RedisServer
+    place: str, tmp_path: Path, case: Case, step: Step, outage: Outage, redis: RedisServer
 ) -> None:
     case.point = f"{list(Step).index(step) + 1:2}. {step} × {outage}"
     lost = outage is Outage.REDIS_LOST
     extra = {"REDIS_URL": redis.url} if lost else {}
-    async with scene(dsn, tmp_path, case, walks, extra, door=True) as at:
+    async with scene(place, tmp_path, case, walks, extra, door=True) as at:
         if lost:  # whom it would have told of everything
             await at.another()
         held = HOLDS[step](at)
