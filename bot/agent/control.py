@@ -50,7 +50,7 @@ _USAGE = (
     ("approve <id>", "Approve a proposal, as pressing Approve on its card would."),
     ("deny <id> [<reason>]", "Deny a proposal."),
     ("undo [<id>]", "Propose to take back the last change here, or the one named."),
-    ("why <id>", "Say rule by rule why a proposal needs whose approval."),
+    ("why <id>", "Say rule by rule why a proposal needs whose approval, or was refused."),
     ("audit [<day>|@<person>|<id>]", "Say who asked, who approved, what ran and what came of it."),
 )
 

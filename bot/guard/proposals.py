@@ -18,6 +18,7 @@ from bot.guard.foresight import Foresight
 from bot.guard.house import House, Wanted, lock_claimed
 from bot.guard.policy import READ_ONLY, Effect, PolicyInput, Ruling, decide
 from bot.guard.records import Call, Place, Run, digest, stored_identity
+from bot.guard.refusals import Refusal
 from bot.guard.short_ids import short_id
 from bot.guard.sources import NOT_KNOWN, Overheard, Provenance
 from bot.guard.standby import vote_along
@@ -39,18 +40,6 @@ log = structlog.get_logger()
 
 _PREVIEW_SECONDS = 60.0
 MOST = 10  # changes of one reply: what one card can show so that people read it
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """What the policy was asked, and that it refused."""
-
-    asked: PolicyInput
-    ruling: Ruling
-
-    def stored(self) -> dict[str, JsonValue]:
-        """As JSON: a changed policy is tried on what the one of now refused, too."""
-        return {"input": self.asked.stored(), "ruling": self.ruling.stored()}
 
 
 @dataclass(frozen=True)
@@ -614,7 +603,8 @@ def _not_himself(change: ChangeCall, lacking: Sequence[Access]) -> str:
 def _denied(ruling: Ruling, refusal: Refusal | None = None) -> Turned:
     why = (ruling.reason or ruling.rule).removesuffix(".")
     by = f" (“{ruling.rule}”)" if ruling.reason and ruling.rule else ""
-    return Turned(f"The policy does not allow this change here: {why}{by}.", refusal)
+    how = f" {refusal.how}" if refusal else ""
+    return Turned(f"The policy does not allow this change here: {why}{by}.{how}", refusal)
 
 
 def _previewed(judged: Judged) -> Turned:
@@ -622,10 +612,11 @@ def _previewed(judged: Judged) -> Turned:
     preview, ruling = judged.preview, judged.ruling
     paths = "\n".join(f"- {one.path}: {one.before} → {one.after}" for one in preview.changes)
     warnings = "".join(f"\nWarning: {one}" for one in preview.warnings)
+    refusal = Refusal(judged.asked, ruling)
     return Turned(
-        f"Only a preview: {ruling.reason} (rule “{ruling.rule}”). It was not proposed.\n"
-        f"{preview.summary}\n{paths}{warnings}\n{preview.diff}",
-        Refusal(judged.asked, ruling),
+        f"Only a preview: {ruling.reason} (rule “{ruling.rule}”). It was not proposed. "
+        f"{refusal.how}\n{preview.summary}\n{paths}{warnings}\n{preview.diff}",
+        refusal,
     )
 
 

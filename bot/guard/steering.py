@@ -12,8 +12,9 @@ from bot.core.values import Thread
 from bot.guard import audit, masking
 from bot.guard.house import House, load_call, lock_claimed, redraw
 from bot.guard.policy import Effect
-from bot.guard.proposals import Judged, Proposals, Refusal
+from bot.guard.proposals import Judged, Proposals
 from bot.guard.records import Call, Run
+from bot.guard.refusals import Refusal
 from bot.guard.sources import NOT_KNOWN, Overheard
 from bot.guard.standby import stand_down
 from bot.guard.votes import drop_dependents, wake_if_decided
@@ -164,7 +165,7 @@ class Steering:
             audit.append(tx, run.thread.org, "refused", run.requester, data, run_id=run.id)
         return (
             f"refused: the policy does not allow it here: {why.removesuffix('.')}. "
-            f"{call.short_id} stands as it was."
+            f"{call.short_id} stands as it was. {refusal.how}"
         )
 
     async def _find(self, run: Run, short_id: str) -> Call | str:

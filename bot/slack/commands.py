@@ -12,7 +12,7 @@ from bot.agent.control import Word
 from bot.agent.grammar import usage
 from bot.core.errors import DatabaseAway
 from bot.core.values import Thread
-from bot.guard import short_ids
+from bot.guard import refusals, short_ids
 from bot.guard.chronicle import Question, newest
 from bot.guard.house import House, load_call
 from bot.guard.people import why_not_ask
@@ -33,7 +33,7 @@ from bot.slack.views.data import Message
 from bot.slack.views.help import help_text
 from bot.slack.views.replies import linked
 from bot.slack.views.status import RunLine, status, which
-from bot.slack.views.why import why_of
+from bot.slack.views.why import why_of, why_refused
 from bot.slack.voice import Voice
 
 log = structlog.get_logger()
@@ -168,14 +168,17 @@ class Commands:
         return self._voice.link(call.thread.channel, ts, "Its card", call.thread.ts)
 
     async def _why(self, heard: Heard) -> Message:
-        """By the input that was stored with the call, so that nothing is looked up anew."""
+        """By the input that was stored with the call, or with what was refused, so that nothing is
+        looked up anew.
+        """
+        wanted = short_ids.typed(heard.word.short_id)
+        where = {"org": self._org, "channel": heard.channel, "short_id": wanted}
         async with self._house.database.statement() as tx:
-            row = await tx.one(
-                "call_by_short_id",
-                org=self._org,
-                channel=heard.channel,
-                short_id=short_ids.typed(heard.word.short_id),
-            )
+            row = await tx.one("call_by_short_id", **where)
+        if row is None or row["state"] != "proposed":  # of what is closed, the newest is meant
+            refused = await refusals.newest(self._house.database, **where)
+            if refused is not None and (row is None or refused[0] > row["created_at"]):
+                return why_refused(refused[1], self._house.rules.book)
         if row is None:
             cards = await self._status.cards(heard.channel)
             sentence = speech.no_such_proposal(heard.word.short_id, cards, voted=False)

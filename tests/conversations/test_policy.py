@@ -137,7 +137,15 @@ policy:
 """
     async with ruled(dsn, tmp_path, policy) as chat:
         thread = await chat.ask("scale deployment/cart --replicas 5 -n shop")
-        await chat.reads(thread, "The policy does not allow this change here: The cart team scales")
+        cart = "The policy does not allow this change here: The cart team scales"
+        no = re.search(r"/ops why ([A-Z0-9]{4})", shown(await chat.reads(thread, cart)))
+        assert no is not None
+        await chat.slack.slash("dave", "ops", "/ops", f"why {no[1]}")
+        why = shown(await chat.told("dave", f"{no[1]}.*k8s_scale demo/shop/deployment/cart"))
+        assert "is denied (The cart team scales it.), by the rule “cart is ours”" in why
+        assert "• payments is closed: namespace differs" in why
+        assert "→ cart is ours: The cart team scales it." in why
+        assert "look only" not in why, "nothing comes after what decides"
         many = await chat.ask("scale deployment/web --replicas 21 -n shop")
         await chat.reads(many, "at most 20 replicas are allowed")
         # what a rule says of a namespace holds for all at once, and for the namespace itself
@@ -154,6 +162,11 @@ policy:
         assert "shop is scaled by its autoscaler" in said
         assert "rule “look only”" in said
         assert "spec.replicas: 3 → 5" in said
+        look = re.search(r"/ops why ([A-Z0-9]{4})", said)
+        assert look is not None
+        # elsewhere nothing is known of it, whoever asks
+        await chat.slack.slash("alice", "general", "/ops", f"why {look[1]}")
+        await chat.told("alice", f"There is no proposal `{look[1]}`", where="general")
         assert chat.cards(thread) == []
         assert chat.cluster.mutations == []
         assert await chat.rows("SELECT 1 FROM tool_calls WHERE kind = 'change'") == []
@@ -169,7 +182,7 @@ policy:
             ("denied: at most 20 replicas are allowed", "one approval"),
             ("denied: The cart team scales it.", "one approval"),
         ]
-        assert read[-1].what == "k8s_scale demo/shop/deployment/cart"
+        assert (read[-1].id, read[-1].what) == (no[1], "k8s_scale demo/shop/deployment/cart")
         assert summary(same) == "0 of 5 would differ."
 
 

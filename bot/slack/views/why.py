@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from bot.guard.policy import Effect, PolicyInput, Ruling
 from bot.guard.records import Call
+from bot.guard.refusals import Refusal
 from bot.guard.rulebook import Rulebook, Step
 from bot.slack import limits
 from bot.slack.views import who, words
@@ -29,6 +30,18 @@ def why_of(call: Call, book: Rulebook, since: str = "") -> Message:
     )
 
 
+def why_refused(refusal: Refusal, book: Rulebook) -> Message:
+    """The same of a wish that became no proposal, by the input that its audit row holds."""
+    asked = refusal.asked
+    return why(
+        refusal.short_id,
+        f"{asked.tool} {asked.target}",
+        refusal.ruling,
+        book.explain(asked),
+        book.decide(asked),
+    )
+
+
 def why(
     short_id: str,
     summary: str,
@@ -38,7 +51,7 @@ def why(
     as_whom: str = "",
     since: str = "",
 ) -> Message:
-    """`then` is what was ruled when it was proposed; `steps` and `now` are by the policy of now."""
+    """`then` is what was ruled when it was asked; `steps` and `now` are by the policy of now."""
     title = f"`{short_id}` {words.line(summary, 200)}: {_told(then)}, by the rule “{_rule(then)}”."
     lines = [title]
     left_out = max(0, len(steps) - _SHOWN)

@@ -31,6 +31,12 @@ SELECT * FROM tool_calls
  WHERE org = %(org)s AND channel = %(channel)s AND short_id = %(short_id)s
  ORDER BY (state = 'proposed') DESC, created_at DESC LIMIT 1;
 
+-- refusal_by_short_id --
+-- The newest wish there that the policy refused under this id.
+SELECT at, data FROM audit
+ WHERE org = %(org)s AND kind = 'refused' AND data->>'short_id' = %(short_id)s AND data->'input'->>'channel' = %(channel)s
+ ORDER BY seq DESC LIMIT 1;
+
 -- call_of_wish --
 -- The newest preview of a wish.
 SELECT * FROM tool_calls
@@ -278,6 +284,6 @@ UNION ALL
 (SELECT id, short_id, created_at, tool, target, policy_input, policy FROM tool_calls
   WHERE kind = 'change' ORDER BY created_at DESC, id DESC LIMIT %(most)s)
 UNION ALL
-(SELECT run_id, NULL, at, data->>'tool', data->'input'->>'target', data->'input', data->'ruling' FROM audit
+(SELECT run_id, data->>'short_id', at, data->>'tool', data->'input'->>'target', data->'input', data->'ruling' FROM audit
   WHERE kind = 'refused' AND data ? 'input' ORDER BY at DESC LIMIT %(most)s)
 ORDER BY created_at DESC, id DESC LIMIT %(most)s;
