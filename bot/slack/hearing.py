@@ -69,20 +69,25 @@ class Hearing:
         self._rhythm = rhythm or Rhythm()
         self._process = secrets.randbits(62)
         self._tidied = False
+        self._read: set[tuple[str, str]] = set()  # threads of a silence that is not over yet
 
     async def run(self, stop: asyncio.Event) -> None:
         """Say until `stop` that we listen, then that we do not."""
         said, at = -1, float("-inf")
         clock = asyncio.get_running_loop().time
-        while not stop.is_set():
-            held = self._sockets.held
-            if held != said or clock() - at >= self._rhythm.beat:
-                try:
-                    await self._beat(held)
-                except DatabaseAway as away:
-                    log.warning("listener_not_noted", error=str(away))
-                said, at = held, clock()
-            await _wait(stop, self._rhythm.look)
+        reading: asyncio.Task[None] | None = None
+        async with asyncio.TaskGroup() as group:
+            while not stop.is_set():
+                held = self._sockets.held
+                if held != said or clock() - at >= self._rhythm.beat:
+                    since = await self._beat(held)
+                    said, at = held, clock()
+                    # beside the beats: it may take minutes
+                    if since is not None and (reading is None or reading.done()):
+                        reading = group.create_task(self._read_missed(since), name="missed")
+                await _wait(stop, self._rhythm.look)
+            if reading is not None:
+                reading.cancel()
         try:
             await self._note(0)
         except DatabaseAway:
@@ -105,26 +110,21 @@ class Hearing:
 
     # --- one beat ---------------------------------------------------------------------------
 
-    async def _beat(self, held: int) -> None:
-        row = await self._note(held)
-        self._sockets.elsewhere = row["elsewhere"]
-        if not row["missed"]:
-            await self._tidy()
-            return
-        since: datetime = row["since"]
+    async def _beat(self, held: int) -> datetime | None:
+        """Say that we are here; since when nobody has heard Slack, where that is too long."""
         try:
-            await self._catch_up(since)
-        except (SlackProblem, _Unfinished) as problem:
-            if isinstance(problem, Limited):
-                self._budget.heed(problem)
-            log.warning("missed_messages_not_read", error=str(problem))
-            return
-        async with self._database.statement() as tx:
-            await tx.run("note_all_heard", org=self._org, process=self._process)
-        self._tidied = False
+            row = await self._note(held)
+            self._sockets.elsewhere = row["elsewhere"]
+            if not row["missed"]:
+                await self._tidy()
+        except DatabaseAway as away:
+            log.warning("listener_not_noted", error=str(away))
+            return None
+        since: datetime = row["since"]
+        return since if row["missed"] else None
 
     async def _tidy(self) -> None:
-        """Those that are long gone leave no row; once a start is enough."""
+        """Those that are long gone leave no row; once a start, or after an outage, is enough."""
         if not self._tidied:
             async with self._database.statement() as tx:
                 await tx.run("forget_listeners", org=self._org)
@@ -145,23 +145,41 @@ class Hearing:
 
     # --- what nobody heard ------------------------------------------------------------------
 
+    async def _read_missed(self, since: datetime) -> None:
+        """Then that silence is over; or the next beat finds it again, and what is left of it."""
+        try:
+            await self._catch_up(since)
+            async with self._database.statement() as tx:
+                await tx.run("note_all_heard", org=self._org, process=self._process)
+            self._tidied = False
+            await self._tidy()
+        except (SlackProblem, _Unfinished, DatabaseAway) as problem:
+            if isinstance(problem, Limited):
+                self._budget.heed(problem)
+            log.warning("missed_messages_not_read", error=str(problem))
+            return
+        self._read.clear()
+
     async def _catch_up(self, since: datetime) -> None:
         """Read the threads in which somebody may wait for us to have heard him."""
+        given = {"org": self._org, "since": since, "since_ts": f"{since.timestamp():.6f}"}
         async with self._database.statement() as tx:
-            threads = await tx.all(
-                "threads_listened_to", org=self._org, since=since, limit=_MOST_THREADS
-            )
+            threads = await tx.all("threads_listened_to", **given, limit=_MOST_THREADS)
         log.warning("slack_was_not_heard", since=since.isoformat(), threads=len(threads))
         earliest = since.timestamp() - _SLACK_TRIES
         found = 0
         for thread in threads:
-            after = max(float(thread["newest"] or 0), earliest)
+            place = (str(thread["channel"]), str(thread["thread_ts"]))
+            if place in self._read:
+                continue
             try:
-                for message in await self._since(thread["channel"], thread["thread_ts"], after):
-                    await self._hear(thread["channel"], message)
+                after = max(float(thread["newest"] or 0), earliest)
+                for message in await self._since(*place, after):
+                    await self._hear(place[0], message)
                     found += 1
             except Refused as refused:
-                log.warning("thread_not_readable", channel=thread["channel"], code=refused.code)
+                log.warning("thread_not_readable", channel=place[0], code=refused.code)
+            self._read.add(place)
         log.info("missed_messages_read", threads=len(threads), messages=found)
 
     async def _since(self, channel: str, ts: str, after: float) -> list[Mapping[str, Any]]:

@@ -13,6 +13,11 @@ DEAD = (
     "INSERT INTO listeners (org, process, sockets, at)"
     " VALUES (%s, 1, 2, now() - interval '3 days') RETURNING 1"
 )
+# as what came in as soon as Slack was back: it says nothing of what had not
+HEARD_SINCE = (
+    "UPDATE messages SET ts = '9999999999.000000' WHERE role = 'user' AND thread_ts = %s"
+    " RETURNING 1"
+)
 ENDED_BEFORE = (
     "UPDATE runs SET ended_at = ended_at - interval '1 hour' WHERE ended_at IS NOT NULL RETURNING 1"
 )
@@ -57,6 +62,7 @@ async def test_what_was_said_in_a_long_outage_is_heard_where_a_run_is_open(
         ]
         assert await chat.rows(ENDED_BEFORE)
         assert await chat.rows(DEAD, chat.slack.team_id)
+        assert await chat.rows(HEARD_SINCE, thread)
         assert await chat.rows(LONG_AGO)
         chat.slack.faults.link_disabled = False
         await chat.reads(thread, "done and verified")

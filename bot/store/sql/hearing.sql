@@ -24,10 +24,11 @@ DELETE FROM listeners
    AND heard_at IS DISTINCT FROM (SELECT max(heard_at) FROM listeners WHERE org = %(org)s);
 
 -- threads_listened_to --
--- Threads with a run that was open at some time since, and their newest message that is stored.
+-- Threads with a run that was open at some time since, and the newest message of before that is stored: what has come in
+-- again since then says nothing of what had not.
 SELECT r.channel, r.thread_ts, (
            SELECT max(m.ts) FROM messages m
-            WHERE m.org = %(org)s AND m.channel = r.channel AND m.thread_ts = r.thread_ts) AS newest
+            WHERE m.org = %(org)s AND m.channel = r.channel AND m.thread_ts = r.thread_ts AND m.ts < %(since_ts)s) AS newest
   FROM (SELECT channel, thread_ts FROM runs WHERE org = %(org)s AND ended_at IS NULL
          UNION
         SELECT channel, thread_ts FROM runs WHERE org = %(org)s AND ended_at > %(since)s) r
