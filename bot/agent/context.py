@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from bot.agent.model import Message, ToolSpec
 from bot.agent.prompts import Instructions, system_prompt
 from bot.agent.quoting import asked, barred, note, overheard
+from bot.agent.sizes import Sizes
 from bot.agent.summary import Summaries, Summary
 from bot.agent.surroundings import (
     NOTHING,
@@ -25,7 +26,6 @@ from bot.agent.surroundings import (
     shortened,
     surroundings,
 )
-from bot.guard.budget import estimate
 from bot.guard.records import Run
 from bot.guard.sources import NOT_KNOWN, Overheard, texts_of
 from bot.store.database import Database, Row
@@ -100,6 +100,7 @@ class Context:
         self._reader = reader
         self._summaries = summaries
         self._apart = apart
+        self._sizes = Sizes()
         self._once: OrderedDict[UUID, _Once] = OrderedDict()
 
     async def build(
@@ -124,10 +125,10 @@ class Context:
         self._once_of(run).built = True
         root = [around.root] if around.root else []
         others = [around.others] if around.others else []
-        room = budget - _size([system, *root, *mine])
-        if _size(others) > min(room, budget // 4):
+        room = budget - self._sizes.of([system, *root, *mine])
+        if self._sizes.of(others) > min(room, budget // 4):
             others = []  # this run has grown, or the window is smaller than was thought
-        room -= _size(others)
+        room -= self._sizes.of(others)
         earlier = await self._earlier(run, now, room, budget) if now["earlier"] else []
         return [system, *root, *earlier, *others, *mine]
 
@@ -195,16 +196,16 @@ class Context:
         """
         summary = Summary(now["summary"] or "", now["summarised_to"])
         record = await self._record(run, summary)
-        rest = room - _size(_told(summary))
+        rest = room - self._sizes.of(_told(summary))
         kept = _fitting(record.turns, rest)
         if (len(kept) < len(record.turns) or record.more) and self._may_summarise(run):
             longer = await self._summarise(run, summary, record, rest)
             if longer.to > summary.to:
                 summary, record = longer, await self._record(run, longer)
-                rest = room - _size(_told(summary))
+                rest = room - self._sizes.of(_told(summary))
                 kept = _fitting(record.turns, rest)
         root = await self._root(run, kept, int(budget * _ROOT_SHARE))
-        kept = _fitting(kept, rest - _size(root)) if root else kept
+        kept = _fitting(kept, rest - self._sizes.of(root)) if root else kept
         told = [*root, *_told(summary)]
         left_out = len(record.turns) - len(kept)
         if record.more:
@@ -247,7 +248,7 @@ class Context:
             hides = self._apart and said[0]["requester"] != run.requester
             messages = paired([_said(_withheld(row) if hides else row) for row in said])
             first, last = said[0]["seq"], said[-1]["seq"]
-            turns.append(_Turn(run_id, first, last, messages, _size(messages)))
+            turns.append(_Turn(run_id, first, last, messages, self._sizes.of(messages)))
         return _Record(turns, more=len(rows) == _NEWEST)
 
     async def _root(self, run: Run, kept: Sequence[_Turn], tokens: int) -> list[Message]:
@@ -326,8 +327,3 @@ def _withheld(row: Row) -> Row:
     if row["role"] != "tool":
         return row
     return {**row, "body": {**row["body"], "content": _NOT_YOURS}}
-
-
-def _size(messages: Sequence[Message]) -> int:
-    texts = (f"{one.get('content') or ''}{one.get('tool_calls') or ''}" for one in messages)
-    return sum(estimate(text) + 8 for text in texts)

@@ -4,12 +4,12 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from ipaddress import ip_address
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import openai
-from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
+from openai.types.chat import ChatCompletionToolParam
 
 from bot.agent.model_faults import FAILURES, Malformed, fault_of
 from bot.agent.model_reply import CallPart, Delta, Tokens
@@ -56,12 +56,16 @@ class OpenAIWire:
         """Ask once; see `Wire.deltas`."""
         if self._keyless:
             raise _NoKey
+        body: dict[str, object] = {"messages": list(messages)}
+        if tools:
+            body["tools"] = [_tool(tool) for tool in tools]
         # The raw response: the SDK's typed chunks cost five times the CPU, and fail on endpoints
-        # that leave out a field.
+        # that leave out a field. What is said and offered goes as it is, too: the SDK would look
+        # for what to rename in each part of it, which takes longer than all else of a call.
         request = self._client.chat.completions.with_streaming_response.create(
             model=self._model,
-            messages=cast("list[ChatCompletionMessageParam]", list(messages)),
-            tools=[_tool(t) for t in tools] or openai.omit,
+            messages=[],
+            extra_body=body,
             stream=True,
             stream_options={"include_usage": True},
             # The same beginning goes to the same machine, which still has it; others may refuse it.

@@ -51,14 +51,14 @@ async def turns(bench: Bench) -> list[Figure]:
 
 
 def _flat(what: str, values: list[float], unit: str) -> Figure:
-    """How the last fifth compares with a fifth at the beginning, once the model is told its fill of
-    earlier turns.
+    """How the last fifth compares with the second one: in the first the model is not yet told its
+    fill of earlier turns.
     """
     fifth = len(values) // 5
-    early, late = median(values[fifth // 2 : fifth // 2 + fifth]), median(values[-fifth:])
+    early, late = median(values[fifth : 2 * fifth]), median(values[-fifth:])
     how = (
-        f"medians of turns {len(values) - fifth + 1}–{len(values)} and {fifth // 2 + 1}–"
-        f"{fifth // 2 + fifth}: {late:.1f} and {early:.1f} {unit}"
+        f"medians of turns {len(values) - fifth + 1}–{len(values)} and {fifth + 1}–{2 * fifth}:"
+        f" {late:.1f} and {early:.1f} {unit}"
     )
     return Figure(f"{what} per turn, late / early", late / early, "", how, 1.1)
 
