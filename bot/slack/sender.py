@@ -330,7 +330,8 @@ class Sender:
         plan = await self._plan(saying, run)
         ours = await self._ours(saying) if look else []
         progress_ts = await self._progress_ts(saying, run, ours) if run else ""
-        place = await self._place(saying, run) if run and not ours else ""
+        begun = saying.tries > 1 or any(one.key == saying.key(0) for one in ours)
+        place = await self._place(saying, run) if run and not (begun and ours) else ""
         sent = await self._post_all(saying, plan.messages, ours, place)
         if plan.file is not None:
             await self._upload(saying, plan.file, ours)
