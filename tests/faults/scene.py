@@ -326,7 +326,8 @@ class Scene:
         return len(ended)
 
     async def open_database(self, *, is_open: bool) -> None:
-        """Take new connections, or none. Those that are open stay."""
+        """Take new connections, or none. Those that are open stay: ours, too."""
+        await self.rows("SELECT 1")
         name = conninfo_to_dict(self.chat.dsn)["dbname"]
         allow = f"ALTER DATABASE {name} ALLOW_CONNECTIONS {'true' if is_open else 'false'}"
         elsewhere = with_database(self.chat.dsn, "postgres")
