@@ -45,7 +45,8 @@ class Sharing(StrEnum):
     """Whether only our organisation reads a channel."""
 
     OURS = "ours"
-    SHARED = "shared"  # or pending, or the look-up failed: fails closed
+    SHARED = "shared"  # or pending, or a channel that we are not in
+    UNKNOWN = "unknown"  # the look-up failed: fails closed
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from bot.core.values import Person, Sharing, Standing
 class Directory(Protocol):
     """Where facts about people and channels come from; a copy at most 60 s old.
 
-    Never raises: a look-up that fails is `Standing.UNKNOWN`, `Sharing.SHARED`, no group, not there.
+    Never raises: a look-up that fails is `Standing.UNKNOWN`, `Sharing.UNKNOWN`, no group, not
+    there.
     """
 
     async def person(self, org: str, user: str, *, fresh: bool = False) -> Person:
@@ -69,7 +70,7 @@ def why_not_ask(person: Person, sharing: Sharing) -> str | None:
     elsewhere.
     """
     if sharing is not Sharing.OURS:
-        return "shared_channel"
+        return "shared_channel" if sharing is Sharing.SHARED else "unknown_channel"
     match person.standing:
         case Standing.MEMBER:
             return None

@@ -31,6 +31,7 @@ class Stopped:
         "no_grants",  # neither, but what was allowed in advance in the thread is over
         "duplicate",  # Slack repeated itself
         "shared_channel",
+        "unknown_channel",
         "guest",
         "outsider",
         "unknown_person",

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 import structlog
 
 from bot.core.values import Person, Sharing, Standing
-from bot.slack.api import SlackApi, SlackProblem
+from bot.slack.api import Refused, SlackApi, SlackProblem
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -69,7 +69,9 @@ class SlackDirectory:
             found = await self._channels.get(channel, lambda: self._api.channel(channel))
         except SlackProblem as problem:
             log.warning("channel_not_found", channel=channel, error=str(problem))
-            return Sharing.SHARED
+            # Slack knows no private channel that we are not in
+            is_away = not (isinstance(problem, Refused) and problem.code == "channel_not_found")
+            return Sharing.UNKNOWN if is_away else Sharing.SHARED
         outside = any(
             found.get(mark)
             for mark in (

@@ -113,6 +113,10 @@ def may_not_ask(code: str) -> Message:
     match code:
         case "shared_channel":
             return notices.shared_channel()
+        case "unknown_channel":
+            return notices.may_not_ask(
+                "I could not find out from Slack who reads this channel; try again"
+            )
         case "guest":
             return notices.may_not_ask("guests can neither ask nor approve")
         case "not_mapped":

@@ -92,13 +92,18 @@ async def test_the_requester_may_not_approve_his_own_wish_though_he_is_an_approv
 async def test_guests_and_other_organisations_get_only_a_refusal(dsn: str, tmp_path: Path) -> None:
     async with world(dsn, tmp_path, proposes) as chat:
         chat.slack.invite("gina", "ops")
+        chat.slack.faults.fail("conversations.info", "error", times=99, code="internal_error")
+        dark = await chat.ask("scale web to 5", by="alice")
+        await chat.reads(dark, "could not find out from Slack who reads this channel")
+        chat.slack.faults.methods.clear()
         thread = await chat.ask("scale web to 5", by="gina")
         await chat.reads(thread, "can't take requests")
         shared = await chat.ask("scale web to 5", by="alice", where="partners")
         await chat.reads(shared, "shared with another organisation", where="partners")
         stranger = await chat.ask("scale web to 5", by="olga", where="partners")
         await chat.reads(stranger, "shared with another organisation", where="partners")
-        for place, ts in (("ops", thread), ("partners", shared), ("partners", stranger)):
+        refused = (("ops", dark), ("ops", thread), ("partners", shared), ("partners", stranger))
+        for place, ts in refused:
             assert len(chat.slack.app_messages(place, ts)) == 1
         assert chat.model is not None
         assert chat.model.requests == []
