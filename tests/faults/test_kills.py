@@ -64,7 +64,8 @@ async def test_while_the_model_answers(
         assert len(at.chat.slack.app_messages("ops", thread)) <= 2
 
 
-@pytest.mark.parametrize("held", ["answer", pytest.param("request", marks=crash)])
+@crash
+@pytest.mark.parametrize("held", ["answer", "request"])
 async def test_while_the_first_sign_is_posted(
     dsn: str, tmp_path: Path, case: Case, held: str
 ) -> None:
