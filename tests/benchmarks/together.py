@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -78,13 +78,13 @@ async def measure(bench: Bench) -> list[Figure]:
             for call in stage.chat.slack.calls_of("chat.postMessage")
             if call.ok
         ]
-        refused = [call.method for call in stage.chat.slack.calls if call.status == 429]
+        refused = Counter(call.method for call in stage.chat.slack.calls if call.status == 429)
         edits = len(stage.chat.slack.calls_of("chat.update"))
     said = list(_said(rows, posts))
     waits = [row for row in rows if row["state"] != "sent"]
     unsaid = sum(row["kind"] not in CAN_WAIT for row in waits)
     return [
-        *_figures(said, len(refused), edits),
+        *_figures(said, refused, edits),
         Figure("together: not answered", missed, "", f"of {THREADS} threads, in {PATIENCE:g} s", 0),
         Figure(
             "together: not said",
@@ -180,14 +180,21 @@ def _free(posts: Sequence[float], ready: float, sent: float, burst: float = 3.0)
     return ready if level_then >= 1 else max(ready, before) + (1 - level_then)
 
 
-def _figures(said: Sequence[Said], refused: int, edits: int) -> list[Figure]:
+def _figures(said: Sequence[Said], refused: Counter[str], edits: int) -> list[Figure]:
     who = f"{THREADS} threads, {READ_ONLY} of them read-only, in {CHANNELS} channels for a minute"
+    which = "".join(f"; {number} × {method}" for method, number in refused.items())
     answers = [one.seconds - one.held for one in said if one.kind == "answer"]
     cards = [one.seconds - one.held for one in said if one.kind == "card"]
     apart = "from ready to said, its channel's posting limit apart"
     longest = max((one.held for one in said), default=0.0)
     return [
-        Figure("together: calls refused for rate", refused, "", f"{who}; {edits} edits", 0),
+        Figure(
+            "together: calls refused for rate",
+            refused.total(),
+            "",
+            f"{who}; {edits} edits{which}",
+            0,
+        ),
         Figure(
             "together: answer ready → said, longest",
             max(answers),
