@@ -6,14 +6,17 @@ from typing import Literal, cast
 
 from bot.core.text import visible
 
-Name = Literal["help", "status", "stop", "approve", "deny", "undo", "audit", "why"]
-NAMES: tuple[Name, ...] = ("help", "status", "stop", "approve", "deny", "undo", "audit", "why")
+Name = Literal["help", "status", "stop", "approve", "deny", "undo", "settle", "audit", "why"]
+NAMES: tuple[Name, ...] = (
+    *("help", "status", "stop", "approve", "deny"),
+    *("undo", "settle", "audit", "why"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
     """A message that is a control word; `short_id` names a proposal or a change that ran, `about`
-    a day or a person.
+    a day or a person, or how something is settled.
     """
 
     name: Name
@@ -35,13 +38,14 @@ _SHAPES = {
         "approve": rf"approve {_ID}",
         "deny": rf"deny {_ID}(?: (?P<reason>.+))?",
         "undo": rf"undo(?: {_ID})?",
+        "settle": rf"settle {_ID} (?P<about>done|failed)(?: (?P<reason>.+))?",
         "why": rf"why {_ID}\??",
         "audit": rf"audit(?: (?:{_ID}|(?P<about>{_ABOUT})))?",
     }.items()
 }
 # No id, but it can hardly be anything else: who typed it is told what is open.
 _MEANT = re.compile(
-    r"(?P<name>approve|deny)|(?P<named>approve|deny|undo|why) `?(?P<id>[A-Z0-9]{1,8})`?"
+    r"(?P<name>approve|deny)|(?P<named>approve|deny|undo|settle|why) `?(?P<id>[A-Z0-9]{1,8})`?"
 )
 LONGEST = 600
 _USAGE = (
@@ -50,6 +54,10 @@ _USAGE = (
     ("approve <id>", "Approve a proposal, as pressing Approve on its card would."),
     ("deny <id> [<reason>]", "Deny a proposal."),
     ("undo [<id>]", "Propose to take back the last change here, or the one named."),
+    (
+        "settle <id> <done|failed> [<reason>]",
+        "Say whether a change happened of which I could not find out: who may approve it.",
+    ),
     ("why <id>", "Say rule by rule why a proposal needs whose approval, or was refused."),
     ("audit [<day>|@<person>|<id>]", "Say who asked, who approved, what ran and what came of it."),
 )

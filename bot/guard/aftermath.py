@@ -13,7 +13,7 @@ from bot.guard import audit, grants, masking
 from bot.guard.house import House, load_call, lock_claimed, lock_thread, redraw
 from bot.guard.records import Call, Run
 from bot.guard.standby import stand_down, stands_by
-from bot.guard.wayback import WayBack
+from bot.guard.wayback import WayBack, why_broken
 from bot.store.database import Transaction
 from bot.store.outbox import say
 from tools import Progress, Receipt, ToolError, Verdict
@@ -172,18 +172,15 @@ class Aftermath:
 
     async def _why_back(self, call: Call, verdict: Verdict) -> str:
         """Why the way back is proposed though nobody asked for it; or empty."""
-        summary = call.preview.summary
         # what takes a change back is not taken back unasked, or two could go to and fro
         if verdict.outcome == "failed" and not call.takes_back:
-            return f"{summary} does not work: {verdict.reason}"
+            return f"{call.preview.summary} does not work: {verdict.reason}"
         if verdict.outcome == "did not happen" or (
             call.state == "unknown" and verdict.outcome != "holds"
         ):
             return ""
         async with self._house.database.statement() as tx:
-            votes = await tx.all("decisions_of_call", call_id=call.id)
-        broken = any(vote["vote"] == "break glass" for vote in votes)
-        return f"{summary} was not approved by those whom it needs" if broken else ""
+            return await why_broken(tx, call)
 
     async def _settle(self, tx: Transaction, call: Call, verdict: Verdict, reason: str) -> None:
         """From unknown to what the world shows; a person hears it whatever it is."""

@@ -23,7 +23,7 @@ _LONGEST: Final = timedelta(days=2)  # that a call may be open: a card's most is
 _FIRST, _LAST = UUID(int=0), UUID(int=2**128 - 1)
 _RAN: Final = frozenset({"executing", "done", "failed", "unknown"})
 _DEED: Final = ("tool", "arguments", "target", "digest")
-_VOTES: Final = frozenset({"approve", "deny", "break glass"})
+_VOTES: Final = frozenset({"approve", "deny", "break glass", "settle done", "settle failed"})
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,10 @@ class Story:
         """As JSON has it: moments in UTC, ids as text."""
         found: dict[str, Any] = _json(asdict(self))
         return found
+
+    def settled(self) -> Vote | None:
+        """Who said what came of it, when nobody could find out."""
+        return next((one for one in self.votes if one.vote.startswith("settle ")), None)
 
     def approved_by(self) -> list[Vote]:
         """Whose approvals it has."""

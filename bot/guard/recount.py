@@ -21,7 +21,7 @@ async def why_fallen(house: House, call: Call, now: Ruling, quorum: int, *, fres
         votes = await tx.all("decisions_of_call", call_id=call.id)
     counting, why = 0, "somebody who approved it no longer may"
     for vote in votes:
-        if vote["digest"] != call.digest or vote["vote"] == "deny":
+        if vote["digest"] != call.digest or vote["vote"] not in {"approve", "break glass"}:
             continue
         alone = vote["vote"] == "break glass"
         person = await house.directory.person(

@@ -55,9 +55,13 @@ Code = Literal[
     "revoked",  # what was granted
     "no_grant",  # there is none any more
     "say_why",  # whoever breaks the glass has to say why
+    "settled",  # what was unknown is what he says
+    "not_unknown",  # there is nothing to settle
+    "still_looking",  # nor is there yet
     "open_the_card",  # not all of it was in sight: typing is no approval of that
 ]
-Vote = Literal["approve", "deny", "break glass"]
+Vote = Literal["approve", "deny", "break glass", "settle done", "settle failed"]
+_RUNS_IT: frozenset[Vote] = frozenset({"approve", "break glass"})
 
 
 @dataclass(frozen=True)
@@ -179,7 +183,7 @@ class Votes:
 
         `known` are those who were looked up for the same click already.
         """
-        if vote != "deny" and self._house.rules.read_only:
+        if vote in _RUNS_IT and self._house.rules.read_only:
             return "read_only"
         known = {} if known is None else known
         # what is dangerous, or rests on one person, is worth a fresh look
@@ -195,6 +199,8 @@ class Votes:
             code = _code(why_not_break_glass(person, call.ruling))
         else:
             code = _code(why_not_approve(person, approvers, call.ruling, call.contributors))
+            if vote not in _RUNS_IT:  # what he says of the past, the cluster is not asked about
+                return code
         return code or await why_not_himself(self._house, call, person, seconds=SOON)
 
     async def vote(self, click: Click, vote: Vote, *, grants_more: bool = False) -> Answer:
@@ -253,7 +259,7 @@ class Votes:
         }
         if not may:
             if calls and (code := barred[calls[0].id]):
-                await self._refuse(click, calls[0], "approve", code)
+                await self.refuse(click, calls[0], "approve", code)
             return Together(tuple(refused.values()))
         for _ in range(_ROUNDS):
             voters = {
@@ -318,7 +324,7 @@ class Votes:
         if vote == "break glass" and code is None and not says_why(click.reason):
             code = "say_why"
         if code:
-            await self._refuse(click, call, vote, code)
+            await self.refuse(click, call, vote, code)
             return Answer(code, call)
         for _ in range(_ROUNDS):
             if approved_by is None:
@@ -358,7 +364,7 @@ class Votes:
     async def _record(
         self, tx: Transaction, click: Click, call: Call, vote: Vote, voters: "_Voters"
     ) -> Answer:
-        if not await self._is_fresh(tx, click, vote):
+        if not await is_fresh(tx, click, vote):
             return Answer("duplicate", call)
         await tx.one("lock_run", id=call.run_id)
         answer = await self._cast(tx, click, call, vote, voters)
@@ -377,7 +383,7 @@ class Votes:
         calls: Sequence[Call],
         voters: Mapping[UUID, "_Voters"],
     ) -> dict[UUID, Answer]:
-        if not await self._is_fresh(tx, click, "approve"):
+        if not await is_fresh(tx, click, "approve"):
             return {call.id: Answer("duplicate", call) for call in calls}
         await tx.one("lock_run", id=calls[0].run_id)  # of one reply, so of one run
         answers = {
@@ -387,10 +393,6 @@ class Votes:
             await wake_if_decided(tx, self._house, calls[0])
         await redraw(tx, calls[0])
         return answers
-
-    async def _is_fresh(self, tx: Transaction, click: Click, vote: str) -> bool:
-        event = {"org": click.org, "key": click.key, "kind": f"vote:{vote}", "actor": click.person}
-        return await tx.one("record_event", **event) is not None
 
     async def _cast(
         self, tx: Transaction, click: Click, call: Call, vote: Vote, voters: "_Voters"
@@ -476,9 +478,10 @@ class Votes:
             place = Thread(call.thread.org, elsewhere, call.thread.ts)
             await say(tx, place, "announce", data, key=f"glass there:{call.id}", **given)
 
-    async def _refuse(self, click: Click, call: Call, vote: str, code: Code) -> None:
+    async def refuse(self, click: Click, call: Call, vote: str, code: Code) -> None:
+        """Record that somebody's vote did not count, and why."""
         async with self._house.database.relaxed() as tx:
-            if await self._is_fresh(tx, click, vote):
+            if await is_fresh(tx, click, vote):
                 audit.append(
                     tx,
                     click.org,
@@ -539,6 +542,12 @@ def _as_far_as_readable(row: Row) -> Call:
         ruling = {"effect": Effect.DENY.value, "rule": "unreadable"}
         unread = {"preview": blank, "policy": ruling, "receipt": None, "verdict": None}
         return Call.of({**row, **unread})
+
+
+async def is_fresh(tx: Transaction, click: Click, vote: str) -> bool:
+    """Note a vote as heard; False when Slack says it once more."""
+    event = {"org": click.org, "key": click.key, "kind": f"vote:{vote}", "actor": click.person}
+    return await tx.one("record_event", **event) is not None
 
 
 async def drop_dependents(tx: Transaction, call: Call, became: str) -> None:

@@ -79,6 +79,13 @@ class WayBack:
         return True
 
 
+async def why_broken(tx: Transaction, call: Call) -> str:
+    """Why the way back of what somebody ran alone is proposed; empty where nobody did."""
+    votes = await tx.all("decisions_of_call", call_id=call.id)
+    broken = any(vote["vote"] == "break glass" for vote in votes)
+    return f"{call.preview.summary} was not approved by those whom it needs" if broken else ""
+
+
 def not_rolled_back(call: Call, why: str) -> str:
     """Why the way back of a change is proposed that was approved with a rollback."""
     failed = call.verdict["reason"].rstrip(".") if call.verdict else ""

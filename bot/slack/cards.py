@@ -370,6 +370,7 @@ class Cards:
         votes: list[dict[str, str]] = row["votes"]
         denial = next((vote for vote in votes if vote["vote"] == "deny"), None)
         broken = next((vote for vote in votes if vote["vote"] == "break glass"), None)
+        settled = next((vote for vote in votes if vote["vote"].startswith("settle ")), None)
         back = self._way_back.of(call)
         return CardData(
             public_id=call.public_id,
@@ -418,6 +419,9 @@ class Cards:
             broken_because=broken["reason"] if broken else "",
             denied_by=denial["person"] if denial else "",
             deny_reason=denial["reason"] if denial else "",
+            settled_by=settled["person"] if settled else "",
+            settled_at=datetime.fromisoformat(settled["at"]) if settled else None,
+            settled_because=settled["reason"] if settled else "",
             decided_at=_decided(call, votes),
             started_at=call.started_at,
             finished_at=call.judged_at or call.ended_at,
@@ -425,7 +429,7 @@ class Cards:
             verdict=cast("VerdictWord", call.outcome),
             verdict_reason=call.verdict["reason"] if call.verdict else "",
             error=call.error if call.state != "proposed" else "",
-            can_undo=call.outcome in {"holds", "failed"}
+            can_undo=(call.outcome in {"holds", "failed"} or settled is not None)
             and not isinstance(back, str)
             and not row["undone"],
             undoes=row["undoes_public_id"] or "",
@@ -433,7 +437,7 @@ class Cards:
             superseded_by=row["new_public_id"] or "",
             superseded_reason=_superseded(call, row["new_revised_by"] or ""),
             model_says=call.model_says,
-            short_id=call.short_id,
+            short_id=call.short_id or (row["undoes_short_id"] or "" if call.rolls_back else ""),
             revised_by=call.revised_by,
             withdrawn_by=call.withdrawn_by,
         )

@@ -18,6 +18,7 @@ from bot.guard.again import Again, again_key
 from bot.guard.house import House
 from bot.guard.records import Call
 from bot.guard.requests import cleaned
+from bot.guard.settling import How, Settling
 from bot.guard.sight import Sight
 from bot.guard.stops import Stops
 from bot.guard.votes import MIN_REASON, Answer, Click, Code, Together, Vote, Votes
@@ -56,6 +57,7 @@ class Clicks:
         self._house = house
         self._votes = votes
         self._way_back = WayBack(house)
+        self._settling = Settling(house, votes)
         self._again = Again(house)
         self._stops = Stops(house)
         self._cards = cards
@@ -178,6 +180,8 @@ class Clicks:
             "revoke": self._revoke,
             "ask_again": self._ask_again,
             "undo": self._undo,
+            "settle_done": self._settle,
+            "settle_failed": self._settle,
         }
         match pressed.action:
             case "approve":
@@ -295,6 +299,15 @@ class Clicks:
             log.info("revoked", actor=pressed.user, call=str(answer.call.id))
             self._redraw(answer.call, pressed)
         else:
+            self._dialogs.refuse(pressed, speech.sentence(answer.code, answer.call))
+
+    async def _settle(self, pressed: Pressed, click: Click) -> None:
+        how: How = "done" if pressed.action == "settle_done" else "failed"
+        answer = await self._settling.press(click, how)
+        if answer.call is not None and answer.code == "settled":
+            log.info("settled", how=how, actor=pressed.user, call=str(answer.call.id))
+            self._redraw(answer.call, pressed)
+        elif answer.code != "duplicate":
             self._dialogs.refuse(pressed, speech.sentence(answer.code, answer.call))
 
     async def _glass(self, pressed: Pressed, click: Click) -> None:

@@ -18,9 +18,10 @@ from bot.guard.house import House, load_call
 from bot.guard.people import why_not_ask
 from bot.guard.records import Call
 from bot.guard.requests import Requests, cleaned
+from bot.guard.settling import How, Settling
 from bot.guard.sight import Sight
 from bot.guard.stops import Stops
-from bot.guard.votes import Answer, Click, Typed, Votes
+from bot.guard.votes import Answer, Click, Typed, Vote, Votes
 from bot.guard.wayback import WayBack
 from bot.slack import speech
 from bot.slack.api import SlackProblem
@@ -77,6 +78,7 @@ class Commands:
         self._stops = Stops(house)
         self._requests = Requests(house)
         self._way_back = WayBack(house)
+        self._settling = Settling(house, votes)
         self._underway = Underway(voice.tasks)
 
     async def hear(self, heard: Heard) -> None:
@@ -91,8 +93,9 @@ class Commands:
         """Do it; as `hear`, for who sees himself to its end."""
         word = heard.word.name
         log.info("word", word=word, channel=heard.channel, actor=heard.person)
-        if word in {"approve", "deny"}:
-            await self._vote(heard)
+        decides = {"approve": self._vote, "deny": self._vote, "settle": self._settle}
+        if decide := decides.get(word):
+            await decide(heard)
             return
         if (refusal := await self._refusal(heard)) is not None:
             await self._tell_once(heard, refusal)
@@ -132,15 +135,8 @@ class Commands:
 
     async def _vote(self, heard: Heard) -> None:
         word = heard.word
-        typed = Typed(
-            org=self._org,
-            key=heard.key,
-            person=heard.person,
-            channel=heard.channel,
-            short_id=word.short_id,
-            reason=cleaned(word.reason)[:500],
-        )
-        answer = await self._votes.vote_typed(typed, "deny" if word.name == "deny" else "approve")
+        vote: Vote = "deny" if word.name == "deny" else "approve"
+        answer = await self._votes.vote_typed(self._typed(heard), vote)
         if answer.code == "duplicate":
             return
         if answer.call is None:
@@ -154,6 +150,38 @@ class Commands:
             return
         log.info("vote typed", code=answer.code, call=str(answer.call.id), actor=heard.person)
         await self._tell_once(heard, await self._came_of(answer, answer.call))
+
+    async def _settle(self, heard: Heard) -> None:
+        word = heard.word
+        if not word.about:
+            await self._tell_once(heard, notices.refused(speech.to_settle(word.short_id)))
+            return
+        how: How = "failed" if word.about.lower() == "failed" else "done"
+        answer = await self._settling.typed(self._typed(heard), how)
+        if answer.code == "duplicate":
+            return
+        if answer.call is None:
+            refusal = await self._refusal(heard) or await self._unseen(heard)
+            nothing = notices.refused(speech.nothing_to_settle(word.short_id))
+            await self._tell_once(heard, refusal or nothing)
+            return
+        log.info("settle typed", code=answer.code, call=str(answer.call.id), actor=heard.person)
+        where = await self._card(answer.call)
+        if answer.code == "settled":
+            said = linked(f"Settled: {answer.call.preview.summary}", where)
+        else:
+            said = linked(speech.typed(answer.code, answer.call), where, refused=True)
+        await self._tell_once(heard, said)
+
+    def _typed(self, heard: Heard) -> Typed:
+        return Typed(
+            org=self._org,
+            key=heard.key,
+            person=heard.person,
+            channel=heard.channel,
+            short_id=heard.word.short_id,
+            reason=cleaned(heard.word.reason)[:500],
+        )
 
     async def _came_of(self, answer: Answer, call: Call) -> Message:
         where = await self._card(call)

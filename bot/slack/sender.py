@@ -23,9 +23,10 @@ from bot.slack.cards import Drawn
 from bot.slack.live import EDIT_SECONDS, Live, may_be_lost, progress_key
 from bot.slack.sayings import Saying
 from bot.slack.unsaid import CANNOT_BE_READ, Undeliverable, Unsaid
-from bot.slack.views import chronicle, notices
+from bot.slack.views import chronicle, notices, who
 from bot.slack.views.answer import answer, footer
 from bot.slack.views.data import AnswerData, CardData, Message, Plan
+from bot.slack.views.outcome import to_settle
 from bot.store.database import Database, Row
 from bot.store.notify import AWAY, notifications
 
@@ -567,7 +568,11 @@ class Sender:
         match data["code"]:
             case "unknown_outcome":
                 card = await self._cards.data(UUID(data["call"]))
-                return notices.unknown_outcome(card.summary, str(data.get("reason") or ""))
+                settle = f"{who.mentions([card])} {said}" if (said := to_settle(card)) else ""
+                reason = str(data.get("reason") or "")
+                return notices.unknown_outcome(card.summary, reason, settle.strip())
+            case "settled":
+                return notices.settled(await self._cards.data(UUID(data["call"])))
             case "broken_glass":
                 return notices.broken_glass(await self._cards.data(UUID(data["call"])))
             case "rolling_back":

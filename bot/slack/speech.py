@@ -69,6 +69,7 @@ _WHY: dict[Code, str] = {
         "Not all of this change was in sight, so it cannot be approved by typing: press Approve on "
         "its card, which opens all of it."
     ),
+    "still_looking": "I am still looking at what came of it; wait for what I find.",
     "not_a_viewer": "You may not look here: the settings name who may (`viewer`).",
     "not_in_channel": "This belongs to a channel that you are not in.",
     "no_grant": "It is over already: nothing runs without being asked.",
@@ -98,6 +99,8 @@ def sentence(code: Code, call: Call | None) -> str:
     """Why a click did not count, and whose turn it is."""
     if code == "decided":
         return f"This was decided already: it is {_state(call)}. Your click changed nothing."
+    if code == "not_unknown":
+        return f"There is nothing to settle: it is {_state(call)}."
     if code == "own_request":
         rule = f" (rule “{call.ruling.rule}”)" if call else ""
         return f"This one needs somebody other than you: you asked for it{rule}."
@@ -153,6 +156,16 @@ def counted(answer: Answer, call: Call) -> str:
             return f"Your approval counts, {more}: {summary}"
         case _:
             return f"Approved: {summary}"
+
+
+def to_settle(short_id: str) -> str:
+    """Somebody did not say how."""
+    return f"Say how: `settle {short_id} done` or `settle {short_id} failed`, and why"
+
+
+def nothing_to_settle(short_id: str) -> str:
+    """There is no such change here."""
+    return f"There is no change `{short_id}` in this channel."
 
 
 def typed(code: Code, call: Call) -> str:

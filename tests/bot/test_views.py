@@ -73,6 +73,14 @@ VERIFIED = replace(
     can_undo=True,
 )
 UNKNOWN = replace(RUNNING, state="unknown")
+SETTLED = replace(
+    UNKNOWN,
+    verdict="cannot tell",
+    verdict_reason="the cluster does not answer",
+    settled_by="U0ALICE",
+    settled_at=AT + timedelta(minutes=9),
+    settled_because="I saw it in the cluster's log",
+)
 UNDO = replace(
     PROPOSED, undoes="c0ffee", summary="Roll `deployment/checkout` forward to revision 7"
 )
@@ -181,6 +189,8 @@ CARDS: dict[str, CardData] = {
     "unknown-cannot-tell": replace(
         UNKNOWN, verdict="cannot tell", verdict_reason="the cluster does not answer"
     ),
+    "settled-done": replace(SETTLED, state="done", can_undo=True),
+    "settled-failed": replace(SETTLED, state="failed", settled_because=""),
     "denied": replace(
         PROPOSED, state="denied", denied_by="U0ALICE", deny_reason="wait", decided_at=AT
     ),
@@ -285,6 +295,7 @@ NOTICES: dict[str, Message] = {
     "reminder-many": notices.reminder(
         [f"Scale `web` to {n}" for n in range(6)], AT, "", ["K7QF", "M3TA"]
     ),
+    "settled": notices.settled(replace(SETTLED, state="done", can_undo=True)),
     "unknown-outcome": notices.unknown_outcome("Scale `web` to 5", "it has 5 replicas, as asked"),
 }
 
@@ -376,8 +387,10 @@ def test_buttons_stand_only_where_a_click_can_mean_something(name: str) -> None:
         assert set(buttons) == {"Approve", "Deny", "More"}
     elif name == "expired-ask-again":
         assert buttons == {"Ask again": "ask_again"}
-    elif name in {"done-holds", "done-failed"}:
+    elif name in {"done-holds", "done-failed", "settled-done"}:
         assert buttons == {"Undo": "undo"}
+    elif name == "unknown-cannot-tell":
+        assert buttons == {"It happened": "settle_done", "It did not": "settle_failed"}
     else:
         assert buttons == {}
 

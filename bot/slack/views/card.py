@@ -104,7 +104,11 @@ def later(call: CardData, number: str = "") -> Block | None:
     of = f" {number}" if number else ""
     rolls = call.rollback is not None and call.rollback.state == "standby"
     row: list[Block] = []
-    if call.can_undo and not rolls and call.state == "done" and call.verdict in {"holds", "failed"}:
+    if call.state == "unknown" and call.verdict == "cannot tell":
+        row.append(button(f"It happened{of}", "settle_done", call.public_id))
+        row.append(button(f"It did not{of}", "settle_failed", call.public_id))
+    known = call.verdict in {"holds", "failed"} or call.settled_by
+    if call.can_undo and not rolls and call.state == "done" and known:
         row.append(button(f"Undo{of}", "undo", call.public_id))
     waits = call.grant_use and call.state == "approved"
     if call.grant and not call.grant.ended and (call.grant.is_open or waits):
@@ -122,7 +126,9 @@ def _no_undo(call: CardData) -> str:
     """
     if call.state != "done" or call.broken_by:
         return ""
-    if call.verdict == "cannot tell":
+    if call.settled_by and call.no_way_back:
+        return f"No Undo: {words.line(call.no_way_back).removesuffix('.')}."
+    if call.verdict == "cannot tell" and not call.settled_by:
         return "No Undo: what is there now may not be what this left."
     if call.verdict == "failed" and call.no_way_back:
         return f"No Undo: {words.line(call.no_way_back).removesuffix('.')}."

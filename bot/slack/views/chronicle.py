@@ -152,6 +152,11 @@ def _became(story: Story) -> str:
         return f"withdrawn by {words.mention(story.withdrawn_by)}, nothing was changed"
     if story.state == "superseded" and not story.superseded_by and not story.rolls_back:
         return f"withdrawn, nothing was changed{_because(story.error)}"
+    if settled := story.settled():
+        by = f"{words.mention(settled.person)} {_moment(settled.at)}"
+        happened = "it happened" if story.state == "done" else "it did not happen"
+        mark = words.VERIFIED if story.state == "done" else words.REFUSED
+        return f"{mark} unknown, settled by {by}: {happened}{_because(settled.reason)}"
     if story.state == "done":
         return f"{_VERDICTS.get(story.outcome, story.outcome)}{_because(story.verdict)}"
     if story.rolls_back and not story.started_at:

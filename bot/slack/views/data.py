@@ -93,6 +93,9 @@ class CardData:
     can_grant: bool = False  # whether one approval may be one of the same again
     denied_by: str = ""
     deny_reason: str = ""
+    settled_by: str = ""  # who said what came of it, when nobody could find out
+    settled_at: datetime | None = None
+    settled_because: str = ""
     decided_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from bot.slack.views import who, words
+from bot.slack.views import outcome, who, words
 from bot.slack.views.blocks import context, section
 from bot.slack.views.data import CardData, Message
 
@@ -77,13 +77,21 @@ def not_recorded(what: str = "click") -> Message:
     )
 
 
-def unknown_outcome(summary: str, looked: str = "") -> Message:
-    """A crash left it open whether a change happened; `looked` is what the world shows now."""
+def unknown_outcome(summary: str, looked: str = "", settle: str = "") -> Message:
+    """A crash left it open whether a change happened; `looked` is what the world shows now, and
+    `settle` how a person says it where that does not.
+    """
     found = f"I looked: {_ours(looked)}." if looked else "I could not find out."
     return _said(
         f"{words.NEEDS_YOU} I was interrupted during “{words.line(summary)}”; it may or may not "
-        f"have happened. {found} I did not run it again."
+        f"have happened. {found} I did not run it again. {settle}".rstrip()
     )
+
+
+def settled(call: CardData) -> Message:
+    """Somebody said what came of a change of which nobody could find out."""
+    back = " Its card has the Undo." if call.can_undo and call.state == "done" else ""
+    return _said(f"{outcome.settled(call)} It was “{words.line(call.summary)}”.{back}")
 
 
 def broken_glass(call: CardData) -> Message:

@@ -33,6 +33,26 @@ def outcome(call: CardData) -> str:
             return _superseded(call)
 
 
+def settled(call: CardData) -> str:
+    """What somebody said came of it, when nobody could find out; empty where nobody did."""
+    if not call.settled_by:
+        return ""
+    by = f"settled by {words.mention(call.settled_by)}{_at(call.settled_at)}"
+    reason = words.line(call.settled_because, _REASON)
+    said = f" (“{reason}”)" if reason else ""
+    if call.state == "done":
+        return f"{words.VERIFIED} {by}: it happened{said}."
+    return f"{words.REFUSED} {by}: it did not happen{said}. I did not run it again."
+
+
+def to_settle(call: CardData, *, here: str = "") -> str:
+    """How a person says what came of it, where I cannot tell; `here`: besides by typing."""
+    if call.state != "unknown" or call.verdict != "cannot tell" or not call.short_id:
+        return ""
+    typed = f"`/ops settle {call.short_id} done` or `failed`"
+    return f"Whoever may approve it says what happened: {here}{typed}."
+
+
 def revised(reason: str) -> str:
     """Who revised a call, where that is the reason of its end; empty otherwise."""
     found = _REVISED.fullmatch(reason)
@@ -47,6 +67,8 @@ def is_over(call: CardData) -> bool:
 
 
 def _done(call: CardData) -> str:
+    if said := settled(call):
+        return said
     reason = _because(call.verdict_reason)
     match call.verdict:
         case "":
@@ -64,6 +86,8 @@ def _done(call: CardData) -> str:
 
 
 def _failed(call: CardData) -> str:
+    if said := settled(call):
+        return said
     reason = _because(call.error or call.verdict_reason)
     newer = f".{_newer(call)}" if call.superseded_by else ""
     return f"{words.REFUSED} failed{_at(call.finished_at)}{reason}{newer}"
@@ -80,8 +104,8 @@ def _unknown(call: CardData) -> str:
     }[call.verdict]
     return (
         f"{words.NEEDS_YOU} unknown: I was interrupted during this; it may or may not have "
-        f"happened. {looked} I did not run it again."
-    )
+        f"happened. {looked} I did not run it again. {to_settle(call, here='below, or ')}"
+    ).rstrip()
 
 
 def _denied(call: CardData) -> str:

@@ -3,6 +3,7 @@
 from bot.slack import limits
 from bot.slack.views import changes, words
 from bot.slack.views.data import CardData
+from bot.slack.views.outcome import settled, to_settle
 
 _REASON = 500
 _WIDTH = 300  # of its summary on the card
@@ -40,6 +41,8 @@ def became(call: CardData) -> str:
     back = call.rollback
     if back is None:
         return ""
+    if said := settled(back):
+        return f"Its rollback: {said}"
     reason = _because(back.verdict_reason or back.error or back.superseded_reason)
     match back.state:
         case "standby" if call.verdict == "failed":
@@ -56,7 +59,8 @@ def became(call: CardData) -> str:
         case "executing":
             return f"{words.WORKING} rolling back, as was approved with it"
         case "unknown":
-            return f"{words.NEEDS_YOU} I was interrupted while rolling it back{reason}"
+            said = f"{words.NEEDS_YOU} I was interrupted while rolling it back{reason}"
+            return f"{said}. {to_settle(back)}" if to_settle(back) else said
         case "done":
             return _done(back, reason)
         case _:

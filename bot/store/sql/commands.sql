@@ -24,7 +24,9 @@ SELECT c.id, c.thread_ts, c.short_id, c.preview->>'summary' AS summary, c.reques
 -- A way back is only among them when it does not work: the same word twice must not go back and forth.
 SELECT c.* FROM tool_calls c
  WHERE c.org = %(org)s AND c.channel = %(channel)s AND c.kind = 'change' AND c.state = 'done'
-   AND (c.verdict->>'outcome' = 'failed' OR c.verdict->>'outcome' = 'holds' AND c.undoes IS NULL)
+   AND (c.verdict->>'outcome' = 'failed'
+        OR c.undoes IS NULL AND (c.verdict->>'outcome' = 'holds'
+            OR EXISTS (SELECT FROM decisions d WHERE d.call_id = c.id AND d.vote = 'settle done')))
    AND (%(thread_ts)s::text IS NULL OR c.thread_ts = %(thread_ts)s)
    AND NOT EXISTS (SELECT FROM tool_calls u
                     WHERE u.undoes = c.id AND u.state IN ('proposed', 'approved', 'executing', 'done', 'unknown'))

@@ -1,0 +1,82 @@
+"""Nobody can find out what came of a change: a person who may approve it says so, by name, once."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from tests.conversations.test_break_glass import RULE, WHY, on_call
+from tests.conversations.test_more import opened
+from tests.conversations.test_policy import ruled
+from tests.world import World, buttons, shown
+
+ONE = RULE.replace("approvers: 2", "approvers: 1")
+
+
+async def doubted(chat: World, replicas: int, *, glass: bool = False) -> tuple[str, Any, str]:
+    """A change whose request got no answer, and then somebody else wrote: its thread, its card and
+    its id.
+    """
+    thread = await chat.ask(f"scale deployment/cart --replicas {replicas} -n shop")
+    card = await chat.card(thread)
+    chat.cluster.fail("patch", "/deployments/cart", 0, spares_dry_runs=True)
+    if glass:
+        view = await opened(chat, "dave", card, "Break the glass…")
+        await chat.slack.submit("dave", view.id, {"reason": WHY})
+    else:
+        await chat.press("Approve", card, by="bob")
+    await chat.reads(thread, "I am looking at what is there")
+    [named] = await chat.rows("SELECT short_id FROM tool_calls WHERE state = 'unknown'")
+    await say(chat, "bob", f"settle {named['short_id']} failed", "I am still looking")
+    cart = chat.cluster.get("Deployment", "shop", "cart")
+    assert cart is not None
+    chat.cluster.apply({**cart, "spec": {**cart["spec"], "replicas": replicas + 2}})
+    await chat.reads(thread, "it may or may not have happened.*I looked: .*replicas are")
+    await chat.reads(thread, "I looked and cannot tell")
+    return thread, chat.cards(thread)[0], named["short_id"]
+
+
+async def say(chat: World, who: str, words: str, answer: str) -> None:
+    await chat.slack.slash(who, "ops", "/ops", words)
+    await chat.told(who, answer)
+
+
+async def test_who_may_approve_it_says_what_came_of_it(dsn: str, tmp_path: Path) -> None:
+    async with ruled(dsn, tmp_path, ONE, running="not yet") as chat:
+        await on_call(chat, "dave")
+        await chat.start()
+        thread, card, name = await doubted(chat, 5, glass=True)
+        said = f"says what happened: `/ops settle {name} done` or `failed`"
+        assert re.search(f"<!subteam.*{said}", chat.thread(thread))
+        await say(chat, "dave", f"settle {name}", f"`settle {name} done`")
+        await say(chat, "dave", f"settle {name} done", "not among those")
+        await chat.press("It happened", card, by="bob")
+        await chat.reads(thread, "✅ settled by .*: it happened. It was “")
+        # one person had run it alone: those who would have been asked decide on its way back
+        assert "was not approved by those whom it needs" in shown(
+            await chat.reads(thread, "This is the way back")
+        )
+
+        thread, card, name = await doubted(chat, 4)
+        await say(chat, "ada", f"settle {name} done I saw it in the log", "Settled: ")
+        after = await chat.reads(thread, "settled by .*: it happened \\(“I saw it in the log”\\)")
+        await chat.reads(thread, "Its card has the Undo")
+        assert buttons(chat.cards(thread)[0]) == ["Undo"], after
+        await say(chat, "bob", f"settle {name} failed", "There is nothing to settle: it is done")
+
+        thread, card, name = await doubted(chat, 9)
+        await chat.press("It did not", card, by="ada")
+        await chat.reads(thread, "⛔ settled by .*: it did not happen. I did not run it again")
+        assert buttons(chat.cards(thread)[0]) == []
+        await say(chat, "ada", f"audit {name}", "settled by .*: it did not happen")
+        rows = await chat.rows(
+            "SELECT c.state, d.vote, a.data FROM tool_calls c JOIN decisions d ON d.call_id = c.id"
+            " AND d.vote LIKE 'settle%%' JOIN audit a ON a.call_id = c.id AND a.kind = d.vote"
+            " AND a.actor = d.person AND a.data->>'digest' = c.digest ORDER BY c.id"
+        )
+        assert [(row["state"], row["vote"]) for row in rows] == [
+            ("done", "settle done"),
+            ("done", "settle done"),
+            ("failed", "settle failed"),
+        ]
+        assert "in the log" not in str(rows)
+        assert chat.cluster.mutations == [], "it was never sent again"
