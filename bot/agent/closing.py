@@ -132,7 +132,8 @@ class Closing:
         """
         async with self._house.database.transaction() as tx:
             await self._lock(tx, run)
-            for row in await tx.all("unjudged_calls", run_id=run.id):
+            unjudged = await tx.all("unjudged_calls", run_id=run.id)
+            for row in unjudged:
                 if row["state"] == "executing":
                     if run.attempt - (row["attempt"] or 0) < _LOOKS:
                         raise TryAgain
@@ -155,6 +156,8 @@ class Closing:
             await self._say(tx, run, "failure", data)
             audit.append(tx, run.thread.org, "failed", "", {"why": sentence}, run_id=run.id)
             await self._way_back.propose_left(tx, run.id, "I broke before")
+            ran = [row["id"] for row in unjudged if row["state"] == "done"]
+            await self._way_back.propose_broken(tx, ran)
         self._ended(run)
 
     async def _bill(self, tx: Transaction, run: Run) -> dict[str, JsonValue]:

@@ -1,5 +1,6 @@
 """The way back: what takes a change back, asked for by a person or proposed by ourselves."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -54,6 +55,15 @@ class WayBack:
         for row in await tx.all("left_without_rollback", run_id=run_id):
             call = Call.of(row)
             await self.propose(tx, call, not_rolled_back(call, broke))
+
+    async def propose_broken(self, tx: Transaction, call_ids: Sequence[UUID]) -> None:
+        """The way back of those that somebody ran alone, of which nobody will say whether they
+        work. Like `propose`, and the last in its transaction.
+        """
+        for call_id in call_ids:
+            row = await tx.one("call", id=call_id)
+            if row is not None and (because := await why_broken(tx, call := Call.of(row))):
+                await self.propose(tx, call, because)
 
     async def propose(self, tx: Transaction, call: Call, because: str) -> bool:
         """In the caller's transaction, once: the way back of a change, unless somebody asked for it

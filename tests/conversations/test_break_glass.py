@@ -5,6 +5,8 @@ reason, before everybody's eyes, and with its way back proposed.
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from tests.conversations.test_more import opened
 from tests.conversations.test_policy import FROZEN, LEADS, SCALE, ruled
 from tests.world import World, shown
@@ -21,6 +23,14 @@ policy:
         break_glass: {{groups: {ONCALL}}}
 """
 WHY = "checkout is down and nobody answers"
+
+
+BREAKS = """
+CREATE FUNCTION breaks() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN RAISE 'nobody foresaw this'; END $$;
+CREATE TRIGGER breaks BEFORE UPDATE ON tool_calls FOR EACH ROW
+  WHEN (NEW.verdict->>'outcome' = 'holds' AND OLD.verdict IS NULL) EXECUTE FUNCTION breaks();
+"""
 
 
 def glass(view: Any) -> bool:
@@ -81,6 +91,15 @@ async def test_who_breaks_the_glass_runs_it_alone_and_all_hear_of_it(
         rows = await chat.rows("SELECT data FROM audit WHERE kind = 'break glass'")
         assert [row["data"]["completes"] for row in rows] == [True, True]
         assert WHY not in str(rows)
+        # its verification breaks: what nobody approved is still theirs to take back
+        async with await psycopg.AsyncConnection.connect(chat.dsn) as connection:
+            await connection.execute(BREAKS)
+        other = await chat.ask("scale deployment/web --replicas 4 -n shop")
+        view = await opened(chat, "dave", await chat.card(other), "Break the glass…")
+        await chat.slack.submit("dave", view.id, {"reason": WHY})
+        assert "from 4 to 5" in shown(await chat.card(other, 2))
+        assert "was not approved by those whom it needs" in chat.thread(other)
+        assert "Something broke on my side" in chat.thread(other)
 
 
 async def test_it_lifts_nothing_else(dsn: str, tmp_path: Path) -> None:
