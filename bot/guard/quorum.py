@@ -1,5 +1,6 @@
-"""Whether enough people could approve a call at all: a card that nobody can complete says so."""
+"""Who could approve a call, and whose approval counts now; a card nobody can complete says so."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bot.core.values import Standing
@@ -38,6 +39,16 @@ async def too_few(house: House, call: Call) -> TooFew | None:
         if len(could) >= call.quorum:
             return None
     return TooFew(tuple(could), len(could) + len(barred) >= call.quorum)
+
+
+async def no_more(house: House, call: Call, approved: Iterable[str]) -> frozenset[str]:
+    """Those who approved it while it is open and whose approvals do not count now. Of whom Slack
+    says nothing, nothing is said.
+    """
+    if call.state != "proposed":
+        return frozenset()
+    may = {one: await _may(house, call, one) for one in approved}
+    return frozenset(one for one, counts in may.items() if counts is False)
 
 
 async def _may(house: House, call: Call, one: str) -> bool | None:

@@ -22,7 +22,7 @@ from bot.guard.again import can_be_asked_again, was_asked_again
 from bot.guard.grants import can_be_given
 from bot.guard.house import House
 from bot.guard.policy import Effect
-from bot.guard.quorum import too_few
+from bot.guard.quorum import no_more, too_few
 from bot.guard.records import Call
 from bot.guard.wayback import WayBack
 from bot.slack import limits
@@ -340,6 +340,9 @@ class Cards:
         data = self._data(call, row)
         if (short := await too_few(self._house, call)) is not None:
             data = replace(data, too_few=short.people, another_may_ask=short.if_another_asked)
+        if data.approvals and (fallen := await no_more(self._house, call, dict(data.approvals))):
+            valid = tuple(one for one in data.approvals if one[0] not in fallen)
+            data = replace(data, approvals=valid, fallen=tuple(sorted(fallen)))
         if can_be_asked_again(call):
             async with self._house.database.statement() as tx:
                 data = replace(data, can_ask_again=not await was_asked_again(tx, call))

@@ -26,7 +26,14 @@ async def test_danger_needs_two_and_neither_may_have_asked(dsn: str, tmp_path: P
         await chat.press("Approve", card, by="alice")  # one person is one vote
         await asyncio.sleep(0.3)
         assert chat.cluster.mutations == []
+        # she lost the role: it is somebody else's turn, and the card does not count her
+        chat.slack.set_group("sre", ["bob", "ada"])
         await chat.press("Approve", card, by="bob")
+        alice, bob = (chat.slack.user_id(one) for one in ("alice", "bob"))
+        said = shown(await chat.reads(thread, f"So far approved by <@{bob}> [^@]*; one more"))
+        assert f"The approval of <@{alice}>, who may give none any more, does not count" in said
+        assert chat.cluster.mutations == []
+        await chat.press("Approve", card, by="ada")
         await chat.reads(thread, "It says: done and verified")
         assert chat.replicas("cart") == 0
         assert len(chat.cluster.mutations) == 1

@@ -73,7 +73,7 @@ def _open_item(number: int, call: CardData, room: int) -> _Item:
     title, title_cut = review.heading(call, _TITLE)
     line, facts_cut = _facts(call)
     warnings, warnings_cut = review.heads_up(call, most=3, width=250)
-    votes = [f"So far {who.approved(call)}."] if call.approvals else []
+    votes = [said] if (said := who.so_far(call)) else []
     above = f"{number}. {title}\n{line}"
     below = [*warnings, *votes]
     room -= words.size(title) + words.size(above) + sum(words.size(text) + 1 for text in below)

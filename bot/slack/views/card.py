@@ -23,10 +23,7 @@ def _proposed(call: CardData) -> Message:
     typed = _typed(call)
     above = [f"{mark} {title}\n{line}"]
     below = words.packed(warnings, limits.SECTION) + _model_says(call)
-    if call.approvals:
-        left = call.needs - len(call.approvals)
-        more = f"; {words.count(left, 'more approval')} needed" if left > 0 else ""
-        below.append(f"So far {who.approved(call)}{more}.")
+    below += filter(None, [who.so_far(call)])
     room = limits.MESSAGE - sum(map(words.size, [title, *above, *below, typed])) - 400
     rows, rows_cut = changes.fitted(call, room)
     diff, diff_cut = changes.diff(call, room - sum(map(words.size, rows)))

@@ -83,7 +83,8 @@ class CardData:
     nobody_may_approve: bool = False
     too_few: tuple[str, ...] | None = None  # who could approve, when these are too few
     another_may_ask: bool = False  # then they would be enough
-    approvals: tuple[tuple[str, datetime], ...] = ()
+    approvals: tuple[tuple[str, datetime], ...] = ()  # of an open call, those that count now
+    fallen: tuple[str, ...] = ()  # who approved it and may no more
     glass_groups: tuple[str, ...] = ()  # of which one member may run it alone
     broken_by: str = ""  # who did
     broken_at: datetime | None = None

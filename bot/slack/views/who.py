@@ -96,6 +96,19 @@ def approved(call: CardData) -> str:
     return f"approved by {words.either(votes, last='and', most=5)}{under}"
 
 
+def so_far(call: CardData) -> str:
+    """Of an open call: whose approvals count now, whose do no more, and how many are missing."""
+    said: list[str] = []
+    if call.approvals:
+        left = call.needs - len(call.approvals)
+        more = f"; {words.count(left, 'more approval')} needed" if left > 0 else ""
+        said.append(f"So far {approved(call)}{more}.")
+    if call.fallen:
+        named = words.either([*map(words.mention, call.fallen)], last="and", most=5)
+        said.append(f"The approval of {named}, who may give none any more, does not count.")
+    return " ".join(said)
+
+
 def granted(call: CardData) -> str:
     """On the card where it was given: what is allowed in advance, or why nothing is any more."""
     grant = call.grant
