@@ -4,6 +4,7 @@ shows.
 
 import hashlib
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
@@ -11,6 +12,7 @@ from uuid import UUID
 from pydantic import JsonValue
 
 from bot.store.database import Row, Transaction
+from tools import sha256_of
 
 
 def _hash(prev: str, row: Mapping[str, object]) -> str:
@@ -34,6 +36,19 @@ def _covered(row: Mapping[str, object]) -> dict[str, object]:
         "call_id": str(row["call_id"]) if row["call_id"] else None,
         "data": row["data"],
     }
+
+
+def salt() -> str:
+    """For `hashed`: stored beside the words and forgotten with them."""
+    return secrets.token_hex(16)
+
+
+def hashed(words: str, salt: str) -> str:
+    """What the chain holds of somebody's words, since it forgets nothing: who has the words and
+    the salt can show that they are these, and without the salt no dictionary finds them. Rows of
+    before there were salts hold the hash of the words alone, under the name that they had.
+    """
+    return sha256_of({"salt": salt, "text": words}) if words else ""
 
 
 def append(

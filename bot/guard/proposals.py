@@ -522,8 +522,9 @@ class Proposals:
         """The giver's vote, on exactly this digest; whether he still may is looked at before it
         runs.
         """
-        cast = {"org": call.thread.org, "call_id": call.id, "digest": call.digest, "reason": ""}
-        await tx.one("insert_decision", id=uuid7(), person=use.approver, vote="approve", **cast)
+        cast = {"org": call.thread.org, "call_id": call.id, "digest": call.digest}
+        cast |= {"person": use.approver, "vote": "approve", "reason": "", "salt": ""}
+        await tx.one("insert_decision", id=uuid7(), **cast)
         moved = await tx.one(
             "approve_call",
             id=call.id,

@@ -12,7 +12,6 @@ from bot.guard import audit, masking
 from bot.guard.house import House
 from bot.store.database import Transaction
 from bot.store.inbound import AuditRow, Request, Taken, record
-from tools import sha256_of
 
 
 class Requests:
@@ -40,14 +39,16 @@ class Requests:
         """The same in the caller's transaction, which must lock the thread's row first."""
         at = datetime.now(UTC)
         # with a map a run has the rights of who started it: nobody else speaks into it
-        asked = replace(asked, apart=self._house.rules.identities is not None)
+        apart = self._house.rules.identities is not None
+        asked = replace(asked, apart=apart, salt=audit.salt())
         row, fed_row = (_row(asked, at, what) for what in (asked.kind, "fed"))
         return await record(tx, key, kind, asked, at=at, row=row, fed_row=fed_row)
 
 
 def _row(asked: Request, at: datetime, what: str) -> AuditRow:
     # not the words: they can be forgotten, and the chain cannot
-    data: dict[str, JsonValue] = {"kind": what, "text_sha256": sha256_of({"text": asked.text})}
+    of = audit.hashed(asked.text, asked.salt)
+    data: dict[str, JsonValue] = {"kind": what, "text_sha256": of}
     until_prev = audit.until_prev(asked.thread.org, at, "request", asked.author, data)
     return AuditRow(data, until_prev)
 

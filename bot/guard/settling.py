@@ -12,7 +12,6 @@ from bot.guard.votes import Answer, Click, Code, Typed, Vote, Votes, is_fresh
 from bot.guard.wayback import WayBack, why_broken
 from bot.store.database import Transaction
 from bot.store.outbox import say
-from tools import sha256_of
 
 How = Literal["done", "failed"]
 _VOTES: dict[How, Vote] = {"done": "settle done", "failed": "settle failed"}
@@ -71,6 +70,7 @@ class Settling:
 
     async def _record(self, tx: Transaction, click: Click, call: Call, vote: Vote) -> None:
         """Who said so, bound to what exactly; and everybody in the thread hears it."""
+        salt = audit.salt()
         await tx.one(
             "insert_decision",
             id=uuid7(),
@@ -80,10 +80,11 @@ class Settling:
             person=click.person,
             vote=vote,
             reason=click.reason,
+            salt=salt,
         )
         data: dict[str, JsonValue] = {
             "digest": call.digest,
-            "reason_sha256": sha256_of({"reason": click.reason}) if click.reason else "",
+            "reason_sha256": audit.hashed(click.reason, salt),
         }
         run_id, call_id = call.run_id, call.id
         audit.append(tx, click.org, vote, click.person, data, run_id=run_id, call_id=call_id)

@@ -25,6 +25,7 @@ async def vote_along(tx: Transaction, call: Call, person: str) -> None:
         person=person,
         vote="approve",
         reason="",
+        salt="",
     )
     if cast is not None:
         data = {"digest": row.digest, "rule": row.ruling.rule, "rolls_back": str(call.id)}

@@ -24,7 +24,6 @@ from bot.guard.records import Call
 from bot.guard.standby import stand_down, vote_along
 from bot.store.database import Row, Transaction
 from bot.store.outbox import say
-from tools import sha256_of
 
 log = structlog.get_logger()
 
@@ -405,6 +404,7 @@ class Votes:
             return Answer("expired", call)
         if {*row["approved_by"]} - voters.seen:
             raise _AnotherVoted
+        salt = audit.salt()
         cast = await tx.one(
             "insert_decision",
             id=uuid7(),
@@ -414,6 +414,7 @@ class Votes:
             person=click.person,
             vote=vote,
             reason=click.reason,
+            salt=salt,
         )
         moved = await self._move(tx, call, vote, click, voters)
         if cast is None and not moved:
@@ -428,7 +429,7 @@ class Votes:
                 "digest": call.digest,
                 "completes": moved,
                 "rule": call.ruling.rule,
-                "reason_sha256": sha256_of({"reason": click.reason}) if click.reason else "",
+                "reason_sha256": audit.hashed(click.reason, salt),
             },
             run_id=call.run_id,
             call_id=call.id,

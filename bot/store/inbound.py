@@ -24,6 +24,7 @@ class Request:
     ours: bool  # the thread's root mentions us, or is this message
     kind: Literal["turn", "command", "undo"] = "turn"
     wish: dict[str, Any] | None = None
+    salt: str = ""  # of the hash that the audit holds of its words: it goes with them
     apart: bool = False  # people act as themselves: it is fed to no run but one of his own
 
 
@@ -83,7 +84,7 @@ async def record(
         wish=asked.wish,
         id=uuid7(),
         ts=asked.ts or None,
-        body={"content": asked.text},
+        body={"content": asked.text, "salt": asked.salt},
         lock=str(asked.thread),
         priority=PRIORITY["turn"],
         at=at,

@@ -4,10 +4,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+from bot.guard.forgetting import Wanted, forget
+from bot.store.database import Database
 from tests.conversations.test_break_glass import RULE, WHY, on_call
 from tests.conversations.test_more import opened
 from tests.conversations.test_policy import ruled
 from tests.world import World, buttons, shown
+from tools import sha256_of
 
 ONE = RULE.replace("approvers: 2", "approvers: 1")
 
@@ -79,4 +82,25 @@ async def test_who_may_approve_it_says_what_came_of_it(dsn: str, tmp_path: Path)
             ("failed", "settle failed"),
         ]
         assert "in the log" not in str(rows)
+        # the chain holds what shows the words to who has them, and nothing that finds them again
+        words = "SELECT reason, salt FROM decisions WHERE reason LIKE 'I saw%%'"
+        [kept] = await chat.rows(words)
+        told = {"text": kept["reason"], "salt": kept["salt"]}
+        assert rows[1]["data"]["reason_sha256"] == sha256_of(told)
+        [asked] = await chat.rows(
+            "SELECT m.body, a.data FROM messages m JOIN audit a ON a.kind = 'request'"
+            " WHERE m.body->>'content' LIKE '%%--replicas 9%%' AND a.actor = m.author"
+            " AND m.run_id = a.run_id"
+        )
+        told = {"text": asked["body"]["content"], "salt": asked["body"]["salt"]}
+        assert asked["data"]["text_sha256"] == sha256_of(told)
+        async with Database(dsn).open() as database:
+            for who in ("ada", "dave"):
+                wanted = Wanted(chat.slack.user_id(who), force=True)
+                await forget(database, "T0ACME000", wanted)
+        assert await chat.rows(words) == []
+        left = await chat.rows("SELECT body::text AS said FROM messages")
+        left += await chat.rows("SELECT salt AS said FROM decisions WHERE reason = ''")
+        assert not [row for row in left if kept["salt"] in row["said"]]
+        assert not [row for row in left if asked["body"]["salt"] in row["said"]]
         assert chat.cluster.mutations == [], "it was never sent again"

@@ -77,8 +77,8 @@ UPDATE tool_calls c SET state = 'executing', approved_at = f.approved_at, starte
 RETURNING c.id;
 
 -- insert_decision --
-INSERT INTO decisions (id, org, call_id, digest, person, vote, reason)
-VALUES (%(id)s, %(org)s, %(call_id)s, %(digest)s, %(person)s, %(vote)s, %(reason)s)
+INSERT INTO decisions (id, org, call_id, digest, person, vote, reason, salt)
+VALUES (%(id)s, %(org)s, %(call_id)s, %(digest)s, %(person)s, %(vote)s, %(reason)s, %(salt)s)
 ON CONFLICT DO NOTHING RETURNING id;
 
 -- decisions_of_call --

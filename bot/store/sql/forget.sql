@@ -67,13 +67,14 @@ SELECT count(*) AS rows FROM outbox o JOIN runs r ON r.id = o.run_id
  WHERE o.is_open AND r.org = %(org)s AND r.requester = %(person)s AND r.ended_at IS NOT NULL AND r.created_at < %(before)s;
 
 -- forget_reasons_of --
--- The next ones by their ids. A denial's reason stands at the vote and at the call.
+-- The next ones by their ids. A denial's reason stands at the vote and at the call. With the salt goes what the audit's hash
+-- could be compared with.
 WITH slice AS (
     SELECT id FROM decisions
      WHERE org = %(org)s AND person = %(person)s AND reason <> '' AND at < %(before)s AND id > %(after)s::uuid
      ORDER BY id LIMIT %(limit)s),
 gone AS (
-    UPDATE decisions d SET reason = '' FROM slice WHERE d.id = slice.id
+    UPDATE decisions d SET reason = '', salt = '' FROM slice WHERE d.id = slice.id
     RETURNING d.call_id, d.vote),
 emptied AS (
     UPDATE tool_calls c SET error = '' FROM gone WHERE c.id = gone.call_id AND gone.vote = 'deny' AND c.state = 'denied')
@@ -81,7 +82,7 @@ SELECT (SELECT count(*) FROM gone) AS reasons, (SELECT id FROM slice ORDER BY id
 
 -- forget_reasons_in --
 WITH gone AS (
-    UPDATE decisions d SET reason = '' FROM tool_calls c
+    UPDATE decisions d SET reason = '', salt = '' FROM tool_calls c
      WHERE c.id = d.call_id AND c.run_id = ANY(%(runs)s::uuid[]) AND d.reason <> ''
     RETURNING d.call_id, d.vote),
 emptied AS (
