@@ -471,7 +471,13 @@ class Votes:
 
     async def _sound(self, tx: Transaction, call: Call) -> None:
         """Those who would have been asked hear of it, here and where approvals are watched."""
-        data: dict[str, JsonValue] = {"code": "broken_glass", "call": str(call.id)}
+        rows = await tx.all("calls_of_run", run_id=call.run_id)
+        waits = any(row["state"] == "proposed" for row in rows)  # nothing starts before the last
+        data: dict[str, JsonValue] = {
+            "code": "broken_glass",
+            "call": str(call.id),
+            "waits": waits,
+        }
         given = {"run_id": call.run_id, "call_id": call.id}
         await say(tx, call.thread, "notice", data, key=f"glass:{call.id}", **given)
         elsewhere = self._house.rules.approvals_channel

@@ -411,7 +411,8 @@ class Sender:
         if not await self._cards.may_show_in(channel):
             log.warning("announcement_in_shared_channel", channel=channel)
             return ""
-        message = notices.broken_glass(await self._cards.data(UUID(saying.data["call"]), channel))
+        card = await self._cards.data(UUID(saying.data["call"]), channel)
+        message = notices.broken_glass(card, waits=bool(saying.data.get("waits")))
         await self._budget.take(Method.POST, saying.lane, channel)
         return await self._api.post(channel, message, key=saying.key(0))
 
@@ -574,7 +575,8 @@ class Sender:
             case "settled":
                 return notices.settled(await self._cards.data(UUID(data["call"])))
             case "broken_glass":
-                return notices.broken_glass(await self._cards.data(UUID(data["call"])))
+                card = await self._cards.data(UUID(data["call"]))
+                return notices.broken_glass(card, waits=bool(data.get("waits")))
             case "rolling_back":
                 card = await self._cards.data(UUID(data["call"]))
                 return notices.rolling_back(card.summary, card.verdict_reason)

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from tests.conversations.test_batches import WEB, proposes
 from tests.conversations.test_more import opened
 from tests.conversations.test_policy import FROZEN, LEADS, SCALE, ruled
 from tests.world import World, shown
@@ -45,7 +46,8 @@ async def test_who_breaks_the_glass_runs_it_alone_and_all_hear_of_it(
     dsn: str, tmp_path: Path
 ) -> None:
     watched = f"approvals: {{channel: C0GENERAL}}{RULE}"
-    async with ruled(dsn, tmp_path, watched, running="not yet") as chat:
+    script = proposes({**WEB, "name": "cart", "replicas": 3}, {**WEB, "replicas": 4})
+    async with ruled(dsn, tmp_path, watched, script, running="not yet") as chat:
         await on_call(chat, "dave")
         await chat.start()
         thread = await chat.ask(SCALE)
@@ -91,6 +93,17 @@ async def test_who_breaks_the_glass_runs_it_alone_and_all_hear_of_it(
         rows = await chat.rows("SELECT data FROM audit WHERE kind = 'break glass'")
         assert [row["data"]["completes"] for row in rows] == [True, True]
         assert WHY not in str(rows)
+        # on a card of two it waits for the other, and that is what is said
+        both = await chat.ask("scale both in shop")
+        view = await opened(chat, "dave", await chat.card(both), "Break the glass…", more="More 1…")
+        assert "at once or as soon as the others on its card are decided" in str(view.payload)
+        await chat.slack.submit("dave", view.id, {"reason": WHY})
+        await chat.reads(both, "runs without your approval, as soon as the others on its card are")
+        assert chat.replicas("cart") == 2
+        await chat.press("Deny 2", chat.cards(both)[0], by="ada")
+        denied = await chat.slack.wait_for_view("ada")
+        await chat.slack.submit("ada", denied.id, {"reason": "no"})
+        await chat.slack.wait_for(lambda: chat.replicas("cart") == 3, 20)
         # its verification breaks: what nobody approved is still theirs to take back
         async with await psycopg.AsyncConnection.connect(chat.dsn) as connection:
             await connection.execute(BREAKS)

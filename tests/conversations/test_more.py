@@ -19,7 +19,7 @@ def inputs(view: Any) -> dict[str, Any]:
     return {b["label"]["text"]: b["element"] for b in blocks if b["type"] == "input"}
 
 
-async def opened(chat: World, by: str, card: Any, *presses: str) -> Any:
+async def opened(chat: World, by: str, card: Any, *presses: str, more: str = "More…") -> Any:
     """The modal that is on top after pressing More and these in it."""
 
     def deeper(than: int) -> bool:
@@ -27,7 +27,7 @@ async def opened(chat: World, by: str, card: Any, *presses: str) -> Any:
 
     if chat.slack.views(by):
         await chat.slack.close_view(by, everything=True)
-    await chat.slack.click(by, "ops", card["ts"], text="More…")
+    await chat.slack.click(by, "ops", card["ts"], text=more)
     for number, press in enumerate(presses, 1):
         view = await chat.slack.wait_for_view(by)
         await chat.slack.click_view(by, view.id, text=press)

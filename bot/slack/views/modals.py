@@ -93,9 +93,9 @@ def break_glass(call: CardData, least: int) -> View:
     """Asks why somebody runs it alone, and says who will be told."""
     whom = who.mentions([call]) or "everybody here"
     text = (
-        f"It runs at once, on your word alone: {words.count(call.needs, 'approval')} would be "
-        f"needed. {whom} will be told now, with your reason. Everything else holds: what is "
-        "denied, frozen or changed since does not run."
+        "It runs on your word alone, at once or as soon as the others on its card are decided: "
+        f"{words.count(call.needs, 'approval')} would be needed. {whom} will be told now, with "
+        "your reason. Everything else holds: what is denied, frozen or changed since does not run."
     )
     blocks = [
         section(f"*{words.line(call.summary, 400)}*"),

@@ -94,8 +94,10 @@ def settled(call: CardData) -> Message:
     return _said(f"{outcome.settled(call)} It was “{words.line(call.summary)}”.{back}")
 
 
-def broken_glass(call: CardData) -> Message:
-    """To those who would have been asked: somebody ran it without them, and why."""
+def broken_glass(call: CardData, *, waits: bool = False) -> Message:
+    """To those who would have been asked: somebody ran it without them, and why. `waits`: for what
+    else is open on its card.
+    """
     whom = who.mentions([call])
     named = f"“{words.line(call.summary, 300)}”"
     back = (
@@ -104,7 +106,9 @@ def broken_glass(call: CardData) -> Message:
         else f"There is no way back: {_ours(call.no_way_back) or 'it has none'}."
     )
     where = f" {words.link(call.thread_link, 'The conversation')}." if call.thread_link else ""
-    text = f"{words.NEEDS_YOU} {who.broke_glass(call)}. {named} runs without your approval. {back}"
+    when = ", as soon as the others on its card are decided" if waits else ""
+    runs = f"{named} runs without your approval{when}"
+    text = f"{words.NEEDS_YOU} {who.broke_glass(call)}. {runs}. {back}"
     return _said(f"{f'{whom}: ' if whom else ''}{text}{where}")
 
 
