@@ -29,6 +29,7 @@ MOST: Mapping[str, int] = {
 }
 
 # What is planned for: below the limits, since some are only measured and all of them move.
+CALLED = 200  # of that, for the mentions of those who may decide
 FALLBACK = 1_000  # `text` beside blocks: what a notification shows
 SECTION = 2_790  # four of them and a footer make a message
 MESSAGE = 11_500  # text of all blocks of one message; with its fallback at most 12,500

@@ -276,6 +276,14 @@ rules:
     assert ruled(text, kind="read", risk="read").effect is Effect.DENY
 
 
+def test_a_grant_is_of_three_times_in_half_an_hour_unless_its_rule_says_otherwise() -> None:
+    ruling = ruled(rules("name: a, ask: {grant: {}}"))
+    assert (ruling.grant_times, ruling.grant_within, ruling.grant_vary) == (3, 1_800, {})
+    other = ruled(rules("name: a, ask: {grant: {times: 1, within: 5m}}"))
+    assert (other.grant_times, other.grant_within) == (1, 300)
+    assert ruled(rules("name: a, ask: {grant: {}}"), risk="danger").grant_times == 0
+
+
 def test_who_the_rule_names_may_approve_and_nobody_else() -> None:
     ruling = ruled(rules("name: r, ask: {groups: S0BOSS000}"))
     general = Approvers(groups=("S0SRE0000",))

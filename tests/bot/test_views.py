@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
-from bot.slack.views import answer, batch, card, changes, modals, notices, progress
+from bot.slack import limits
+from bot.slack.views import answer, batch, card, changes, modals, notices, progress, words
 from bot.slack.views.data import (
     AnswerData,
     CardData,
@@ -393,6 +394,28 @@ def test_buttons_stand_only_where_a_click_can_mean_something(name: str) -> None:
         assert buttons == {"It happened": "settle_done", "It did not": "settle_failed"}
     else:
         assert buttons == {}
+
+
+def test_the_notification_says_what_the_card_says() -> None:
+    """Who asked, what, on what, how many approvals, until when, and every warning."""
+    open_cards = [call for call in CARDS.values() if call.state == "proposed"]
+    assert len(open_cards) > 5
+    for call in open_cards:
+        message = card.card(call)
+        many = "one approval" if call.needs == 1 else "two approvals"
+        said = [
+            *(call.target, f"<@{call.requester}>", f"needs {many}: "),
+            words.sentence(call.summary, 300)[0],
+            f"expires {words.clock(call.expires_at)}",
+            *(words.sentence(one, 200)[0] for one in call.warnings),
+        ]
+        assert [one for one in said if one not in message.text] == []
+        assert words.size(message.text) <= limits.FALLBACK - limits.CALLED
+        assert call.warnings == () or call.warnings[0] in shown(message)
+    both = batch.batch([SCALE, replace(SCALE, public_id="b", warnings=("No budget",), needs=2)])
+    needs = ("1. `demo/shop/deployment/web` needs one", "2. `demo/shop/deployment/web` needs two")
+    for one in (*needs, "Heads-up: No budget", f"<@{SCALE.requester}> · expires <!date"):
+        assert one in both.text
 
 
 def test_approve_opens_the_whole_when_a_value_was_cut() -> None:

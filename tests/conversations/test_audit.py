@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.app import _regular
 from bot.commands import audit as auditing
 from bot.commands import forget as forgetting
 from bot.commands import parser
@@ -117,6 +118,10 @@ async def test_the_audit_answers_and_outlives_the_words(
         [head] = [m for m in chat.slack.app_messages("general") if "audit on" in shown(m)]
         [said] = await chat.rows("SELECT data FROM outbox WHERE key LIKE 'audit_head:%%'")
         assert said["data"]["hash"] in shown(head)
+        # and in the log, at the start and every hour
+        logged = [one for one in capsys.readouterr().out.splitlines() if "audit_head" in one]
+        assert any(said["data"]["hash"] in one for one in logged)
+        assert {name: seconds for name, seconds, _ in _regular(chat.parts)}["audit head"] == 3600
         checked = given("audit", "verify", "--head", said["data"]["hash"])
         assert await auditing.run(checked, chat.dsn) == 0
 

@@ -199,5 +199,14 @@ def _fallback(calls: Sequence[CardData], is_open: Sequence[CardData]) -> str:
         return words.packed(lines, limits.FALLBACK)[0]
     named = "; ".join(words.line(call.summary, 120) or "change" for call in is_open)
     many = words.count(len(is_open), "change")
-    text = words.fit(f"{words.NEEDS_YOU} {many} to decide: {named}", 600)[0]
-    return f"{text}\nasked by {words.mention(calls[0].requester)}"
+    text = words.fit(f"{words.NEEDS_YOU} {many} to decide: {named}", 400)[0]
+    until = words.clock(min(call.expires_at for call in is_open))
+    facts = f"asked by {words.mention(calls[0].requester)} · expires {until}"
+    each = [
+        f"{calls.index(call) + 1}. {words.code(call.target, 100)[0]} needs "
+        f"{words.count(call.needs, 'approval')}"
+        for call in is_open
+    ]
+    heads = [one for call in is_open for one in review.heads_up(call, most=2, width=100)[0]]
+    room = limits.FALLBACK - limits.CALLED
+    return words.packed([text, facts, *each, *heads], room)[0]

@@ -144,7 +144,7 @@ def _typed(call: CardData) -> str:
 
 
 def _fallback(call: CardData) -> str:
-    """What a notification shows: what matters first, one or two lines."""
+    """What a notification shows, and all that a screen reader may say: what matters first."""
     named = words.line(call.summary, 300) or words.line(call.tool, 100) or "change"
     summary = f"{'Undo: ' if call.undoes else ''}{named}"
     if call.state == "proposed":
@@ -152,8 +152,10 @@ def _fallback(call: CardData) -> str:
         many = words.count(call.needs, "approval")
         first = f"{words.NEEDS_YOU} needs {many}: {summary}{f' ({effect})' if effect else ''}"
         back = " · rolled back by itself if it does not work" if call.rollback else ""
-        text = f"{first}\n{who.asked_by(call)}{back}"
-    else:
-        text = f"{outcome(call)}\n{summary}"
+        target, until = words.code(call.target, 200)[0], words.clock(call.expires_at)
+        facts = f"{who.asked_by(call)} · {target} · expires {until}{back}"
+        text = "\n".join([first, facts, *review.heads_up(call, most=6, width=200)[0]])
+        return words.fit(text, limits.FALLBACK - limits.CALLED)[0]
+    text = f"{outcome(call)}\n{summary}"
     # Mentions and times stand at the beginning: a cut never meets one.
     return words.fit(text, limits.FALLBACK)[0]
