@@ -121,6 +121,7 @@ async def test_the_audit_answers_and_outlives_the_words(
         # and in the log, at the start and every hour
         logged = [one for one in capsys.readouterr().out.splitlines() if "audit_head" in one]
         assert any(said["data"]["hash"] in one for one in logged)
+        assert chat.parts is not None
         assert {name: seconds for name, seconds, _ in _regular(chat.parts)}["audit head"] == 3600
         checked = given("audit", "verify", "--head", said["data"]["hash"])
         assert await auditing.run(checked, chat.dsn) == 0
