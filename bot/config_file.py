@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -168,6 +168,13 @@ class Tools(_Part):
     """Providers by name."""
 
     kubernetes: Kubernetes | None = None
+
+
+_POLICY: Place = ("policy",)
+APART: Final = frozenset(
+    {_POLICY, *((*_POLICY, part) for part in ("rules", "windows", "channels"))}
+)
+"""Where a mistake in one thing does not keep the others from being judged."""
 
 
 class File(_Part):

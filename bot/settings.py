@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from bot.config_file import File, Kubernetes
+from bot.config_file import APART, File, Kubernetes
 from bot.core.errors import BadSettings
 from bot.core.mistakes import details, dotted, ended, in_order, sentence
 from bot.core.yaml_file import read_yaml
@@ -355,9 +355,11 @@ def _file(path: str, mistakes: list[str]) -> File:
     except (OSError, UnicodeDecodeError) as error:
         mistakes.append(f"COUNTERSIGN_CONFIG: the file cannot be read ({type(error).__name__}).")
         return File()
-    found = read_yaml(Path(path).name, text, File)
+    found = read_yaml(Path(path).name, text, File, APART)
     mistakes += found.mistakes
-    if found.value is None or not found.value.model_fields_set:
+    # where some of it does not fit, the rest is judged as well, so that one look finds all
+    file, at = (found.value, found.at) if found.value else (found.rest, found.rest_at)
+    if file is None or not file.model_fields_set:
         return File()
-    mistakes += [f"{found.at(place)}: {ended(words)}" for place, words in found.value.mistakes()]
-    return found.value.placed(found.at)
+    mistakes += [f"{at(place)}: {ended(words)}" for place, words in file.mistakes()]
+    return file.placed(at)

@@ -1,7 +1,7 @@
 """A YAML file that people write: its values checked, and every mistake with the line it is on."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -37,15 +37,23 @@ _BROKEN: Final[tuple[tuple[str, str], ...]] = (
 
 @dataclass(frozen=True)
 class Reading(Generic[M]):
-    """What a file says, or every mistake in it; and how places of it are named in sentences."""
+    """What a file says, or every mistake in it; and how places of it are named in sentences.
+
+    `rest` is only to be looked at for more mistakes, never to be used: what is left of a file
+    without the parts that do not fit. Its places are named by `rest_at`.
+    """
 
     value: M | None
     mistakes: tuple[str, ...]
     at: Callable[[Place], str]
+    rest: M | None = None
+    rest_at: Callable[[Place], str] = dotted
 
 
-def read_yaml(name: str, text: str, model: type[M]) -> Reading[M]:
-    """`text` of the file called `name`, as `model`."""
+def read_yaml(name: str, text: str, model: type[M], apart: Collection[Place] = ()) -> Reading[M]:
+    """`text` of the file called `name`, as `model`. What stands in a place that is `apart`, as each
+    rule in a list of rules, can be judged without its neighbours.
+    """
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         raw = yaml.safe_load(text) or {}
@@ -61,8 +69,50 @@ def read_yaml(name: str, text: str, model: type[M]) -> Reading[M]:
     try:
         return Reading(model.model_validate(raw), tuple(mistakes), at)
     except ValidationError as error:
-        mistakes += [f"{at(place)}: {ended(said)}" for place, said in details(error, model)]
-        return Reading(None, tuple(mistakes), at)
+        wrong = details(error, model)
+        mistakes += [f"{at(place)}: {ended(said)}" for place, said in wrong]
+        gone = {_part(place, apart) for place, _ in wrong}
+        rest, places = _without(gone, raw, model)
+        return Reading(None, tuple(mistakes), at, rest, lambda place: at(places(place)))
+
+
+def _part(place: Place, apart: Collection[Place]) -> Place:
+    """The smallest part that can be left out for what is wrong at a place."""
+    lengths = [len(one) for one in apart if place[: len(one)] == one]
+    return place[: max(lengths, default=0) + 1]
+
+
+def _without(
+    gone: Collection[Place], raw: dict[str, Any], model: type[M]
+) -> tuple[M | None, Callable[[Place], Place]]:
+    """What is left without these parts, None where that does not fit either; and where something of
+    it stands in the whole.
+    """
+    kept: dict[Place, list[int]] = {}
+
+    def left(value: Any, here: Place) -> Any:
+        if isinstance(value, dict):
+            return {
+                key: left(inner, place)
+                for key, inner in value.items()
+                if (place := (*here, str(key))) not in gone
+            }
+        if isinstance(value, list):
+            kept[here] = [n for n in range(len(value)) if (*here, n) not in gone]
+            return [left(value[n], (*here, n)) for n in kept[here]]
+        return value
+
+    def whole(place: Place) -> Place:
+        found: Place = ()
+        for part in place:
+            is_item = isinstance(part, int) and found in kept
+            found = (*found, kept[found][int(part)] if is_item else part)
+        return found
+
+    try:
+        return model.model_validate(left(raw, ())), whole
+    except ValidationError:
+        return None, whole
 
 
 def _broken(text: str, error: yaml.YAMLError | ValueError) -> str:

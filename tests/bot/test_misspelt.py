@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.core.errors import BadSettings
 from bot.guard.misspelt import misspelt
 from bot.settings import config_file
 
@@ -14,6 +15,49 @@ def wrong(tmp_path: Path, text: str, clusters: tuple[str, ...] | None = CLUSTERS
     path = tmp_path / "countersign.yaml"
     path.write_text(text)
     return misspelt(config_file(str(path)), clusters)
+
+
+def test_all_mistakes_are_named_at_once_whatever_finds_them(tmp_path: Path) -> None:
+    """A rule that does not fit does not hide what is wrong with its neighbours."""
+    path = tmp_path / "countersign.yaml"
+    path.write_text("""policy:
+  limits: {replicaz: 3}
+  rules:
+    - {name: a, match: {tool: k8s_scale}, ask: {approvers: many}}
+    - {name: b, match: {tool: k8s_scal}, deny: No.}
+    - {name: all, match: {tool: "k8s_*"}, ask: {}}
+    - {name: c, match: {tool: k8s_scale, namespace: shop}, deny: No.}
+    - {name: d, match: {kind: widgets}}
+    - {name: all, match: {cluster: prd-eu}, deny: No.}
+  channels:
+    general: {namespaces: shop}
+    C0OPS: {clusters: [stage]}
+""")
+    with pytest.raises(BadSettings) as refused:
+        config_file(str(path), lambda file: misspelt(file, CLUSTERS))
+    begin = ("replicaz", "0.ask.approvers", "1.match.tool", "3: never reached", "4: exactly one")
+    then = (
+        "5.name: another rule",
+        "5.match.cluster",
+        "channels.general",
+        "channels.C0OPS.clusters",
+    )
+    lines = (2, 4, 5, 7, 8, 9, 9, 11, 12)
+    found = refused.value.mistakes
+    assert len(found) == len(lines), found
+    for one, line, words in zip(found, lines, (*begin, *then), strict=True):
+        assert one.startswith(f"countersign.yaml:{line}: policy."), one
+        assert words in one
+
+
+def test_where_the_clusters_do_not_fit_no_cluster_is_called_unknown(tmp_path: Path) -> None:
+    path = tmp_path / "countersign.yaml"
+    path.write_text("""tools: {kubernetes: {contexts: {"a b": x, demo: y}}}
+policy: {rules: [{name: a, match: {cluster: a}, deny: No.}]}
+""")
+    with pytest.raises(BadSettings) as refused:
+        config_file(str(path), misspelt)
+    assert ["a cluster's name has no space" in one for one in refused.value.mistakes] == [True]
 
 
 @pytest.mark.parametrize(
