@@ -159,6 +159,20 @@ CARDS: dict[str, CardData] = {
             finished_at=AT + timedelta(minutes=5),
         ),
     ),
+    "done-rollback-unknown": replace(
+        APPROVED,
+        state="done",
+        verdict="failed",
+        verdict_reason="pod checkout-1 exits with code 1",
+        rollback_minutes=10,
+        rollback=replace(
+            ROLLBACK,
+            state="unknown",
+            short_id="K7QX",
+            verdict="cannot tell",
+            verdict_reason="the cluster does not answer",
+        ),
+    ),
     "done-not-rolled-back": replace(
         APPROVED,
         state="done",
