@@ -125,7 +125,7 @@ MODALS = {
 # What does something, and names what is meant to who does not say it, if he may see that.
 NAMING = ("stop", "undo")
 # What shows nothing of what was asked and done.
-SHOW_NOTHING = {"help"}
+SHOW_NOTHING = {"help", "settle"}  # which repeats the id that was typed, and no more
 
 
 async def test_each_view_for_each_role(dsn: str, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ EVIDENCE = {
     "full-volume": (
         r"(?s)Claim data-ledger-0 .*statefulset/ledger is full: no space left on device",
         r"ERROR http://ledger\.payments: connection refused",
-        r"ledger-0 .*(CrashLoopBackOff|Error)",
+        r"ledger-0 .*(CrashLoopBackOff|Error|0/1 +Running +[1-9])",  # or just begun anew
         r"FATAL could not write /var/lib/ledger/data: No space left on device",
         r"storage: 10Gi",
     ),

@@ -20,6 +20,6 @@ SELECT org FROM audit_head ORDER BY org
 -- How many connections the server gives to roles like ours, and who has them. Each of our processes holds one to listen.
 SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
        - coalesce(current_setting('reserved_connections', true), '0')::int AS allowed,
-       count(*) FILTER (WHERE application_name NOT LIKE 'countersign %%') AS others,
-       count(*) FILTER (WHERE application_name = 'countersign listen') AS processes
+       count(*) FILTER (WHERE datname <> current_database() OR application_name NOT LIKE 'countersign %%') AS others,
+       count(*) FILTER (WHERE datname = current_database() AND application_name = 'countersign listen') AS processes
   FROM pg_stat_activity WHERE datid IS NOT NULL
