@@ -36,6 +36,7 @@ async def messages_are(at: Scene, number: int) -> None:
     raise AssertionError("not stored")
 
 
+@pytest.mark.crash
 async def test_after_words_were_fed_to_a_run(dsn: str, tmp_path: Path, case: Case) -> None:
     turns = [hangs(2)]
 
