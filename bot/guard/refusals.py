@@ -38,6 +38,34 @@ class Refusal:
         return f"`/ops why {self.short_id}` says how that was decided."
 
 
+@dataclass(frozen=True)
+class Refused:
+    """One that was refused, and when."""
+
+    at: datetime
+    refusal: Refusal
+
+
+async def within(
+    database: Database,
+    org: str,
+    since: datetime,
+    before: datetime,
+    *,
+    channel: str = "",
+    person: str = "",
+    most: int,
+) -> tuple[list[Refused], int]:
+    """The last `most` of that time, newest first, of one channel and requester or of all; and how
+    many there are.
+    """
+    asked: dict[str, Any] = {"org": org, "since": since, "before": before, "most": most}
+    async with database.statement() as tx:
+        rows = await tx.all("refusals", **asked, channel=channel, person=person)
+    found = [Refused(row["at"], Refusal.of({"short_id": "", **row["data"]})) for row in rows]
+    return found, rows[0]["number"] if rows else 0
+
+
 async def newest(
     database: Database, org: str, channel: str, short_id: str
 ) -> tuple[datetime, Refusal] | None:

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from bot.agent.control import Word
-from bot.guard import chronicle
+from bot.guard import chronicle, refusals
 from bot.guard.chronicle import Question
 from bot.guard.house import House
 from bot.slack.api import Identity
@@ -16,6 +16,7 @@ from bot.slack.views.chronicle import AuditData, audit
 from bot.slack.views.data import Message
 
 _MOST: Final = 10  # calls in one message
+_MOST_REFUSED: Final = 5
 _BACK: Final = timedelta(days=30)  # how far a question about a person looks
 _DAY: Final = timedelta(days=1)
 _PERSON: Final = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^<>]*)?>", re.IGNORECASE)
@@ -39,16 +40,34 @@ class Chronicle:
         except ValueError:
             return notices.refused(f"There is no day `{word.about}`; write it as {now:%Y-%m-%d}")
         told, more = await chronicle.newest(self._house.database, org, question, _MOST)
+        refused, number = await self._refused(question, now)
         return audit(
             AuditData(
                 stories=told,
                 more=more,
+                refused=refused,
+                more_refused=number - len(refused),
                 about=about,
                 export=" ".join(["countersign audit export --stories", *flags]),
                 workspace=self._identity.url,
                 everywhere=everywhere,
                 whole=bool(word.short_id),
             )
+        )
+
+    async def _refused(
+        self, question: Question, now: datetime
+    ) -> tuple[list[refusals.Refused], int]:
+        if question.call or question.since is None:
+            return [], 0
+        return await refusals.within(
+            self._house.database,
+            self._identity.org,
+            question.since,
+            question.before or now,
+            channel=question.channel,
+            person=question.person,
+            most=_MOST_REFUSED,
         )
 
 

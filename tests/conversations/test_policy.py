@@ -167,6 +167,14 @@ policy:
         # elsewhere nothing is known of it, whoever asks
         await chat.slack.slash("alice", "general", "/ops", f"why {look[1]}")
         await chat.told("alice", f"There is no proposal `{look[1]}`", where="general")
+        # and the audit tells who tried what, and which rule stopped it
+        await chat.slack.slash("dave", "ops", "/ops", "audit")
+        audit = shown(await chat.told("dave", "The policy refused"))
+        assert (
+            f"`k8s_scale demo/shop/deployment/web`, by the rule “look only” (`why {look[1]}`)"
+            in audit
+        )
+        assert "No change on" in audit
         assert chat.cards(thread) == []
         assert chat.cluster.mutations == []
         assert await chat.rows("SELECT 1 FROM tool_calls WHERE kind = 'change'") == []

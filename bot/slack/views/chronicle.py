@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot.guard.chronicle import Story
+from bot.guard.refusals import Refused
 from bot.slack.links import link
 from bot.slack.views import words
 from bot.slack.views.blocks import context, section
@@ -47,6 +48,8 @@ class AuditData:
     about: str
     export: str
     workspace: str
+    refused: Sequence[Refused] = ()
+    more_refused: int = 0
     everywhere: bool = False
     whole: bool = False
 
@@ -63,10 +66,28 @@ def audit(data: AuditData) -> Message:
         if sum(words.size(line) + 1 for line in (*lines, *told)) > _ROOM:
             break
         lines, left = [*lines, *told], left - 1
+    if data.refused:
+        lines += ["", *_refused(data)]
     blocks = [section(text) for text in words.packed(lines, _SECTION)]
     more = f"{left:,} more. " if left else ""
     how = f"{more}All of it, with reads: {words.code(data.export, 300)[0]}"
     return Message(words.fit(f"{first}.", 800)[0], [*blocks, context(how)])
+
+
+def _refused(data: AuditData) -> Iterator[str]:
+    """What the policy refused: by whom, what, when, and the rule that did."""
+    number = len(data.refused) + data.more_refused
+    yield f"*The policy refused {words.count(number, 'request')}*"
+    for one in data.refused:
+        asked, ruling = one.refusal.asked, one.refusal.ruling
+        what = words.code(f"{asked.tool} {asked.target}", 160)[0]
+        why = f" (`why {one.refusal.short_id}`)" if one.refusal.short_id else ""
+        yield (
+            f"{words.mention(asked.requester)} {words.clock(one.at, exact=True)}: {what}, by the "
+            f"rule “{words.line(ruling.rule, 80)}”{why}"
+        )
+    if data.more_refused:
+        yield f"{data.more_refused:,} more: `countersign audit export --kind refused`"
 
 
 def head(day: str, seq: int, of: str) -> Message:

@@ -37,6 +37,13 @@ SELECT at, data FROM audit
  WHERE org = %(org)s AND kind = 'refused' AND data->>'short_id' = %(short_id)s AND data->'input'->>'channel' = %(channel)s
  ORDER BY seq DESC LIMIT 1;
 
+-- refusals --
+-- What the policy refused in some time, newest first, of one channel and person or of all; and how many there are.
+SELECT at, data, count(*) OVER ()::int AS number FROM audit
+ WHERE org = %(org)s AND kind = 'refused' AND data ? 'input' AND at >= %(since)s AND at < %(before)s
+   AND %(channel)s IN ('', data->'input'->>'channel') AND %(person)s IN ('', data->'input'->>'requester')
+ ORDER BY at DESC LIMIT %(most)s;
+
 -- call_of_wish --
 -- The newest preview of a wish.
 SELECT * FROM tool_calls
