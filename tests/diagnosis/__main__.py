@@ -1,8 +1,8 @@
 """`make test-diagnosis`: how well generated states are diagnosed; `show SEED` tells of one.
 
-Three sets of states: what is missed of the open one is printed, so that it can be looked at; of the
-held-out one, of other names and other variants, only the numbers are. The fresh one holds faults
-and decoys of its own, and was written by somebody who had not read the analyzers.
+Four sets of states: what is missed of the open one is printed, so that it can be looked at; of the
+held-out one, of other names and other variants, only the numbers are. The fresh one and the unseen
+one hold faults and decoys of their own, each written by somebody who had not read the analyzers.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from tests.diagnosis.api import Server, serve
 from tests.diagnosis.judge import Score, Terms, Verdict, judge
 from tests.diagnosis.questions import about_all, about_bystander, about_culprit
-from tests.diagnosis.states import Recipe, find, fresh, make, recipes
+from tests.diagnosis.states import Recipe, find, fresh, make, recipes, unseen
 
 RIGHT, SURE = 0.90, 0.95  # what is asked for: of the states, and of the findings marked high
 CALLS, SECONDS = 60, 2.0  # for a namespace of 200 pods
@@ -119,8 +119,9 @@ async def everything(which: str, *, size: int) -> int:
             visible = [one for one in chosen if not one.beyond_view]
             view = await run(server, visible, Terms(view_only=True, tables=False, twice=False))
             short += told(view, f"{name}, with the role view and no tables")
-        if which in ("all", "fresh"):
-            short += await apart(server, fresh()[:: max(1, size)])
+        for title, states in (("fresh", fresh()), ("unseen", unseen())):
+            if which in ("all", title):
+                short += await apart(server, title, states[:: max(1, size)])
         if which in ("all", "open"):
             short += await other_questions(server, recipes(held=False)[:: 3 * max(1, size)])
         short += await speed(server)
@@ -128,14 +129,14 @@ async def everything(which: str, *, size: int) -> int:
     return 1 if short else 0
 
 
-async def apart(server: Server, chosen: list[Recipe]) -> list[str]:
-    """The third set, counted by itself, with all rights and with only the role `view`."""
+async def apart(server: Server, title: str, chosen: list[Recipe]) -> list[str]:
+    """A set counted by itself, with all rights and with only the role `view`."""
     score = await run(server, chosen, Terms())
-    short = told(score, "fresh")
+    short = told(score, title)
     misses(score)
     visible = [one for one in chosen if not one.beyond_view]
     view = await run(server, visible, Terms(view_only=True, tables=False, twice=False))
-    short += told(view, "fresh, with the role view and no tables")
+    short += told(view, f"{title}, with the role view and no tables")
     misses(view)
     return short
 
@@ -198,7 +199,7 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.diagnosis", description=__doc__)
     parser.add_argument(
-        "--set", choices=("open", "held", "fresh", "all"), default="all", dest="which"
+        "--set", choices=("open", "held", "fresh", "unseen", "all"), default="all", dest="which"
     )
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth state")
     commands = parser.add_subparsers(dest="command")

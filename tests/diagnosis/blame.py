@@ -50,6 +50,7 @@ class Fault:
 
 FAULTS: dict[str, Fault] = {}
 FRESH: dict[str, Fault] = {}  # of the third set
+UNSEEN: dict[str, Fault] = {}  # of the fourth
 
 
 def fault(

@@ -11,10 +11,12 @@ from tests.diagnosis.decoys import DECOYS, NoRoom
 from tests.diagnosis.faults import FAULTS
 from tests.diagnosis.fresh import FRESH, FRESH_DECOYS
 from tests.diagnosis.shop import Shop, shop
+from tests.diagnosis.unseen import UNSEEN, UNSEEN_DECOYS
 from tests.diagnosis.workloads import settle
 from tests.diagnosis.world import World
 
-_ALL = FAULTS | FRESH
+_ALL = FAULTS | FRESH | UNSEEN
+_HARMLESS = DECOYS | FRESH_DECOYS | UNSEEN_DECOYS
 HEALTHY = 70  # states of each set without a fault
 PAIRS = 20  # with two
 
@@ -94,6 +96,20 @@ def fresh() -> list[Recipe]:
     ]
 
 
+def unseen() -> list[Recipe]:
+    """The fourth set: each of its faults once, beside each other one a decoy; each decoy alone."""
+    kinds = sorted(UNSEEN_DECOYS)
+    ways: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
+        ((name,), (kinds[number % len(kinds)],) if number % 2 and not one.alone else ())
+        for number, (name, one) in enumerate(UNSEEN.items())
+    ]
+    ways += [((), (name,)) for name in UNSEEN_DECOYS]
+    return [
+        Recipe(9500 + number, bool(number % 2), ("medium", "large")[number % 3 == 0], *way)
+        for number, way in enumerate(ways)
+    ]
+
+
 def make(recipe: Recipe, now: datetime) -> State:
     """The world of a recipe."""
     world = World(recipe.seed, now, held=recipe.held)
@@ -101,7 +117,7 @@ def make(recipe: Recipe, now: datetime) -> State:
     state = State(recipe, made, [_ALL[name].make(made) for name in recipe.faults])
     for name in recipe.decoys:
         with suppress(NoRoom):
-            (DECOYS | FRESH_DECOYS)[name](made)
+            _HARMLESS[name](made)
     settle(world, [*made.apps.values(), *made.system.values()])
     for one in made.after:
         one()
@@ -110,7 +126,7 @@ def make(recipe: Recipe, now: datetime) -> State:
 
 def find(seed: int) -> Recipe:
     """The recipe of a number. Raises `KeyError`."""
-    every = [*recipes(held=False), *recipes(held=True), *fresh()]
+    every = [*recipes(held=False), *recipes(held=True), *fresh(), *unseen()]
     by_seed = {one.seed: one for one in every}
     return by_seed[seed]
 

@@ -14,7 +14,8 @@ from tests.diagnosis.decoys import DECOYS
 from tests.diagnosis.faults import FAULTS
 from tests.diagnosis.fresh import FRESH, FRESH_DECOYS
 from tests.diagnosis.judge import Found, Score, Terms, Verdict, judge
-from tests.diagnosis.states import State, find, fresh, make, recipes
+from tests.diagnosis.states import State, find, fresh, make, recipes, unseen
+from tests.diagnosis.unseen import UNSEEN, UNSEEN_DECOYS
 from tests.diagnosis.vocabulary import words
 from tools.kubernetes.diagnosis.causes import Cause
 
@@ -63,13 +64,17 @@ def test_the_sets_hold_enough_and_every_fault_and_decoy_in_both() -> None:
     assert len(DECOYS) >= 20
 
 
-def test_the_third_set_is_apart_and_holds_each_of_its_states_once() -> None:
-    chosen = fresh()
-    assert not (FRESH.keys() & FAULTS.keys()) | (FRESH_DECOYS.keys() & DECOYS.keys())
-    assert [one.faults[0] for one in chosen if one.faults] == list(FRESH)
-    assert [one.decoys[0] for one in chosen if one.decoys] == list(FRESH_DECOYS)
-    assert len(FRESH) >= 50
-    assert len(FRESH_DECOYS) >= 25
+def test_the_other_sets_are_apart_and_hold_each_of_their_states_once() -> None:
+    for chosen, mine, calm in ((fresh(), FRESH, FRESH_DECOYS), (unseen(), UNSEEN, UNSEEN_DECOYS)):
+        assert [one.faults[0] for one in chosen if one.faults] == list(mine)
+        assert [one.decoys[0] for one in chosen if not one.faults] == list(calm)
+        assert len(mine) >= 50
+        assert len(calm) >= 25
+    assert len(FAULTS | FRESH | UNSEEN) == len(FAULTS) + len(FRESH) + len(UNSEEN)
+    assert len(DECOYS | FRESH_DECOYS | UNSEEN_DECOYS) == sum(
+        map(len, (DECOYS, FRESH_DECOYS, UNSEEN_DECOYS))
+    )
+    assert not {one.seed for one in fresh()} & {one.seed for one in unseen()}
 
 
 def test_a_state_is_the_same_whenever_it_is_made() -> None:
@@ -81,7 +86,7 @@ def test_a_state_is_the_same_whenever_it_is_made() -> None:
 
 
 def test_every_fault_blames_something_that_is_there_and_in_words_that_are_known() -> None:
-    for recipe in [*recipes(held=True)[: len(FAULTS)], *fresh()]:
+    for recipe in [*recipes(held=True)[: len(FAULTS)], *fresh(), *unseen()]:
         state = make(replace(recipe, size="small", decoys=()), NOW)
         names = {
             f"{kind.lower()}/{name}"
