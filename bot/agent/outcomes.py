@@ -50,7 +50,7 @@ def _does_not_work(call: Call, reason: str, rollback: Call | None) -> str:
         return f"{said}. {was}, as was approved with it: {outcome(rollback)}"
     if call.takes_back or not call.preview.way_back:
         return said
-    return f"{said}. Its way back was asked for on a card of its own: propose no other"
+    return f"{said}. Its way back is asked for on a card of its own; no other is needed"
 
 
 def literal(text: str) -> str:

@@ -191,11 +191,7 @@ def _found(finding: Finding) -> Tried:
     masked, count = mask_finding(finding)
     text = visible(render(masked))
     note = visible(masked.note)
-    return Tried(f"{text}\n({_about_masks()})" if count else text, _data(masked), note)
-
-
-def _about_masks() -> str:
-    return MASK_NOTE.partition(" It is hidden")[0].replace("shown to you as", "shown as")
+    return Tried(f"{text}\n({MASK_NOTE})" if count else text, _data(masked), note)
 
 
 def _data(finding: Finding) -> JsonValue:

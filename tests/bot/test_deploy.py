@@ -250,6 +250,7 @@ def told_by_compose(around: Mapping[str, str]) -> dict[str, str]:
     return {name: interpolated(text, around) for name, text in told.items()}
 
 
+@pytest.mark.long
 async def test_what_init_writes_is_what_the_container_takes(tmp_path: Path) -> None:
     """As another user, with all of `.env` and what compose says over it."""
     made = await command(

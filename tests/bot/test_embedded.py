@@ -133,6 +133,7 @@ async def test_a_second_server_on_the_same_data_is_refused(data: Path) -> None:
         assert await value(dsn, "select 1") == 1
 
 
+@pytest.mark.long
 async def test_an_error_or_a_cancellation_inside_stops_the_server(data: Path) -> None:
     async def break_down() -> None:
         async with embedded_postgres(data):
@@ -288,6 +289,7 @@ def test_without_the_extra_one_sentence_says_what_to_install(tmp_path: Path) -> 
     assert "pip install 'countersign[embedded]'" in child.stderr.splitlines()[-1]
 
 
+@pytest.mark.long
 async def test_a_throwaway_place_is_removed_also_when_its_owner_was_killed(tmp_path: Path) -> None:
     killed, other = tmp_path / "killed", tmp_path / "other"
     child = keep(killed, "throwaway")

@@ -540,6 +540,7 @@ def test_which_client_answers_which_id(model_id: str, base: str | None, compatib
     assert found is compatible
 
 
+@pytest.mark.long
 def test_neither_client_is_loaded_before_it_is_needed() -> None:
     code = """
 import asyncio, sys

@@ -492,7 +492,7 @@ async def test_a_database_that_goes_and_comes_back_stops_nothing(world: World) -
         await world.say(thread, "before")
         await world.all_said()
         await world.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         await world.say(thread, "after")

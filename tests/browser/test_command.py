@@ -166,6 +166,7 @@ def test_it_refuses_to_start_beside_real_tokens(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.long
 def test_a_kubeconfig_that_cannot_be_used_is_said(tmp_path: Path) -> None:
     file = tmp_path / "config"
     assert f"there is no kubeconfig: {file} does not exist" in refused(

@@ -6,6 +6,8 @@ import asyncio
 import re
 from pathlib import Path
 
+import pytest
+
 from bot.sandbox.slack import Settings as SlackSettings
 from tests.sentences import sentences
 from tests.standins.model import Json, Turn, calls, says
@@ -523,6 +525,7 @@ async def test_a_command_that_cannot_be_recorded_is_said_to_be_lost(
 # --- what only resembles commands -------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_sentences_that_resemble_commands_do_nothing(dsn: str, tmp_path: Path) -> None:
     """Said where an open proposal, a change that can be undone and a run at work are at hand."""
 

@@ -33,11 +33,10 @@ __all__ = [
     "would_alter",
 ]
 
+# For people and models alike; what a model makes of it, its system prompt says.
 MASK_NOTE = (
-    "Values of secrets and whatever looks like a credential are shown to you as `‹masked›` or "
-    "`‹masked: kind›`. The real value is there: it is hidden from you on purpose, it is no mistake "
-    "of the user and not a placeholder in the cluster. Never ask for it and never write a mask "
-    "into an argument."
+    "Values of secrets and whatever looks like a credential are shown as `‹masked›` or "
+    "`‹masked: kind›`. The real values are there, hidden on purpose."
 )
 
 _BRACKETED = re.compile(r"\[(?:name=)?[\"']?([^\]\"']+)[\"']?\](?:\.value)?$")
