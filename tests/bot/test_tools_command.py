@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.standins.cluster import SeededCluster
 from tests.world import ROOT
 
 REFUSED, USAGE = 1, 2
+_TIMES = re.compile(r"(?:\d{4}-\d\d-\d\dT?)?\s?\d\d:\d\d(?::\d\d)?Z")  # all that may differ
 SCALE = ("k8s_scale", "namespace=shop", "name=web", "replicas=5")
 
 
@@ -51,6 +53,10 @@ async def test_the_command_reads_previews_and_says_how_it_ended(
     shown = await tools("try", "k8s_get", "kind=cm", "name=hostile", "namespace=shop", "--json")
     assert json.loads(shown.out)[0]["data"]["a"] == hostile
     assert all(letter.isprintable() or letter == "\n" for letter in shown.out)
+    looks = [await tools("try", "k8s_diagnose", "namespace=shop", "--json") for _ in range(2)]
+    assert {"healthy", "findings", "notices", "not_checked"} <= set(json.loads(looks[0].out))
+    assert json.loads(looks[0].out)["findings"]
+    assert _TIMES.sub("T", looks[0].out).encode() == _TIMES.sub("T", looks[1].out).encode()
     before = json.dumps(cluster.get("Deployment", "shop", "web"))
     scaled = await tools("try", *SCALE, "--cluster", "demo")
     assert scaled.code == 0

@@ -9,9 +9,9 @@ from functools import cached_property
 from tools.kubernetes.diagnosis.clues import Ref
 from tools.kubernetes.diagnosis.lastwords import Hint, Points, hints_of, hosts_in
 from tools.kubernetes.diagnosis.snapshot import WORKLOADS, Line, Snapshot, ref_of
-from tools.kubernetes.diagnosis.symptoms import Symptom, What, is_calm, symptoms_of
+from tools.kubernetes.diagnosis.symptoms import NO_START, Symptom, What, is_calm, symptoms_of
 from tools.kubernetes.kinds import Object
-from tools.kubernetes.objects import labels_of, name_of, selects
+from tools.kubernetes.objects import labels_of, moment, name_of, selects
 from tools.kubernetes.pods import is_ready
 
 _CLUSTER_DOMAINS = (".svc.cluster.local", ".svc")
@@ -111,7 +111,7 @@ class Case:
             log = self.snapshot.log(one.pod, one.container, previous=False) if running else ()
             if found := log or self.snapshot.last_words(one.pod, one.container):
                 return found
-        return ()
+        return next(filter(None, map(_left, group.symptoms)), ())
 
     def hints(self, group: Group) -> list[Hint]:
         """What they point to."""
@@ -148,6 +148,14 @@ class Case:
         if len(parts) in (2, 3) and self.snapshot.get("service", namespace, parts[1]):
             return Ref("service", namespace, parts[1])
         return None
+
+    def led_to(self, service: Ref) -> Ref | None:
+        """Where a service leads that is only another name; any other is meant itself."""
+        spec = (self.snapshot.at(service) or {}).get("spec") or {}
+        if spec.get("type") != "ExternalName":
+            return service
+        host = str(spec.get("externalName") or "").rstrip(".").lower()
+        return self.service_of(host, service.namespace) if "." in host else None
 
     def service_meant(self, hint: Hint, owner: Ref) -> Ref | None:
         """The service that a line is about: by its name, its address, or by its port where the
@@ -238,6 +246,16 @@ class Case:
     @cached_property
     def _calls(self) -> dict[Ref, dict[Ref, str]]:
         return {}
+
+
+def _left(symptom: Symptom) -> tuple[Line, ...]:
+    """What a program left as its termination message; one that never began has none of its own."""
+    ended = symptom.ended
+    if ended.get("reason") in NO_START:
+        return ()
+    at = moment(ended.get("finishedAt"))
+    said = str(ended.get("message") or "").splitlines()
+    return tuple(Line(at, line.strip(), "termination message") for line in said if line.strip())
 
 
 def template_labels(workload: Object) -> dict[str, str]:

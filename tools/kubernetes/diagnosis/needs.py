@@ -12,6 +12,7 @@ from tools.kubernetes.objects import name_of, namespace_of
 
 SYSTEM: Final = "kube-system"
 _MOST_LOGS: Final = 20
+_MOST_SILENT: Final = 3
 _MOST_CERTIFICATES: Final = 5
 _MOST_NAMESPACES: Final = 2  # beside the one asked about, into which dependencies lead
 _WARNINGS: Final = "type=Warning"
@@ -110,6 +111,7 @@ def _kinds(case: Case) -> Iterator[Read]:
     if any((pod.get("status") or {}).get("reason") == "Evicted" for pod in case.snapshot.pods):
         yield ListOf("node")
     yield from _killed(case)
+    yield from _for_silent(case)
     yield from _for_unmade(case.snapshot)
     yield from _for_claims(case.snapshot)
     yield from _for_full(case)
@@ -145,6 +147,14 @@ def _killed(case: Case) -> Iterator[Read]:
         if ended.get("exitCode") == SIGKILL and ended.get("reason") != "OOMKilled":
             yield ListOf("event", "default", f"{_WARNINGS},involvedObject.kind=Node")
             return
+
+
+def _for_silent(case: Case) -> Iterator[Read]:
+    """What a node does for pods that are being made, where no warning says what they wait for."""
+    silent = [group for group in case.groups_of(What.CREATING) if not group.first.reason]
+    for group in silent[:_MOST_SILENT]:
+        named = f"involvedObject.name={name_of(group.first.pod)}"
+        yield ListOf("event", group.owner.namespace, named)
 
 
 def _for_unmade(snapshot: Snapshot) -> Iterator[Read]:
@@ -191,7 +201,8 @@ def _leads(case: Case) -> Iterator[Read]:
             yield from (ListOf(kind, SYSTEM) for kind in ("pod", "deployment") if here != SYSTEM)
         hosts = [one.detail for one in case.hints(group) if one.detail and one.points in HOSTS]
         services = [case.service_of(host, group.owner.namespace) for host in hosts]
-        elsewhere += [one.namespace for one in services if one is not None]
+        led = [case.led_to(one) for one in services if one is not None]
+        elsewhere += [one.namespace for one in led if one is not None]
         elsewhere += _named(case, group)
     others = [place for place in dict.fromkeys(elsewhere) if here and place != here]
     for place in others[:_MOST_NAMESPACES]:

@@ -69,10 +69,11 @@ class Denied:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a log."""
+    """One line of what a container said."""
 
     at: datetime | None
     text: str
+    source: str = "log"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import conditions, meta, moment, name_of
 
 SIGKILL: Final = 137  # the exit code of what was killed
+NO_START: Final = ("StartError", "ContainerCannotRun", "RunContainerError")  # not even begun
 STARTING: Final = timedelta(seconds=45)  # that long a pod may take without anybody wondering
 _RECENT: Final = timedelta(minutes=15)
 _LEAVING: Final = timedelta(seconds=90)
@@ -24,6 +25,7 @@ _LONG_INIT: Final = timedelta(minutes=4)
 _QUIET: Final = timedelta(minutes=5)  # without a failed probe: it is over
 _FLAPS: Final = 3  # failed probes of a ready pod that are more than an accident
 _OFTEN: Final = 3  # restarts that are more than an accident
+_PULLING: Final = timedelta(minutes=10)  # that long a large image may take
 
 
 class What(StrEnum):
@@ -180,10 +182,41 @@ def _of_running(snapshot: Snapshot, pod: Object, status: Object) -> What | None:
     if is_restarting(status, now):
         return What.CRASHING
     if not status.get("ready"):
+        if starts_until(pod, status, now) is not None:
+            return None
         waits = started is not None and now - started <= STARTING
         failed = any(one.count >= _FLAPS for one in probe_reports(snapshot, pod, status["name"]))
         return None if waits and not failed else What.UNREADY
     return What.FLAPPING if _flaps(snapshot, pod, str(status["name"])) else None
+
+
+def starts_until(pod: Object, status: Object, now: datetime) -> datetime | None:
+    """Until when the startup probe of a container gives it time for its first start."""
+    spec = (pod.get("spec") or {}).get("containers") or ()
+    probe = next((c.get("startupProbe") for c in spec if c.get("name") == status["name"]), None)
+    started = moment(((status.get("state") or {}).get("running") or {}).get("startedAt"))
+    if not probe or started is None or status.get("started") or status.get("restartCount"):
+        return None
+    tries = int(probe.get("failureThreshold") or 3) * int(probe.get("periodSeconds") or 10)
+    until = started + timedelta(seconds=int(probe.get("initialDelaySeconds") or 0) + tries)
+    return until if now < until else None
+
+
+def pulls_since(snapshot: Snapshot, pod: Object) -> datetime | None:
+    """Since when a node has been fetching an image for a pod, where nothing else was said since."""
+    found = [one for one in snapshot.reports(ref_of("pod", pod)) if one.reason in _FETCHED]
+    return moment(found[-1].last) if found and found[-1].reason == "Pulling" else None
+
+
+def is_on_its_way(snapshot: Snapshot, pod: Object) -> bool:
+    """Whether a pod that is not ready has been given more time than pods need as a rule."""
+    pulls = pulls_since(snapshot, pod)
+    if pulls is not None and snapshot.now - pulls < _PULLING:
+        return True
+    return any(starts_until(pod, one, snapshot.now) for one, _ in statuses(pod))
+
+
+_FETCHED: Final = ("Pulling", "Pulled", "Failed", "BackOff", "Created", "Started")
 
 
 def is_restarting(status: Object, now: datetime) -> bool:
@@ -255,12 +288,14 @@ def _as_a_whole(snapshot: Snapshot, pod: Object) -> Iterator[Symptom]:
         reported = making_reports(snapshot, pod)
         if (reported and _older(pod, now)) or any(one.count > 2 for one in reported):
             yield Symptom(What.CREATING, pod, reason=reported[-1].reason)
-        elif _older(pod, now) and not any(_has_ended(one) for one in found):
+        elif _older(pod, now) and not (any(map(_has_ended, found)) or is_on_its_way(snapshot, pod)):
             yield Symptom(What.CREATING, pod)
         return
     ready = conditions(pod).get("Ready", {})
-    # The node's controller marks the pods of a node that is silent, and gives no reason.
-    if ready.get("status") != "True" and running and all(one.get("ready") for one in running):
+    # The node's controller marks the pods of a node that is silent, and of its containers nothing.
+    marked = conditions(pod).get("ContainersReady", {}).get("status") != "False"
+    well = bool(running) and all(one.get("ready") for one in running)
+    if ready.get("status") != "True" and well and marked:
         said = str(ready.get("reason") or "")
         yield Symptom(What.LOST, pod, reason=said, message=str(ready.get("message") or ""))
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Final
 
 from tools.kubernetes.diagnosis.case import Case, Group
 from tools.kubernetes.diagnosis.clues import Ref
@@ -34,23 +35,60 @@ def short(text: object, most: int = _MOST) -> str:
     return words if len(words) <= most else words[: most - 1] + "…"
 
 
+def both_ends(text: object, most: int = _MOST) -> str:
+    """The same of words that wrap a reason in what failed for it: why stands at their end."""
+    words = " ".join(str(text or "").split())
+    if len(words) <= most:
+        return words
+    head = most // 3
+    return f"{words[:head]} … {words[len(words) - most + head + 3 :]}"
+
+
 def event(report: Report, now: datetime) -> str:
     """What was reported."""
+    # A scheduler ends with what would not help; everybody else with the reason.
+    cut = short if report.reason == "FailedScheduling" else both_ends
     times = f"×{report.count}, " if report.count > 1 else ""
     when = f"({times}last {stamp(report.last, now)})"
-    return f"event {report.reason} {report.kind}/{report.name} {when}: {short(report.message)}"
+    return f"event {report.reason} {report.kind}/{report.name} {when}: {cut(report.message)}"
 
 
 def log_line(pod: Object, container: str, line: Line, now: datetime) -> str:
     """What a container wrote."""
     when = f" {at(line.at, now)}" if line.at else ""
-    return f'log of pod/{name_of(pod)} {container}{when}: "{short(line.text)}"'
+    return f'{line.source} of pod/{name_of(pod)} {container}{when}: "{short(line.text)}"'
 
 
 def last_lines(case: Case, group: Group, most: int = 2) -> list[str]:
-    """The last words of a group's container."""
+    """The last words of a group's container, and before them those that say why."""
     pod, container = group.first.pod, group.container
-    return [log_line(pod, container, line, case.now) for line in case.words(group)[-most:]]
+    words = case.words(group)
+    chosen = list(words[-most:])
+    if words and (why := telling(words)) not in chosen:
+        chosen = [why, *chosen[1:]]
+    return [log_line(pod, container, line, case.now) for line in chosen]
+
+
+_USAGE: Final = re.compile(r"usage(?: of \S+)?:", re.IGNORECASE)
+_FAILS: Final = re.compile(r"\berror\b|fatal|invalid|unknown", re.IGNORECASE)
+# Frames of a stack, and what runtimes end with.
+_AFTER: Final = re.compile(
+    r"at \S+.*(?:\(|:\d+)|goroutine \d+|\S+\.go:\d+|[\w./*()]+\((?:0x[^)]*|\.\.\.)?\)$"
+    r"|Node\.js v\d|exit status \d+$|\W*$"
+)
+_NEAR: Final = 25
+
+
+def telling(lines: Sequence[Line]) -> Line:
+    """Of a program's last words those that say why: how it is to be called, or the frames of its
+    stack, are often printed after them."""
+    recent = lines[-_NEAR:]
+    usage = next((n for n, one in enumerate(recent) if n and _USAGE.match(one.text)), 0)
+    if usage:
+        after = [one for one in recent[usage:] if _FAILS.search(one.text)]
+        return after[-1] if after else recent[usage - 1]
+    said = (one for one in reversed(recent) if not _AFTER.match(one.text))
+    return next(said, lines[-1])
 
 
 def pods_of(case: Case, group: Group) -> str:

@@ -49,9 +49,9 @@ def admission(case: Case) -> Iterator[Said]:
     for owner in _refused(case):
         found.setdefault(owner, [])
     for owner, reports in sorted(found.items()):
-        if not _lacks_pods(case, owner):
-            continue
         newest = max(reports, key=lambda one: one.last, default=None)
+        if not (_lacks_pods(case, owner) or (newest and lacks_runs(case, owner, newest))):
+            continue
         said = newest.message if newest else _condition(case.snapshot.at(owner))
         if said:
             yield _clue(case, owner, said, newest)
@@ -93,17 +93,29 @@ def _lacks_pods(case: Case, owner: Ref) -> bool:
     return pods < wanted or updated < wanted or bool(_condition(live))
 
 
+def lacks_runs(case: Case, owner: Ref, report: Report) -> bool:
+    """Whether a cron job may not make its jobs: none was begun since that was reported."""
+    if owner.kind != "cronjob" or report.kind != "cronjob":
+        return False
+    live = case.snapshot.at(owner) or {}
+    begun = moment((live.get("status") or {}).get("lastScheduleTime"))
+    refused = moment(report.last)
+    suspended = (live.get("spec") or {}).get("suspend")
+    return refused is not None and not suspended and (begun is None or begun < refused)
+
+
 def _clue(case: Case, owner: Ref, said: str, report: Report | None) -> Clue:
     means = _meaning(case, owner, said)
     since = moment(report.first) if report else None
     evidence = [event(report, case.now)] if report else [f"{owner}: ReplicaFailure: {short(said)}"]
     pods = case.snapshot.pods_of(owner)
     wanted = _wanted(case, owner)
+    what = "jobs" if report and report.kind == "cronjob" else "pods"
     lacks = f" {len(pods)} of {wanted} pods exist." if wanted else ""
     return Clue(
         means.cause,
         owner,
-        f"Its pods may not be made: {means.words}.{lacks}",
+        f"Its {what} may not be made: {means.words}.{lacks}",
         (*evidence, *_quota(case, owner, said)),
         HIGH if means.cause is not Cause.INVALID_TEMPLATE else MEDIUM,
         since=since,

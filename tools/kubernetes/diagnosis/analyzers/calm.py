@@ -8,11 +8,17 @@ from tools.kubernetes.diagnosis.case import Case
 from tools.kubernetes.diagnosis.causes import Cause, depth
 from tools.kubernetes.diagnosis.clues import MEDIUM, Clue, Notice, Ref, Said
 from tools.kubernetes.diagnosis.onset import began
-from tools.kubernetes.diagnosis.symptoms import What, is_calm
-from tools.kubernetes.diagnosis.wording import plural, pods_of, short, stamp
+from tools.kubernetes.diagnosis.symptoms import (
+    What,
+    is_calm,
+    probe_reports,
+    pulls_since,
+    starts_until,
+)
+from tools.kubernetes.diagnosis.wording import at, plural, pods_of, short, stamp
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import name_of
-from tools.kubernetes.pods import container_statuses
+from tools.kubernetes.pods import container_statuses, is_ready
 
 
 def calm(case: Case) -> Iterator[Said]:
@@ -26,6 +32,7 @@ def calm(case: Case) -> Iterator[Said]:
                 gone[owner].append(pod)
         elif ref not in unwell:
             yield from _restarts(case, owner, pod)
+            yield from _starts(case, owner, pod)
     for owner, pods in sorted(gone.items()):
         reasons = sorted({str((pod.get("status") or {}).get("reason")) for pod in pods})
         yield Notice(
@@ -53,6 +60,23 @@ def unexplained(case: Case, clues: Sequence[Clue]) -> Iterator[Clue]:
             since=began(case.snapshot, group.pods),
             explains=group.refs,
         )
+
+
+def _starts(case: Case, owner: Ref, pod: Object) -> Iterator[Notice]:
+    """What has been given more time than pods take as a rule, and until when."""
+    name = name_of(pod)
+    pulls = pulls_since(case.snapshot, pod)
+    if pulls is not None and not is_ready(pod):
+        yield Notice(owner, f"pod/{name} waits for its image: pulled since {at(pulls, case.now)}")
+    for status in container_statuses(pod):
+        until = starts_until(pod, status, case.now)
+        if until is not None and not status.get("ready"):
+            said = probe_reports(case.snapshot, pod, str(status["name"]))
+            why = f" ({short(said[-1].message, 120)})" if said else ""
+            words = (
+                f"pod/{name} starts: its startup probe gives it until {at(until, case.now)}{why}"
+            )
+            yield Notice(owner, words)
 
 
 def _restarts(case: Case, owner: Ref, pod: Object) -> Iterator[Notice]:

@@ -106,6 +106,23 @@ def _source(group: Group, message: str, kind: str) -> str:
     return "unknown"
 
 
+def part_missing(case: Case, group: Group, message: str) -> tuple[str, str] | None:
+    """The key of a config map that a container mounts as a file and that is not in it."""
+    volumes = {one.get("name"): one for one in group.first.pod["spec"].get("volumes") or ()}
+    for mount in group.first.spec.get("volumeMounts") or ():
+        key, where = str(mount.get("subPath") or ""), str(mount.get("mountPath"))
+        source = (volumes.get(mount.get("name")) or {}).get("configMap") or {}
+        name = str(source.get("name") or "")
+        live = case.snapshot.get("configmap", group.owner.namespace, name)
+        if not key or live is None or f'"{where}"' not in message:
+            continue
+        listed_ones = {one.get("path"): one.get("key") for one in source.get("items") or ()}
+        known = {**(live.get("data") or {}), **(live.get("binaryData") or {})}
+        if (key not in listed_ones) if listed_ones else (key not in known):
+            return key, name
+    return None
+
+
 def _near(case: Case, kind: str, name: str, key: str, place: str) -> str:
     """What may have been meant."""
     if key:

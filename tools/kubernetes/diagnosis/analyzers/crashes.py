@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from tools.kubernetes.diagnosis.analyzers.configuration import part_missing
 from tools.kubernetes.diagnosis.analyzers.probes import killed_by
 from tools.kubernetes.diagnosis.case import Case, Group
 from tools.kubernetes.diagnosis.causes import Cause
@@ -11,8 +12,16 @@ from tools.kubernetes.diagnosis.clues import HIGH, MEDIUM, Clue, Confidence, Ref
 from tools.kubernetes.diagnosis.lastwords import NETWORK, Hint, Points
 from tools.kubernetes.diagnosis.links import leads_to, leads_to_by_settings
 from tools.kubernetes.diagnosis.onset import onset
-from tools.kubernetes.diagnosis.symptoms import SIGKILL, What
-from tools.kubernetes.diagnosis.wording import event, last_lines, pods_of, short, state
+from tools.kubernetes.diagnosis.symptoms import NO_START, SIGKILL, What
+from tools.kubernetes.diagnosis.wording import (
+    both_ends,
+    event,
+    last_lines,
+    pods_of,
+    short,
+    state,
+    telling,
+)
 from tools.kubernetes.objects import name_of
 
 _SIGNALS: Final = {
@@ -24,11 +33,11 @@ _SIGNALS: Final = {
     139: "SIGSEGV",
     143: "SIGTERM",
 }
-_NO_START: Final = ("StartError", "ContainerCannotRun", "RunContainerError")
 _NOT_FOUND: Final = re.compile(
     r"executable file not found|no such file or directory|not found in \$PATH|command not found",
     re.IGNORECASE,
 )
+_MOUNT: Final = re.compile(r"error mounting|failed to mount|to rootfs at", re.IGNORECASE)
 _PLATFORM: Final = re.compile(r"exec format error", re.IGNORECASE)
 _OTHERS: Final = re.compile(
     r"connect|database|unavailable|upstream|backend|broker|timed? ?out|unreachable|giving up",
@@ -49,7 +58,7 @@ def crashes(case: Case) -> Iterator[Said]:
         if group.init:
             yield _waits(case, group)
     for group in case.groups_of(What.WAITING):
-        stopped = group.first.reason in (*_NO_START, "CreateContainerError", "PostStartHookError")
+        stopped = group.first.reason in (*NO_START, "CreateContainerError", "PostStartHookError")
         if stopped and (found := _no_start(case, group)) is not None:
             yield found
 
@@ -97,7 +106,7 @@ def _usage(case: Case, group: Group) -> list[str]:
 
 
 def _no_start(case: Case, group: Group) -> Clue | None:
-    """A command that cannot be run."""
+    """A command that cannot be run, or a container that cannot be set up for it."""
     one, ended = group.first, group.first.ended
     message = f"{one.message} {ended.get('message') or ''}"
     reported = case.snapshot.reports(one.ref, "Failed")
@@ -105,13 +114,17 @@ def _no_start(case: Case, group: Group) -> Clue | None:
     code = ended.get("exitCode")
     if _PLATFORM.search(said):
         cause, words = Cause.IMAGE_PLATFORM, "is built for another platform than its node's"
+    elif _starts_not(group) and _MOUNT.search(said):
+        cause, words = _mount(case, group, said)
     elif code in (126, 127) or (_starts_not(group) and re.search(r"exec|command", said)):
         cause, words = Cause.COMMAND, "cannot start its command"
+    elif _starts_not(group):
+        cause, words = Cause.COMMAND, "cannot be set up to start"
     else:
         return None
     begun = onset(case, group, r"image$|command|args|workingDir|volume")
     why = _NOT_FOUND.search(said)
-    shown = short(message) or f"exit code {code}"
+    shown = both_ends(message) or f"exit code {code}"
     text = f"Container {group.container} {words}: {shown.strip()}. {begun.words}".strip()
     evidence = [state(group, case.now) if ended else f"pod/{name_of(one.pod)}: {one.reason}"]
     evidence += [*last_lines(case, group), *begun.evidence]
@@ -127,8 +140,18 @@ def _no_start(case: Case, group: Group) -> Clue | None:
     )
 
 
+def _mount(case: Case, group: Group, said: str) -> tuple[Cause, str]:
+    """What cannot be mounted where the image has something else: often a file that is not there."""
+    found = part_missing(case, group, said)
+    if found is None:
+        return Cause.VOLUME_MOUNT, "cannot have a volume mounted where it wants it"
+    key, config = found
+    words = f"cannot be given key {key} of configmap/{config}, which does not exist"
+    return Cause.CONFIG_KEY_MISSING, words
+
+
 def _starts_not(group: Group) -> bool:
-    return group.first.reason in _NO_START or group.first.ended.get("reason") in _NO_START
+    return group.first.reason in NO_START or group.first.ended.get("reason") in NO_START
 
 
 def _hook(case: Case, group: Group) -> Clue | None:
@@ -184,7 +207,7 @@ def _crash(case: Case, group: Group) -> Clue:
         hangs_on |= leads_to_by_settings(case, group)
     words = f"{_who(group)} {_how(group)}: {pods_of(case, group)}."
     if lines:
-        words += f' Its last words: "{short(case.words(group)[-1].text, 160)}".'
+        words += f' Its last words: "{short(telling(case.words(group)).text, 160)}".'
     return Clue(
         _cause(group),
         group.owner,

@@ -48,7 +48,8 @@ def _newest(case: Case, group: Group) -> list[Hint]:
 
 
 def _unreached(case: Case, group: Group, hint: Hint) -> Iterator[Said]:
-    service = case.service_meant(hint, group.owner)
+    meant = case.service_meant(hint, group.owner)
+    service = case.led_to(meant) if meant is not None else None
     known = service is not None and case.snapshot.at(service) is not None
     if not known and not is_named(hint.detail, hint.line.text):
         service = service if hint.points is Points.NO_HOST else None  # any word may stand there
@@ -71,6 +72,8 @@ def _no_service(case: Case, group: Group, hint: Hint, service: Ref) -> Clue:
     near = difflib.get_close_matches(service.name, known, n=1, cutoff=0.6)
     text = f"It calls {hint.detail}, and there is no {service} in {service.namespace}."
     text += f" There is a service/{near[0]}." if near else ""
+    meant = case.service_meant(hint, group.owner)
+    text += f" {meant} leads there (externalName)." if meant not in (None, service) else ""
     return _clue(
         case,
         group,

@@ -9,7 +9,7 @@ from tools.kubernetes.diagnosis.causes import Cause
 from tools.kubernetes.diagnosis.clues import HIGH, MEDIUM, Clue, Confidence, Proposal, Said
 from tools.kubernetes.diagnosis.onset import Onset, onset
 from tools.kubernetes.diagnosis.symptoms import What
-from tools.kubernetes.diagnosis.wording import event, pods_of, short
+from tools.kubernetes.diagnosis.wording import both_ends, event, pods_of
 from tools.kubernetes.events import Report
 from tools.kubernetes.objects import name_of
 
@@ -98,7 +98,7 @@ def _clue(case: Case, group: Group) -> Clue:
     cause, confidence, alternative = _judged(said, case, group)
     begun = onset(case, group, r"image|imagePull")
     evidence = [
-        f"pod/{name_of(one.pod)} {one.container}: waiting, {one.reason}: {short(one.message)}"
+        f"pod/{name_of(one.pod)} {one.container}: waiting, {one.reason}: {both_ends(one.message)}"
     ]
     evidence += [event(report, case.now) for report in reports[:1]]
     words = f"Image {image} {_SAYS[cause]}: {pods_of(case, group)} wait for it."

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
+from tools.kubernetes.diagnosis.analyzers.admission import lacks_runs
 from tools.kubernetes.diagnosis.case import Case
 from tools.kubernetes.diagnosis.causes import Cause
 from tools.kubernetes.diagnosis.clues import HIGH, MEDIUM, Clue, Notice, Ref, Said
@@ -11,7 +12,7 @@ from tools.kubernetes.diagnosis.lastwords import NETWORK, Hint, hints_of
 from tools.kubernetes.diagnosis.schedules import due_before
 from tools.kubernetes.diagnosis.snapshot import Line, controlled_by, ref_of
 from tools.kubernetes.diagnosis.symptoms import ended_of
-from tools.kubernetes.diagnosis.wording import at, event, log_line, short
+from tools.kubernetes.diagnosis.wording import at, event, listed, log_line, short, telling
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import conditions, meta, moment, name_of
 
@@ -118,7 +119,7 @@ def _clue(
     text += f" Container {name} exits with code {ended.get('exitCode')}"
     text += " (OOMKilled: it needs more than its memory limit)." if killed else "."
     if lines:
-        text += f' Its last words: "{short(lines[-1].text, 160)}".'
+        text += f' Its last words: "{short(telling(lines).text, 160)}".'
     hint = _reached(lines)
     services = case.service_of(hint.detail, about.namespace) if hint and hint.detail else None
     hangs_on = frozenset({services, *case.behind(services)}) if services else frozenset()
@@ -184,6 +185,18 @@ def _suspended(case: Case, ref: Ref, status: Object) -> Said:
     )
 
 
+def _outlived(case: Case, job: Object) -> str:
+    """Containers that run on after another of the pod did its work: a sidecar holds the job."""
+    for pod in case.snapshot.pods_of(case.snapshot.workload_of(ref_of("job", job))):
+        found = (pod.get("status") or {}).get("containerStatuses") or ()
+        done = [s for s in found if ((s.get("state") or {}).get("terminated") or {}) == ended_of(s)]
+        done = [s for s in done if ended_of(s).get("exitCode") == 0]
+        runs = [str(s["name"]) for s in found if (s.get("state") or {}).get("running")]
+        if controlled_by(pod) == ref_of("job", job) and done and runs:
+            return f" Container {done[0]['name']} has done its work; {listed(runs)} runs on."
+    return ""
+
+
 def _missed(case: Case, ref: Ref, cron: Object, active: list[Object]) -> Iterator[Said]:
     """A time that passed without a run."""
     spec, status = cron.get("spec") or {}, cron.get("status") or {}
@@ -209,19 +222,21 @@ def _missed(case: Case, ref: Ref, cron: Object, active: list[Object]) -> Iterato
         begun = moment(meta(active[0]).get("creationTimestamp"))
         text = f"{when} {at(last, case.now)}: the run {name_of(active[0])} goes on since"
         text += f" {at(begun, case.now)}, and concurrencyPolicy is Forbid."
+        text += _outlived(case, active[0])
         evidence.append(f"job/{name_of(active[0])}: active, not complete")
         yield Clue(Cause.CRONJOB_BLOCKED, ref, text, tuple(evidence), HIGH, since=due)
         return
+    refused = case.snapshot.reports(ref, "FailedCreate")
+    if refused and lacks_runs(case, ref, refused[-1]):
+        return  # by what, is told there
     known = case.snapshot.reports(ref, "FailedNeedsStart", "TooManyMissedTimes", "MissSchedule")
     evidence += [event(one, case.now) for one in known[-1:]]
-    refused = case.snapshot.reports(ref, "FailedCreate")
-    evidence += [event(one, case.now) for one in refused[-1:]]
     yield Clue(
         Cause.CRONJOB_MISSED,
         ref,
         f"{when} {at(last, case.now)}.",
         tuple(evidence),
-        HIGH if known or refused else MEDIUM,
+        HIGH if known else MEDIUM,
         since=due,
         alternative="" if known else "the controller for cron jobs does not run",
     )

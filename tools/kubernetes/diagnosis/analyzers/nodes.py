@@ -24,6 +24,10 @@ _PRESSURES: Final = {
     "DiskPressure": "disk",
     "PIDPressure": "process ids",
 }
+# Why a kubelet does not take a pod that is placed on it.
+_TURNED: Final = re.compile(
+    r"UnexpectedAdmissionError|NodeAffinity|OutOf\w+|TopologyAffinityError|NodePorts|PodOSNotSupported"
+)
 _CONTROL: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 
@@ -35,6 +39,7 @@ def nodes(case: Case) -> Iterator[Said]:
         yield _evicted(case, group)
     yield from _just_evicted(case)
     yield from _evicted_again(case)
+    yield from _turned_away(case)
     for group in case.groups_of(What.LOST):
         yield from _lost(case, group)
     for group in case.groups_of(What.FAILED):
@@ -152,6 +157,36 @@ def _evicted_again(case: Case) -> Iterator[Said]:
             HIGH,
             since=times[0],
             explains=frozenset({owner, *(ref_of("pod", pod) for _, pod in found)}),
+        )
+
+
+def _turned_away(case: Case) -> Iterator[Said]:
+    """Pods that the scheduler placed and a kubelet did not take, one after the other."""
+    by_owner: dict[Ref, list[tuple[datetime, Object]]] = defaultdict(list)
+    for pod in case.snapshot.pods:
+        reason = str((pod.get("status") or {}).get("reason") or "")
+        made = moment((pod.get("metadata") or {}).get("creationTimestamp"))
+        if _TURNED.fullmatch(reason) and made is not None:
+            by_owner[case.snapshot.owner(pod)].append((made, pod))
+    for owner, found in sorted(by_owner.items(), key=lambda one: one[0]):
+        found.sort(key=lambda one: one[0])
+        (first, _), (last, pod) = found[0], found[-1]
+        if len(found) < _AGAIN or case.now - last > _JUST:
+            continue
+        node = Ref("node", "", str((pod.get("spec") or {}).get("nodeName")))
+        status = pod["status"]
+        said = f"{status['reason']}: {short(status.get('message'))}"
+        text = f"{node} does not take its pods, {plural(len(found), 'pod')} since"
+        text += f" {at(first, case.now)}, the last at {at(last, case.now)}: {said}"
+        yield Clue(
+            Cause.UNSCHEDULABLE,
+            owner,
+            text,
+            (f"pod/{name_of(pod)} on {node}: status.reason {said}",),
+            HIGH,
+            since=first,
+            explains=frozenset({owner, *(ref_of("pod", one) for _, one in found)}),
+            hangs_on=frozenset({node}),
         )
 
 

@@ -8,7 +8,7 @@ from tools.kubernetes.diagnosis.case import Case, template_hash
 from tools.kubernetes.diagnosis.causes import Cause
 from tools.kubernetes.diagnosis.clues import HIGH, LOW, MEDIUM, Clue, Notice, Proposal, Ref, Said
 from tools.kubernetes.diagnosis.snapshot import ref_of
-from tools.kubernetes.diagnosis.symptoms import What, symptoms_of
+from tools.kubernetes.diagnosis.symptoms import What, is_on_its_way, symptoms_of
 from tools.kubernetes.diagnosis.wording import at, plural, short
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import conditions, meta, moment, name_of
@@ -52,7 +52,10 @@ def _patience_is_over(case: Case, ref: Ref, live: Object) -> bool:
     last = moment(conditions(live).get("Progressing", {}).get("lastUpdateTime"))
     made = moment(meta(live).get("creationTimestamp"))
     signs = [one for one in (since, last, made) if one is not None]
-    starts = [moment(meta(pod).get("creationTimestamp")) for pod in case.snapshot.pods_of(ref)]
+    pods = case.snapshot.pods_of(ref)
+    if any(is_on_its_way(case.snapshot, pod) for pod in pods if not is_ready(pod)):
+        return False
+    starts = [moment(meta(pod).get("creationTimestamp")) for pod in pods]
     signs += [one for one in starts if one is not None]
     return not signs or case.now - max(signs) > _PATIENCE
 

@@ -58,6 +58,8 @@ _DECIDES: Final = (
     Cause.UNSCHEDULABLE,
 )
 
+_HELD: Final = {Cause.UNSCHEDULABLE_CORDON, Cause.VOLUME_ZONE}
+
 
 @dataclass(frozen=True)
 class Reason:
@@ -191,6 +193,10 @@ def _decides(reasons: list[Reason]) -> Reason:
     ill = [one for one in reasons if one.nodes_fault]
     if ill and not any(one.cause is Cause.UNSCHEDULABLE_RESOURCES for one in reasons):
         return ill[0]
+    # A volume stays where it is: of the nodes that are left, somebody keeps pods away.
+    cordoned = [one for one in reasons if one.cause is Cause.UNSCHEDULABLE_CORDON]
+    if cordoned and {one.cause for one in reasons} <= _HELD:
+        return cordoned[0]
     return min(reasons, key=lambda one: (_DECIDES.index(one.cause), -one.count))
 
 

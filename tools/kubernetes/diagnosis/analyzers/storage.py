@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Final
 
 from tools.kubernetes.diagnosis.analyzers.configuration import KEY, MISSING, VOLUME_KEY
@@ -12,8 +13,8 @@ from tools.kubernetes.diagnosis.clues import HIGH, LOW, MEDIUM, Clue, Notice, Re
 from tools.kubernetes.diagnosis.lastwords import Points
 from tools.kubernetes.diagnosis.onset import onset
 from tools.kubernetes.diagnosis.snapshot import ref_of
-from tools.kubernetes.diagnosis.symptoms import What, making_reports
-from tools.kubernetes.diagnosis.wording import at, event, log_line, pods_of, short
+from tools.kubernetes.diagnosis.symptoms import What, making_reports, pulls_since
+from tools.kubernetes.diagnosis.wording import at, both_ends, event, log_line, pods_of, short
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import annotation, meta, moment, name_of, namespace_of
 
@@ -180,6 +181,8 @@ def _unmade(case: Case, group: Group) -> Clue | None:
     if not said:
         text = f"{pods_of(case, group)} are being made since {at(begun.since, case.now)}; no event"
         text += " says what for."
+        if (pulls := pulls_since(case.snapshot, group.first.pod)) is not None:
+            return _pulled_long(case, group, pulls)
         evidence: tuple[str, ...] = (f"pod/{name_of(group.first.pod)}: ContainerCreating",)
         return Clue(
             Cause.UNKNOWN, group.owner, text, evidence, LOW, since=begun.since, explains=group.refs
@@ -191,7 +194,11 @@ def _unmade(case: Case, group: Group) -> Clue | None:
         cause,
         group.owner,
         " ".join(
-            [f"{words}: {pods_of(case, group)} cannot start.", short(chosen.message), begun.words]
+            [
+                f"{words}: {pods_of(case, group)} cannot start.",
+                both_ends(chosen.message),
+                begun.words,
+            ]
         ).strip(),
         (event(chosen, case.now), *begun.evidence),
         HIGH if cause is not Cause.VOLUME_MOUNT else MEDIUM,
@@ -199,6 +206,17 @@ def _unmade(case: Case, group: Group) -> Clue | None:
         explains=group.refs,
         change=begun.undo if begun.blamed else None,
     )
+
+
+def _pulled_long(case: Case, group: Group, since: datetime) -> Clue:
+    image = str((group.first.pod["spec"].get("containers") or [{}])[0].get("image"))
+    text = f"Image {image} is being pulled since {at(since, case.now)}: {pods_of(case, group)} wait"
+    name = name_of(group.first.pod)
+    evidence = (f"event Pulling pod/{name} ({at(since, case.now)}), and none after it",)
+    return Clue(
+        Cause.IMAGE_PULL, group.owner, f"{text}.", evidence, MEDIUM, since=since,
+        explains=group.refs, alternative="the node does something else of which it says nothing",
+    )  # fmt: skip
 
 
 def _kind_of(reason: str, message: str) -> tuple[Cause, str]:
