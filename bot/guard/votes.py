@@ -143,6 +143,22 @@ class _Voters:
     counting: tuple[str, ...]
 
 
+async def cast(tx: Transaction, click: Click, call: Call, vote: Vote, salt: str) -> bool:
+    """Store what somebody decided, bound to exactly what he saw; False where he had already."""
+    row = await tx.one(
+        "insert_decision",
+        id=uuid7(),
+        org=click.org,
+        call_id=call.id,
+        digest=call.digest,
+        person=click.person,
+        vote=vote,
+        reason=click.reason,
+        salt=salt,
+    )
+    return row is not None
+
+
 class Votes:
     """Records decisions. Authority comes from rows and the directory, never from what a click
     carries.
@@ -405,19 +421,9 @@ class Votes:
         if {*row["approved_by"]} - voters.seen:
             raise _AnotherVoted
         salt = audit.salt()
-        cast = await tx.one(
-            "insert_decision",
-            id=uuid7(),
-            org=click.org,
-            call_id=call.id,
-            digest=call.digest,
-            person=click.person,
-            vote=vote,
-            reason=click.reason,
-            salt=salt,
-        )
+        is_new = await cast(tx, click, call, vote, salt)
         moved = await self._move(tx, call, vote, click, voters)
-        if cast is None and not moved:
+        if not is_new and not moved:
             # he had voted so already; it may still complete a quorum that others' votes left open
             return Answer("duplicate", call)
         audit.append(
