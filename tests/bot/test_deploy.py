@@ -113,6 +113,7 @@ async def read_only(folder: Path) -> list[str]:
     return words
 
 
+@pytest.mark.long
 async def test_it_runs_from_a_read_only_folder_and_its_health_check_works(
     dsn: str, tmp_path: Path
 ) -> None:

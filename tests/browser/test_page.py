@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
+import pytest
 from playwright.async_api import Browser, Page, expect
 
 from bot.sandbox import serving
@@ -235,6 +236,7 @@ async def test_what_is_typed_is_sent_as_slack_would_and_a_file_opens(
     await expect(page.get_by_role("region", name="Thread")).to_have_count(0)
 
 
+@pytest.mark.long
 async def test_a_lost_stream_is_made_good_with_a_thousand_messages(
     slack: Workspace, page: Page
 ) -> None:

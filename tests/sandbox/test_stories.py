@@ -99,6 +99,7 @@ async def test_the_demo_begins_with_a_bad_rollout_and_all_else_well(cluster: Clu
     assert "PAYMENTS_URL" in cluster.log("shop", crashing["metadata"]["name"])
 
 
+@pytest.mark.long
 async def test_a_tight_memory_limit_kills_search(cluster: Cluster) -> None:
     story = await begun(cluster, "oom", 40)
     assert workload(cluster, "shop", "search")["settled"]  # it looks well at first
@@ -115,6 +116,7 @@ async def test_a_tight_memory_limit_kills_search(cluster: Cluster) -> None:
     await healed(cluster, story)
 
 
+@pytest.mark.long
 async def test_a_small_pool_lets_orders_wait(cluster: Cluster) -> None:
     story = await begun(cluster, "pool", 60)
     assert words(cluster, "shop", "orders") == {"Running"}
@@ -137,6 +139,7 @@ async def test_a_small_pool_lets_orders_wait(cluster: Cluster) -> None:
     await healed(cluster, story)
 
 
+@pytest.mark.long
 async def test_a_full_volume_stops_payments(cluster: Cluster) -> None:
     story = await begun(cluster, "full-volume", 60)
     assert words(cluster, "payments", "ledger") == {"CrashLoopBackOff"}
