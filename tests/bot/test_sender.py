@@ -167,7 +167,7 @@ class World:
             cursor = await tx.connection.execute(b"SELECT * FROM outbox ORDER BY id")
             return await cursor.fetchall()
 
-    async def all_said(self, seconds: float = 10.0) -> list[Row]:
+    async def all_said(self, seconds: float = 30.0) -> list[Row]:
         """Wait until nothing is left to say."""
         until = time.monotonic() + seconds
         while True:
