@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
 from bot.core.errors import BadSettings
-from bot.guard import chronicle, evidence
+from bot.core.text import amount
+from bot.guard import audit, chronicle, evidence
 from bot.guard.chronicle import Question, Story
-from bot.guard.evidence import Choice, Head
+from bot.guard.evidence import Choice
 from bot.settings import database_url
 from bot.store.database import Database, Row, migrated
 
@@ -36,6 +37,8 @@ _COLUMNS: Final = (
     "hash",
 )
 _STORY: Final = tuple(one.name for one in fields(Story))
+_USAGE: Final = 2  # as argparse's
+_SLACK_ID: Final = re.compile(r"[UW][A-Z0-9]{2,}")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet computes
 
 
@@ -82,7 +85,7 @@ def add(commands: "Commands", summary: str) -> None:
     export.add_argument("--until", type=_end, metavar="DAY", help="up to the end of this day")
     export.add_argument("--kind", default="", help="only rows of this kind, such as executing")
     export.add_argument("--actor", default="", help="only what this Slack user id did")
-    export.add_argument("--call", default="", help="only rows of the call with this public id")
+    export.add_argument("--call", default="", help="only rows of the call with this id")
     export.add_argument("--channel", default="", help="with --stories: only calls of this channel")
     export.add_argument("--output", type=Path, help="a file to write, readable by you alone")
 
@@ -92,12 +95,34 @@ async def run(given: argparse.Namespace, dsn: str) -> int:
     async with migrated(dsn) as database:
         if given.doing == "verify":
             return await _verify(database, given.head or "")
+        if why := _no_wish(given) or await _nobody(database, given.actor):
+            print(f"countersign audit export: {why}", file=sys.stderr)
+            return _USAGE
         if given.stories:
             return await _stories(database, given)
-        if given.channel:
-            raise BadSettings(["--channel: only --stories know the channel of a call."])
         choice = Choice(given.since, given.until, given.kind, given.actor, given.call)
         return await _export(database, choice, given.format, given.output)
+
+
+def _no_wish(given: argparse.Namespace) -> str:
+    """Why nothing at all can be meant by these options, or nothing."""
+    if given.stories and given.kind not in {"", "read", "change"}:
+        return "--kind: with --stories, read or change is expected."
+    if given.channel and not given.stories:
+        return "--channel: only --stories know the channel of a call."
+    if not given.stories and given.kind not in {"", *audit.KINDS}:
+        return f"--kind: there is no {given.kind!r}. Known: {', '.join(audit.KINDS)}."
+    return ""
+
+
+async def _nobody(database: Database, actor: str) -> str:
+    """Why nobody can be meant, or nothing: who has no row yet is still somebody."""
+    if not actor or _SLACK_ID.fullmatch(actor) or await evidence.knows_actor(database, actor):
+        return ""
+    return (
+        f"--actor: {actor!r} is no Slack user id such as U012AB3CD, and no row of the audit is of "
+        "anything called so."
+    )
 
 
 async def _verify(database: Database, sought: str) -> int:
@@ -112,7 +137,7 @@ async def _verify(database: Database, sought: str) -> int:
             found = True
             print(f"{head.org}: {sought} is row {seq}, of {at.astimezone(UTC):%Y-%m-%d %H:%M:%S}.")
         if checked.broken_at is None:
-            print(f"{head.org}: whole, {head.seq} rows, head {head.hash}")
+            print(f"{head.org}: whole, {amount(head.seq, 'row')}, head {head.hash}")
             continue
         all_whole = False
         broken = f"broken at row {checked.broken_at} of {head.seq}"
@@ -126,6 +151,7 @@ async def _verify(database: Database, sought: str) -> int:
 
 
 async def _export(database: Database, choice: Choice, form: str, output: Path | None) -> int:
+    found = 0
     with _opened(output) as file:
         write = _csv(file) if form == "csv" else _json_lines(file)
         for head in await evidence.heads(database):
@@ -133,14 +159,16 @@ async def _export(database: Database, choice: Choice, form: str, output: Path | 
             async for row in evidence.chosen(database, head, choice):
                 write(row)
                 count += 1
-            _tell(head, count)
+            found += count
+            of = f"{amount(count, 'row')} of {head.seq}"
+            print(f"{head.org}: {of}, read up to head {head.hash}", file=sys.stderr)
+    if not found:
+        print("No rows match.", file=sys.stderr)
     return 0
 
 
 async def _stories(database: Database, given: argparse.Namespace) -> int:
     """Exit code 1 when the tables say of any call otherwise than the chain."""
-    if given.kind not in {"", "read", "change"}:
-        raise BadSettings(["--kind: with --stories, read or change is expected."])
     question = Question(
         since=given.since,
         before=given.until,
@@ -149,7 +177,7 @@ async def _stories(database: Database, given: argparse.Namespace) -> int:
         channel=given.channel,
         reads=given.kind != "change",
     )
-    differing = 0
+    found = differing = 0
     with _opened(given.output) as file:
         write = _story_csv(file) if given.format == "csv" else _story_lines(file)
         for head in await evidence.heads(database):
@@ -159,10 +187,14 @@ async def _stories(database: Database, given: argparse.Namespace) -> int:
                     write(story)
                     count += 1
                     differing += bool(story.differs)
-            told = f"{head.org}: {count} calls, read up to head {head.hash} (row {head.seq})"
-            print(told, file=sys.stderr)
+            found += count
+            told = f"{amount(count, 'call')}, read up to head {head.hash} (row {head.seq})"
+            print(f"{head.org}: {told}", file=sys.stderr)
+    if not found:
+        print("No calls match.", file=sys.stderr)
     if differing:
-        told = f"{differing} of them differ from the audit's chain: look at their `differs`."
+        verb = "differs" if differing == 1 else "differ"
+        told = f"{differing} of them {verb} from the audit's chain: look at `differs`."
         print(told, file=sys.stderr)
     return 1 if differing else 0
 
@@ -191,10 +223,6 @@ def _cell(value: object) -> object:
     if isinstance(value, str) and value.startswith(_FORMULA):
         return f"'{value}"
     return value
-
-
-def _tell(head: Head, count: int) -> None:
-    print(f"{head.org}: {count} rows of {head.seq}, read up to head {head.hash}", file=sys.stderr)
 
 
 @contextmanager

@@ -41,6 +41,11 @@ _PART = re.compile(r"[^.\-_]+")
 MIXED = "⟨mixed scripts⟩"
 
 
+def amount(number: int, noun: str) -> str:
+    """ "1 read", "9,410 tokens"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def visible(text: str | bytes) -> str:
     """Show what hides (control, bidi, zero-width, tag characters, lone surrogates) as `⟨U+202E⟩`.
 

@@ -7,12 +7,44 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Final, Literal, get_args
 from uuid import UUID
 
 from pydantic import JsonValue
 
 from bot.store.database import Row, Transaction
 from tools import sha256_of
+
+Kind = Literal[
+    "allowed",
+    "approve",
+    "break glass",
+    "declined",
+    "deny",
+    "done",
+    "executing",
+    "expired",
+    "failed",
+    "forgetting",
+    "forgotten",
+    "granted",
+    "proposed",
+    "read",
+    "refused",
+    "request",
+    "revised",
+    "revoked",
+    "settle done",
+    "settle failed",
+    "stopped",
+    "superseded",
+    "unknown",
+    "verified",
+    "vote refused",
+    "withdrawn",
+]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+"""Everything that a row may be about."""
 
 
 def _hash(prev: str, row: Mapping[str, object]) -> str:
@@ -54,7 +86,7 @@ def hashed(words: str, salt: str) -> str:
 def append(
     tx: Transaction,
     org: str,
-    kind: str,
+    kind: Kind,
     actor: str,
     data: Mapping[str, JsonValue],
     *,
@@ -97,7 +129,7 @@ def _as_kept(value: JsonValue) -> JsonValue:
 def until_prev(
     org: str,
     at: datetime,
-    kind: str,
+    kind: Kind,
     actor: str,
     data: Mapping[str, JsonValue],
     *,

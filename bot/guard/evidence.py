@@ -35,8 +35,8 @@ class Checked:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which rows; empty means all. `since` is included, `before` is not; `call` is what cards
-    carry.
+    """Which rows; empty means all. `since` is included, `before` is not; `call` is a public id, or
+    the short one that people type, of a call or of what was refused.
     """
 
     since: datetime | None = None
@@ -76,15 +76,25 @@ async def beyond(database: Database) -> dict[str, int]:
 
 async def chosen(database: Database, head: Head, choice: Choice) -> AsyncIterator[Row]:
     """The rows that were chosen, in order, up to `head`."""
+    async with database.statement() as tx:
+        named = await tx.all("calls_named", org=head.org, call=choice.call) if choice.call else []
     wanted = {
         "since": choice.since,
         "before": choice.before,
         "kind": choice.kind,
         "actor": choice.actor,
         "call": choice.call,
+        "calls": [row["id"] for row in named],
     }
     async for row in _rows(database, "audit_chosen", head, wanted):
         yield row
+
+
+async def knows_actor(database: Database, actor: str) -> bool:
+    """Whether any row is of somebody called so: a person's id, or as whom something ran."""
+    async with database.statement() as tx:
+        row = await tx.one("audit_knows_actor", actor=actor)
+    return row is not None and bool(row["yes"])
 
 
 async def _rows(

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import json
+import re
 import stat
 from pathlib import Path
 
@@ -20,15 +21,14 @@ CALL = uuid7()
 @pytest.fixture
 async def written(database: Database) -> Database:
     """Two workspaces: five rows in one, a single one in the other."""
-    for number, (kind, actor) in enumerate(
-        [
-            ("request", "U1"),
-            ("proposed", "U1"),
-            ("vote", "U2"),
-            ("executing", "bot"),
-            ("done", "bot"),
-        ]
-    ):
+    rows: list[tuple[audit.Kind, str]] = [
+        ("request", "U1"),
+        ("proposed", "U1"),
+        ("approve", "U2"),
+        ("executing", "bot"),
+        ("done", "bot"),
+    ]
+    for number, (kind, actor) in enumerate(rows):
         async with database.transaction() as tx:
             audit.append(
                 tx,
@@ -60,7 +60,7 @@ async def test_a_whole_chain_is_said_to_be_whole(
     assert await auditing.run(asked("verify"), written.dsn) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("T1: whole, 5 rows, head ")
-    assert second.startswith("T2: whole, 1 rows, head ")
+    assert second.startswith("T2: whole, 1 row, head ")
     head = first.rpartition(" ")[2]
     assert await auditing.run(asked("verify", "--head", head), written.dsn) == 0
     assert f"T1: {head} is row 5, of 2" in capsys.readouterr().out
@@ -158,18 +158,27 @@ async def test_rows_are_exported_as_lines_and_as_a_table(
 @pytest.mark.parametrize(
     ("words", "seqs"),
     [
-        (["--kind", "vote"], [3]),
+        (["--kind", "approve"], [3]),
         (["--actor", "bot"], [4, 5]),
+        (["--actor", "U0NOBODY"], []),
+        (["--kind", "granted"], []),
         (["--since", "2000-01-01", "--until", "2000-12-31"], []),
         (["--since", "2000-01-01"], [1, 2, 3, 4, 5, 1]),
         (["--call", "nosuchcall"], []),
+        (["--call", "K7QF"], [6]),
+        (["--stories", "--call", "nosuchcall"], []),
     ],
 )
 async def test_rows_are_chosen(
     written: Database, capsys: pytest.CaptureFixture[str], words: list[str], seqs: list[int]
 ) -> None:
+    if "K7QF" in words:
+        async with written.transaction() as tx:
+            audit.append(tx, "T1", "refused", "U1", {"short_id": "K7QF"})
     assert await auditing.run(asked("export", *words), written.dsn) == 0
-    assert [json.loads(line)["seq"] for line in capsys.readouterr().out.splitlines()] == seqs
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["seq"] for line in out.splitlines()] == seqs
+    assert bool(re.search("^No (rows|calls) match.$", err, re.MULTILINE)) == (not seqs)
 
 
 async def test_bad_wishes_get_one_sentence(
@@ -178,9 +187,19 @@ async def test_bad_wishes_get_one_sentence(
     with pytest.raises(SystemExit):
         asked("export", "--since", "yesterday")
     assert "'yesterday' is no day such as 2026-11-25" in capsys.readouterr().err
-    for words in (["--channel", "C1"], ["--stories", "--kind", "executing"]):
-        with pytest.raises(BadSettings, match="stories"):
-            await auditing.run(asked("export", *words), written.dsn)
+    file = tmp_path / "rows"
+    for words, why in (
+        (["--channel", "C1"], "only --stories know the channel"),
+        (["--stories", "--kind", "executing"], "read or change is expected"),
+        (["--kind", "nonsense"], "there is no 'nonsense'. Known: allowed, approve, break glass,"),
+        (["--actor", "bob"], "'bob' is no Slack user id such as U012AB3CD"),
+    ):
+        wish = asked("export", *words, "--output", str(file))
+        assert await auditing.run(wish, written.dsn) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert why in err
+        assert not file.exists()
     with pytest.raises(BadSettings, match="cannot be written"):
         await auditing.run(asked("export", "--output", str(tmp_path / "no" / "f")), written.dsn)
 
@@ -204,7 +223,7 @@ async def test_a_call_that_the_chain_does_not_know_differs_from_it(
     file = tmp_path / "stories.csv"
     words = ("--stories", "--format", "csv", "--output", str(file))
     assert await auditing.run(asked("export", *words), written.dsn) == 1
-    assert "1 of them differ from the audit's chain" in capsys.readouterr().err
+    assert "1 of them differs from the audit's chain" in capsys.readouterr().err
     with file.open(newline="") as opened:
         [row] = csv.DictReader(opened)
     assert json.loads(row["differs"]) == ["proposed", "executing"]

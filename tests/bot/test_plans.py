@@ -26,6 +26,7 @@ _OFTEN = 7  # a server makes a plan for each of the first five times, and then c
 LARGE = {
     "audit_chosen": "`countersign audit export` of one kind or person: all of the chain",
     "audit_beyond": "`countersign audit verify`: all of the chain",
+    "audit_knows_actor": "`countersign audit export` of a name that nobody may have",
     "audit_rows": "all of the chain, in tests",
     "audit_rows_with_words": "`countersign forget`",
     "drop_artifacts": "the hourly sweep, so many rows at once",

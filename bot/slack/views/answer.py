@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from bot.core.text import visible
+from bot.core.text import amount, visible
 from bot.slack import limits, markdown
 from bot.slack.views import words
 from bot.slack.views.blocks import context, section
@@ -78,7 +78,7 @@ def footer(given: AnswerData) -> str:
     took = duration(given.seconds) if given.seconds >= 1 else "under 1 s"
     parts = [", ".join(_work(given)), took]
     if given.tokens:
-        parts.append(words.amount(given.tokens, "token"))
+        parts.append(amount(given.tokens, "token"))
     if given.cost is not None:
         parts.append("under $0.01" if 0 < given.cost < Decimal("0.01") else f"${given.cost:,.2f}")
     if given.model:
@@ -88,4 +88,4 @@ def footer(given: AnswerData) -> str:
 
 def _work(given: AnswerData) -> list[str]:
     counted = ((given.reads, "read"), (given.changes, "change"))
-    return [words.amount(number, noun) for number, noun in counted if number]
+    return [amount(number, noun) for number, noun in counted if number]

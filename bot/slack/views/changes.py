@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pydantic import JsonValue
 
-from bot.core.text import visible
+from bot.core.text import amount, visible
 from bot.slack import limits
 from bot.slack.views import words
 from bot.slack.views.data import CardData
@@ -51,7 +51,7 @@ def fitted(call: CardData, room: int) -> tuple[list[str], bool]:
         else:
             return words.packed(lines, limits.SECTION), any_cut
     missing = (len(call.changes) or len(call.arguments)) - len(lines)
-    lines.append(f"… {words.amount(missing, 'more path')}")
+    lines.append(f"… {amount(missing, 'more path')}")
     return words.packed(lines, limits.SECTION), True
 
 
@@ -70,7 +70,7 @@ def diff(call: CardData, room: int) -> tuple[str, bool]:
     if not kept:
         return "", True
     missing = given.count("\n") - kept.count("\n")
-    return words.fence(f"{kept}\n… ({words.amount(missing, 'more line')})"), True
+    return words.fence(f"{kept}\n… ({amount(missing, 'more line')})"), True
 
 
 def everything(call: CardData) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from bot.core.text import amount
 from bot.slack.views import outcome, who, words
 from bot.slack.views.blocks import context, section
 from bot.slack.views.data import CardData, Message
@@ -47,7 +48,7 @@ def reminder(
     """Half of a card's time is over: `whom` are the mentions of those who may decide."""
     named = "; ".join(words.line(summary, 150) for summary in summaries[:4])
     if len(summaries) > 4:
-        named += f"; {words.amount(len(summaries) - 4, 'more change')}"
+        named += f"; {amount(len(summaries) - 4, 'more change')}"
     above = f"{whom}: the card is above." if whom else "The card is above."
     typed = f" Or type `approve {short_ids[0]}` to me." if len(short_ids) == 1 else ""
     return _said(
@@ -123,8 +124,8 @@ def rolling_back(summary: str, why: str) -> Message:
 
 def stopped(person: str, seconds: int, reads: int, changes: int) -> Message:
     """A person ended a run: who, after how long, and what had been done until then."""
-    looked = words.amount(reads, "read")
-    did = f"{words.amount(changes, 'change')} made" if changes else "nothing was changed"
+    looked = amount(reads, "read")
+    did = f"{amount(changes, 'change')} made" if changes else "nothing was changed"
     who = f" by {words.mention(person)}" if person else ""
     return _said(f"Stopped{who} after {max(seconds, 0):,} s. {looked}, {did}.")
 

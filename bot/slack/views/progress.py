@@ -1,5 +1,6 @@
 """How a run goes on: one message, edited while it works, one line when it is over."""
 
+from bot.core.text import amount
 from bot.slack.views import words
 from bot.slack.views.blocks import actions, button, section
 from bot.slack.views.data import Message, ProgressData, Step
@@ -13,7 +14,7 @@ def progress(run: ProgressData) -> Message:
     earlier = len(run.steps) - _SHOWN
     lines = [_head(run)]
     if earlier > 0:
-        lines.append(f"{words.amount(earlier, 'earlier step')}")
+        lines.append(f"{amount(earlier, 'earlier step')}")
     over = run.state in {"done", "failed"}
     lines += [_line(step, over=over) for step in run.steps[-_SHOWN:]]
     blocks = [section("\n".join(lines))]
@@ -27,7 +28,7 @@ def folded(run: ProgressData) -> Message:
     failed = sum(step.state == "failed" for step in run.steps)
     parts = [words.line(run.headline, 200) or "Worked on this"]
     if run.steps:
-        parts.append(words.amount(len(run.steps), "step"))
+        parts.append(amount(len(run.steps), "step"))
     if failed:
         parts.append(f"{failed} failed")
     parts.append(duration(run.seconds))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 
+from bot.core.text import amount
 from bot.slack import limits
 from bot.slack.views import changes, rollback, who, words
 from bot.slack.views.data import CardData
@@ -41,7 +42,7 @@ def heads_up(call: CardData, *, most: int, width: int) -> tuple[list[str], bool]
         cut = cut or missing
         lines.append(f"Heads-up: {_ended(text)}")
     if len(call.warnings) > most:
-        lines.append(f"… {words.amount(len(call.warnings) - most, 'more warning')}.")
+        lines.append(f"… {amount(len(call.warnings) - most, 'more warning')}.")
     lines += [_ended(words.line(note)) for note in call.notes[:4]]
     if not call.locked:
         lines.append(

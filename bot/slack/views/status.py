@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
+from bot.core.text import amount
 from bot.slack.links import link
 from bot.slack.views import words
 from bot.slack.views.blocks import context, section
@@ -164,7 +165,7 @@ def _person(data: StatusData, user: str) -> str:
 
 def _more(number: int, noun: str) -> list[str]:
     left = number - _SHOWN
-    return [f"and {words.amount(left, f'more {noun}')}"] if left > 0 else []
+    return [f"and {amount(left, f'more {noun}')}"] if left > 0 else []
 
 
 def _self(facts: Facts) -> Iterator[str]:

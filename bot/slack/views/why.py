@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bot.core.text import amount
 from bot.guard.policy import Effect, PolicyInput, Ruling
 from bot.guard.records import Call
 from bot.guard.refusals import Refusal
@@ -56,7 +57,7 @@ def why(
     lines = [title]
     left_out = max(0, len(steps) - _SHOWN)
     if left_out:
-        lines.append(f"• {words.amount(left_out, 'rule')} before these did not match")
+        lines.append(f"• {amount(left_out, 'rule')} before these did not match")
     lines += [_line(step) for step in steps[left_out:]]
     if since:
         lines.append(f"Since: {since.removesuffix('.')}.")

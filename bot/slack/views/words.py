@@ -145,11 +145,6 @@ def count(number: int, noun: str) -> str:
     return f"{_COUNTS.get(number, f'{number:,}')} {noun}{'' if number == 1 else 's'}"
 
 
-def amount(number: int, noun: str) -> str:
-    """ "1 read", "9,410 tokens"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def split(escaped: str, limit: int) -> list[str]:
     """`escaped` in parts of at most `limit` units, never inside a character or an entity."""
     parts = []

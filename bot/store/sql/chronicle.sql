@@ -22,9 +22,12 @@ WHERE a.org = %(org)s AND a.seq > %(after)s AND a.seq <= %(until)s
   AND (%(before)s::timestamptz IS NULL OR a.at < %(before)s)
   AND (%(kind)s = '' OR a.kind = %(kind)s)
   AND (%(actor)s = '' OR a.actor = %(actor)s)
-  AND (%(call)s = '' OR a.call_id IN (SELECT id FROM tool_calls WHERE org = a.org AND public_id = %(call)s))
+  AND (%(call)s = '' OR a.call_id = ANY(%(calls)s::uuid[]) OR a.kind = 'refused' AND a.data->>'short_id' = %(call)s)
 ORDER BY a.seq
 LIMIT %(limit)s;
+
+-- audit_knows_actor --
+SELECT EXISTS (SELECT FROM audit WHERE actor = %(actor)s) AS yes;
 
 -- calls_named --
 -- By either id, each by its index: an OR over both would walk all calls of the org. A short id may have named several.
