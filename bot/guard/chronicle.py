@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Self
 from uuid import UUID
 
 from pydantic import JsonValue
@@ -37,6 +37,45 @@ class Vote:
 
 
 @dataclass(frozen=True)
+class NotCounted:
+    """A vote that was refused; `why` is the guard's code, as the chain holds it."""
+
+    person: str
+    vote: str
+    at: datetime
+    why: str
+
+
+@dataclass(frozen=True)
+class Given:
+    """What somebody allowed in advance when he approved a call: how often, until when, and where
+    which argument may lie. `ended_why` is empty while only its number and its time end it.
+    """
+
+    approver: str
+    at: datetime
+    times: int
+    used: int
+    until: datetime
+    vary: Mapping[str, tuple[int, int]]
+    ended_at: datetime | None
+    ended_by: str  # a person, or empty where it became void by itself
+    ended_why: str
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """From its row as JSON."""
+        at, until, ended = (row[name] for name in ("at", "until", "ended_at"))
+        moments = {
+            "at": datetime.fromisoformat(at),
+            "until": datetime.fromisoformat(until),
+            "ended_at": datetime.fromisoformat(ended) if ended else None,
+        }
+        vary = {name: (least, most) for name, (least, most) in row["vary"].items()}
+        return cls(**{**row, **moments, "vary": vary})
+
+
+@dataclass(frozen=True)
 class Story:
     """One call. What ran is what the audit's chain says of it where it says anything.
 
@@ -60,6 +99,7 @@ class Story:
     effect: str
     quorum: int
     votes: tuple[Vote, ...]
+    not_counted: tuple[NotCounted, ...]
     tool: str
     arguments: Mapping[str, JsonValue]
     target: str
@@ -89,7 +129,10 @@ class Story:
     undo_outcome: str  # what its verification said
     undone_at: datetime | None
     granted_on: str  # the id of the card where the same again was allowed, if it ran under that
+    granted_by: str
+    granted_at: datetime | None
     grant_use: int  # the how manieth use of that it was
+    granted: Given | None  # what was allowed in advance on its own card
     evidence: tuple[int, ...]
     differs: tuple[str, ...]
 
@@ -242,6 +285,11 @@ def _story(call: Row, votes: Sequence[Row], rows: Sequence[Row]) -> Story:
         effect=policy.get("effect", ""),
         quorum=call["quorum"] or 0,
         votes=tuple(Vote(v["person"], v["vote"], v["at"], v["reason"]) for v in votes),
+        not_counted=tuple(
+            NotCounted(row["actor"], row["data"]["vote"], row["at"], row["data"]["why"])
+            for row in rows
+            if row["kind"] == "vote refused"
+        ),
         tool=deed["tool"],
         arguments=deed["arguments"],
         target=deed["target"],
@@ -271,7 +319,10 @@ def _story(call: Row, votes: Sequence[Row], rows: Sequence[Row]) -> Story:
         undo_outcome=call["undo_outcome"] or "",
         undone_at=call["undone_at"],
         granted_on=call["granted_on"] or "",
+        granted_by=call["granted_by"] or "",
+        granted_at=call["granted_at"],
         grant_use=call["grant_use"] or 0,
+        granted=Given.of(call["granted"]) if call["granted"] else None,
         evidence=tuple(row["seq"] for row in rows),
         differs=tuple(_differing(call, votes, rows)) if call["kind"] == "change" else (),
     )
@@ -293,6 +344,8 @@ def _differing(call: Row, votes: Sequence[Row], rows: Sequence[Row]) -> Iterable
     cast = {(vote["person"], vote["vote"]) for vote in votes}
     if cast != {(row["actor"], row["kind"]) for row in rows if row["kind"] in _VOTES}:
         yield "votes"
+    if bool(call["granted"]) != any(row["kind"] == "granted" for row in rows):
+        yield "grant"
     judged = [row for row in rows if row["kind"] == "verified"]
     if call["verdict"] and [row["data"].get("outcome") for row in judged[-1:]] != [
         call["verdict"]["outcome"]

@@ -449,7 +449,7 @@ class Proposals:
                 lifetime=judged.ruling.expires or self._house.rules.card_seconds,
                 undoes=draft.undoes,
                 error=draft.reason or None,
-                short_id=None if first else short_id(),
+                short_id=short_id(),
                 depends_on=draft.depends_on,
                 rolls_back=first.id if first else None,
             )

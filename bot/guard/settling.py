@@ -30,8 +30,8 @@ class Settling:
         return Answer("unknown_card") if call is None else await self._settle(click, call, how)
 
     async def typed(self, typed: Typed, how: How) -> Answer:
-        """In words, in the channel of the call: the one that is named, or its rollback, which has
-        no name of its own. Raises `DatabaseAway`: then nothing was recorded.
+        """In words, in the channel of the call: the one that is named, or its rollback, on whose
+        card that name stands. Raises `DatabaseAway`: then nothing was recorded.
         """
         async with self._house.database.relaxed() as tx:
             row = await tx.one(

@@ -440,7 +440,7 @@ class Cards:
             superseded_by=row["new_public_id"] or "",
             superseded_reason=_superseded(call, row["new_revised_by"] or ""),
             model_says=call.model_says,
-            short_id=call.short_id or (row["undoes_short_id"] or "" if call.rolls_back else ""),
+            short_id=(row["undoes_short_id"] or "") if call.rolls_back else call.short_id,
             revised_by=call.revised_by,
             withdrawn_by=call.withdrawn_by,
         )
@@ -461,6 +461,7 @@ def _grant(call: Call, granted: dict[str, Any] | None) -> GrantData | None:
         used=granted["used"],
         until=datetime.fromisoformat(granted["until"]),
         vary={name: (one[0], one[1]) for name, one in granted["vary"].items()},
+        at=datetime.fromisoformat(granted["at"]),
         is_open=granted["open"],
         ended=granted["why"],
     )

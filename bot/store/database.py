@@ -68,8 +68,13 @@ class Transaction:
     async def finish(self, kind: type[BaseException] | None, *_: object) -> None:
         """What comes last, in the order in which it was asked for; nothing after an error."""
         if kind is None:
-            for name, arguments in self._last:
-                await self.run(name, **arguments)
+            await self.come_to_last()
+
+    async def come_to_last(self) -> None:
+        """Run what comes last now, before something that takes the same lock by itself."""
+        waiting, self._last = self._last, []
+        for name, arguments in waiting:
+            await self.run(name, **arguments)
 
     def after_commit(self, work: Callable[[], None]) -> None:
         """Do `work` once this has been committed, and never if it is not. It must not block."""

@@ -10,7 +10,7 @@ import pytest
 from bot.agent.control import Word, parse_word
 from bot.core.ids import uuid7
 from bot.core.values import Person, Standing
-from bot.guard.chronicle import Story, Vote, may_audit
+from bot.guard.chronicle import Given, NotCounted, Story, Vote, may_audit
 from bot.guard.people import Roles
 from bot.sandbox.validate import validate
 from bot.slack.views.chronicle import AuditData, audit, head
@@ -36,6 +36,7 @@ STORY = Story(
     effect="ask",
     quorum=2,
     votes=(Vote("U2", "approve", NOW), Vote("U4", "approve", NOW + timedelta(seconds=9))),
+    not_counted=(),
     tool="k8s_scale",
     arguments={"name": "web", "replicas": 5},
     target="demo/shop/deployment/web",
@@ -64,7 +65,10 @@ STORY = Story(
     undo_state="done",
     undo_outcome="holds",
     granted_on="",
+    granted_by="",
+    granted_at=None,
     grant_use=0,
+    granted=None,
     undone_at=NOW,
     evidence=(4, 5, 6),
     differs=(),
@@ -89,7 +93,7 @@ def fits(message: Message) -> None:
 def test_it_answers_all_that_an_auditor_asks() -> None:
     said = text(told(STORY, whole=True))
     itself = text(told(replace(STORY, undone_by_itself=True), whole=True))
-    assert ", by itself, as was approved with it" in itself
+    assert " by `M3TA`, by itself, as was approved with it" in itself
     assert ", by itself" not in said
     for part in (
         "One change on 2026-11-25 (UTC) in this channel",
@@ -106,6 +110,30 @@ def test_it_answers_all_that_an_auditor_asks() -> None:
     ):
         assert part in said, part
     assert "says otherwise" not in said
+
+
+def test_it_says_what_was_allowed_in_advance_and_whose_votes_did_not_count() -> None:
+    hour = timedelta(hours=1)
+    given = Given("U2", NOW, 3, 1, NOW + hour, {"replicas": (1, 6)}, None, "", "")
+    said = text(told(replace(STORY, granted=given)))
+    assert "<@U2> allowed <@U1> the same again here <!date^1795615560^" in said
+    assert ": three times until <!date^1795619160^" in said
+    assert ", with `replicas` 1 to 6; 1 used" in said
+    assert "revoked" not in said
+    ends: dict[str, Any] = {"ended_at": NOW, "ended_by": "U4", "ended_why": "revoked"}
+    assert "that was revoked by <@U4> <!date^" in text(
+        told(replace(STORY, granted=replace(given, **ends)))
+    )
+    used = replace(STORY, granted_on="K7QF", granted_by="U2", granted_at=NOW - hour, grant_use=1)
+    said = text(told(used))
+    assert "under what <@U2> allowed <!date^1795611960^" in said
+    assert " on `K7QF`, use 1" in said
+    assert "approved by" not in said, "nobody looked at this one"
+    refused = [NotCounted(f"U{n}", "approve", NOW, "own_request") for n in range(12)]
+    message = told(replace(STORY, not_counted=tuple(refused)), whole=True)
+    assert "UTC> (approve: took part in asking), " in text(message)
+    assert ", and 2 before" in text(message)
+    fits(message)
 
 
 ENDS: dict[str, dict[str, Any]] = {

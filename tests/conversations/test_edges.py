@@ -184,6 +184,9 @@ async def test_the_way_back_of_a_change_that_does_not_work_is_the_next_proposal(
             r"Roll back .* does not work: .*the way back; it waits", chat.thread(thread)
         )
         assert len(chat.cluster.mutations) == 1
+        # the chain has it in the order in which it happened
+        rows = await chat.rows("SELECT kind FROM audit ORDER BY seq")
+        assert [row["kind"] for row in rows][-3:] == ["verified", "request", "proposed"]
         # it is asked for by who asked for the change, who may not decide it alone
         await chat.press("Approve", back, by="dave")
         await chat.told("dave", "not among those|asked for")

@@ -1,6 +1,7 @@
 """The same again here: what one approver allowed in advance, and all that it does not cover."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,11 @@ async def granted(chat: World, by: str = "bob") -> str:
     return thread
 
 
+async def first_id(chat: World) -> str:
+    rows = await chat.rows("SELECT short_id FROM tool_calls ORDER BY id LIMIT 1")
+    return str(rows[0]["short_id"])
+
+
 async def says(chat: World, thread: str, text: str, by: str = "dave") -> None:
     await chat.slack.post(by, "ops", f"<@{chat.slack.bot_user_id}> {text}", thread_ts=thread)
 
@@ -68,7 +74,15 @@ async def test_it_covers_what_is_equal_in_its_range_as_often_as_it_says(
         await runs(chat, thread, 4)
         used = await chat.reads(thread, "1 of 2 of the same again")
         assert "from 5 to 4" in shown(used)
+        assert "allowed in advance by" in shown(used)
+        assert "approved by" not in shown(used), "nobody looked at this one"
         await chat.slack.wait_for(lambda: "1 used" in shown(chat.cards(thread)[0]), 10)
+        await chat.slack.slash("dave", "ops", "/ops", "audit")
+        told = shown(await chat.told("dave", "Two changes on"))
+        bob, dave = chat.slack.user_id("bob"), chat.slack.user_id("dave")
+        assert f"<@{bob}> allowed <@{dave}> the same again here" in told
+        assert "with `replicas` 1 to 6; 1 used" in told
+        assert re.search(f"under what <@{bob}> allowed .* on `{await first_id(chat)}`, use 1", told)
         # beyond the range, another object, another person, another thread: asked
         for text, by in ((scale(9), "dave"), (scale(3, "cart"), "dave"), (scale(3), "ada")):
             await asks(chat, thread, text, by)

@@ -117,7 +117,10 @@ async def test_what_was_approved_with_a_rollback_rolls_back_by_itself(
         told = await told_by_the_audit(chat)
         assert [one.differs for one in told if one.differs] == []
         # what was not needed is a part of its change's story, with its rows of the chain
-        assert [one.state for one in told if one.rolls_back] == ["done"]
+        [back] = [one for one in told if one.rolls_back]
+        assert back.state == "done"
+        [changed] = [one for one in told if one.call == back.undoes]
+        assert changed.undone_short == back.short_id != ""
         folded = [(one.state, one.rollback_state, one.rollback_why) for one in told if one.rollback]
         assert folded == [
             ("denied", "superseded", "its change was denied"),

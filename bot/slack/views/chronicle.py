@@ -34,6 +34,25 @@ _VERDICTS = {
     "failed": f"{words.REFUSED} it ran and does not work",
     "holds": f"{words.VERIFIED} verified",
 }
+_MOST_TOLD = 10  # votes that were not counted
+_NOT_COUNTED = {
+    "guest": "a guest",
+    "no_glass": "the rule has no glass to break",
+    "nobody_may_approve": "nobody may approve",
+    "not_a_breaker": "not in a group that may break the glass",
+    "not_an_approver": "not among those who may decide",
+    "not_himself": "the cluster would not let him do it himself",
+    "not_mapped": "nobody on the clusters",
+    "not_unknown": "there was nothing to settle",
+    "outsider": "no full member of this workspace",
+    "own_request": "took part in asking",
+    "read_only": "changes were switched off",
+    "rights_unknown": "the cluster did not say what he may",
+    "say_why": "without a reason",
+    "still_looking": "the bot was still looking",
+    "unknown_groups": "Slack did not say who may decide",
+    "unknown_person": "Slack did not say who that is",
+}
 
 
 @dataclass(frozen=True)
@@ -59,7 +78,8 @@ def audit(data: AuditData) -> Message:
     number = len(data.stories) + data.more
     what = words.count(number, "change") if number else "no change"
     where = "in any channel" if data.everywhere else "in this channel"
-    first = f"{what[0].upper()}{what[1:]} {data.about} {where}"
+    newest = ", newest first" if number > 1 else ""
+    first = f"{what[0].upper()}{what[1:]} {data.about} {where}{newest}"
     lines, left = [f"*{first}*"], number
     for story in data.stories:
         told = ["", *_story(data, story)]
@@ -109,7 +129,10 @@ def _story(data: AuditData, story: Story) -> Iterator[str]:
     where = f" in <#{story.channel}>" if data.everywhere and story.channel.isalnum() else ""
     yield f"*{name}*{short} · {there}{where}"
     yield " · ".join([_asked(story), *_decided(story), *_ran(story)])
+    if told := " · ".join(_granted(story)):
+        yield told
     yield " · ".join([_became(story), *_rollback(story), *_back(story)])
+    yield from _not_counted(story, _MOST_TOLD if data.whole else 1)
     if data.whole:
         arguments = json.dumps(story.arguments, ensure_ascii=False, sort_keys=True)
         yield f"{words.code(story.tool, 80)[0]} {words.code(arguments, 1_000)[0]}"
@@ -147,16 +170,50 @@ def _decided(story: Story) -> Iterator[str]:
 
 def _votes(story: Story) -> Iterator[str]:
     approved = [f"{words.mention(v.person)} {_moment(v.at)}" for v in story.approved_by()]
-    if approved:
-        by = f"approved by {words.either(approved, last='and')}"
-        if story.grant_use:  # not by a click on this one
-            by = f"under what {by.removeprefix('approved by ')} allowed on "
-            by += f"{words.code(story.granted_on, 20)[0]}, use {story.grant_use}"
-        yield by
+    if story.grant_use and story.granted_at:  # not by a click on this one
+        by = f"{words.mention(story.granted_by)} allowed {_moment(story.granted_at)}"
+        on = words.code(story.granted_on, 20)[0]
+        yield f"under what {by} on {on}, use {story.grant_use}"
+    elif approved:
+        yield f"approved by {words.either(approved, last='and')}"
     for one in story.votes:
         if one.vote == "break glass":
             by = f"{words.mention(one.person)} {_moment(one.at)}"
             yield f"glass broken by {by}{_because(one.reason)}"
+
+
+def _granted(story: Story) -> Iterator[str]:
+    """What was allowed in advance on its card: to whom, how often, until when, and what of it was
+    used.
+    """
+    given = story.granted
+    if given is None:
+        return
+    ranges = [f"{words.code(name, 60)[0]} {a} to {b}" for name, (a, b) in given.vary.items()]
+    differs = f", with {words.either(ranges, last='and')}" if ranges else ""
+    yield (
+        f"{words.mention(given.approver)} allowed {words.mention(story.asked_by)} the same again "
+        f"here {_moment(given.at)}: {words.count(given.times, 'time')} until "
+        f"{_moment(given.until)}{differs}; {given.used or 'none'} used"
+    )
+    if given.ended_at is not None:
+        by = f"by {words.mention(given.ended_by)} " if given.ended_by else ""
+        why = "" if given.ended_by else _because(given.ended_why)
+        yield f"that was revoked {by}{_moment(given.ended_at)}{why}"
+
+
+def _not_counted(story: Story, most: int) -> Iterator[str]:
+    """Votes that were refused, the newest of them, and why."""
+    if not story.not_counted:
+        return
+    told = [
+        f"{words.mention(one.person)} {_moment(one.at)} ({words.line(one.vote, 20)}: "
+        f"{_NOT_COUNTED.get(one.why, words.line(one.why.replace('_', ' '), 60))})"
+        for one in story.not_counted[-most:]
+    ]
+    before = len(story.not_counted) - len(told)
+    more = f", and {before:,} before" if before else ""
+    yield f"not counted: {', '.join(told)}{more}"
 
 
 def _ran(story: Story) -> Iterator[str]:
@@ -208,8 +265,8 @@ def _back(story: Story) -> Iterator[str]:
             return
         case "done", "holds":
             at = f" {_moment(story.undone_at)}" if story.undone_at else ""
-            how = ", by itself, as was approved with it" if story.undone_by_itself else by
-            yield f"{words.UNDONE} undone{at}{how}"
+            itself = ", by itself, as was approved with it" if story.undone_by_itself else ""
+            yield f"{words.UNDONE} undone{at}{by}{itself}"
         case ("executing", _) | ("done", ""):
             yield f"{words.WORKING} being undone{by}"
         case (("done" | "unknown"), _):

@@ -40,6 +40,7 @@ class GrantData:
     used: int
     until: datetime
     vary: Mapping[str, tuple[int, int]]
+    at: datetime | None = None  # when it was given
     is_open: bool = True
     ended: str = ""  # why it covers nothing any more, other than by its number and time
 

@@ -89,11 +89,12 @@ def approved(call: CardData) -> str:
     """Who approved and when; empty if nobody did."""
     if not call.approvals:
         return f"allowed by the rule “{words.line(call.rule, 80)}”" if call.is_allowed else ""
+    if call.grant_use and call.grant and call.grant.at:  # nobody looked at this one
+        given = f"{words.mention(call.grant.approver)} {words.clock(call.grant.at, exact=True)}"
+        use = f"{call.grant_use} of {call.grant.times} of the same again"
+        return f"allowed in advance by {given}, {use}"
     votes = [f"{words.mention(user)} {words.clock(at, exact=True)}" for user, at in call.approvals]
-    under = ""
-    if call.grant_use and call.grant:
-        under = f", {call.grant_use} of {call.grant.times} of the same again"
-    return f"approved by {words.either(votes, last='and', most=5)}{under}"
+    return f"approved by {words.either(votes, last='and', most=5)}"
 
 
 def so_far(call: CardData) -> str:

@@ -242,7 +242,7 @@ SELECT t.*, coalesce(r.wish ? 'because', false) AS unasked,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('person', d.person, 'vote', d.vote, 'reason', d.reason, 'at', d.at)
                                   ORDER BY d.at, d.id), '[]')
           FROM decisions d WHERE d.call_id = t.id) AS votes,
-       (SELECT jsonb_build_object('approver', g.approver, 'here', g.call_id = t.id, 'used', g.used, 'times', g.times,
+       (SELECT jsonb_build_object('approver', g.approver, 'at', g.at, 'used', g.used, 'times', g.times,
                                   'until', g.until, 'vary', g.vary, 'why', g.revoked_why, 'by', g.revoked_by,
                                   'open', g.revoked_at IS NULL AND g.until > now() AND g.used < g.times)
           FROM grants g WHERE g.call_id = t.id OR g.id = t.grant_id ORDER BY g.at DESC LIMIT 1) AS granted,

@@ -45,7 +45,12 @@ SELECT c.id, c.org, c.channel, c.thread_ts, c.run_id, c.kind, c.tool, c.argument
        c.ended_at, c.preview->>'summary' AS summary, c.receipt->>'text' AS receipt, c.verdict, c.error, c.withdrawn_by,
        c.revised_by, u.public_id AS undoes, coalesce(r.wish ? 'because', false) AS unasked, c.rolls_back IS NOT NULL AS rolls_back, s.public_id AS superseded_by,
        b.public_id AS undone_by, b.short_id AS undone_short, b.rolls_back IS NOT NULL AS undone_by_itself,
-       b.state AS undo_state, b.verdict->>'outcome' AS undo_outcome, b.ended_at AS undone_at, c.grant_use, gc.short_id AS granted_on
+       b.state AS undo_state, b.verdict->>'outcome' AS undo_outcome, b.ended_at AS undone_at, c.grant_use,
+       gc.short_id AS granted_on, g.approver AS granted_by, g.at AS granted_at,
+       (SELECT jsonb_build_object('approver', here.approver, 'at', here.at, 'times', here.times, 'used', here.used,
+                                  'until', here.until, 'vary', here.vary, 'ended_at', here.revoked_at,
+                                  'ended_by', coalesce(here.revoked_by, ''), 'ended_why', here.revoked_why)
+          FROM grants here WHERE here.call_id = c.id) AS granted
   FROM tool_calls c
   JOIN runs r ON r.id = c.run_id
   LEFT JOIN tool_calls u ON u.id = c.undoes
@@ -68,7 +73,7 @@ SELECT c.id, c.org, c.channel, c.thread_ts, c.run_id, c.kind, c.tool, c.argument
 -- story_rollbacks --
 -- What was to roll these calls back by itself, and did not run.
 SELECT c.id, c.rolls_back, c.kind, c.tool, c.arguments, c.target, c.digest, c.acting, c.state, c.started_at, c.verdict, c.error,
-       c.preview->>'summary' AS summary
+       c.preview->>'summary' AS summary, NULL AS granted
   FROM tool_calls c WHERE c.rolls_back = ANY(%(calls)s::uuid[]) AND c.started_at IS NULL;
 
 -- story_votes --
