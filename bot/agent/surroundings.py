@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from bot.agent.model import Message
 from bot.agent.quoting import barred
-from bot.core.text import one_line
+from bot.core.text import amount, be, one_line
 from bot.core.values import Thread
 from bot.guard.budget import estimate
 from bot.guard.masking import safe
@@ -141,7 +141,7 @@ def surroundings(reading: Reading, budget: int, *, asked_elsewhere: bool) -> Sur
     left_out = reading.left_out + len(reading.newest) - len(newest)
     lines = [_told(one) for one in newest]
     if left_out:
-        lines.insert(0, f"({left_out} messages before these are left out.)")
+        lines.insert(0, f"({amount(left_out, 'message')} before these {be(left_out)} left out.)")
     if reading.trouble:
         trouble = f"(You could not read all of this thread: {reading.trouble}.)"
         if asked_elsewhere:

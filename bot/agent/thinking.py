@@ -24,6 +24,7 @@ from bot.core.bus import Bus
 from bot.core.errors import DatabaseAway
 from bot.core.ids import uuid7
 from bot.core.model_errors import ContextTooLong, ModelError
+from bot.core.text import amount
 from bot.core.values import Event
 from bot.guard import masking
 from bot.guard.budget import RunLimits, Spent, limit_tokens, spent
@@ -366,5 +367,5 @@ def _found_so_far(over: str, own: Sequence[Message]) -> str:
     parts = [f"I stopped here: {over}"]
     if said:
         parts.append(f"What I had found until then:\n\n{said[-1]}")
-    parts.append(f"I had made {looked} calls. Ask a narrower question to go on.")
+    parts.append(f"I had made {amount(looked, 'call')}. Ask a narrower question to go on.")
     return "\n\n".join(parts)

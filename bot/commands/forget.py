@@ -8,6 +8,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 from bot.commands.audit import moment
+from bot.core.text import amount
 from bot.guard import evidence, forgetting
 from bot.guard.forgetting import OpenRun, Removed, StillOpen, Wanted
 from bot.settings import database_url
@@ -16,17 +17,17 @@ from bot.store.database import migrated
 if TYPE_CHECKING:
     from bot.commands import Commands
 
-_SAID: Final = {
-    "runs": "runs emptied",
-    "messages": "messages of his",
-    "answers": "answers and results told to the model",
-    "results": "results of calls",
-    "wishes": "wishes of commands",
-    "reasons": "reasons of votes",
-    "artifacts": "long results",
-    "sayings": "messages of mine in the outbox",
-    "summaries": "summaries of threads",
-    "checkpoints": "checkpoints",
+_SAID: Final = {  # one, and several
+    "runs": ("emptied run", "emptied runs"),
+    "messages": ("message of his", "messages of his"),
+    "answers": ("answer or result told to the model", "answers and results told to the model"),
+    "results": ("result of a call", "results of calls"),
+    "wishes": ("wish of a command", "wishes of commands"),
+    "reasons": ("reason of a vote", "reasons of votes"),
+    "artifacts": ("long result", "long results"),
+    "sayings": ("message of mine in the outbox", "messages of mine in the outbox"),
+    "summaries": ("summary of a thread", "summaries of threads"),
+    "checkpoints": ("checkpoint", "checkpoints"),
 }
 
 
@@ -76,21 +77,25 @@ async def run(given: argparse.Namespace, dsn: str) -> int:
 
 
 def _tell(removed: Removed, wanted: Wanted) -> None:
-    counts = [f"{removed.counts[name]} {said}" for name, said in _SAID.items()]
-    found = [said for said in counts if not said.startswith("0 ")]
+    counts = [(removed.counts[name], said) for name, said in _SAID.items()]
+    found = [
+        f"{count:,} {one if count == 1 else several}" for count, (one, several) in counts if count
+    ]
     verb = "would remove" if wanted.rehearse else "removed"
     print(
         f"{removed.org}: {verb} of {wanted.person}: {', '.join(found) or 'nothing, none is left'}"
     )
     if removed.waiting:
+        waiting = amount(removed.waiting, "message")
         print(
-            f"{removed.org}: {removed.waiting} messages to {wanted.person} still wait to be said; "
-            "repeat this when they are."
+            f"{removed.org}: still to be said to {wanted.person}: {waiting}; repeat this when that "
+            "is done."
         )
     if removed.audited:
+        rows = amount(removed.audited, "audit row")
         print(
-            f"{removed.org}: {removed.audited} audit rows of an earlier version hold words of "
-            f"{wanted.person}; they stay, since the chain covers them."
+            f"{removed.org}: words of {wanted.person} stay in {rows} of an earlier version, since "
+            "the chain covers them."
         )
     _tell_open(removed.left)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bot.config_file import File
 from bot.core.errors import BadSettings
 from bot.core.mistakes import either, ended, meant
+from bot.core.text import amount
 from bot.core.yaml_file import read_yaml
 from bot.guard.misspelt import misspelt
 from bot.guard.registry import Registry
@@ -113,7 +114,7 @@ def explained(file: File) -> Iterator[str]:
 def _limits(policy: Policy) -> Iterator[str]:
     limits = policy.limits
     if limits.replicas is not None:
-        yield f"at most {limits.replicas} replicas"
+        yield f"at most {amount(limits.replicas, 'replica')}"
     if limits.namespaces is not None:
         yield f"changes only in {', '.join(limits.namespaces)}"
     if limits.images is not None:
@@ -214,8 +215,8 @@ def _clickless(policy: Policy, registry: Registry) -> Iterator[str]:
             but = f" but {', '.join(ranges)}" if ranges else ""
             yield (
                 f"   the same again of {_about(rule.match)}{_condition(rule)}: equal in all{but}, "
-                f"{grant.times} times within {grant.within // 60} min, in a thread where its "
-                f"approver allowed that (rule “{rule.name}”)"
+                f"{amount(grant.times, 'time')} within {grant.within // 60} min, in a thread where "
+                f"its approver allowed that (rule “{rule.name}”)"
             )
             changes.append(rule)
     if not changes:

@@ -46,6 +46,11 @@ def amount(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def be(number: int) -> str:
+    """The verb behind an amount: "1 is", "2 are"."""
+    return "is" if number == 1 else "are"
+
+
 def visible(text: str | bytes) -> str:
     """Show what hides (control, bidi, zero-width, tag characters, lone surrogates) as `⟨U+202E⟩`.
 

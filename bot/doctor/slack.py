@@ -3,6 +3,7 @@
 import yaml
 
 from bot.core.errors import BadSettings
+from bot.core.text import be
 from bot.doctor.findings import Finding, failed, ok, warning
 from bot.guard.policy import Approvers
 from bot.settings import Settings
@@ -85,7 +86,7 @@ class SlackSide:
                 )
             ]
         self.besides = count - 1
-        others = f"; {count - 1} more are open" if count > 1 else ""
+        others = f"; {count - 1} more {be(count - 1)} open" if count > 1 else ""
         return [ok("socket", f"Slack said hello{others}")]
 
     # --- people -----------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
+from bot.core.text import amount
 from bot.guard import audit
 from bot.guard.chronicle import id_at
 from bot.store.database import Database, Row, Transaction
@@ -38,7 +39,7 @@ class StillOpen(Exception):
     """Runs that have not ended hold the person's words in their checkpoints."""
 
     def __init__(self, runs: Sequence[OpenRun]) -> None:
-        super().__init__(f"{len(runs)} runs are open")
+        super().__init__(f"open: {amount(len(runs), 'run')}")
         self.runs = tuple(runs)
 
 

@@ -16,6 +16,7 @@ from pydantic import (
     ValidationError,
 )
 
+from bot.core.text import amount
 from bot.guard.policy import Effect, PolicyInput, Ruling
 from bot.guard.rulebook import Rulebook
 from bot.store.database import Database
@@ -120,7 +121,7 @@ class Case(_Part):
         if wanted.rule is not None and wanted.rule != ruling.rule:
             parts.append(f"by “{ruling.rule}” instead of “{wanted.rule}”")
         if wanted.approvers is not None and wanted.approvers != ruling.quorum:
-            parts.append(f"{ruling.quorum} approvers instead of {wanted.approvers}")
+            parts.append(f"{amount(ruling.quorum, 'approver')} instead of {wanted.approvers}")
         return ", ".join(parts)
 
 

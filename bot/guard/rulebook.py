@@ -9,6 +9,7 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
+from bot.core.text import amount, be
 from bot.guard.policy import Effect, PolicyInput, Ruling, decide, floor
 from bot.policy_file import NAMES, Ask, Bound, Grant, Limits, Match, Policy, Rule, Window
 from tools import EVERYWHERE, MIXED
@@ -372,7 +373,7 @@ def _beyond(limits: Limits, asked: PolicyInput) -> Ruling | None:
         return None
     reason = ""
     if limits.replicas is not None and (asked.replicas or 0) > limits.replicas:
-        reason = f"at most {limits.replicas} replicas are allowed"
+        reason = f"at most {amount(limits.replicas, 'replica')} {be(limits.replicas)} allowed"
     elif limits.namespaces is not None and not _any(limits.namespaces, asked.namespace):
         reason = f"nothing is changed outside {_list(limits.namespaces)}"
     else:

@@ -31,7 +31,8 @@ Code = Literal[
     "approved",  # this vote completed the quorum
     "counted",  # recorded; more are needed
     "denied",
-    "duplicate",  # Slack repeated itself, or he had voted so already
+    "duplicate",  # Slack repeated itself
+    "voted",  # he had voted so already
     "unknown_card",  # no such call, or not shown there
     "decided",  # somebody was faster
     "expired",
@@ -91,7 +92,9 @@ class Typed:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a click; `call` as it was before or is after, None where there is none."""
+    """What came of a click; `call` as it was before or is after, None where there is none.
+    `needs`: how many approvals are missing still.
+    """
 
     code: Code
     call: Call | None = None
@@ -425,7 +428,7 @@ class Votes:
         moved = await self._move(tx, call, vote, click, voters)
         if not is_new and not moved:
             # he had voted so already; it may still complete a quorum that others' votes left open
-            return Answer("duplicate", call)
+            return Answer("voted", call, call.quorum - len(voters.counting))
         audit.append(
             tx,
             click.org,

@@ -185,7 +185,7 @@ class Commands:
 
     async def _came_of(self, answer: Answer, call: Call) -> Message:
         where = await self._card(call)
-        if answer.code in {"approved", "counted", "denied"}:
+        if answer.code in {"approved", "counted", "denied", "voted"}:
             return linked(speech.counted(answer, call), where)
         return linked(speech.typed(answer.code, call), where, refused=True)
 

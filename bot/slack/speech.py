@@ -3,10 +3,10 @@
 import difflib
 from collections.abc import Sequence
 
-from bot.core.text import one_line
+from bot.core.text import be, one_line
 from bot.guard.records import Call
 from bot.guard.votes import MIN_REASON, Answer, Code, Together
-from bot.slack.views import notices
+from bot.slack.views import notices, words
 from bot.slack.views.data import Message
 from bot.slack.views.status import CardLine
 
@@ -15,6 +15,8 @@ def not_counted(answer: Answer) -> str:
     """What somebody is told whose vote did not move anything; empty when it counted."""
     if answer.code in {"approved", "counted", "denied", "duplicate"}:
         return ""
+    if answer.code == "voted":
+        return f"You have approved already; {_more(answer)}."
     return sentence(answer.code, answer.call)
 
 
@@ -152,10 +154,15 @@ def counted(answer: Answer, call: Call) -> str:
         case "denied":
             return f"Denied: {summary}"
         case "counted":
-            more = "one more is needed" if answer.needs == 1 else f"{answer.needs} more are needed"
-            return f"Your approval counts, {more}: {summary}"
+            return f"Your approval counts; {_more(answer)}: {summary}"
+        case "voted":
+            return f"You have approved already; {_more(answer)}: {summary}"
         case _:
             return f"Approved: {summary}"
+
+
+def _more(answer: Answer) -> str:
+    return f"{words.count(answer.needs, 'more approval')} {be(answer.needs)} needed"
 
 
 def to_settle(short_id: str) -> str:

@@ -109,7 +109,7 @@ def test_a_thread_takes_a_quarter_of_the_budget_and_its_root_is_always_there(
 
 OURS = re.compile(
     r"(person|bot) “[^”\n]*”( <@U1>)?, [-\d]+ [\d:]+ UTC:"
-    r"|\(\d+ messages before these are left out\.\)"
+    r"|\(\d+ messages? before these (?:is|are) left out\.\)"
 )
 
 

@@ -242,7 +242,7 @@ async def test_what_is_still_to_be_said_is_told(
     removed = await forgetting.forget(database, "T1", Wanted("U1"))
     assert (removed.waiting, removed.counts["sayings"]) == (1, 1)
     command._tell(removed, Wanted("U1"))
-    assert "1 messages to U1 still wait to be said" in capsys.readouterr().out
+    assert "still to be said to U1: 1 message" in capsys.readouterr().out
     assert len(await rows(database, "SELECT 1 FROM outbox")) == 2
 
 

@@ -212,7 +212,7 @@ async def the_words_go(chat: World, capsys: pytest.CaptureFixture[str]) -> None:
     assert await tables_with(chat, WORDS) == {"decisions", "tool_calls"}, "what Bob said"
     assert await chat.rows("SELECT 1 FROM checkpoints") == []
     assert await forgetting.run(given("forget", bob), chat.dsn) == 0
-    assert "1 reasons of votes" in capsys.readouterr().out
+    assert "1 reason of a vote" in capsys.readouterr().out
     assert await tables_with(chat, WORDS) == set()
     assert await auditing.run(given("audit", "verify"), chat.dsn) == 0
     after = await exported(chat, capsys)

@@ -24,7 +24,10 @@ async def test_danger_needs_two_and_neither_may_have_asked(dsn: str, tmp_path: P
         await asyncio.sleep(0.3)
         assert chat.cluster.mutations == []
         await chat.press("Approve", card, by="alice")  # one person is one vote
-        await asyncio.sleep(0.3)
+        await chat.told("alice", r"You have approved already; one more approval is needed\.")
+        [call] = await chat.rows("SELECT short_id FROM tool_calls WHERE state = 'proposed'")
+        await chat.slack.slash("alice", "ops", "/ops", f"approve {call['short_id']}")
+        await chat.told("alice", "You have approved already; one more approval is needed: ")
         assert chat.cluster.mutations == []
         # she lost the role: it is somebody else's turn, and the card does not count her
         chat.slack.set_group("sre", ["bob", "ada"])

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from bot.core.text import mark_mixed_scripts, visible
+from bot.core.text import amount, mark_mixed_scripts, visible
 
 WORKING, VERIFIED, NEEDS_YOU, REFUSED, UNDONE = "⏳", "✅", "⚠️", "⛔", "↩️"
 """The state marks: the bot's own seal, never taken from anybody's text."""
@@ -134,7 +134,7 @@ def either(names: Sequence[str], *, last: str = "or", most: int = 8) -> str:
     """`a`, `a or b`, `a, b or c`; with more than `most`, how many others."""
     shown = list(names[:most])
     if len(names) > most:
-        shown.append(f"{len(names) - most} others")
+        shown.append(amount(len(names) - most, "other"))
     if len(shown) < 2:
         return "".join(shown)
     return f"{', '.join(shown[:-1])} {last} {shown[-1]}"
