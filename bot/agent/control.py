@@ -47,6 +47,10 @@ _SHAPES = {
 _MEANT = re.compile(
     r"(?P<name>approve|deny)|(?P<named>approve|deny|undo|settle|why) `?(?P<id>[A-Z0-9]{1,8})`?"
 )
+# Names nothing that is known, and no model is there to make sense of it.
+_NAMELESS = re.compile(
+    r"(?P<name>approve|deny|settle)(?: .*)?|(?P<why>why)(?: [^ ]+)?\??", re.IGNORECASE
+)
 LONGEST = 600
 _USAGE = (
     ("status", "Say what runs and what waits here, which model and which clusters."),
@@ -81,6 +85,20 @@ def parse_word(text: str) -> Word | None:
         name = cast("Name", meant["name"] or meant["named"])
         return Word(name, meant["id"] or "")
     return None
+
+
+def nameless(text: str) -> Word | None:
+    """The control word that a line begins with, without what it is about: only good for telling
+    how it is said.
+    """
+    line = " ".join(text.split())
+    found = _NAMELESS.fullmatch(line) if len(line) <= LONGEST else None
+    return Word(cast("Name", (found["name"] or found["why"]).lower())) if found else None
+
+
+def usage_of(name: Name) -> str:
+    """How a word is typed."""
+    return next(pattern for pattern, _ in _USAGE if pattern.split(" ")[0] == name)
 
 
 def usage() -> list[tuple[str, str]]:

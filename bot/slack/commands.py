@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 
-from bot.agent.control import Word
+from bot.agent.control import Word, nameless, parse_word
 from bot.agent.grammar import usage
 from bot.core.errors import DatabaseAway
 from bot.core.values import Thread
@@ -81,6 +81,12 @@ class Commands:
         self._settling = Settling(house, votes)
         self._underway = Underway(voice.tasks)
 
+    def word(self, text: str) -> Word | None:
+        """The control word that a text is; where no model reads it, also one that names nothing
+        known, whose author is told how it is said.
+        """
+        return parse_word(text) or (None if self._model else nameless(text))
+
     async def hear(self, heard: Heard) -> None:
         """Do it, each once however often Slack says it. Raises `DatabaseAway`: nothing was done.
 
@@ -145,7 +151,7 @@ class Commands:
                 await self._tell_once(heard, refusal)
                 return
             cards = await self._status.cards(heard.channel)
-            sentence = speech.no_such_proposal(word.short_id, cards)
+            sentence = speech.no_such_proposal(word.name, word.short_id, cards)
             await self._tell_once(heard, notices.refused(sentence))
             return
         log.info("vote typed", code=answer.code, call=str(answer.call.id), actor=heard.person)
@@ -209,7 +215,7 @@ class Commands:
                 return why_refused(refused[1], self._house.rules.book)
         if row is None:
             cards = await self._status.cards(heard.channel)
-            sentence = speech.no_such_proposal(heard.word.short_id, cards, voted=False)
+            sentence = speech.no_such_proposal("why", heard.word.short_id, cards)
             return notices.refused(sentence)
         call = Call.of(row)
         return why_of(call, self._house.rules.book, await self._since(call))

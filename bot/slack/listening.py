@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import structlog
 from slack_bolt import BoltResponse
 
-from bot.agent.control import Word, parse_word
+from bot.agent.control import Word
 from bot.agent.grammar import Command, parse
 from bot.core.errors import DatabaseAway, reply_for
 from bot.core.tasks import Tasks
@@ -192,7 +192,7 @@ class Listening:
         if not await self._is_addressed(said, thread):
             return
         text = cleaned(said.text)
-        word = parse_word(text)
+        word = self._slash.commands.word(text)
         if word is not None and word.name != "help":
             await self._slash.commands.hear(_heard(word, said))
             return

@@ -11,7 +11,7 @@ from uuid import uuid4
 import structlog
 from slack_bolt import BoltResponse
 
-from bot.agent.control import Word, parse_word
+from bot.agent.control import Word
 from bot.agent.grammar import Command, parse
 from bot.agent.spelling import advice, did_you_mean
 from bot.core.errors import DatabaseAway, reply_for
@@ -103,7 +103,7 @@ class Slash:
 
     async def _take(self, slashed: Slashed) -> None:
         text = cleaned(slashed.text)
-        word = parse_word(text) if text else Word("help")
+        word = self.commands.word(text) if text else Word("help")
         command = parse(text)
         if isinstance(command, Command) and command.tool == "help":
             word = Word("help")

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Sequence
 
+from bot.agent.control import Name, usage_of
 from bot.core.text import be, one_line
 from bot.guard.records import Call
 from bot.guard.votes import MIN_REASON, Answer, Code, Together
@@ -166,7 +167,9 @@ def _more(answer: Answer) -> str:
 
 
 def to_settle(short_id: str) -> str:
-    """Somebody did not say how."""
+    """Somebody did not say of what, or how."""
+    if not short_id:
+        return f"Say which one: `{usage_of('settle')}`"
     return f"Say how: `settle {short_id} done` or `settle {short_id} failed`, and why"
 
 
@@ -186,12 +189,15 @@ def stopping(asked: str) -> str:
     return f"I stop{named}. What the cluster has begun already is verified first"
 
 
-def no_such_proposal(short_id: str, open_cards: Sequence[CardLine], *, voted: bool = True) -> str:
-    """Somebody typed an id that is no proposal of this channel; those that are, near ones first."""
-    first = "Say which one."
-    if short_id:
-        nothing = " Nothing was decided." if voted else ""
-        first = f"There is no proposal `{short_id}` in this channel.{nothing}"
+def no_such_proposal(word: Name, short_id: str, open_cards: Sequence[CardLine]) -> str:
+    """Somebody typed an id that is no proposal of this channel, or none; how that is said, and
+    those that are open, near ones first.
+    """
+    first = f"Say which one: `{usage_of(word)}`."
+    if short_id and word == "why":
+        first = f"There is no proposal and no refusal `{short_id}` in this channel. {first}"
+    elif short_id:
+        first = f"There is no proposal `{short_id}` in this channel. Nothing was decided. {first}"
     named = [card for card in open_cards if card.short_id]
     if not named:
         return f"{first} Nothing waits for a decision here."

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.agent.control import Word, parse_word
+from bot.agent.control import Word, nameless, parse_word, usage_of
 from bot.agent.grammar import Command, parse
 from bot.agent.spelling import advice, did_you_mean
 from bot.guard.requests import cleaned
@@ -58,6 +58,28 @@ def test_what_is_said_of_them_runs_nothing_and_always_says_something() -> None:
 )
 def test_control_words(text: str, word: Word) -> None:
     assert parse_word(text) == word
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("why", "why"),
+        ("Why that?", "why"),
+        ("why is the shop slow", ""),
+        ("deny it", "deny"),
+        ("approve K7QF please", "approve"),
+        ("settle", "settle"),
+        ("undo that", ""),
+        ("I'd approve K7QF", ""),
+    ],
+)
+def test_what_names_nothing_is_about_nothing(text: str, name: str) -> None:
+    """Its author is told how it is said; nothing else can come of it."""
+    word = nameless(text)
+    assert (word.name if word else "") == name
+    assert word is None or word == Word(word.name)
+    if name:
+        assert usage_of(word.name if word else "help").startswith(f"{name} <id>")
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_the_other_answers_fit() -> None:
     fits(asked_by("U1", HOSTILE))
     fits(linked(HOSTILE, link(ACME, "C1", "1.2", "Its card"), refused=True))
     fits(which(runs(50, HOSTILE), ACME, "C1"))
-    fits(linked(speech.no_such_proposal("A9A9", cards(50, HOSTILE)), ""))
+    fits(linked(speech.no_such_proposal("deny", "A9A9", cards(50, HOSTILE)), ""))
 
 
 @pytest.mark.parametrize(

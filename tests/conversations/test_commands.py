@@ -3,6 +3,7 @@ what is told to whom, and what is never taken for one.
 """
 
 import asyncio
+import html
 import re
 from pathlib import Path
 
@@ -279,6 +280,18 @@ async def test_an_id_that_is_none_here_is_answered_with_those_that_are(
         await ops(chat, f"approve {wrong}", by="bob")
         said = shown(await chat.told("bob", f"no proposal `{wrong}` in this channel"))
         assert f"Open here: `{name}`" in said
+        # which one is not said, or nothing known: how it is said, and what is open
+        for text, usage in (
+            ("deny it", "deny <id> [<reason>]"),
+            ("why", "why <id>"),
+            ("why A9A9", "no refusal `A9A9` in this channel. Say which one: `why <id>"),
+            ("settle", "settle <id> <done|failed>"),
+        ):
+            await ops(chat, text, by="alice")
+            said = shown(await chat.told("alice", re.escape(html.escape(usage))))
+            assert (f"Open here: `{name}`" in said) == (text != "settle")
+        await chat.slack.mention("alice", "ops", "approve that", thread)
+        await chat.told("alice", "Say which one: `approve &lt;id&gt;`. Open here:")
         # in another channel it is as unknown as one that never was, and nothing of it is shown
         await ops(chat, f"approve {name}", by="bob", where=elsewhere)
         said = shown(await chat.told("bob", f"no proposal `{name}`", where=elsewhere))
@@ -289,8 +302,8 @@ async def test_an_id_that_is_none_here_is_answered_with_those_that_are(
         await chat.told("bob", "Denied: ")
         for text in (f"approve {name}", f"deny {name} again"):
             await ops(chat, text, by="alice")
-        await chat.slack.wait_for(lambda: len(chat.slack.ephemerals("alice", "ops")) == 2, 5)
-        assert all("is denied" in shown(m) for m in chat.slack.ephemerals("alice", "ops"))
+        await chat.slack.wait_for(lambda: len(chat.slack.ephemerals("alice", "ops")) == 7, 5)
+        assert all("is denied" in shown(m) for m in chat.slack.ephemerals("alice", "ops")[5:])
         assert len(await votes(chat)) == 1
         assert chat.cluster.mutations == []
 
