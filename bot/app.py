@@ -358,7 +358,7 @@ def _assembled(ground: _Ground, *, dev: bool, roles: frozenset[Role]) -> Parts:
         house,
         ground.identity,
         directory,
-        Clicks(house, votes, cards, api, ground.tasks),
+        Clicks(house, votes, cards, api, ground.tasks, model=ground.model is not None),
         live,
         ground.tasks,
         _slash(ground, house, votes, live, thinking),

@@ -20,6 +20,9 @@ from bot.store.database import Database, Row, Transaction
 REMOVED: Final = {"content": "(removed)"}
 """What a message says whose words are gone."""
 
+_REASON: Final = "(reason removed)"
+"""What stands where somebody said why: that he did."""
+
 _BATCH: Final = 200  # runs looked at in one transaction
 _FIRST: Final = UUID(int=0)
 
@@ -109,9 +112,11 @@ async def _forget_reasons(
     after = _FIRST
     while True:
         async with _batch(database, rehearse=wanted.rehearse) as tx:
-            found = await tx.one("forget_reasons_of", after=after, limit=_BATCH, **of_him) or {}
-        counts["reasons"] += int(found.get("reasons", 0))
-        if int(found.get("reasons", 0)) < _BATCH:
+            given = {**of_him, "after": after, "limit": _BATCH, "gone": _REASON}
+            found = await tx.one("forget_reasons_of", **given)
+        count = int(found["reasons"]) if found else 0
+        counts["reasons"] += count
+        if found is None or count < _BATCH:
             return
         after = found["last"]
 
@@ -174,7 +179,7 @@ async def _empty(tx: Transaction, rows: Sequence[Row], person: str | None) -> Co
     counts["results"] = await tx.run("forget_results", runs=own)
     counts["artifacts"] = await tx.run("forget_artifacts", runs=own)
     if person is None:
-        found = await tx.one("forget_reasons_in", runs=own) or {}
+        found = await tx.one("forget_reasons_in", runs=own, gone=_REASON) or {}
         counts["reasons"] = int(found.get("reasons", 0))
     if unswept := [row["id"] for row in rows if row["own"] and not row["swept"]]:
         threads = [str(one) for one in unswept]

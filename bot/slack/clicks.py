@@ -52,9 +52,18 @@ class Clicks:
     """What happens when somebody presses a button or sends off a modal."""
 
     def __init__(
-        self, house: House, votes: Votes, cards: Cards, api: SlackApi, tasks: Tasks
+        self,
+        house: House,
+        votes: Votes,
+        cards: Cards,
+        api: SlackApi,
+        tasks: Tasks,
+        *,
+        model: bool,
     ) -> None:
+        """`model`: whether one is configured, which hears why something is denied."""
         self._house = house
+        self._model = model
         self._votes = votes
         self._way_back = WayBack(house)
         self._settling = Settling(house, votes)
@@ -187,17 +196,26 @@ class Clicks:
             case "approve":
                 answer = await self._votes.vote(click, "approve")
                 self._after_vote(answer, pressed)
-                self._dialogs.refuse(pressed, speech.not_counted(answer))
+                self._dialogs.refuse(pressed, speech.not_counted(answer), self._whom(answer))
             case "approve_all":
                 done = await self._votes.vote_all(click)
                 self._after_all(done, pressed)
-                self._dialogs.refuse(pressed, speech.not_all(done))
+                whom = next((said for one in done.answers if (said := self._whom(one))), "")
+                self._dialogs.refuse(pressed, speech.not_all(done), whom)
             case "stop":
                 await self._stop(pressed)
             case action if action in others:
                 await others[action](pressed, click)
             case _:
                 log.info("action_unknown", action=pressed.action)
+
+    def _refuse(self, pressed: Pressed, answer: Answer) -> None:
+        """Say why it did nothing, and who may instead."""
+        sentence = speech.sentence(answer.code, answer.call)
+        self._dialogs.refuse(pressed, sentence, self._whom(answer))
+
+    def _whom(self, answer: Answer) -> str:
+        return speech.whom(answer, self._house.rules.approvers)
 
     def _after_vote(self, answer: Answer, pressed: Pressed | None = None) -> None:
         if answer.call is not None and answer.code in {"approved", "counted", "denied"}:
@@ -230,10 +248,10 @@ class Clicks:
             return
         code = speech.not_open(call) or await self._votes.why_not(call, pressed.user, vote)
         if code:
-            self._dialogs.refuse(pressed, speech.sentence(code, call))
+            self._refuse(pressed, Answer(code, call))
             return
         if vote == "deny":
-            view = modals.deny_reason(call.public_id, call.preview.summary)
+            view = modals.deny_reason(call.public_id, call.preview.summary, model=self._model)
         else:
             view = modals.approve_full(await self._cards.data(call.id))
         self._dialogs.open(pressed, [call], view)
@@ -250,7 +268,8 @@ class Clicks:
         if barred or not shown:
             open_ones = [Answer("approved", one) for one in may]
             told = speech.not_all(Together((*open_ones, *barred)), later=bool(may))
-            self._dialogs.refuse(pressed, told)
+            whom = next((said for one in barred if (said := self._whom(one))), "")
+            self._dialogs.refuse(pressed, told, whom)
         if may:
             view = modals.approve_all(await self._cards.all_data([one.id for one in may]))
             self._dialogs.open(pressed, may, view)
@@ -289,7 +308,7 @@ class Clicks:
             return
         not_now = speech.not_open(call)
         if code := not_now or await self._votes.why_not(call, pressed.user, "approve"):
-            self._dialogs.refuse(pressed, speech.sentence(code, call))
+            self._refuse(pressed, Answer(code, call))
             return
         self._dialogs.open(pressed, [call], modals.grant(await self._cards.data(call.id)))
 
@@ -299,7 +318,7 @@ class Clicks:
             log.info("revoked", actor=pressed.user, call=str(answer.call.id))
             self._redraw(answer.call, pressed)
         else:
-            self._dialogs.refuse(pressed, speech.sentence(answer.code, answer.call))
+            self._refuse(pressed, answer)
 
     async def _settle(self, pressed: Pressed, click: Click) -> None:
         how: How = "done" if pressed.action == "settle_done" else "failed"
@@ -308,7 +327,7 @@ class Clicks:
             log.info("settled", how=how, actor=pressed.user, call=str(answer.call.id))
             self._redraw(answer.call, pressed)
         elif answer.code != "duplicate":
-            self._dialogs.refuse(pressed, speech.sentence(answer.code, answer.call))
+            self._refuse(pressed, answer)
 
     async def _glass(self, pressed: Pressed, click: Click) -> None:
         """A modal that will be the vote of one for all."""
@@ -318,7 +337,7 @@ class Clicks:
         not_now = speech.not_open(call)
         code = not_now or await self._votes.why_not(call, pressed.user, "break glass")
         if code:
-            self._dialogs.refuse(pressed, speech.sentence(code, call))
+            self._refuse(pressed, Answer(code, call))
             return
         view = modals.break_glass(await self._cards.data(call.id), MIN_REASON)
         self._dialogs.open(pressed, [call], view)

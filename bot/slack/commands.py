@@ -176,7 +176,7 @@ class Commands:
         if answer.code == "settled":
             said = linked(f"Settled: {answer.call.preview.summary}", where)
         else:
-            said = linked(speech.typed(answer.code, answer.call), where, refused=True)
+            said = self._not_counted(answer, answer.call, where)
         await self._tell_once(heard, said)
 
     def _typed(self, heard: Heard) -> Typed:
@@ -193,7 +193,11 @@ class Commands:
         where = await self._card(call)
         if answer.code in {"approved", "counted", "denied", "voted"}:
             return linked(speech.counted(answer, call), where)
-        return linked(speech.typed(answer.code, call), where, refused=True)
+        return self._not_counted(answer, call, where)
+
+    def _not_counted(self, answer: Answer, call: Call, where: str) -> Message:
+        whom = speech.whom(answer, self._house.rules.approvers)
+        return linked(speech.typed(answer.code, call), where, refused=True, whom=whom)
 
     async def _card(self, call: Call) -> str:
         async with self._house.database.statement() as tx:

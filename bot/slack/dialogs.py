@@ -31,14 +31,16 @@ class Dialogs:
         """Say it soon, only to who pressed."""
         self._tasks.start("tell", self.whisper(pressed, message), heard=True)
 
-    def refuse(self, pressed: Pressed, sentence: str) -> None:
-        """Say why his click did nothing; an empty sentence is nothing to say."""
+    def refuse(self, pressed: Pressed, sentence: str, whom: str = "") -> None:
+        """Say why his click did nothing, and `whom` it waits for instead, as `speech.whom` made it;
+        an empty sentence is nothing to say.
+        """
         if not sentence:
             return
         if pressed.view_id and not pressed.channel:
-            self.open(pressed, [], modals.told("This did nothing", sentence))
+            self.open(pressed, [], modals.told("This did nothing", sentence, whom))
         else:
-            self.tell(pressed, notices.refused(sentence))
+            self.tell(pressed, notices.refused(sentence, whom))
 
     async def show(self, pressed: Pressed, calls: Sequence[Call], view: View) -> None:
         """Open it and note for whom: a submission counts only from there."""

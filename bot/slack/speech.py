@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from bot.agent.control import Name, usage_of
 from bot.core.text import be, one_line
+from bot.guard.policy import Approvers
 from bot.guard.records import Call
 from bot.guard.votes import MIN_REASON, Answer, Code, Together
 from bot.slack.views import notices, words
@@ -110,6 +111,19 @@ def sentence(code: Code, call: Call | None) -> str:
     return _WHY.get(code, "Recorded.")
 
 
+def whom(answer: Answer, approvers: Approvers) -> str:
+    """With mentions, who may instead of somebody who may not; or empty."""
+    if answer.call is None:
+        return ""
+    ruling, named = answer.call.ruling, list[str]()
+    if answer.code == "not_an_approver":
+        they = approvers.of(ruling)
+        named = [*map(words.group, they.groups), *map(words.mention, they.users)]
+    elif answer.code == "not_a_breaker":
+        named = [*map(words.group, ruling.break_glass)]
+    return f"Who may: anyone of {words.either(named, most=6)}." if named else ""
+
+
 def _state(call: Call | None) -> str:
     return "no longer open" if call is None or call.state == "proposed" else call.state
 
@@ -195,7 +209,7 @@ def no_such_proposal(word: Name, short_id: str, open_cards: Sequence[CardLine]) 
     """
     first = f"Say which one: `{usage_of(word)}`."
     if short_id and word == "why":
-        first = f"There is no proposal and no refusal `{short_id}` in this channel. {first}"
+        first = f"There is no proposal `{short_id}` in this channel, and no refusal. {first}"
     elif short_id:
         first = f"There is no proposal `{short_id}` in this channel. Nothing was decided. {first}"
     named = [card for card in open_cards if card.short_id]

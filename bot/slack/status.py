@@ -1,12 +1,14 @@
 """What runs and what waits in a thread or channel, read from the rows as they are now."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Literal
+from uuid import UUID
 
 from bot.core.text import one_line
-from bot.guard.house import House
+from bot.guard.house import House, load_call
+from bot.guard.quorum import no_more
 from bot.slack.api import Identity
 from bot.slack.views.status import CardLine, Facts, RunLine, StatusData
 from bot.store.database import Row
@@ -57,7 +59,25 @@ class Status:
                 thread_ts=thread_ts or None,
                 limit=_MOST,
             )
-        return [_card(row) for row in rows]
+        given = await self._given([row for row in rows if row["approved_by"]])
+        return [_card(row, given.get(row["id"], len(row["approved_by"]))) for row in rows]
+
+    async def _given(self, rows: Sequence[Row]) -> Mapping[UUID, int]:
+        """How many approvals of each count now; of which Slack does not say it in time, nothing."""
+        given: dict[UUID, int] = {}
+
+        async def count(row: Row) -> None:
+            try:
+                call = await load_call(self._house.database, row["id"])
+            except (LookupError, ValueError, TypeError):  # one that this version cannot read
+                return
+            fallen = await no_more(self._house, call, row["approved_by"])
+            given[call.id] = len(set(row["approved_by"]) - fallen)
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_NAMES_SECONDS):
+                await asyncio.gather(*(count(row) for row in rows))
+        return given
 
     async def _names(self, runs: Sequence[RunLine], cards: Sequence[CardLine]) -> dict[str, str]:
         ids = dict.fromkeys([run.requester for run in runs])
@@ -87,7 +107,7 @@ def _run(row: Row) -> RunLine:
     )
 
 
-def _card(row: Row) -> CardLine:
+def _card(row: Row, given: int) -> CardLine:
     asked, ruling = row["policy_input"], row["policy"]
     return CardLine(
         short_id=row["short_id"] or "",
@@ -97,7 +117,7 @@ def _card(row: Row) -> CardLine:
         card_ts=row["card_ts"] or "",
         expires_at=row["expires_at"],
         needs=row["quorum"],
-        given=row["approvals"],
+        given=given,
         users=tuple(asked.get("approver_users") or ()),
         groups=tuple(asked.get("approver_groups") or ()),
         anyone=bool(asked.get("approver_everybody")),

@@ -52,6 +52,8 @@ PROPOSED = CardData(
     way_back="roll forward to revision 7",
     requester="U0BOB",
     needs=1,
+    rule="a change needs one",
+    is_default=True,
     approver_groups=("S0SRE",),
     contributors=("U0BOB",),
     expires_at=AT + timedelta(minutes=30),

@@ -214,6 +214,9 @@ async def the_words_go(chat: World, capsys: pytest.CaptureFixture[str]) -> None:
     assert await forgetting.run(given("forget", bob), chat.dsn) == 0
     assert "1 reason of a vote" in capsys.readouterr().out
     assert await tables_with(chat, WORDS) == set()
+    assert await forgetting.run(given("forget", bob, "--dry-run"), chat.dsn) == 0
+    assert "nothing, none is left" in capsys.readouterr().out
+    await ask_audit(chat, "dave", "today", r"denied by <@\w+> <![^>]+>: \(reason removed\)")
     assert await auditing.run(given("audit", "verify"), chat.dsn) == 0
     after = await exported(chat, capsys)
     assert [(s["call"], s["asked_by"], s["arguments"], s["outcome"]) for s in after] == [

@@ -255,6 +255,7 @@ async def test_who_may_not_approve_may_not_by_typing(dsn: str, tmp_path: Path) -
             await chat.slack.mention(who, "ops", f"approve {name}", thread)
             said = shown(await chat.told(who, why))
             assert "click" not in said
+            assert ("Who may: anyone of <!subteam^" in said) == (who == "ada")
             await ops(chat, f"approve {name}", by=who)
             assert re.search(why, await heard(chat, who, 2))
         assert await votes(chat) == []
@@ -284,7 +285,10 @@ async def test_an_id_that_is_none_here_is_answered_with_those_that_are(
         for text, usage in (
             ("deny it", "deny <id> [<reason>]"),
             ("why", "why <id>"),
-            ("why A9A9", "no refusal `A9A9` in this channel. Say which one: `why <id>"),
+            (
+                "why A9A9",
+                "no proposal `A9A9` in this channel, and no refusal. Say which one: `why <id>",
+            ),
             ("settle", "settle <id> <done|failed>"),
         ):
             await ops(chat, text, by="alice")

@@ -35,6 +35,8 @@ async def test_danger_needs_two_and_neither_may_have_asked(dsn: str, tmp_path: P
         alice, bob = (chat.slack.user_id(one) for one in ("alice", "bob"))
         said = shown(await chat.reads(thread, f"So far approved by <@{bob}> [^@]*; one more"))
         assert f"The approval of <@{alice}>, who may give none any more, does not count" in said
+        await chat.slack.slash("ada", "ops", "/ops", "status")
+        await chat.told("ada", r"needs two approvals \(1 given\)")
         assert chat.cluster.mutations == []
         await chat.press("Approve", card, by="ada")
         await chat.reads(thread, "It says: done and verified")

@@ -74,7 +74,8 @@ class CardData:
     way_back: str = ""
     no_way_back: str = ""
     needs: int = 1
-    rule: str = ""  # of the operator's policy; empty: a default rule
+    rule: str = ""
+    is_default: bool = False  # that rule is none of the operator's
     is_allowed: bool = False  # by that rule, without anybody's approval
     approver_users: tuple[str, ...] = ()
     approver_groups: tuple[str, ...] = ()

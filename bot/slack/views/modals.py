@@ -69,11 +69,15 @@ def undo(call: CardData, *, may_approve: bool, why_not: str = "") -> View:
     return _view(title, [opening, *_review(call)], call.public_id)
 
 
-def deny_reason(public_id: str, summary: str = "") -> View:
-    """Asks why, and takes no answer for an answer; the model hears the reason."""
+def deny_reason(public_id: str, summary: str = "", *, model: bool = False) -> View:
+    """Asks why, and takes no answer for an answer; says who hears it, a `model` too if there is
+    one.
+    """
     named = words.line(summary, 400)
     blocks = [section(f"*{named}*")] if named else []
-    blocks.append(reason_input("Why? The model hears it", limits.REASON))
+    hears = "Why? It is shown in the thread and the audit"
+    label = f"{hears}, and the model hears it" if model else hears
+    blocks.append(reason_input(label, limits.REASON))
     return _view("Deny this change?", blocks, public_id, DENY, "Deny")
 
 
@@ -111,10 +115,10 @@ def working(title: str, public_id: str = "") -> View:
     return _view(title, [section(text)], public_id)
 
 
-def told(title: str, sentence: str) -> View:
-    """Only says something: why it cannot show what was asked for."""
+def told(title: str, sentence: str, whom: str = "") -> View:
+    """Only says something: why it cannot show what was asked for; `whom` has mentions of ours."""
     said = words.line(sentence, 2_400) or "There is nothing to show"
-    return _view(title, [section(f"{words.REFUSED} {said}")], "")
+    return _view(title, [section(f"{words.REFUSED} {said} {whom}".rstrip())], "")
 
 
 def _review(call: CardData) -> list[Block]:

@@ -18,9 +18,9 @@ def failure(sentence: str, footer: str = "") -> Message:
     return replace(said, blocks=[*said.blocks, context(footer)]) if footer else said
 
 
-def refused(sentence: str) -> Message:
-    """Somebody may not do what he tried; only he sees it."""
-    return _said(f"{words.REFUSED} {_ours(sentence)}")
+def refused(sentence: str, whom: str = "") -> Message:
+    """Somebody may not do what he tried; only he sees it. `whom` has mentions of ours."""
+    return _said(f"{words.REFUSED} {_ours(sentence)}{f'. {whom}' if whom else ''}")
 
 
 def notice(sentence: str) -> Message:

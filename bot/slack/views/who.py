@@ -12,7 +12,7 @@ def needed(call: CardData) -> str:
     """How many approvals it needs, and whose."""
     many = words.count(call.needs, "approval")
     if call.rule:
-        many += f" (rule “{words.line(call.rule, 80)}”)"
+        many += f" ({'default ' if call.is_default else ''}rule “{words.line(call.rule, 80)}”)"
     if call.nobody_may_approve:
         return f"needs {many}, but nobody may approve yet: `COUNTERSIGN_APPROVERS` names no one"
     return f"needs {many}: {_approvers(call)}{_too_few(call)}"

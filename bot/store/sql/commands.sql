@@ -12,8 +12,8 @@ SELECT r.id, r.thread_ts, r.kind, r.state, r.requester, r.created_at, r.stopped_
 SELECT c.id, c.thread_ts, c.short_id, c.preview->>'summary' AS summary, c.requester, c.contributors, c.quorum, c.policy,
        c.policy_input, c.expires_at,
        (SELECT k.ts FROM cards k WHERE k.call_id = c.id AND k.channel = c.channel AND k.ts <> '' ORDER BY k.at DESC LIMIT 1) AS card_ts,
-       (SELECT count(DISTINCT d.person) FROM decisions d
-         WHERE d.call_id = c.id AND d.digest = c.digest AND d.vote = 'approve') AS approvals
+       ARRAY(SELECT d.person FROM decisions d
+              WHERE d.call_id = c.id AND d.digest = c.digest AND d.vote = 'approve') AS approved_by
   FROM tool_calls c
  WHERE c.org = %(org)s AND c.channel = %(channel)s AND c.state = 'proposed' AND c.expires_at > now()
    AND (%(thread_ts)s::text IS NULL OR c.thread_ts = %(thread_ts)s)
