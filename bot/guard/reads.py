@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal, Self
 
@@ -17,6 +17,7 @@ from bot.guard import audit, budget, masking, search
 from bot.guard.house import House, Wanted
 from bot.guard.policy import Effect
 from bot.guard.records import Place, Run, stored_identity
+from bot.guard.refusals import Refusal
 from bot.guard.rendering import render
 from bot.identity_file import ITSELF
 from bot.store.database import Transaction
@@ -67,6 +68,7 @@ class _Made:
     acting: str  # empty: nobody, as who asked is not mapped
     error: str | None = None
     gist: str = ""  # for people who watch: what was looked at, not what it said
+    refused: tuple[Refusal, ...] = ()  # by the policy; of several clusters one for each
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,11 @@ def _short(arguments: JsonObject) -> str:
     """The arguments as one line of progress, without defaults nobody chose."""
     shown = " ".join(str(value) for value in arguments.values() if value not in ("", None, False))
     return one_line(masking.safe(shown), 80)
+
+
+def _told(refusal: Refusal) -> str:
+    why = (refusal.ruling.reason or refusal.ruling.rule).removesuffix(".")
+    return f"The policy does not allow this read: {why}. {refusal.how}"
 
 
 class Reads:
@@ -144,6 +151,9 @@ class Reads:
             if len(calls) > 1:
                 return await self._across(run, place, calls, placed)
             (call,) = calls
+            if (refusal := await self._refusal(run, call)) is not None:
+                reason, refused = _told(refusal), (refusal,)
+                return _Made(reason, call.arguments, call.target, as_whom, reason, refused=refused)
             if reason := await self._why_not(run, place, call):
                 return _Made(reason, call.arguments, call.target, as_whom, reason)
             finding = await self._run(run, call)
@@ -167,7 +177,12 @@ class Reads:
     ) -> _Made:
         """One read of several clusters. Each is permitted by itself, and none hides the others."""
 
+        refused: list[Refusal] = []
+
         async def look(call: ReadCall) -> Finding | str:
+            if (refusal := await self._refusal(run, call)) is not None:
+                refused.append(refusal)
+                return _told(refusal)
             if reason := await self._why_not(run, place, call):
                 return reason
             try:
@@ -183,7 +198,8 @@ class Reads:
         text = await asyncio.to_thread(_shown, finding)
         target = first.target.replace(first.client, ",".join(names), 1)
         arguments = {**first.arguments, first.client_argument: given[first.client_argument]}
-        return _Made(text, arguments, target, stored_identity(first.acting), gist=finding.note)
+        as_whom = stored_identity(first.acting)
+        return _Made(text, arguments, target, as_whom, gist=finding.note, refused=tuple(refused))
 
     async def _search(self, run: Run, arguments: JsonObject, acting: Identity | None) -> _Made:
         wanted = _Search.of(arguments)
@@ -206,7 +222,8 @@ class Reads:
             raise Refused(str(error)) from error
         return _Made(str(found), arguments, rows[0]["title"], stored_identity(acting))
 
-    async def _why_not(self, run: Run, place: Place, call: ReadCall) -> str:
+    async def _refusal(self, run: Run, call: ReadCall) -> Refusal | None:
+        """What the policy has against it."""
         wanted = Wanted(
             tool=call.tool.name,
             kind=call.tool.kind,
@@ -218,8 +235,14 @@ class Reads:
         )
         asked = await self._house.policy_input(run, wanted)
         ruling = self._house.rules.book.decide(asked)
-        if ruling.effect is not Effect.ALLOW:
-            return f"The policy does not allow this read: {ruling.reason or ruling.rule}."
+        if ruling.effect is Effect.ALLOW:
+            return None
+        # what is kept for ever holds nothing that a row of a read would not
+        masked, _ = masking.mask_json(asked.arguments)
+        kept = masked if isinstance(masked, dict) else {}
+        return Refusal(replace(asked, arguments=kept), ruling)
+
+    async def _why_not(self, run: Run, place: Place, call: ReadCall) -> str:
         async with self._house.database.statement() as tx:
             row = await tx.one(
                 "identical_reads",
@@ -271,6 +294,10 @@ class Reads:
                 await tx.run(
                     "insert_artifact", **where, id=artifact, title=title, content=made.text
                 )
+            for refusal in made.refused:
+                data: dict[str, JsonValue] = {"tool": tool, "reason": _told(refusal)}
+                data |= refusal.stored()
+                audit.append(tx, run.thread.org, "refused", run.requester, data, run_id=run.id)
             audit.append(
                 tx,
                 run.thread.org,

@@ -76,6 +76,14 @@ async def test_each_cluster_is_asked_and_changed_by_its_name(dsn: str, tmp_path:
         assert re.search(r"prod +web +5/5", said)
         assert re.search(r"demo +The policy does not allow this read: .*about the cluster", said)
         assert not re.search(r"demo +web", said)
+        # why it was refused can be asked, and the audit of the day has it
+        [found] = re.findall(r"`/ops why ([A-Z0-9]{4})` says how that was decided", said)
+        await chat.slack.slash("dave", "general", "/ops", f"why {found}")
+        told = shown(await chat.told("dave", f"`{found}` k8s_get ", "general"))
+        assert "is denied (" in told
+        await chat.slack.slash("dave", "general", "/ops", "audit")
+        told = shown(await chat.told("dave", "The policy refused", "general"))
+        assert f"why {found}" in told
         # nor is it told what lies elsewhere
         thread = await chat.ask("get deployment ledgers -n shop", where="general")
         said = shown(await chat.reads(thread, "There is no deployment", "general"))

@@ -298,5 +298,5 @@ UNION ALL
   WHERE kind = 'change' ORDER BY created_at DESC, id DESC LIMIT %(most)s)
 UNION ALL
 (SELECT run_id, data->>'short_id', at, data->>'tool', data->'input'->>'target', data->'input', data->'ruling' FROM audit
-  WHERE kind = 'refused' AND data ? 'input' ORDER BY at DESC LIMIT %(most)s)
+  WHERE kind = 'refused' AND data ? 'input' AND data->'input'->>'kind' <> 'read' ORDER BY at DESC LIMIT %(most)s)
 ORDER BY created_at DESC, id DESC LIMIT %(most)s;
