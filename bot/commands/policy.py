@@ -11,7 +11,7 @@ from bot.core.errors import BadSettings
 from bot.core.mistakes import either, ended, meant
 from bot.core.text import amount
 from bot.core.yaml_file import read_yaml
-from bot.guard.misspelt import misspelt
+from bot.guard.misspelt import misspelt, unchecked_clusters
 from bot.guard.registry import Registry
 from bot.guard.rehearsal import Cases, Unreadable, replay, summary, told
 from bot.guard.rulebook import Rulebook
@@ -107,6 +107,11 @@ def explained(file: File) -> Iterator[str]:
         yield "What no rule is about is denied."
     yield "Without a click:"
     yield from _clickless(policy, registry)
+    if clusters := unchecked_clusters(file):
+        yield (
+            f"Not checked: whether there is a cluster {' or '.join(clusters)}, since "
+            "`tools.kubernetes.contexts` lists none here; the bot looks when it starts."
+        )
     if groups := [group for group, _ in file.named_groups()]:
         yield f"Not looked up: {', '.join(groups)}; `countersign doctor` asks Slack for them."
 

@@ -25,6 +25,16 @@ def misspelt(file: File, clusters: Collection[str] | None = None) -> list[str]:
     return [f"{file.at(place)}: {said}{'' if said.endswith('?') else '.'}" for place, said in found]
 
 
+def unchecked_clusters(file: File) -> list[str]:
+    """The clusters that it names and `misspelt` cannot judge, since the file lists none."""
+    policy, listed = file.policy, file.tools.kubernetes.contexts if file.tools.kubernetes else None
+    matches = [rule.match for rule in policy.rules] + [one.match for one in policy.windows]
+    named = [name for match in matches for name in match.cluster or ()]
+    for about in policy.channels.values():
+        named += [*(about.clusters or ()), *filter(None, [about.cluster])]
+    return [] if listed else sorted({*named, *file.instructions.clusters})
+
+
 def _wrong(file: File, registry: Registry) -> Iterator[Mistake]:
     policy = file.policy
     for number, rule in enumerate(policy.rules):

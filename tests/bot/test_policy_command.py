@@ -30,7 +30,7 @@ policy:
     - {name: releases, match: {tool: k8s_rollout_undo}, ask: {rollback: {within: 10m}}}
     - {name: again, match: {tool: k8s_autoscale},
        ask: {grant: {times: 2, within: 20m, vary: {max: {min: 2, max: 9}}}}}
-    - {name: quiet, match: {namespace: quiet}, preview_only: Not ours.}
+    - {name: quiet, match: {namespace: quiet, cluster: prod}, preview_only: Not ours.}
     - {name: payments, match: {namespace: payments, risk: write}, ask: {rollback: {within: 5m}}}
     - {name: no images, match: {tool: "k8s_set_*"}, deny: The pipeline sets images.}
 """
@@ -79,7 +79,7 @@ def test_it_says_each_rule_and_what_needs_no_click(
     assert "one approval, which may be one of 2 of the same again within 20 min\n" in said
     assert "7. no images: tool k8s_set_* → denied: The pipeline sets images.\n" in said
     of_reads = "; reads it matches are denied (risk: [write, danger] leaves them out)\n"
-    assert f"5. quiet: namespace quiet → only a preview: Not ours.{of_reads}" in said
+    assert f"5. quiet: cluster prod, namespace quiet → only a preview: Not ours.{of_reads}" in said
     assert said.count(of_reads) == 1, "not of what only changes are matched by"
     clickless = said.partition("Without a click:\n")[2]
     assert "(rule “small steps”)" in clickless
@@ -89,6 +89,7 @@ def test_it_says_each_rule_and_what_needs_no_click(
     assert "the same again of tool k8s_autoscale: equal in all but max 2 to 9, 2 times" in clickless
     unseen = "S0BOSS000, S0ONCALL0, S0SRE0000; `countersign doctor` asks Slack for them.\n"
     assert said.endswith(f"Not looked up: {unseen}")
+    assert "Not checked: whether there is a cluster prod, since" in said
     assert "gold" not in clickless
     assert "restart" not in clickless
     assert "no change at all" not in clickless
