@@ -1,8 +1,9 @@
 """`make test-diagnosis`: how well generated states are diagnosed; `show SEED` tells of one.
 
-Four sets of states: what is missed of the open one is printed, so that it can be looked at; of the
-held-out one, of other names and other variants, only the numbers are. The fresh one and the unseen
-one hold faults and decoys of their own, each written by somebody who had not read the analyzers.
+Five sets of states: what is missed of the open one is printed, so that it can be looked at; of the
+held-out one, of other names and other variants, only the numbers are. The fresh one, the unseen one
+and the fifth hold faults and decoys of their own, each written by somebody who had not read the
+analyzers.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from datetime import UTC, datetime
 from tests.diagnosis.api import Server, serve
 from tests.diagnosis.judge import Score, Terms, Verdict, judge
 from tests.diagnosis.questions import about_all, about_bystander, about_culprit
-from tests.diagnosis.states import Recipe, find, fresh, make, recipes, unseen
+from tests.diagnosis.states import Recipe, fifth, find, fresh, make, recipes, unseen
 
 RIGHT, SURE = 0.90, 0.95  # what is asked for: of the states, and of the findings marked high
 CALLS, SECONDS = 60, 2.0  # for a namespace of 200 pods
@@ -119,7 +120,7 @@ async def everything(which: str, *, size: int) -> int:
             visible = [one for one in chosen if not one.beyond_view]
             view = await run(server, visible, Terms(view_only=True, tables=False, twice=False))
             short += told(view, f"{name}, with the role view and no tables")
-        for title, states in (("fresh", fresh()), ("unseen", unseen())):
+        for title, states in (("fresh", fresh()), ("unseen", unseen()), ("fifth", fifth())):
             if which in ("all", title):
                 short += await apart(server, title, states[:: max(1, size)])
         if which in ("all", "open"):
@@ -199,7 +200,7 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.diagnosis", description=__doc__)
     parser.add_argument(
-        "--set", choices=("open", "held", "fresh", "unseen", "all"), default="all", dest="which"
+        "--set", choices=("open", "held", "fresh", "unseen", "fifth", "all"), default="all", dest="which"
     )
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth state")
     commands = parser.add_subparsers(dest="command")

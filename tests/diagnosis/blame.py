@@ -51,6 +51,7 @@ class Fault:
 FAULTS: dict[str, Fault] = {}
 FRESH: dict[str, Fault] = {}  # of the third set
 UNSEEN: dict[str, Fault] = {}  # of the fourth
+FIFTH: dict[str, Fault] = {}
 
 
 def fault(

@@ -26,6 +26,7 @@ class NoRoom(LookupError):
 DECOYS: dict[str, Callable[[Shop], None]] = {}
 FRESH_DECOYS: dict[str, Callable[[Shop], None]] = {}  # of the third set
 UNSEEN_DECOYS: dict[str, Callable[[Shop], None]] = {}  # of the fourth
+FIFTH_DECOYS: dict[str, Callable[[Shop], None]] = {}
 
 
 def decoy(

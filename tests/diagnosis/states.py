@@ -9,14 +9,16 @@ from datetime import datetime
 from tests.diagnosis.blame import Blame, Fault
 from tests.diagnosis.decoys import DECOYS, NoRoom
 from tests.diagnosis.faults import FAULTS
+from tests.diagnosis.fifth import FIFTH, FIFTH_DECOYS
 from tests.diagnosis.fresh import FRESH, FRESH_DECOYS
 from tests.diagnosis.shop import Shop, shop
 from tests.diagnosis.unseen import UNSEEN, UNSEEN_DECOYS
 from tests.diagnosis.workloads import settle
 from tests.diagnosis.world import World
 
-_ALL = FAULTS | FRESH | UNSEEN
-_HARMLESS = DECOYS | FRESH_DECOYS | UNSEEN_DECOYS
+_ALL = FAULTS | FRESH | UNSEEN | FIFTH
+_HARMLESS = DECOYS | FRESH_DECOYS | UNSEEN_DECOYS | FIFTH_DECOYS
+PLACES = ("default", "team-7", "payments-prd", "x", "pr-1834-preview", "data-platform", "eu-1")
 HEALTHY = 70  # states of each set without a fault
 PAIRS = 20  # with two
 
@@ -30,6 +32,7 @@ class Recipe:
     size: str
     faults: tuple[str, ...] = ()
     decoys: tuple[str, ...] = ()
+    place: str = ""  # a namespace of its own, and applications of other names
 
     @property
     def beyond_view(self) -> bool:
@@ -110,9 +113,24 @@ def unseen() -> list[Recipe]:
     ]
 
 
+def fifth() -> list[Recipe]:
+    """The fifth set: as the fourth, of other names and in namespaces of all kinds."""
+    kinds = sorted(FIFTH_DECOYS)
+    ways: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
+        ((name,), (kinds[number % len(kinds)],) if number % 2 and not one.alone else ())
+        for number, (name, one) in enumerate(FIFTH.items())
+    ]
+    ways += [((), (name,)) for name in FIFTH_DECOYS]
+    sizes = ("medium", "large", "medium")
+    return [
+        Recipe(20_000 + number, bool(number % 2), sizes[number % 3], *way, place=PLACES[number % 7])
+        for number, way in enumerate(ways)
+    ]
+
+
 def make(recipe: Recipe, now: datetime) -> State:
     """The world of a recipe."""
-    world = World(recipe.seed, now, held=recipe.held)
+    world = World(recipe.seed, now, held=recipe.held, place=recipe.place)
     made = shop(world, recipe.size)
     state = State(recipe, made, [_ALL[name].make(made) for name in recipe.faults])
     for name in recipe.decoys:
@@ -126,7 +144,7 @@ def make(recipe: Recipe, now: datetime) -> State:
 
 def find(seed: int) -> Recipe:
     """The recipe of a number. Raises `KeyError`."""
-    every = [*recipes(held=False), *recipes(held=True), *fresh(), *unseen()]
+    every = [*recipes(held=False), *recipes(held=True), *fresh(), *unseen(), *fifth()]
     by_seed = {one.seed: one for one in every}
     return by_seed[seed]
 

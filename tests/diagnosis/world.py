@@ -22,6 +22,11 @@ _NAMES = (
         " badges surveys events seats menus drivers coupons"
     ),
 )
+_OTHER_NAMES = (
+    "a-api gw user-service bff-mobile svc2 order-processor core-banking-adapter kyc ocr-worker2 pdf etl"
+    " chat-backend frontend2 tenant-manager iot-ingest mqtt-bridge rules-engine license acl geoip2 cdn"
+    " backoffice crm-sync e2e-runner thumbnailer legacy-soap-proxy ad-server leaderboard mms voip"
+)
 _PLACES = (("shop", "store-prod", "retail"), ("travel", "insure-live", "logistics"))
 _REGISTRIES = (
     ("registry.example.com/shop", "ghcr.io/acme"),
@@ -33,7 +38,9 @@ DAY = 86400.0
 class World:
     """All objects of one cluster, its logs, and who can read what is decided by the server."""
 
-    def __init__(self, seed: int, now: datetime, *, held: bool = False) -> None:
+    def __init__(
+        self, seed: int, now: datetime, *, held: bool = False, place: str = ""
+    ) -> None:
         self.random = random.Random(f"{'held' if held else 'open'}-{seed}")
         self.held = held
         self.now = now.astimezone(UTC).replace(microsecond=0)
@@ -43,7 +50,8 @@ class World:
         self.logs: dict[tuple[str, str, str, bool], str] = {}
         self.silent_kubelets: set[str] = set()  # nodes whose logs cannot be read
         self.without_metrics = False  # nobody serves metrics.k8s.io
-        self._names = _NAMES[held].split()
+        self.namespace = place or self.namespace
+        self._names = (_OTHER_NAMES if place else _NAMES[held]).split()
         self.random.shuffle(self._names)
         self._version = self.random.randrange(40_000_000, 90_000_000)
         self._addresses = 0
