@@ -28,7 +28,7 @@ test-crash: .venv/.dev ## Kill the bot at every step that matters; prints a tabl
 	@$(BIN)/python -m pytest -m "crash or not crash" tests/faults -n 3 -q
 	@$(BIN)/python -m pytest -m "(crash or long) and not browser" tests --ignore=tests/faults -n 0 -q
 
-test-diagnosis: .venv/.dev ## Judge the diagnosis on 700 generated states; prints figures and misses (ARGS="show SEED": one state)
+test-diagnosis: .venv/.dev ## Judge the diagnosis on 900 generated states; prints figures and misses (ARGS="show SEED": one state)
 	@$(BIN)/python -m tests.diagnosis $(ARGS)
 
 test-browser: .venv/.dev ## Drive the demo's page in a real Chromium

@@ -200,7 +200,10 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.diagnosis", description=__doc__)
     parser.add_argument(
-        "--set", choices=("open", "held", "fresh", "unseen", "fifth", "all"), default="all", dest="which"
+        "--set",
+        choices=("open", "held", "fresh", "unseen", "fifth", "all"),
+        default="all",
+        dest="which",
     )
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth state")
     commands = parser.add_subparsers(dest="command")

@@ -12,9 +12,10 @@ import urllib3
 from tests.diagnosis.api import Answers, Server, serve
 from tests.diagnosis.decoys import DECOYS
 from tests.diagnosis.faults import FAULTS
+from tests.diagnosis.fifth import FIFTH, FIFTH_DECOYS
 from tests.diagnosis.fresh import FRESH, FRESH_DECOYS
 from tests.diagnosis.judge import Found, Score, Terms, Verdict, judge
-from tests.diagnosis.states import State, find, fresh, make, recipes, unseen
+from tests.diagnosis.states import State, fifth, find, fresh, make, recipes, unseen
 from tests.diagnosis.unseen import UNSEEN, UNSEEN_DECOYS
 from tests.diagnosis.vocabulary import words
 from tools.kubernetes.diagnosis.causes import Cause
@@ -65,16 +66,21 @@ def test_the_sets_hold_enough_and_every_fault_and_decoy_in_both() -> None:
 
 
 def test_the_other_sets_are_apart_and_hold_each_of_their_states_once() -> None:
-    for chosen, mine, calm in ((fresh(), FRESH, FRESH_DECOYS), (unseen(), UNSEEN, UNSEEN_DECOYS)):
+    for chosen, mine, calm in (
+        (fresh(), FRESH, FRESH_DECOYS),
+        (unseen(), UNSEEN, UNSEEN_DECOYS),
+        (fifth(), FIFTH, FIFTH_DECOYS),
+    ):
         assert [one.faults[0] for one in chosen if one.faults] == list(mine)
         assert [one.decoys[0] for one in chosen if not one.faults] == list(calm)
         assert len(mine) >= 50
         assert len(calm) >= 25
-    assert len(FAULTS | FRESH | UNSEEN) == len(FAULTS) + len(FRESH) + len(UNSEEN)
-    assert len(DECOYS | FRESH_DECOYS | UNSEEN_DECOYS) == sum(
-        map(len, (DECOYS, FRESH_DECOYS, UNSEEN_DECOYS))
-    )
-    assert not {one.seed for one in fresh()} & {one.seed for one in unseen()}
+    every = (FAULTS, FRESH, UNSEEN, FIFTH)
+    assert len(FAULTS | FRESH | UNSEEN | FIFTH) == sum(map(len, every))
+    harmless = (DECOYS, FRESH_DECOYS, UNSEEN_DECOYS, FIFTH_DECOYS)
+    assert len(DECOYS | FRESH_DECOYS | UNSEEN_DECOYS | FIFTH_DECOYS) == sum(map(len, harmless))
+    seeds = [one.seed for one in (*fresh(), *unseen(), *fifth())]
+    assert len(set(seeds)) == len(seeds)
 
 
 def test_a_state_is_the_same_whenever_it_is_made() -> None:
@@ -86,7 +92,7 @@ def test_a_state_is_the_same_whenever_it_is_made() -> None:
 
 
 def test_every_fault_blames_something_that_is_there_and_in_words_that_are_known() -> None:
-    for recipe in [*recipes(held=True)[: len(FAULTS)], *fresh(), *unseen()]:
+    for recipe in [*recipes(held=True)[: len(FAULTS)], *fresh(), *unseen(), *fifth()]:
         state = make(replace(recipe, size="small", decoys=()), NOW)
         names = {
             f"{kind.lower()}/{name}"
@@ -95,7 +101,7 @@ def test_every_fault_blames_something_that_is_there_and_in_words_that_are_known(
         }
         for blame in state.blames:
             assert words(blame.cause) <= set(Cause), recipe
-            assert names & set(blame.objects), recipe
+            assert names & set(blame.objects) or "*" in blame.objects, recipe
 
 
 def test_controllers_have_seen_what_the_pods_are() -> None:

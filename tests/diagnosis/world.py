@@ -23,8 +23,10 @@ _NAMES = (
     ),
 )
 _OTHER_NAMES = (
-    "a-api gw user-service bff-mobile svc2 order-processor core-banking-adapter kyc ocr-worker2 pdf etl"
-    " chat-backend frontend2 tenant-manager iot-ingest mqtt-bridge rules-engine license acl geoip2 cdn"
+    "a-api gw user-service bff-mobile svc2 order-processor core-banking-adapter kyc"
+    " ocr-worker2 pdf etl"
+    " chat-backend frontend2 tenant-manager iot-ingest mqtt-bridge rules-engine license"
+    " acl geoip2 cdn"
     " backoffice crm-sync e2e-runner thumbnailer legacy-soap-proxy ad-server leaderboard mms voip"
 )
 _PLACES = (("shop", "store-prod", "retail"), ("travel", "insure-live", "logistics"))
@@ -38,9 +40,7 @@ DAY = 86400.0
 class World:
     """All objects of one cluster, its logs, and who can read what is decided by the server."""
 
-    def __init__(
-        self, seed: int, now: datetime, *, held: bool = False, place: str = ""
-    ) -> None:
+    def __init__(self, seed: int, now: datetime, *, held: bool = False, place: str = "") -> None:
         self.random = random.Random(f"{'held' if held else 'open'}-{seed}")
         self.held = held
         self.now = now.astimezone(UTC).replace(microsecond=0)

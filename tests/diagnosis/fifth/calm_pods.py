@@ -77,8 +77,15 @@ def starting(shop: Shop) -> None:
         unready(shop.world, made, 72)
         address = made["status"]["podIP"]
         said = f'Get "http://{address}:{app.port}/ready": dial tcp {address}:{app.port}: connect:'
-        shop.world.event(made, "Unhealthy", f"Startup probe failed: {said} connection refused", first=66,
-                         last=2, count=13, container=app.container["name"])  # fmt: skip
+        shop.world.event(
+            made,
+            "Unhealthy",
+            f"Startup probe failed: {said} connection refused",
+            first=66,
+            last=2,
+            count=13,
+            container=app.container["name"],
+        )
 
 
 @calm("a pod that leaves and has a minute to do so")
@@ -108,8 +115,15 @@ def pulled(shop: Shop) -> None:
     said = f'Failed to pull image "{image}": failed to copy: read tcp: connection reset by peer'
     world.event(made, "Failed", said, first=1480, last=1450, count=2, **where)
     world.event(made, "Failed", "Error: ErrImagePull", first=1480, last=1450, count=2, **where)
-    world.event(made, "Pulled", f'Successfully pulled image "{image}" in 4.1s', type="Normal", first=1420,
-                last=1420, **where)  # fmt: skip
+    world.event(
+        made,
+        "Pulled",
+        f'Successfully pulled image "{image}" in 4.1s',
+        type="Normal",
+        first=1420,
+        last=1420,
+        **where,
+    )
 
 
 @calm("mounts that were late at the start")
@@ -118,10 +132,16 @@ def late_mounts(shop: Shop) -> None:
     app.drop(app.pods[-1])
     made = app.add_pod(age=1100, node=world.nodes()[1])
     for said in (
-        'MountVolume.SetUp failed for volume "kube-api-access-8xk2p" : failed to sync configmap cache:'
-        " timed out waiting for the condition",
-        f'MountVolume.SetUp failed for volume "config" : object "{world.namespace}"/"{app.name}-config"'
-        " not registered",
+        (
+            'MountVolume.SetUp failed for volume "kube-api-access-8xk2p" : failed to sync'
+            " configmap cache:"
+            " timed out waiting for the condition"
+        ),
+        (
+            'MountVolume.SetUp failed for volume "config" : object'
+            f' "{world.namespace}"/"{app.name}-config"'
+            " not registered"
+        ),
     ):
         world.event(made, "FailedMount", said, first=1099, last=1097, count=2)
 
@@ -130,8 +150,15 @@ def late_mounts(shop: Shop) -> None:
 def blinked(shop: Shop) -> None:
     made = _app(shop, serves=True).pods[0]
     said = "Readiness probe failed: HTTP probe failed with statuscode: 503"
-    shop.world.event(made, "Unhealthy", said, first=1000, last=920, count=4,
-                     container=made["spec"]["containers"][0]["name"])  # fmt: skip
+    shop.world.event(
+        made,
+        "Unhealthy",
+        said,
+        first=1000,
+        last=920,
+        count=4,
+        container=made["spec"]["containers"][0]["name"],
+    )
 
 
 @calm("a pod that waited for a new node and got it")
@@ -144,8 +171,15 @@ def grown(shop: Shop) -> None:
         made, "FailedScheduling", said, first=900, last=800, count=3, component="default-scheduler"
     )
     text = "pod triggered scale-up: [{eks-workers 3->4 (max: 10)}]"
-    world.event(made, "TriggeredScaleUp", text, type="Normal", first=890, last=890,
-                component="cluster-autoscaler")  # fmt: skip
+    world.event(
+        made,
+        "TriggeredScaleUp",
+        text,
+        type="Normal",
+        first=890,
+        last=890,
+        component="cluster-autoscaler",
+    )
 
 
 @calm("a settings map that may be missing, and is")
@@ -237,13 +271,11 @@ def paused(shop: Shop) -> None:
 
 @calm("an app that was put to sleep last month")
 def asleep(shop: Shop) -> None:
-    world = shop.world
     app = extra(shop, "black-friday-queue", serves=False)
     for made in list(app.pods):
         app.drop(made)
     app.workload["spec"]["replicas"] = 0
     app.workload["metadata"]["annotations"]["acme.io/asleep-until"] = "November"
-    assert world
 
 
 @calm("somebody's shell of yesterday, ended with an error")
@@ -264,7 +296,10 @@ def gone(shop: Shop) -> None:
     world, app = shop.world, _app(shop)
     made = app.add_pod(age=1700, node=world.nodes()[0])
     name = made["metadata"]["name"]
-    said = f"Back-off restarting failed container {app.container['name']} in pod {name}_{world.namespace}(1)"
+    said = (
+        f"Back-off restarting failed container {app.container['name']} in pod"
+        f" {name}_{world.namespace}(1)"
+    )
     world.event(made, "BackOff", said, first=1600, last=700, count=40)
     said = "Readiness probe failed: HTTP probe failed with statuscode: 500"
     world.event(made, "Unhealthy", said, first=1600, last=710, count=60)

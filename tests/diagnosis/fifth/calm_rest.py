@@ -39,9 +39,10 @@ def second(shop: Shop) -> None:
     found, pods = job(world, "import-2026-02", of, ago=5 * 3600)
     first, _ = job(world, "x", of, ago=5 * 3600 + 60, code=1, log=["deadlock detected"])
     made = next(
-        one for one in world.all("Pod", world.namespace)
+        one
+        for one in world.all("Pod", world.namespace)
         if one["metadata"]["labels"].get("job-name") == "x"
-    )  # fmt: skip
+    )
     world.remove(first)
     labels = {"batch.kubernetes.io/job-name": "import-2026-02", "job-name": "import-2026-02"}
     made["metadata"]["labels"] |= labels
@@ -153,8 +154,17 @@ def closed(shop: Shop) -> None:
 def old_pressure(shop: Shop) -> None:
     world = shop.world
     node = world.nodes()[0]
-    set_condition(node, world.condition("False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure",
-                                        type="DiskPressure", at=6 * DAY, beat=30))  # fmt: skip
+    set_condition(
+        node,
+        world.condition(
+            "False",
+            "KubeletHasNoDiskPressure",
+            "kubelet has no disk pressure",
+            type="DiskPressure",
+            at=6 * DAY,
+            beat=30,
+        ),
+    )
 
 
 @calm("nodes that are kept for others")
@@ -166,22 +176,32 @@ def dedicated(shop: Shop) -> None:
 @calm("services without a selector")
 def bare_services(shop: Shop) -> None:
     world = shop.world
-    world.make("Service", "crm-external", spec={"type": "ExternalName", "externalName": "crm.example.org"},
-               status={"loadBalancer": {}})  # fmt: skip
+    world.make(
+        "Service",
+        "crm-external",
+        spec={"type": "ExternalName", "externalName": "crm.example.org"},
+        status={"loadBalancer": {}},
+    )
     ports = [{"name": "pg", "port": 5432, "protocol": "TCP", "targetPort": 5432}]
-    world.make("Service", "old-mainframe", spec={"type": "ClusterIP", "clusterIP": "10.96.200.7",
-               "ports": ports}, status={"loadBalancer": {}})  # fmt: skip
+    world.make(
+        "Service",
+        "old-mainframe",
+        spec={"type": "ClusterIP", "clusterIP": "10.96.200.7", "ports": ports},
+        status={"loadBalancer": {}},
+    )
     subset = {
         "addresses": [{"ip": "192.168.7.7"}],
         "ports": [{"name": "pg", "port": 5432, "protocol": "TCP"}],
     }
     world.make("Endpoints", "old-mainframe", subsets=[subset])
     world.make(
-        "EndpointSlice", "old-mainframe-x7d2k", addressType="IPv4",
+        "EndpointSlice",
+        "old-mainframe-x7d2k",
+        addressType="IPv4",
         metadata={"labels": {"kubernetes.io/service-name": "old-mainframe"}},
         endpoints=[{"addresses": ["192.168.7.7"], "conditions": {"ready": True}}],
         ports=[{"name": "pg", "port": 5432, "protocol": "TCP"}],
-    )  # fmt: skip
+    )
 
 
 @calm("a claim that nobody uses yet")
@@ -206,16 +226,24 @@ def unused_claim(shop: Shop) -> None:
 def released(shop: Shop) -> None:
     world = shop.world
     world.make(
-        "PersistentVolume", "pvc-0d1c2b3a-old", age=200 * DAY,
+        "PersistentVolume",
+        "pvc-0d1c2b3a-old",
+        age=200 * DAY,
         spec={
-            "capacity": {"storage": "50Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "gp3",
+            "capacity": {"storage": "50Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": "gp3",
             "persistentVolumeReclaimPolicy": "Retain",
-            "claimRef": {"kind": "PersistentVolumeClaim", "namespace": world.namespace, "name": "old-data",
-                         "uid": world.uid()},
+            "claimRef": {
+                "kind": "PersistentVolumeClaim",
+                "namespace": world.namespace,
+                "name": "old-data",
+                "uid": world.uid(),
+            },
             "csi": {"driver": "ebs.csi.aws.com", "volumeHandle": "vol-0dead"},
         },
         status={"phase": "Released"},
-    )  # fmt: skip
+    )
 
 
 @calm("a certificate that is being renewed in good time")
@@ -251,13 +279,26 @@ def policies(shop: Shop) -> None:
     world.make("NetworkPolicy", "default-deny", spec={"podSelector": {}, "policyTypes": both})
     anyone: Object = {"podSelector": {}}
     world.make(
-        "NetworkPolicy", "within", spec={"podSelector": {}, "policyTypes": both,
-        "ingress": [{"from": [anyone, {"namespaceSelector": {}}]}], "egress": [{"to": [anyone]}]},
-    )  # fmt: skip
+        "NetworkPolicy",
+        "within",
+        spec={
+            "podSelector": {},
+            "policyTypes": both,
+            "ingress": [{"from": [anyone, {"namespaceSelector": {}}]}],
+            "egress": [{"to": [anyone]}],
+        },
+    )
     ports = [{"protocol": one, "port": 53} for one in ("UDP", "TCP")]
     system = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
-    world.make("NetworkPolicy", "dns", spec={"podSelector": {}, "policyTypes": ["Egress"],
-               "egress": [{"to": [system], "ports": ports}]})  # fmt: skip
+    world.make(
+        "NetworkPolicy",
+        "dns",
+        spec={
+            "podSelector": {},
+            "policyTypes": ["Egress"],
+            "egress": [{"to": [system], "ports": ports}],
+        },
+    )
 
 
 @calm("a webhook that may fail, and does")
@@ -272,5 +313,8 @@ def ignored(shop: Shop) -> None:
         "failurePolicy": "Ignore",
         "rules": rules,
     }
-    shop.world.make("MutatingWebhookConfiguration", "cost-labels",
-                    webhooks=[{**hook, "sideEffects": "None", "timeoutSeconds": 2}])  # fmt: skip
+    shop.world.make(
+        "MutatingWebhookConfiguration",
+        "cost-labels",
+        webhooks=[{**hook, "sideEffects": "None", "timeoutSeconds": 2}],
+    )

@@ -35,15 +35,23 @@ def some_time(shop: Shop, low: int = 260, high: int = 2700) -> int:
 def extra(shop: Shop, name: str, **parts: Any) -> App:
     """One more deployment in the namespace, that nothing else happens to."""
     app = app_of(shop, name, **parts)
+    if app.service:
+        app.service["spec"]["ports"][0]["port"] = parts.get("port", 80)
     shop.apps[name] = app
     shop.taken.add(name)
     return app
 
 
 def stateful(
-    shop: Shop, name: str, image: str, *, replicas: int = 3, port: int = 8080, path: str = "/data",
+    shop: Shop,
+    name: str,
+    image: str,
+    *,
+    replicas: int = 3,
+    port: int = 8080,
+    path: str = "/data",
     **parts: Any,
-) -> App:  # fmt: skip
+) -> App:
     """A stateful set of the namespace that keeps its data in a claim for each pod."""
     mounts = [{"name": "data", "mountPath": path}]
     of = template(name, image, port=port, probe="", mounts=mounts, **parts)
@@ -76,7 +84,7 @@ def running_job(
     world: World, name: str, of: Object, *, ago: float, owner: Object | None = None, **spec: Any
 ) -> tuple[Object, Object]:
     """A job at work, with its pod."""
-    whole = {"backoffLimit": 6, "completions": 1, "parallelism": 1, "suspend": False}
+    whole: Object = {"backoffLimit": 6, "completions": 1, "parallelism": 1, "suspend": False}
     whole |= {"completionMode": "NonIndexed", "template": of}
     whole["selector"] = {"matchLabels": {"batch.kubernetes.io/job-name": name}}
     of["spec"]["restartPolicy"] = "Never"
@@ -170,9 +178,12 @@ def with_volume(app: App, volume: Object, path: str, **mount: Any) -> Object:
 
 
 def unwell(
-    shop: Shop, app: App, since: float, said: str = "HTTP probe failed with statuscode: 503",
+    shop: Shop,
+    app: App,
+    since: float,
+    said: str = "HTTP probe failed with statuscode: 503",
     log: Sequence[str] = (),
-) -> None:  # fmt: skip
+) -> None:
     """An app that runs and says of itself that it is not ready."""
     for made in app.pods:
         failing_probe(shop.world, made, "Readiness", said, since=since)

@@ -11,7 +11,7 @@ from tests.diagnosis.fifth.common import (
     unwell,
     with_volume,
 )
-from tests.diagnosis.pods import crashing, evicted, not_mounted, wait_for_node
+from tests.diagnosis.pods import crashing, evicted, not_mounted, spell, wait_for_node
 from tests.diagnosis.shop import Shop
 from tests.diagnosis.workloads import bound
 from tests.diagnosis.world import Object, set_condition
@@ -24,8 +24,11 @@ def messages(shop: Shop) -> Blame:
         some_time(shop),
     )
     log = [
-        "ERROR 2026-03-04 storage - segment_appender.cc:213 - Write failed: std::__1::system_error (error"
-        " system:28, No space left on device)",
+        (
+            "ERROR 2026-03-04 storage - segment_appender.cc:213 - Write failed:"
+            " std::__1::system_error (error"
+            " system:28, No space left on device)"
+        ),
         "Aborting on shard 0.",
     ]
     crashing(shop.world, app.pods[0], code=134, since=since, lived=4, log=log)
@@ -37,11 +40,17 @@ def messages(shop: Shop) -> Blame:
 def flood(shop: Shop) -> Blame:
     app, since = stateful(shop, "logs-es", "elasticsearch:8.14.1", port=9200), some_time(shop)
     log = [
-        "[WARN ][o.e.c.r.a.DiskThresholdMonitor] flood stage disk watermark [95%] exceeded on"
-        " [q1][logs-es-0][/usr/share/elasticsearch/data] free: 611.2mb[3.1%], all indices on this node will"
-        " be marked read-only",
-        "[ERROR] failed to write: disk usage exceeded flood-stage watermark, index has read-only-allow-"
-        "delete block",
+        (
+            "[WARN ][o.e.c.r.a.DiskThresholdMonitor] flood stage disk watermark [95%] exceeded on"
+            " [q1][logs-es-0][/usr/share/elasticsearch/data] free: 611.2mb[3.1%], all indices"
+            " on this node will"
+            " be marked read-only"
+        ),
+        (
+            "[ERROR] failed to write: disk usage exceeded flood-stage watermark, index has"
+            " read-only-allow-"
+            "delete block"
+        ),
     ]
     unwell(shop, app, since, log=log)
     objects = (app.object, *(f"persistentvolumeclaim/data-logs-es-{one}" for one in range(3)))
@@ -61,13 +70,23 @@ def cooling(shop: Shop) -> Blame:
     }
     set_condition(claim, resizing)
     said = (
-        'resize volume "pvc-1" by resizer "ebs.csi.aws.com" failed: rpc error: code = Internal desc = Could'
-        ' not resize volume "vol-0ab": operation error EC2: ModifyVolume, api error VolumeModification'
-        "RateExceeded: You've reached the maximum modification rate per volume limit. Wait at least 6 hours"
+        'resize volume "pvc-1" by resizer "ebs.csi.aws.com" failed: rpc error: code ='
+        " Internal desc = Could"
+        ' not resize volume "vol-0ab": operation error EC2: ModifyVolume, api error'
+        " VolumeModification"
+        "RateExceeded: You've reached the maximum modification rate per volume limit. Wait"
+        " at least 6 hours"
         " between modifications per EBS volume."
     )
-    world.event(claim, "VolumeResizeFailed", said, first=since, last=120, count=12,
-                component="external-resizer ebs.csi.aws.com")  # fmt: skip
+    world.event(
+        claim,
+        "VolumeResizeFailed",
+        said,
+        first=since,
+        last=120,
+        count=12,
+        component="external-resizer ebs.csi.aws.com",
+    )
     log = ["<Error> Application: DB::Exception: Cannot write to file: No space left on device"]
     crashing(world, app.pods[0], code=70, since=since, log=log, lived=5)
     return Blame(
@@ -90,8 +109,16 @@ def _claim(shop: Shop, name: str, said: str, reason: str, since: float, **spec: 
     kind = "Normal" if reason in ("FailedBinding", "WaitForFirstConsumer") else "Warning"
     if reason == "ProvisioningFailed":
         component = "ebs.csi.aws.com_ebs-csi-controller-6d5"
-    world.event(claim, reason, said, type=kind, first=since, last=12, count=int(since // 15),
-                component=component)  # fmt: skip
+    world.event(
+        claim,
+        reason,
+        said,
+        type=kind,
+        first=since,
+        last=12,
+        count=int(since // 15),
+        component=component,
+    )
     return claim
 
 
@@ -107,15 +134,17 @@ def _needs(shop: Shop, name: str, since: float, said: str) -> str:
 def no_more(shop: Shop) -> Blame:
     since = some_time(shop)
     said = (
-        'failed to provision volume with StorageClass "gp3": rpc error: code = ResourceExhausted desc ='
-        " CreateVolume failed: VolumeLimitExceeded: You have exceeded your maximum gp3 storage limit of 50"
+        'failed to provision volume with StorageClass "gp3": rpc error: code ='
+        " ResourceExhausted desc ="
+        " CreateVolume failed: VolumeLimitExceeded: You have exceeded your maximum gp3"
+        " storage limit of 50"
         " TiB in this region"
     )
-    _claim(shop, "video-archive", said, "ProvisioningFailed", since,
-           storageClassName="standard")  # fmt: skip
+    _claim(shop, "video-archive", said, "ProvisioningFailed", since, storageClassName="standard")
     count = len(shop.world.all("Node"))
     text = (
-        f"0/{count} nodes are available: pod has unbound immediate PersistentVolumeClaims. preemption:"
+        f"0/{count} nodes are available: pod has unbound immediate PersistentVolumeClaims."
+        " preemption:"
         f" 0/{count} nodes are available: {count} Preemption is not helpful for scheduling."
     )
     name = _needs(shop, "video-archive", since, text)
@@ -133,12 +162,15 @@ def old_class(shop: Shop) -> Blame:
     _claim(shop, "data-loki-1", said, "ProvisioningFailed", since, storageClassName="io1-fast")
     count = len(world.all("Node"))
     text = (
-        f"0/{count} nodes are available: pod has unbound immediate PersistentVolumeClaims. preemption:"
+        f"0/{count} nodes are available: pod has unbound immediate PersistentVolumeClaims."
+        " preemption:"
         f" 0/{count} nodes are available: {count} Preemption is not helpful for scheduling."
     )
     wait_for_node(world, made, text, since=since)
-    return Blame("storage-class-missing", (app.object, "persistentvolumeclaim/data-loki-1",
-                                           "storageclass/io1-fast"))  # fmt: skip
+    return Blame(
+        "storage-class-missing",
+        (app.object, "persistentvolumeclaim/data-loki-1", "storageclass/io1-fast"),
+    )
 
 
 @broken("a claim whose volume was deleted under it")
@@ -152,8 +184,11 @@ def lost(shop: Shop) -> Blame:
     world.event(claim, "ClaimLost", said, first=since, last=since)
     made = renewed(app, app.template, ago=since - 20)
     app.stuck_for = 0
-    text = message(shop, 'persistentvolumeclaim "data-gitea-0" bound to non-existent persistentvolume'
-                         f' "{claim["spec"]["volumeName"]}"')  # fmt: skip
+    text = message(
+        shop,
+        'persistentvolumeclaim "data-gitea-0" bound to non-existent persistentvolume'
+        f' "{claim["spec"]["volumeName"]}"',
+    )
     wait_for_node(world, made, text, since=since - 20)
     return Blame("pvc-lost", (app.object, "persistentvolumeclaim/data-gitea-0"))
 
@@ -171,9 +206,11 @@ def _unmounted(shop: Shop, said: str, cause: str, *, name: str = "shared-media")
 @broken("a file server does not let this node in")
 def nfs(shop: Shop) -> Blame:
     said = (
-        'MountVolume.SetUp failed for volume "nfs-media" : mount failed: exit status 32\nMounting command:'
+        'MountVolume.SetUp failed for volume "nfs-media" : mount failed: exit status'
+        " 32\nMounting command:"
         " mount\nMounting arguments: -t nfs -o nfsvers=4.1 10.0.40.9:/export/media"
-        " /var/lib/kubelet/pods/1f/volumes/kubernetes.io~nfs/nfs-media\nOutput: mount.nfs: access denied by"
+        " /var/lib/kubelet/pods/1f/volumes/kubernetes.io~nfs/nfs-media\nOutput: mount.nfs:"
+        " access denied by"
         " server while mounting 10.0.40.9:/export/media"
     )
     return _unmounted(shop, said, "volume-mount permission-denied")
@@ -182,7 +219,8 @@ def nfs(shop: Shop) -> Blame:
 @broken("a volume's file system is damaged")
 def damaged(shop: Shop) -> Blame:
     said = (
-        "MountVolume.MountDevice failed for volume \"pvc-77\" : rpc error: code = Internal desc = 'fsck'"
+        'MountVolume.MountDevice failed for volume "pvc-77" : rpc error: code = Internal'
+        " desc = 'fsck'"
         " found errors on device /dev/nvme3n1 but could not correct them: /dev/nvme3n1: UNEXPECTED"
         " INCONSISTENCY; RUN fsck MANUALLY."
     )
@@ -192,7 +230,8 @@ def damaged(shop: Shop) -> Blame:
 @broken("the driver of a volume is on no node")
 def driver(shop: Shop) -> Blame:
     said = (
-        'MountVolume.MountDevice failed for volume "pvc-78" : kubernetes.io/csi: attacher.MountDevice'
+        'MountVolume.MountDevice failed for volume "pvc-78" : kubernetes.io/csi:'
+        " attacher.MountDevice"
         " failed to create newCsiDriverClient: driver name efs.csi.aws.com not found in the list of"
         " registered CSI drivers"
     )
@@ -223,12 +262,17 @@ def dead_node(shop: Shop) -> Blame:
     node = world.find("Node", app.pods[0]["spec"]["nodeName"])
     claim = world.find("PersistentVolumeClaim", "data-couchdb-0")
     volume = claim["spec"]["volumeName"]
+    zone = "topology.kubernetes.io/zone"
     others = [one for one in world.nodes() if one is not node]
+    others.sort(key=lambda one: one["metadata"]["labels"][zone] != node["metadata"]["labels"][zone])
     for kind in ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure"):
         said = "Kubelet stopped posting node status."
-        set_condition(node, world.condition(
-            "Unknown", "NodeStatusUnknown", said, type=kind, at=since + 400, beat=since + 440
-        ))  # fmt: skip
+        set_condition(
+            node,
+            world.condition(
+                "Unknown", "NodeStatusUnknown", said, type=kind, at=since + 400, beat=since + 440
+            ),
+        )
     node["spec"]["taints"] = [
         {
             "key": "node.kubernetes.io/unreachable",
@@ -241,26 +285,41 @@ def dead_node(shop: Shop) -> Blame:
     app.stuck_for = 0
     made["spec"]["nodeName"] = others[0]["metadata"]["name"]
     not_mounted(world, made, since)
+    base = shop.apps[shop.database].pods[0]
+    if base["spec"]["nodeName"] == node["metadata"]["name"]:
+        base["spec"]["nodeName"] = others[0]["metadata"]["name"]
     for one in (*shop.apps.values(), *shop.system.values()):
-        for old in list(one.pods):
-            if old["spec"].get("nodeName") == node["metadata"]["name"]:
-                if one.workload["kind"] == "Deployment":
-                    one.drop(old)
-                    one.add_pod(age=since, node=others[-1])
+        for old in [p for p in one.pods if p["spec"].get("nodeName") == node["metadata"]["name"]]:
+            if one.workload["kind"] == "Deployment":
+                one.drop(old)
+                one.add_pod(age=since, node=others[-1])
+            else:
+                at = world.ago(since + 400)
+                spell(world, old, "Ready", status="False", lastTransitionTime=at)
     said = (
-        f'Multi-Attach error for volume "{volume}" Volume is already exclusively attached to one node and'
+        f'Multi-Attach error for volume "{volume}" Volume is already exclusively attached'
+        " to one node and"
         " can't be attached to another"
     )
-    world.event(made, "FailedAttachVolume", said, first=since, last=since,
-                component="attachdetach-controller")  # fmt: skip
+    world.event(
+        made,
+        "FailedAttachVolume",
+        said,
+        first=since,
+        last=since,
+        component="attachdetach-controller",
+    )
     world.make(
         "VolumeAttachment",
         f"csi-{world.digest()}",
         age=20 * DAY,
-        spec={"attacher": "ebs.csi.aws.com", "nodeName": node["metadata"]["name"],
-              "source": {"persistentVolumeName": volume}},
+        spec={
+            "attacher": "ebs.csi.aws.com",
+            "nodeName": node["metadata"]["name"],
+            "source": {"persistentVolumeName": volume},
+        },
         status={"attached": True},
-    )  # fmt: skip
+    )
     name = f"node/{node['metadata']['name']}"
     also = Blame("multi-attach", (app.object, "persistentvolumeclaim/data-couchdb-0"))
     return Blame("node-not-ready", (name,), (also, Blame("dependency node-not-ready", ("*",))))

@@ -21,7 +21,7 @@ def not_pulled(shop: Shop, made: Object, said: str, since: float, *, image: str 
     world = shop.world
     container = made["spec"]["containers"][0]
     image = image or container["image"]
-    where = {"first": since - 3, "container": container["name"]}
+    where: Object = {"first": since - 3, "container": container["name"]}
     back = f'Back-off pulling image "{image}"'
     full = f'Failed to pull image "{image}": {said}'
     waiting(world, made, "ImagePullBackOff", f"{back}: ErrImagePull: {said}", since=since)
@@ -87,7 +87,7 @@ def limit(shop: Shop) -> Blame:
         initializing(
             world, made, "chown", since, state=state, lastState={}, imageID="", restartCount=0
         )
-        where = {"first": since - 3, "container": "chown"}
+        where: Object = {"first": since - 3, "container": "chown"}
         world.event(
             made, "Failed", f'Failed to pull image "{image}": {said}', last=60, count=5, **where
         )
@@ -143,7 +143,7 @@ def never(shop: Shop) -> Blame:
     found["status"]["ready"] = 0
     said = 'Container image "seed-fixtures:local" is not present with pull policy of Never'
     waiting(world, made, "ErrImageNeverPull", said, since=since)
-    where = {"first": since - 2, "container": "seed-fixtures"}
+    where: Object = {"first": since - 2, "container": "seed-fixtures"}
     world.event(made, "ErrImageNeverPull", said, last=9, count=int(since // 12), **where)
     world.event(made, "Failed", "Error: ErrImageNeverPull", last=9, count=int(since // 12), **where)
     return Blame("image-pull-never", ("job/seed-fixtures",))
@@ -154,8 +154,8 @@ def room(shop: Shop) -> Blame:
     image = "nvcr.io/acme/llm-server:24.06"
     said = (
         'failed to pull and unpack image "IMAGE": failed to extract layer sha256:77aa: write'
-        " /var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/912/fs/usr/lib/libtorch"
-        "_cuda.so: no space left on device: unknown"
+        " /var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/912/fs/usr/lib/lib"
+        "torch_cuda.so: no space left on device: unknown"
     )
     blame = _rollout(shop, "image-pull node-pressure ephemeral-storage volume-full", image, said)
     return Blame(blame.cause, ("*",), says="no space left")
@@ -166,12 +166,13 @@ def capitals(shop: Shop) -> Blame:
     app, since = shop.victim(), some_time(shop)
     world, image = shop.world, "ghcr.io/Acme/Portal-API:7.0.1"
     said = (
-        f'Failed to apply default image tag "{image}": couldn\'t parse image name "{image}": invalid'
+        f'Failed to apply default image tag "{image}": couldn\'t parse image name'
+        f' "{image}": invalid'
         " reference format: repository name (Acme/Portal-API) must be lowercase"
     )
     for made in app.change(app.template_with(image=image), ago=since):
         waiting(world, made, "InvalidImageName", said, since=since)
-        where = {"first": since - 2, "container": app.container["name"]}
+        where: Object = {"first": since - 2, "container": app.container["name"]}
         world.event(made, "InspectFailed", said, last=8, count=int(since // 12), **where)
         world.event(
             made, "Failed", "Error: InvalidImageName", last=8, count=int(since // 12), **where

@@ -3,7 +3,7 @@
 from tests.diagnosis.blame import Blame
 from tests.diagnosis.fifth.common import broken, extra, fallen, some_time, stateful, unwell
 from tests.diagnosis.fifth.images import not_pulled
-from tests.diagnosis.fifth.starts import refused_config
+from tests.diagnosis.fifth.settings import refused_config
 from tests.diagnosis.pods import crashing, evicted, leaving, spell, unready
 from tests.diagnosis.shop import Shop
 from tests.diagnosis.workloads import App
@@ -41,7 +41,8 @@ def _unready_node(shop: Shop, node: Object, since: float) -> None:
 def runtime(shop: Shop) -> Blame:
     world, since, node = shop.world, 240, _busiest(shop)
     said = (
-        "[container runtime is down, PLEG is not healthy: pleg was last seen active 6m11.3s ago; threshold"
+        "[container runtime is down, PLEG is not healthy: pleg was last seen active"
+        " 6m11.3s ago; threshold"
         " is 3m0s]"
     )
     set_condition(
@@ -52,8 +53,14 @@ def runtime(shop: Shop) -> Blame:
         for effect in ("NoSchedule", "NoExecute")
     ]
     name = node["metadata"]["name"]
-    world.event(node, "NodeNotReady", f"Node {name} status is now: NodeNotReady", first=since, last=since,
-                type="Normal")  # fmt: skip
+    world.event(
+        node,
+        "NodeNotReady",
+        f"Node {name} status is now: NodeNotReady",
+        first=since,
+        last=since,
+        type="Normal",
+    )
     _unready_node(shop, node, since)
     also = Blame("node-not-ready dependency", ("*",))
     return Blame("node-not-ready", (f"node/{name}",), (also,))
@@ -64,8 +71,12 @@ def memory(shop: Shop) -> Blame:
     world, since, node = shop.world, some_time(shop, 500, 1500), _busiest(shop)
     name = node["metadata"]["name"]
     said = "kubelet has insufficient memory available"
-    set_condition(node, world.condition("True", "KubeletHasInsufficientMemory", said,
-                                        type="MemoryPressure", at=since, beat=20))  # fmt: skip
+    set_condition(
+        node,
+        world.condition(
+            "True", "KubeletHasInsufficientMemory", said, type="MemoryPressure", at=since, beat=20
+        ),
+    )
     node["spec"]["taints"] = [
         {
             "key": "node.kubernetes.io/memory-pressure",
@@ -73,22 +84,31 @@ def memory(shop: Shop) -> Blame:
             "timeAdded": world.ago(since),
         }
     ]
-    world.event(node, "NodeHasInsufficientMemory",
-                f"Node {name} status is now: NodeHasInsufficientMemory", type="Normal", first=since,
-                last=since, component="kubelet")  # fmt: skip
+    world.event(
+        node,
+        "NodeHasInsufficientMemory",
+        f"Node {name} status is now: NodeHasInsufficientMemory",
+        type="Normal",
+        first=since,
+        last=since,
+        component="kubelet",
+    )
     text = "Attempting to reclaim memory"
     world.event(
         node, "EvictionThresholdMet", text, first=since, last=40, count=30, component="kubelet"
     )
     names = []
     mine = [
-        (app, made) for app, made in _on(shop, node)
+        (app, made)
+        for app, made in _on(shop, node)
         if app.workload["kind"] == "Deployment" and made["metadata"]["namespace"] == world.namespace
-    ]  # fmt: skip
+    ]
     for app, made in mine[:2]:
         why = (
-            "The node was low on resource: memory. Threshold quantity: 100Mi, available: 71044Ki. Container"
-            f" {app.container['name']} was using 1903516Ki, request is 256Mi, has larger consumption of"
+            "The node was low on resource: memory. Threshold quantity: 100Mi, available:"
+            " 71044Ki. Container"
+            f" {app.container['name']} was using 1903516Ki, request is 256Mi, has larger"
+            " consumption of"
             " memory. "
         )
         evicted(world, made, why, ago=since - 40)
@@ -104,8 +124,12 @@ def images(shop: Shop) -> Blame:
     world, since, node = shop.world, some_time(shop, 500, 1500), _busiest(shop)
     name = node["metadata"]["name"]
     said = "kubelet has disk pressure"
-    set_condition(node, world.condition("True", "KubeletHasDiskPressure", said, type="DiskPressure",
-                                        at=since, beat=20))  # fmt: skip
+    set_condition(
+        node,
+        world.condition(
+            "True", "KubeletHasDiskPressure", said, type="DiskPressure", at=since, beat=20
+        ),
+    )
     node["spec"]["taints"] = [
         {
             "key": "node.kubernetes.io/disk-pressure",
@@ -114,7 +138,8 @@ def images(shop: Shop) -> Blame:
         }
     ]
     text = (
-        "Failed to garbage collect required amount of images. Attempted to free 13370212352 bytes, but only"
+        "Failed to garbage collect required amount of images. Attempted to free"
+        " 13370212352 bytes, but only"
         " found 0 bytes eligible to free."
     )
     world.event(
@@ -122,7 +147,10 @@ def images(shop: Shop) -> Blame:
     )
     app = shop.victim()
     made = app.pods[0]
-    why = "The node was low on resource: ephemeral-storage. Threshold quantity: 10Gi, available: 9106Mi. "
+    why = (
+        "The node was low on resource: ephemeral-storage. Threshold quantity: 10Gi,"
+        " available: 9106Mi. "
+    )
     evicted(world, made, why, ago=since - 60)
     world.event(made, "Evicted", why, first=since - 60, last=since - 60)
     other = next(one for one in world.nodes() if one is not node)
@@ -138,14 +166,24 @@ def database_node(shop: Shop) -> Blame:
     name = node["metadata"]["name"]
     for kind in ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure"):
         said = "Kubelet stopped posting node status."
-        set_condition(node, world.condition("Unknown", "NodeStatusUnknown", said, type=kind, at=since,
-                                            beat=since + 45))  # fmt: skip
+        set_condition(
+            node,
+            world.condition(
+                "Unknown", "NodeStatusUnknown", said, type=kind, at=since, beat=since + 45
+            ),
+        )
     node["spec"]["taints"] = [
         {"key": "node.kubernetes.io/unreachable", "effect": effect, "timeAdded": world.ago(since)}
         for effect in ("NoSchedule", "NoExecute")
     ]
-    world.event(node, "NodeNotReady", f"Node {name} status is now: NodeNotReady", first=since, last=since,
-                type="Normal")  # fmt: skip
+    world.event(
+        node,
+        "NodeNotReady",
+        f"Node {name} status is now: NodeNotReady",
+        first=since,
+        last=since,
+        type="Normal",
+    )
     other = next(one for one in world.nodes() if one is not node)
     for app, made in _on(shop, node):
         if app.workload["kind"] == "DaemonSet":
@@ -202,13 +240,12 @@ def connections(shop: Shop) -> Blame:
     alone=True,
 )
 def recreated(shop: Shop) -> Blame:
-    world, since, api = shop.world, some_time(shop), shop.take(shop.api)
+    since, api = some_time(shop), shop.take(shop.api)
     image = f"{api.image.rpartition(':')[0]}:77.0.0"
     for made in api.begin_anew(api.template_with(image=image), ago=since):
         said = f'failed to resolve reference "{image}": {image}: not found'
         not_pulled(shop, made, said, since)
     also = fallen(shop, since, api=False)
-    assert world
     return Blame("image-not-found", (api.object,), (also,))
 
 
@@ -228,8 +265,11 @@ def both(shop: Shop) -> Blame:
     for made in other.change(other.template_with(envFrom=source), ago=since):
         refused_config(shop, made, 'secret "mail-relay" not found', since)
     also = Blame("secret-missing", (other.object, "secret/mail-relay"))
-    return Blame("volume-full secret-missing", (app.object, "persistentvolumeclaim/data-victoria-0", other.object,
-                                              "secret/mail-relay"), (also,))  # fmt: skip
+    return Blame(
+        "volume-full secret-missing",
+        (app.object, "persistentvolumeclaim/data-victoria-0", other.object, "secret/mail-relay"),
+        (also,),
+    )
 
 
 @broken("three apps ask one that crashes since its setting was edited", alone=True)
@@ -240,9 +280,11 @@ def identity(shop: Shop) -> Blame:
     edited: Object = {"manager": "kubectl-edit", "operation": "Update", "apiVersion": "v1"}
     edited |= {"time": world.ago(since + 45), "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {}}}
     config = world.make(
-        "ConfigMap", "identity-realm", metadata={"managedFields": [edited]},
+        "ConfigMap",
+        "identity-realm",
+        metadata={"managedFields": [edited]},
         data={"realm.json": '{"issuer": "https//id.acme.io"}'},
-    )  # fmt: skip
+    )
     source = [{"configMapRef": {"name": config["metadata"]["name"]}}]
     auth.workload["spec"]["template"] = auth.template_with(envFrom=source)
     auth.sets[-1]["spec"]["template"]["spec"] = auth.template["spec"]

@@ -32,8 +32,13 @@ def _waits(shop: Shop, cause: str, *reasons: str, more: Sequence[str] = (), **sp
 @broken("batch work takes the room of everything less important")
 def preempted(shop: Shop) -> Blame:
     world, since = shop.world, some_time(shop)
-    world.make("PriorityClass", "batch-urgent", value=1_000_000, globalDefault=False,
-               preemptionPolicy="PreemptLowerPriority")  # fmt: skip
+    world.make(
+        "PriorityClass",
+        "batch-urgent",
+        value=1_000_000,
+        globalDefault=False,
+        preemptionPolicy="PreemptLowerPriority",
+    )
     of = template("simulate", "ghcr.io/acme/simulate:5", port=0, cpu="7", memory="24Gi")
     of["spec"] |= {"priorityClassName": "batch-urgent"}
     big = extra(shop, "simulate", serves=False)
@@ -44,8 +49,15 @@ def preempted(shop: Shop) -> Blame:
     app = shop.victim(serves=True)
     gone = app.pods[-1]
     node, uid = gone["spec"]["nodeName"], big.pods[0]["metadata"]["uid"]
-    world.event(gone, "Preempted", f"Preempted by pod {uid} on node {node}", first=since, last=since,
-                component="default-scheduler", type="Normal")  # fmt: skip
+    world.event(
+        gone,
+        "Preempted",
+        f"Preempted by pod {uid} on node {node}",
+        first=since,
+        last=since,
+        component="default-scheduler",
+        type="Normal",
+    )
     app.drop(gone)
     made = app.add_pod(age=since, node=None)
     said = message(shop, "Insufficient cpu", "Insufficient memory")
@@ -66,8 +78,9 @@ def no_label(shop: Shop) -> Blame:
     rule = {"maxSkew": 1, "topologyKey": "acme.io/rack", "whenUnsatisfiable": "DoNotSchedule"}
     rule |= {"labelSelector": {"matchLabels": {"tier": "a"}}}
     said = "node(s) didn't match pod topology spread constraints (missing required label)"
-    return _waits(shop, "unschedulable-spread unschedulable-selector", said,
-                  topologySpreadConstraints=[rule])  # fmt: skip
+    return _waits(
+        shop, "unschedulable-spread unschedulable-selector", said, topologySpreadConstraints=[rule]
+    )
 
 
 @broken("the only node of a volume's zone takes no new pods")
@@ -121,8 +134,10 @@ def agent_room(shop: Shop) -> Blame:
     made["spec"]["affinity"] = {"nodeAffinity": required}
     count = len(world.all("Node"))
     said = (
-        f"0/{count} nodes are available: 1 Insufficient cpu, {count - 1} node(s) didn't satisfy plugin(s)"
-        f" [NodeAffinity]. preemption: 0/{count} nodes are available: 1 No preemption victims found for"
+        f"0/{count} nodes are available: 1 Insufficient cpu, {count - 1} node(s) didn't"
+        " satisfy plugin(s)"
+        f" [NodeAffinity]. preemption: 0/{count} nodes are available: 1 No preemption"
+        " victims found for"
         f" incoming pod, {count - 1} Preemption is not helpful for scheduling."
     )
     wait_for_node(world, made, said, since=since)
@@ -196,8 +211,16 @@ def no_growth(shop: Shop) -> Blame:
     for made in app.change(app.template_with(resources=size), ago=since):
         wait_for_node(world, made, message(shop, "Insufficient cpu"), since=since)
         said = "pod didn't trigger scale-up: 1 max node group size reached"
-        world.event(made, "NotTriggerScaleUp", said, type="Normal", first=since - 10, last=20,
-                    count=int(since // 60) + 1, component="cluster-autoscaler")  # fmt: skip
+        world.event(
+            made,
+            "NotTriggerScaleUp",
+            said,
+            type="Normal",
+            first=since - 10,
+            last=20,
+            count=int(since // 60) + 1,
+            component="cluster-autoscaler",
+        )
     return Blame("unschedulable-resources", (app.object,))
 
 
@@ -215,7 +238,8 @@ def leaving(shop: Shop) -> Blame:
     for made in app.change(with_volume(app, volume, "/models"), ago=since):
         said = (
             f'0/{count} nodes are available: persistentvolumeclaim "ml-models" is being deleted.'
-            f" preemption: 0/{count} nodes are available: {count} Preemption is not helpful for scheduling."
+            f" preemption: 0/{count} nodes are available: {count} Preemption is not helpful"
+            " for scheduling."
         )
         wait_for_node(world, made, said, since=since)
     causes = "pvc-missing pvc-lost terminating-stuck pvc-pending"

@@ -9,7 +9,7 @@ from tests.diagnosis.world import Object
 _EVERY = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
 
 
-def _changed(shop: Shop, kind: str, probe: Object, said: str, cause: str, **how: str) -> Blame:
+def _changed(shop: Shop, kind: str, probe: Object, said: str, cause: str, says: str = "") -> Blame:
     """A new revision that is asked otherwise and never gets ready."""
     app, since = shop.victim(serves=True), some_time(shop)
     of = app.template_with(**{f"{kind.lower()}Probe": {**_EVERY, **probe}})
@@ -17,7 +17,7 @@ def _changed(shop: Shop, kind: str, probe: Object, said: str, cause: str, **how:
         said = said.replace("ADDRESS", made["status"]["podIP"])
         failing_probe(shop.world, made, kind, said, since=since - 12)
         shop.world.log(made, ["server started", "GET / 200"], until=4)
-    return Blame(cause, (app.object,), **how)
+    return Blame(cause, (app.object,), says=says)
 
 
 @broken("a gRPC service is asked for its health on its web port")
@@ -53,8 +53,10 @@ def moved(shop: Shop) -> Blame:
 @broken("a probe asks with a tool that the image does not have")
 def tool(shop: Shop) -> Blame:
     said = (
-        'rpc error: code = Unknown desc = failed to exec in container: failed to start exec "4c1f": OCI'
-        ' runtime exec failed: exec failed: unable to start container process: exec: "curl": executable'
+        "rpc error: code = Unknown desc = failed to exec in container: failed to start"
+        ' exec "4c1f": OCI'
+        " runtime exec failed: exec failed: unable to start container process: exec:"
+        ' "curl": executable'
         " file not found in $PATH: unknown"
     )
     app, since = shop.victim(serves=True), some_time(shop)
@@ -118,8 +120,13 @@ def busy(shop: Shop) -> Blame:
 @broken("search says yellow and the set's probe wants green")
 def yellow(shop: Shop) -> Blame:
     """The next pod may not be made before the first is ready: of three there is one."""
-    app = stateful(shop, "elastic-master", "docker.elastic.co/elasticsearch/elasticsearch:8.14.1",
-                   port=9200, memory="2Gi")  # fmt: skip
+    app = stateful(
+        shop,
+        "elastic-master",
+        "docker.elastic.co/elasticsearch/elasticsearch:8.14.1",
+        port=9200,
+        memory="2Gi",
+    )
     world, since = shop.world, some_time(shop)
     command = [
         "bash",

@@ -13,6 +13,7 @@ from tests.diagnosis.fifth.common import (
 from tests.diagnosis.pods import crashing, template
 from tests.diagnosis.shop import Shop
 from tests.diagnosis.workloads import App, deployment, service
+from tests.diagnosis.world import Object
 
 
 def _refused_set(shop: Shop, app: App, why: str, since: float, *, verb: str = "create Pod") -> None:
@@ -34,7 +35,8 @@ def smaller(shop: Shop) -> Blame:
         "ResourceQuota", "mem", age=900, spec={"hard": hard}, status={"hard": hard, "used": used}
     )
     why = (
-        'pods "zookeeper-2" is forbidden: exceeded quota: mem, requested: requests.memory=256Mi, used:'
+        'pods "zookeeper-2" is forbidden: exceeded quota: mem, requested:'
+        " requests.memory=256Mi, used:"
         " requests.memory=3840Mi, limited: requests.memory=2Gi"
     )
     _refused_set(shop, app, why, since)
@@ -52,7 +54,8 @@ def job_quota(shop: Shop) -> Blame:
     found["status"] = {"startTime": world.ago(since), "ready": 0, "terminating": 0}
     found["status"]["uncountedTerminatedPods"] = {}
     said = (
-        'Error creating: pods "reconcile-ledger-x5k2p" is forbidden: exceeded quota: team, requested:'
+        'Error creating: pods "reconcile-ledger-x5k2p" is forbidden: exceeded quota: team,'
+        " requested:"
         " limits.cpu=1, used: limits.cpu=11500m, limited: limits.cpu=12"
     )
     world.event(found, "FailedCreate", said, first=since - 1, last=100, count=8)
@@ -70,8 +73,11 @@ def ratio(shop: Shop) -> Blame:
             "limits": {"cpu": "1", "memory": "1Gi"},
         }
     )
-    refuse(app, "cpu max limit to request ratio per Container is 2, but provided ratio is 10.000000",
-           template=of)  # fmt: skip
+    refuse(
+        app,
+        "cpu max limit to request ratio per Container is 2, but provided ratio is 10.000000",
+        template=of,
+    )
     return Blame("limit-range", (app.object, "limitrange/no-overcommit"))
 
 
@@ -86,11 +92,16 @@ def least(shop: Shop) -> Blame:
 
 
 def _hook(shop: Shop, name: str, place: str, serves: str) -> None:
-    client = {"service": {"name": serves, "namespace": place, "path": "/inject", "port": 443}}
+    serving = {"name": serves, "namespace": place, "path": "/inject", "port": 443}
     rules = [
         {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
     ]
-    hook = {"name": name, "clientConfig": client, "failurePolicy": "Fail", "rules": rules}
+    hook: Object = {
+        "name": name,
+        "clientConfig": {"service": serving},
+        "failurePolicy": "Fail",
+        "rules": rules,
+    }
     hook |= {"timeoutSeconds": 10, "sideEffects": "None", "admissionReviewVersions": ["v1"]}
     shop.world.make("MutatingWebhookConfiguration", serves, webhooks=[hook])
 
@@ -112,7 +123,8 @@ def injector(shop: Shop) -> Blame:
     app = shop.victim()
     why = (
         f'Internal error occurred: failed calling webhook "{name}": failed to call webhook: Post'
-        ' "https://istiod.istio-system.svc:443/inject?timeout=10s": no endpoints available for service'
+        ' "https://istiod.istio-system.svc:443/inject?timeout=10s": no endpoints available'
+        " for service"
         ' "istiod"'
     )
     refuse(app, why, forbidden=False)
@@ -134,14 +146,21 @@ def authority(shop: Shop) -> Blame:
     _hook(shop, name, "kubewarden", "policy-server-default")
     why = (
         f'Internal error occurred: failed calling webhook "{name}": failed to call webhook: Post'
-        ' "https://policy-server-default.kubewarden.svc:443/inject?timeout=10s": tls: failed to verify'
-        ' certificate: x509: certificate signed by unknown authority (possibly because of "crypto/rsa:'
+        ' "https://policy-server-default.kubewarden.svc:443/inject?timeout=10s": tls:'
+        " failed to verify"
+        " certificate: x509: certificate signed by unknown authority (possibly because of"
+        ' "crypto/rsa:'
         ' verification error" while trying to verify candidate authority certificate "ca")'
     )
     refuse(app, why, forbidden=False)
     config = "mutatingwebhookconfiguration/policy-server-default"
-    objects = (app.object, config, f"webhook/{name}", f"mutatingwebhookconfiguration/{name}",
-               "service/policy-server-default")  # fmt: skip
+    objects = (
+        app.object,
+        config,
+        f"webhook/{name}",
+        f"mutatingwebhookconfiguration/{name}",
+        "service/policy-server-default",
+    )
     return Blame("webhook certificate-expired", objects)
 
 
@@ -150,8 +169,10 @@ def unsigned(shop: Shop) -> Blame:
     app = shop.victim()
     why = (
         'admission webhook "mutate.kyverno.svc-fail" denied the request:  resource Pod/'
-        f"{shop.world.namespace}/{app.name} was blocked due to the following policies  verify-images:"
-        f"  check-signature: 'failed to verify image {app.image}-2: .attestors[0].entries[0].keys: no"
+        f"{shop.world.namespace}/{app.name} was blocked due to the following policies "
+        " verify-images:"
+        f"  check-signature: 'failed to verify image {app.image}-2:"
+        " .attestors[0].entries[0].keys: no"
         " signatures found'"
     )
     refuse(app, why, forbidden=False)
@@ -163,7 +184,8 @@ def policy(shop: Shop) -> Blame:
     app = shop.victim()
     refuse(
         app,
-        "ValidatingAdmissionPolicy 'require-team-label' with binding 'require-team-label-binding' denied"
+        "ValidatingAdmissionPolicy 'require-team-label' with binding"
+        " 'require-team-label-binding' denied"
         " request: every pod names the team that is called at night",
     )
     causes = "webhook forbidden pod-security invalid-template"
@@ -207,7 +229,7 @@ def account(shop: Shop) -> Blame:
     return Blame("service-account", (app.object, "serviceaccount/patroni"))
 
 
-@broken("a runtime class that the cluster does not have")
+@broken("a sandbox of pods that the cluster does not know")
 def runtime(shop: Shop) -> Blame:
     app = shop.victim()
     of = app.template_with()
@@ -222,9 +244,13 @@ def lease(shop: Shop) -> Blame:
     account = app.template["spec"]["serviceAccountName"]
     user = f"system:serviceaccount:{world.namespace}:{account}"
     log = [
-        f"E1126 leaderelection.go:332] error retrieving resource lock {world.namespace}/turns: leases."
-        f'coordination.k8s.io "turns" is forbidden: User "{user}" cannot get resource "leases" in API'
-        f' group "coordination.k8s.io" in the namespace "{world.namespace}"',
+        (
+            "E1126 leaderelection.go:332] error retrieving resource lock"
+            f" {world.namespace}/turns: leases."
+            f'coordination.k8s.io "turns" is forbidden: User "{user}" cannot get resource'
+            ' "leases" in API'
+            f' group "coordination.k8s.io" in the namespace "{world.namespace}"'
+        ),
         "leader election lost",
     ]
     for made in app.pods:

@@ -33,7 +33,10 @@ def at_once(shop: Shop) -> Blame:
     on = {"containerName": "close-books", "operator": "In", "values": [42]}
     found["spec"]["podFailurePolicy"] = {"rules": [{"action": "FailJob", "onExitCodes": on}]}
     where = f"{world.namespace}/{pods[0]['metadata']['name']}"
-    said = f"Container close-books for pod {where} failed with exit code 42 matching FailJob rule at index 0"
+    said = (
+        f"Container close-books for pod {where} failed with exit code 42 matching"
+        " FailJob rule at index 0"
+    )
     for one in found["status"]["conditions"]:
         one |= {"reason": "PodFailurePolicy", "message": said}
     world.event(found, "PodFailurePolicy", said, first=since - 40, last=since - 40)
@@ -102,9 +105,12 @@ def never_ends(shop: Shop) -> Blame:
     for kind in ("Ready", "ContainersReady"):
         for one in pod["status"]["conditions"]:
             if one["type"] == kind:
-                one |= {"status": "False", "reason": "ContainersNotReady",
-                        "message": "containers with unready status: [sync-catalogue]",
-                        "lastTransitionTime": world.ago(ago - 95)}  # fmt: skip
+                one |= {
+                    "status": "False",
+                    "reason": "ContainersNotReady",
+                    "message": "containers with unready status: [sync-catalogue]",
+                    "lastTransitionTime": world.ago(ago - 95),
+                }
     now["status"]["ready"] = 0
     reference = {"kind": "Job", "name": now["metadata"]["name"], "apiVersion": "batch/v1"}
     reference |= {"namespace": world.namespace, "uid": now["metadata"]["uid"]}
@@ -168,7 +174,8 @@ def _blind(
 @broken("a container without a request has no share of it that could be counted")
 def no_request(shop: Shop) -> Blame:
     said = (
-        "the HPA was unable to compute the replica count: failed to get cpu utilization: missing request"
+        "the HPA was unable to compute the replica count: failed to get cpu utilization:"
+        " missing request"
         " for cpu in container envoy of Pod web-5d8-x2x9k"
     )
     found, app = _blind(shop, "FailedGetResourceMetric", said, "FailedGetResourceMetric")
@@ -178,8 +185,10 @@ def no_request(shop: Shop) -> Blame:
 @broken("a queue's length that nobody tells")
 def external(shop: Shop) -> Blame:
     said = (
-        "the HPA was unable to compute the replica count: unable to get external metric ns/s1-rabbitmq-jobs:"
-        " unable to fetch metrics from external metrics API: the server is currently unable to handle the"
+        "the HPA was unable to compute the replica count: unable to get external metric"
+        " ns/s1-rabbitmq-jobs:"
+        " unable to fetch metrics from external metrics API: the server is currently"
+        " unable to handle the"
         " request (get s1-rabbitmq-jobs.external.metrics.k8s.io)"
     )
     found, app = _blind(shop, "FailedGetExternalMetric", said, "FailedGetExternalMetric")

@@ -41,7 +41,10 @@ def headless(shop: Shop) -> Blame:
     for number, made in enumerate(app.pods):
         peer = f"kafka-{(number + 1) % 3}.kafka-headless.{place}"
         log = [
-            f"WARN [RaftManager id={number}] Couldn't resolve server {peer}:9093 as DNS resolution failed",
+            (
+                f"WARN [RaftManager id={number}] Couldn't resolve server {peer}:9093 as DNS"
+                " resolution failed"
+            ),
             f"java.net.UnknownHostException: {peer}",
         ]
         crashing(world, made, log=log, since=since, lived=20)
@@ -71,14 +74,21 @@ def loop(shop: Shop) -> Blame:
         log = [
             ".:53",
             "CoreDNS-1.12.1",
-            '[FATAL] plugin/loop: Loop (127.0.0.1:38411 -> :53) detected for zone ".", see https://coredns.io/'
-            'plugins/loop#troubleshooting. Query: "HINFO 4547991504243258144.3688648895315093531."',
+            (
+                '[FATAL] plugin/loop: Loop (127.0.0.1:38411 -> :53) detected for zone ".", see https://coredns.io/'
+                'plugins/loop#troubleshooting. Query: "HINFO'
+                ' 4547991504243258144.3688648895315093531."'
+            ),
         ]
         crashing(world, made, log=log, since=since + 60, lived=2)
     api = shop.take(shop.api)
     for made in api.pods:
-        log = [f'could not translate host name "{shop.database}" to address: Temporary failure in name'
-               " resolution"]  # fmt: skip
+        log = [
+            (
+                f'could not translate host name "{shop.database}" to address:'
+                " Temporary failure in name resolution"
+            )
+        ]
         crashing(world, made, log=log, since=since, lived=8)
     web = shop.take(shop.web)
     url = web.container["env"][0]["value"]
@@ -94,16 +104,23 @@ def loop(shop: Shop) -> Blame:
 def ingress_policy(shop: Shop) -> Blame:
     world, since = shop.world, some_time(shop)
     api, web = shop.take(shop.api), shop.take(shop.web)
-    rule = {"from": [{"podSelector": {"matchLabels": {"app": f"{api.name}-v1"}}}]}
+    # What lets everybody in would still let it in.
+    for one in world.all("NetworkPolicy", world.namespace):
+        world.remove(one)
+    rule: Object = {"from": [{"podSelector": {"matchLabels": {"app": f"{api.name}-v1"}}}]}
     rule["ports"] = [{"protocol": "TCP", "port": shop.apps[shop.database].port}]
     world.make(
         "NetworkPolicy",
         "db-only-from-api",
         age=since + 30,
-        spec={"podSelector": {"matchLabels": {"app": shop.database}}, "policyTypes": ["Ingress"],
-              "ingress": [rule]},
-    )  # fmt: skip
-    line = f"dial tcp 10.96.7.7:{shop.apps[shop.database].port}: i/o timeout (host {shop.database})"
+        spec={
+            "podSelector": {"matchLabels": {"app": shop.database}},
+            "policyTypes": ["Ingress"],
+            "ingress": [rule],
+        },
+    )
+    where = world.find("Service", shop.database)["spec"]["clusterIP"]
+    line = f"dial tcp {where}:{shop.apps[shop.database].port}: i/o timeout (host {shop.database})"
     unwell(shop, api, since, log=[f'level=error msg="{line}"'])
     unwell(shop, web, since - 20, log=['level=error msg="upstream 503"'])
     also = Blame("dependency", (web.object, f"service/{api.name}", f"ingress/{web.name}"))
@@ -121,11 +138,16 @@ def no_tls(shop: Shop) -> Blame:
         f"{app.name}-public",
         spec={
             "ingressClassName": "nginx",
-            "rules": [{"host": host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}],
+            "rules": [
+                {
+                    "host": host,
+                    "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]},
+                }
+            ],
             "tls": [{"hosts": [host], "secretName": f"{app.name}-public-tls"}],
         },
         status={"loadBalancer": {"ingress": [{"ip": "203.0.113.10"}]}},
-    )  # fmt: skip
+    )
     return Blame("secret-missing", (f"ingress/{app.name}-public", f"secret/{app.name}-public-tls"))
 
 
@@ -159,8 +181,10 @@ def run_out(shop: Shop) -> Blame:
     world = shop.world
     found = certificate(world, "shop-front-tls", host="shop-front.acme.io", left=-9 * 3600)
     said = (
-        "The certificate request has failed to complete and will be retried: Failed to wait for order"
-        ' resource "shop-front-tls-4-1802" to become ready: order is in "errored" state: Failed to create'
+        "The certificate request has failed to complete and will be retried: Failed to"
+        " wait for order"
+        ' resource "shop-front-tls-4-1802" to become ready: order is in "errored" state:'
+        " Failed to create"
         " Order: 429 urn:ietf:params:acme:error:rateLimited: too many certificates already issued"
     )
     ready: Object = {"type": "Ready", "status": "False", "reason": "Expired"}
@@ -180,7 +204,8 @@ def balancer(shop: Shop) -> Blame:
     app.service["spec"] |= {"type": "LoadBalancer", "allocateLoadBalancerNodePorts": True}
     app.service["metadata"]["creationTimestamp"] = shop.world.ago(since)
     said = (
-        "Error syncing load balancer: failed to ensure load balancer: could not find any suitable subnets"
+        "Error syncing load balancer: failed to ensure load balancer: could not find any"
+        " suitable subnets"
         " for creating the ELB"
     )
     shop.world.event(app.service, "SyncLoadBalancerFailed", said, first=since, last=100, count=9)
@@ -194,8 +219,10 @@ def addresses(shop: Shop) -> Blame:
     for made in app.change(app.template_with(image=f"{app.image}-3"), ago=since):
         not_mounted(world, made, since)
         said = (
-            f"Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for"
-            f' sandbox "{world.digest()}": plugin type="aws-cni" name="aws-cni" failed (add): add cmd:'
+            "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to"
+            " setup network for"
+            f' sandbox "{world.digest()}": plugin type="aws-cni" name="aws-cni" failed'
+            " (add): add cmd:"
             " failed to assign an IP address to container"
         )
         world.event(
@@ -212,7 +239,8 @@ def plugin(shop: Shop) -> Blame:
         for made in app.change(app.template_with(image=f"{app.image}-4"), ago=since):
             not_mounted(world, made, since)
             said = (
-                "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network"
+                "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to"
+                " setup network"
                 f' for sandbox "{world.digest()}": plugin type="calico" failed (add): error getting'
                 " ClusterInformation: connection is unauthorized: Unauthorized"
             )
@@ -256,15 +284,23 @@ def coordinator(shop: Shop) -> Blame:
     for made in keeper.pods:
         log = [
             "ERROR [main:QuorumPeerMain] - Invalid config, exiting abnormally",
-            "org.apache.zookeeper.server.quorum.QuorumPeerConfig$ConfigException: Address unresolved:"
-            " zk-9.zk:2888:3888",
+            (
+                "org.apache.zookeeper.server.quorum.QuorumPeerConfig$ConfigException: Address"
+                " unresolved:"
+                " zk-9.zk:2888:3888"
+            ),
         ]
         crashing(world, made, code=2, since=since, lived=2, log=log)
     env = [{"name": "KAFKA_ZOOKEEPER_CONNECT", "value": "zk:2181"}]
     broker = stateful(shop, "broker", "confluentinc/cp-kafka:7.6.1", port=9092, env=env)
     for made in broker.pods:
-        log = ["Opening socket connection to server zk/10.42.0.77:2181", "Timed out waiting for connection"
-               " to zookeeper server zk:2181 while in state CONNECTING: connection refused"]  # fmt: skip
+        log = [
+            "Opening socket connection to server zk/10.42.0.77:2181",
+            (
+                "Timed out waiting for connection"
+                " to zookeeper server zk:2181 while in state CONNECTING: connection refused"
+            ),
+        ]
         crashing(world, made, code=1, since=since - 60, lived=18, log=log)
     also = Blame("dependency crash", (broker.object, "service/zk"))
     return Blame("crash config-value service-missing", (keeper.object,), (also,))
