@@ -34,7 +34,7 @@ from bot.core.bus import Bus
 from bot.core.errors import BadSettings, DatabaseAway, LostClaim, SlackAway, reply_for
 from bot.core.tasks import Tasks
 from bot.core.values import Thread
-from bot.guard import chronicle, evidence
+from bot.guard import chronicle, evidence, grants
 from bot.guard.ahead import Ahead
 from bot.guard.allowance import Allowance, Daily, DailyLimits
 from bot.guard.budget import RunLimits
@@ -108,6 +108,7 @@ class Parts:
     checkpoints: Checkpoints
     thinking: Thinking
     runs: Runs
+    house: House
     votes: Votes
     reminders: Reminders
     retention: Retention
@@ -380,6 +381,7 @@ def _assembled(ground: _Ground, *, dev: bool, roles: frozenset[Role]) -> Parts:
         checkpoints=checkpoints,
         thinking=thinking,
         runs=runs,
+        house=house,
         votes=votes,
         reminders=Reminders(house),
         retention=Retention(database, ground.identity.org, _keeping(settings)),
@@ -502,6 +504,7 @@ async def _carry_on(parts: Parts, group: asyncio.TaskGroup, stop: asyncio.Event)
 def _regular(parts: Parts) -> Iterator[tuple[str, float, Callable[[], Awaitable[object]]]]:
     """What is done again and again: its name, the seconds between, and the work."""
     yield "expiry", _EXPIRY_SECONDS, parts.votes.expire_lapsed
+    yield "grants", _EXPIRY_SECONDS, partial(grants.end_over, parts.house)
     yield "orphans", _ORPHANS_SECONDS, parts.orphans.mend
     if parts.settings.file.approvals.reminders:
         yield "reminders", _EXPIRY_SECONDS, parts.reminders.remind

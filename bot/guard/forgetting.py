@@ -112,7 +112,7 @@ async def _forget_reasons(
     after = _FIRST
     while True:
         async with _batch(database, rehearse=wanted.rehearse) as tx:
-            given = {**of_him, "after": after, "limit": _BATCH, "gone": _REASON}
+            given = {**of_him, "after": after, "limit": _BATCH, "instead": _REASON}
             found = await tx.one("forget_reasons_of", **given)
         count = int(found["reasons"]) if found else 0
         counts["reasons"] += count
@@ -179,7 +179,7 @@ async def _empty(tx: Transaction, rows: Sequence[Row], person: str | None) -> Co
     counts["results"] = await tx.run("forget_results", runs=own)
     counts["artifacts"] = await tx.run("forget_artifacts", runs=own)
     if person is None:
-        found = await tx.one("forget_reasons_in", runs=own, gone=_REASON) or {}
+        found = await tx.one("forget_reasons_in", runs=own, instead=_REASON) or {}
         counts["reasons"] = int(found.get("reasons", 0))
     if unswept := [row["id"] for row in rows if row["own"] and not row["swept"]]:
         threads = [str(one) for one in unswept]

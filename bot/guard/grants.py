@@ -2,6 +2,7 @@
 while, in this thread.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -11,11 +12,13 @@ from pydantic import JsonValue
 from bot.core.ids import uuid7
 from bot.core.values import Thread
 from bot.guard import audit
+from bot.guard.house import House
 from bot.guard.policy import Effect, PolicyInput, Ruling
 from bot.guard.records import Call, Run
 from bot.store.database import Row, Transaction
 from bot.store.outbox import say
 
+_PAGE = 200  # looked after at once
 _TRUSTED = frozenset({"person", "configuration", "inventory"})
 
 
@@ -123,6 +126,33 @@ async def void_thread(tx: Transaction, thread: Thread, run_id: UUID | None, why:
     return len(rows)
 
 
+async def end_over(house: House) -> int:
+    """End those whose time is over, and those under another policy than the one of now; how many.
+    Nothing runs under them anyway: this is for who sees their cards.
+    """
+    async with house.database.statement() as tx:
+        rows = await tx.all("grants_open", limit=_PAGE)
+    ended = 0
+    for row in rows:
+        why = "its time was over" if row["lapsed"] else _outdated(house, row)
+        if not why:
+            continue
+        async with house.database.transaction() as tx:
+            await tx.one("lock_run", id=row["run_id"])
+            over = await tx.all("void_grant", id=row["id"], why=why)
+            thread = Thread(row["org"], row["channel"], row["thread_ts"])
+            await _ended(tx, thread, row["run_id"], over, why)
+        ended += len(over)
+    return ended
+
+
+def _outdated(house: House, row: Row) -> str:
+    """That the policy says otherwise now than when it was given; or nothing."""
+    now = house.rules.book.decide(PolicyInput.of(row["policy_input"]))
+    same = json.loads(json.dumps(now.stored())) == row["policy"]
+    return "" if same else "the policy changed"
+
+
 async def revoke(tx: Transaction, call: Call, person: str) -> bool:
     """Somebody takes it back; False when it had ended already."""
     # as everywhere, before the grant's row: whoever verifies or decides there holds it
@@ -142,8 +172,13 @@ async def revoke(tx: Transaction, call: Call, person: str) -> bool:
 
 
 async def redraw_of(tx: Transaction, thread: Thread, call_id: UUID, run_id: UUID | None) -> None:
-    """The card on which it was given says how much of it is left."""
+    """The card on which it was given says how much of it is left, and all that ran under it
+    whether it can be revoked.
+    """
     await say(tx, thread, "redraw", {"call": str(call_id)}, run_id=run_id, call_id=call_id)
+    for use in await tx.all("uses_of_grant", call_id=call_id):
+        given = {"run_id": use["run_id"], "call_id": use["id"]}
+        await say(tx, thread, "redraw", {"call": str(use["id"])}, **given)
 
 
 async def _ended(

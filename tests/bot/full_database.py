@@ -79,9 +79,9 @@ INSERT INTO artifacts (id, org, channel, thread_ts, run_id, title, content, crea
 SELECT id, org, channel, thread_ts, id, 'k8s_logs', repeat('a line ', 50), created_at FROM runs WHERE swept AND id::text LIKE '%0';
 
 INSERT INTO grants (id, org, channel, thread_ts, call_id, tool, target, arguments, vary, requester, contributors, acting,
-                    schema_hash, policy, provenance, warnings, approver, times, until)
+                    schema_hash, policy, provenance, warnings, approver, times, until, revoked_at)
 SELECT id, org, channel, thread_ts, id, tool, target, arguments, '{{}}', requester, contributors, 'bot', 's', '{{}}', '{{}}', '[]',
-       'U7', 3, created_at FROM tool_calls WHERE kind = 'change' AND state = 'done' LIMIT 5000;
+       'U7', 3, created_at, CASE WHEN thread_ts <> '{THREAD_TS}' THEN created_at END FROM tool_calls WHERE kind = 'change' AND state = 'done' LIMIT 5000;
 
 INSERT INTO procrastinate_jobs (queue_name, task_name, lock, args, status)
 SELECT 'default', 'turn', 'T1:' || thread_ts, jsonb_build_object('run_id', id), 'todo' FROM runs WHERE ended_at IS NULL LIMIT 200;

@@ -140,6 +140,8 @@ async def test_it_ends_when_it_is_revoked_denied_or_its_giver_may_no_more(
         await chat.stop()
         (tmp_path / "countersign.yaml").write_text(RULE.replace("max: 6", "max: 7"))
         await chat.start()
+        await chat.slack.wait_for(lambda: revocable(chat, before) == 0, 20)
+        assert "over: the policy changed" in shown(chat.cards(before)[0])
         await asks(chat, before, scale(4))
         await chat.stop()
         (tmp_path / "countersign.yaml").write_text(RULE)
@@ -151,10 +153,15 @@ async def test_it_ends_when_it_is_revoked_denied_or_its_giver_may_no_more(
         await chat.told("alice", "Nothing is running .* What was allowed in advance here is over")
         await asks(chat, idle, scale(4))
 
-        # its time is over
+        # its time is over, and no card of it can be revoked any more
         late = await granted_again(chat)
+        await says(chat, late, scale(4))
+        await runs(chat, late, 4)
+        await chat.slack.wait_for(lambda: revocable(chat, late) == 2, 10)
         await chat.rows("UPDATE grants SET until = now() WHERE thread_ts = %s RETURNING id", late)
-        await asks(chat, late, scale(4))
+        await chat.slack.wait_for(lambda: revocable(chat, late) == 0, 20)
+        assert "over: its time was over" in shown(chat.cards(late)[0])
+        await asks(chat, late, scale(3))
 
         # in its range, but nobody who may ask said that number
         fed = await granted_again(chat)
@@ -170,6 +177,11 @@ async def test_it_ends_when_it_is_revoked_denied_or_its_giver_may_no_more(
         await chat.reads(last, "no longer may")
         rows = await chat.rows("SELECT kind FROM audit WHERE kind IN ('granted', 'revoked')")
         assert [row["kind"] for row in rows].count("granted") == 8
+
+
+def revocable(chat: World, thread: str) -> int:
+    """The messages of a thread that have Revoke."""
+    return sum("Revoke" in buttons(one) for one in chat.slack.app_messages("ops", thread))
 
 
 async def granted_again(chat: World) -> str:

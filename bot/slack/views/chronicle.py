@@ -197,9 +197,9 @@ def _granted(story: Story) -> Iterator[str]:
         f"{_moment(given.until)}{differs}; {given.used or 'none'} used"
     )
     if given.ended_at is not None:
-        by = f"by {words.mention(given.ended_by)} " if given.ended_by else ""
+        by = f"was revoked by {words.mention(given.ended_by)}" if given.ended_by else "ended"
         why = "" if given.ended_by else _because(given.ended_why)
-        yield f"that was revoked {by}{_moment(given.ended_at)}{why}"
+        yield f"that {by} {_moment(given.ended_at)}{why}"
 
 
 def _not_counted(story: Story, most: int) -> Iterator[str]:

@@ -71,22 +71,22 @@ SELECT count(*) AS rows FROM outbox o JOIN runs r ON r.id = o.run_id
 -- could be compared with.
 WITH slice AS (
     SELECT id FROM decisions
-     WHERE org = %(org)s AND person = %(person)s AND reason <> '' AND reason <> %(gone)s AND at < %(before)s AND id > %(after)s::uuid
+     WHERE org = %(org)s AND person = %(person)s AND reason <> '' AND reason <> %(instead)s AND at < %(before)s AND id > %(after)s::uuid
      ORDER BY id LIMIT %(limit)s),
 gone AS (
-    UPDATE decisions d SET reason = %(gone)s, salt = '' FROM slice WHERE d.id = slice.id
+    UPDATE decisions d SET reason = %(instead)s, salt = '' FROM slice WHERE d.id = slice.id
     RETURNING d.call_id, d.vote),
 emptied AS (
-    UPDATE tool_calls c SET error = %(gone)s FROM gone WHERE c.id = gone.call_id AND gone.vote = 'deny' AND c.state = 'denied')
+    UPDATE tool_calls c SET error = %(instead)s FROM gone WHERE c.id = gone.call_id AND gone.vote = 'deny' AND c.state = 'denied')
 SELECT (SELECT count(*) FROM gone) AS reasons, (SELECT id FROM slice ORDER BY id DESC LIMIT 1) AS last;
 
 -- forget_reasons_in --
 WITH gone AS (
-    UPDATE decisions d SET reason = %(gone)s, salt = '' FROM tool_calls c
-     WHERE c.id = d.call_id AND c.run_id = ANY(%(runs)s::uuid[]) AND d.reason <> '' AND d.reason <> %(gone)s
+    UPDATE decisions d SET reason = %(instead)s, salt = '' FROM tool_calls c
+     WHERE c.id = d.call_id AND c.run_id = ANY(%(runs)s::uuid[]) AND d.reason <> '' AND d.reason <> %(instead)s
     RETURNING d.call_id, d.vote),
 emptied AS (
-    UPDATE tool_calls c SET error = %(gone)s FROM gone WHERE c.id = gone.call_id AND gone.vote = 'deny' AND c.state = 'denied')
+    UPDATE tool_calls c SET error = %(instead)s FROM gone WHERE c.id = gone.call_id AND gone.vote = 'deny' AND c.state = 'denied')
 SELECT count(*) AS reasons FROM gone;
 
 -- audit_rows_with_words --

@@ -42,6 +42,20 @@ UPDATE grants SET revoked_at = now(), revoked_by = %(person)s, revoked_why = %(w
  WHERE id = %(id)s AND revoked_at IS NULL
 RETURNING call_id;
 
+-- grants_open --
+-- Those that may cover something still, with what they were judged by.
+SELECT g.id, g.policy, g.until <= now() AS lapsed, g.org, g.channel, g.thread_ts, c.run_id, c.policy_input
+  FROM grants g JOIN tool_calls c ON c.id = g.call_id
+ WHERE g.revoked_at IS NULL ORDER BY g.at LIMIT %(limit)s;
+
+-- void_grant --
+UPDATE grants SET revoked_at = now(), revoked_why = %(why)s WHERE id = %(id)s AND revoked_at IS NULL
+RETURNING id, call_id;
+
+-- uses_of_grant --
+-- The calls that ran under one, or may.
+SELECT id, run_id FROM tool_calls WHERE grant_id = (SELECT g.id FROM grants g WHERE g.call_id = %(call_id)s) ORDER BY id;
+
 -- void_grants_of_call --
 UPDATE grants SET revoked_at = now(), revoked_why = %(why)s
  WHERE (call_id = %(call_id)s OR id = (SELECT grant_id FROM tool_calls WHERE id = %(call_id)s)) AND revoked_at IS NULL
