@@ -87,7 +87,8 @@ async def test_one_persons_words_among_many_are_found_and_go_in_batches(large: D
     assert not +(await forgetting.forget(large, "T1", Wanted("U1"))).counts
     async with large.transaction() as tx:
         left = await tx.connection.execute(
-            "SELECT (SELECT count(*) FROM decisions WHERE reason NOT IN ('', '(reason removed)')) AS reasons,"
+            "SELECT (SELECT count(*) FROM decisions"
+            "         WHERE reason NOT IN ('', '(reason removed)')) AS reasons,"
             " (SELECT count(*) FROM tool_calls WHERE error = '(reason removed)') AS emptied,"
             " (SELECT count(*) FROM outbox) AS sayings"
         )
