@@ -156,4 +156,4 @@ def aside_of(proposals: Sequence[Call]) -> Aside | None:
 def _proposal(call: Call) -> str:
     given = ", ".join(f"{name}={value}" for name, value in call.arguments.items())
     said = f"{call.tool}({given}) on {call.target}: {call.preview.summary}"
-    return f"asked by <@{call.requester}>, {one_line(said, _PROPOSAL)}"
+    return f"asked by <@{call.asked_by}>, {one_line(said, _PROPOSAL)}"

@@ -113,9 +113,11 @@ class Story:
     outcome: str
     verdict: str
     error: str
-    revised_by: str
+    edited_by: str
     withdrawn_by: str
     superseded_by: str
+    superseded_short: str
+    replaced_by: str  # the person whose edit stands in its place
     undoes: str
     unasked: bool  # the bot proposed it, to take back what `asked_by` had asked for
     rolls_back: bool  # by itself, as it was approved with what it undoes
@@ -268,6 +270,7 @@ def _story(call: Row, votes: Sequence[Row], rows: Sequence[Row]) -> Story:
     began = next((row for row in rows if row["kind"] == "executing"), None)
     deed: dict[str, Any] = {name: call[name] for name in _DEED} | (began["data"] if began else {})
     policy, verdict = call["policy"] or {}, call["verdict"] or {}
+    asked_by = (call["contributors"] or [call["requester"]])[0]
     return Story(
         org=call["org"],
         id=call["id"],
@@ -278,7 +281,7 @@ def _story(call: Row, votes: Sequence[Row], rows: Sequence[Row]) -> Story:
         channel=call["channel"],
         thread_ts=call["thread_ts"],
         run=call["run_id"],
-        asked_by=call["requester"],
+        asked_by=asked_by,
         asked_at=call["created_at"],
         contributors=tuple(call["contributors"]),
         rule=policy.get("rule", ""),
@@ -303,9 +306,11 @@ def _story(call: Row, votes: Sequence[Row], rows: Sequence[Row]) -> Story:
         outcome=verdict.get("outcome", ""),
         verdict=verdict.get("reason", ""),
         error=call["error"] or "",
-        revised_by=call["revised_by"] or "",
+        edited_by=call["requester"] if call["requester"] != asked_by else "",
         withdrawn_by=call["withdrawn_by"] or "",
         superseded_by=call["superseded_by"] or "",
+        superseded_short=call["superseded_short"] or "",
+        replaced_by=call["replaced_by"] or "",
         undoes=call["undoes"] or "",
         unasked=call["unasked"],
         rolls_back=call["rolls_back"],

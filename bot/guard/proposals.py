@@ -261,13 +261,20 @@ class Proposals:
         return replace(judged, preview=preview)
 
     async def again(
-        self, tx: Transaction, run: Run, old: Call, judged: Judged, reason: str
+        self,
+        tx: Transaction,
+        run: Run,
+        old: Call,
+        judged: Judged,
+        reason: str,
+        *,
+        call_id: UUID,
     ) -> Call:
         """In the caller's transaction: a new call in the place of one that must not run.
 
         This transaction must already have superseded, expired or failed the old one.
         """
-        call = await self._insert(tx, _successor(uuid7(), run, old, judged, reason))
+        call = await self._insert(tx, _successor(call_id, run, old, judged, reason))
         await self._show(tx, run, [call], reason)
         return call
 

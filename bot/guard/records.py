@@ -120,7 +120,6 @@ class Call:
     short_id: str = ""
     depends_on: UUID | None = None
     withdrawn_by: str = ""
-    revised_by: str = ""
     rolls_back: UUID | None = None  # of a rollback that was approved with a change: that one
     grant: UUID | None = None  # under which it was approved
     grant_use: int = 0  # the how manieth use that was
@@ -165,7 +164,6 @@ class Call:
             short_id=row["short_id"] or "",
             depends_on=row["depends_on"],
             withdrawn_by=row["withdrawn_by"] or "",
-            revised_by=row["revised_by"] or "",
             rolls_back=row["rolls_back"],
             grant=row["grant_id"],
             grant_use=row["grant_use"] or 0,
@@ -175,6 +173,16 @@ class Call:
     def identity(self) -> Identity | None:
         """As whom it runs; None: as the bot itself."""
         return None if self.acting == ITSELF else Identity.of(self.acting)
+
+    @property
+    def asked_by(self) -> str:
+        """Whose wish it was at first; `requester` is who edited it last, in whose name it runs."""
+        return self.contributors[0] if self.contributors else self.requester
+
+    @property
+    def edited_by(self) -> str:
+        """Who made another wish of it, last; empty where it is as its asker wanted it."""
+        return self.requester if self.requester != self.asked_by else ""
 
     @property
     def takes_back(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from pydantic import JsonValue
 
+from bot.core.ids import uuid7
 from bot.core.values import Thread
 from bot.guard import audit, masking
 from bot.guard.house import House, load_call, lock_claimed, redraw
@@ -98,15 +99,9 @@ class Steering:
                 return _TOO_LATE.format(id=call.short_id)
             await stand_down(tx, call, "its change was revised")
             await tx.run("vacate_call", id=call.id)
-            new = await self._proposals.again(tx, asking, call, judged, reason)
-            await tx.run("succeed_call", id=call.id, superseded_by=new.id)
-            await tx.run("move_dependents", run_id=call.run_id, old=call.id, new=new.id)
-            await tx.run("note_reviser", id=new.id, person=run.requester)
-            for person in run.contributors:
-                await tx.run("add_contributor", id=call.run_id, person=person)
-            await redraw(tx, call)
-            data: dict[str, JsonValue] = {"by_run": str(run.id), "into": str(new.id)}
-            audit.append(
+            into = uuid7()
+            data: dict[str, JsonValue] = {"by_run": str(run.id), "into": str(into)}
+            audit.append(  # before the row of what is proposed instead, as it happened
                 tx,
                 run.thread.org,
                 "revised",
@@ -115,6 +110,13 @@ class Steering:
                 run_id=call.run_id,
                 call_id=call.id,
             )
+            new = await self._proposals.again(tx, asking, call, judged, reason, call_id=into)
+            await tx.run("succeed_call", id=call.id, superseded_by=new.id)
+            await tx.run("move_dependents", run_id=call.run_id, old=call.id, new=new.id)
+            await tx.run("note_reviser", id=new.id, person=run.requester)
+            for person in run.contributors:
+                await tx.run("add_contributor", id=call.run_id, person=person)
+            await redraw(tx, call)
         self._house.tell(call)
         return _revised(new)
 

@@ -47,6 +47,8 @@ Code = Literal[
     "not_himself",  # the cluster would not let him do it himself
     "rights_unknown",  # it did not say
     "own_request",
+    "own_edit",
+    "own_words",  # what he said went into it
     "read_only",  # changes were switched off since
     "no_glass",  # the rule has none to break
     "not_a_breaker",
@@ -217,6 +219,7 @@ class Votes:
             code = _code(why_not_break_glass(person, call.ruling))
         else:
             code = _code(why_not_approve(person, approvers, call.ruling, call.contributors))
+            code = _own(call, person_id) if code == "own_request" else code
             if vote not in _RUNS_IT:  # what he says of the past, the cluster is not asked about
                 return code
         return code or await why_not_himself(self._house, call, person, seconds=SOON)
@@ -603,6 +606,17 @@ def says_why(reason: str) -> bool:
     """Whether a reason for breaking the glass says anything."""
     said = "".join(reason.split()).casefold()
     return len(reason.strip()) >= MIN_REASON and len({*said}) >= _DIFFERENT
+
+
+def _own(call: Call, person_id: str) -> Code:
+    """Which part he had in asking."""
+    match person_id:
+        case call.asked_by:
+            return "own_request"
+        case call.edited_by:
+            return "own_edit"
+        case _:
+            return "own_words"
 
 
 def _code(reason: str | None) -> Code | None:

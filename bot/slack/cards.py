@@ -385,6 +385,7 @@ class Cards:
             state=call.state,
             summary=call.preview.summary,
             requester=call.requester,
+            asked_by=call.asked_by,
             expires_at=call.expires_at,
             effect=call.preview.effect,
             changes=tuple(
@@ -439,10 +440,10 @@ class Cards:
             undoes=row["undoes_public_id"] or "",
             unasked=row["unasked"],
             superseded_by=row["new_public_id"] or "",
-            superseded_reason=_superseded(call, row["new_revised_by"] or ""),
+            superseded_reason=_superseded(call, row["new_edited_by"] or ""),
             model_says=call.model_says,
             short_id=(row["undoes_short_id"] or "") if call.rolls_back else call.short_id,
-            revised_by=call.revised_by,
+            edited_by=call.edited_by,
             withdrawn_by=call.withdrawn_by,
         )
 
@@ -479,11 +480,11 @@ def _places(shown: Sequence[_Shown]) -> list[_Place]:
     return list(found.values())
 
 
-def _superseded(call: Call, revised_by: str) -> str:
+def _superseded(call: Call, edited_by: str) -> str:
     if call.state != "superseded":
         return ""
-    if call.error == "revised" and revised_by:
-        return f"revised by <@{revised_by}>"
+    if call.error == "revised" and edited_by:
+        return f"edited by <@{edited_by}>"
     return call.error
 
 

@@ -14,7 +14,7 @@ from bot.core.errors import DatabaseAway
 from bot.core.values import Thread
 from bot.guard import refusals, short_ids
 from bot.guard.chronicle import Question, newest
-from bot.guard.house import House, load_call
+from bot.guard.house import House
 from bot.guard.people import why_not_ask
 from bot.guard.records import Call
 from bot.guard.requests import Requests, cleaned
@@ -226,14 +226,9 @@ class Commands:
 
     async def _since(self, call: Call) -> str:
         """What became of it, and by which one it was replaced."""
-        database = self._house.database
         asked = Question(call=call.public_id, channel=call.thread.channel)
-        told, _ = await newest(database, self._org, asked, 1)
-        since = "; ".join(what_became(story) for story in told)
-        if call.superseded_by is None:
-            return since
-        newer = await load_call(database, call.superseded_by)
-        return f"{since}; the newer one is `{newer.short_id}`" if newer.short_id else since
+        told, _ = await newest(self._house.database, self._org, asked, 1)
+        return "; ".join(what_became(story) for story in told)
 
     # --- stop -------------------------------------------------------------------------------
 

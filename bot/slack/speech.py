@@ -99,15 +99,22 @@ _WHY: dict[Code, str] = {
 }
 
 
+_OWN: dict[Code, str] = {
+    "own_edit": "you edited it",
+    "own_request": "you asked for it",
+    "own_words": "you took part in asking for it",
+}
+
+
 def sentence(code: Code, call: Call | None) -> str:
     """Why a click did not count, and whose turn it is."""
     if code == "decided":
         return f"This was decided already: it is {_state(call)}. Your click changed nothing."
     if code == "not_unknown":
         return f"There is nothing to settle: it is {_state(call)}."
-    if code == "own_request":
+    if code in _OWN:
         rule = f" (rule “{call.ruling.rule}”)" if call else ""
-        return f"This one needs somebody other than you: you asked for it{rule}."
+        return f"This one needs somebody other than you: {_OWN[code]}{rule}."
     return _WHY.get(code, "Recorded.")
 
 

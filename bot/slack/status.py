@@ -112,7 +112,7 @@ def _card(row: Row, given: int) -> CardLine:
     return CardLine(
         short_id=row["short_id"] or "",
         summary=row["summary"] or "",
-        requester=row["requester"],
+        requester=(row["contributors"] or [row["requester"]])[0],
         thread_ts=row["thread_ts"],
         card_ts=row["card_ts"] or "",
         expires_at=row["expires_at"],

@@ -50,9 +50,11 @@ STORY = Story(
     outcome="holds",
     verdict="5 of 5 pods ready",
     error="",
-    revised_by="",
+    edited_by="",
     withdrawn_by="",
     superseded_by="",
+    superseded_short="",
+    replaced_by="",
     undoes="",
     unasked=False,
     rolls_back=False,
@@ -188,7 +190,14 @@ ENDS: dict[str, dict[str, Any]] = {
         "rollback_why": "its 10 min were over",
         "outcome": "failed",
     },
-    "revised by <@U6>": {"revised_by": "U6"},
+    "asked by <@U1> with <@U3>, edited by <@U6> <!date^": {"edited_by": "U6"},
+    "edited by <@U6> <!date^1795615560^{date_short} {time_secs}|2026-11-25 14:06:00 UTC>, "
+    "nothing was changed · the newer one is `M3TA`": {
+        "state": "superseded",
+        "replaced_by": "U6",
+        "superseded_by": "p3",
+        "superseded_short": "M3TA",
+    },
     "says otherwise than the audit's chain: arguments and votes": {
         "differs": ("arguments", "votes")
     },

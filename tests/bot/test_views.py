@@ -232,7 +232,9 @@ CARDS: dict[str, CardData] = {
         superseded_reason="somebody scaled `web` from 3 to 4 since",
     ),
     "proposed-typed": replace(PROPOSED, short_id="K7QF"),
-    "proposed-revised": replace(PROPOSED, revised_by="U0ERIN", short_id="K7QF"),
+    "proposed-revised": replace(
+        PROPOSED, requester="U0ERIN", asked_by="U0BOB", edited_by="U0ERIN", short_id="K7QF"
+    ),
     "proposed-elsewhere": replace(
         PROPOSED, short_id="K7QF", thread_link="https://acme.slack.com/archives/C1/p1"
     ),
@@ -241,7 +243,7 @@ CARDS: dict[str, CardData] = {
         PROPOSED,
         state="superseded",
         superseded_by="beef",
-        superseded_reason="revised by <@U0ERIN>",
+        superseded_reason="edited by <@U0ERIN>",
     ),
     "withdrawn-by": replace(
         PROPOSED,

@@ -77,7 +77,7 @@ async def test_a_proposal_is_edited_approved_with_more_and_run_alone(
         await field.fill("4")
         await dialog.last.get_by_role("button", name="Propose").tap()
         await expect(dialog).to_have_count(0, timeout=_ANSWERS)
-        await expect(region).to_contain_text("revised by @bob", timeout=_ANSWERS)
+        await expect(region).to_contain_text("edited by @bob", timeout=_ANSWERS)
         await page.screenshot(path=shots / "more-6-new.png")
 
         # bob edited it and is on call: alone, with a reason

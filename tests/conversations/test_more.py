@@ -1,5 +1,6 @@
 """More on an open card: all of it, why it is asked, and Edit, which is a request of who edits."""
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -71,21 +72,36 @@ async def test_an_edit_is_a_new_card_and_the_editor_has_a_part_in_it(
         assert "from 3 to 4" in shown(new)
         await chat.slack.wait_for(lambda: buttons(chat.cards(thread)[0]) == [], 10)
         old = chat.cards(thread)[0]
-        assert f"revised by <@{chat.slack.user_id('bob')}>" in shown(old)
+        dave, bob = (f"<@{chat.slack.user_id(who)}>" for who in ("dave", "bob"))
+        assert f"edited by {bob}" in shown(old)
+        assert f"asked by {dave}, edited by {bob}" in shown(new)
         first, second = await chat.rows("SELECT short_id FROM tool_calls ORDER BY id")
         await chat.slack.slash("alice", "ops", "/ops", f"why {first['short_id']}")
-        since = "Since: replaced by a newer card, nothing was changed; the newer one is"
-        await chat.told("alice", f"{since} `{second['short_id']}`")
+        newer = (
+            rf"edited by {bob} [^·]*, nothing was changed · the newer one is `{second['short_id']}`"
+        )
+        await chat.told("alice", f"Since: {newer}")
 
         # he chose what it does, so his approval does not count; somebody else's does
         await chat.press("Approve", new, by="bob")
-        await chat.told("bob", "somebody other than you")
+        await chat.told("bob", "somebody other than you: you edited it")
         assert chat.cluster.mutations == []
         await chat.press("Approve", new, by="alice")
         await chat.slack.wait_for(lambda: chat.replicas() == 4, 15)
         await chat.quiet(thread)
         rows = await chat.rows("SELECT policy_input->'provenance' AS p FROM tool_calls ORDER BY id")
         assert rows[-1]["p"]["replicas"] == "person"
+
+        # the audit tells both, in their order, with both names
+        await chat.slack.slash("alice", "ops", "/ops", "audit")
+        told = shown(await chat.told("alice", "Two changes on"))
+        assert re.search(
+            rf"asked by {dave}, edited by {bob} .*asked by {dave} .*{newer}", told, re.DOTALL
+        ), told
+        chain = await chat.rows(
+            "SELECT kind FROM audit WHERE kind IN ('proposed', 'revised') ORDER BY seq"
+        )
+        assert [row["kind"] for row in chain] == ["proposed", "revised", "proposed"]
 
         # a form of before is none of now
         await chat.slack.submit("alice", late.id, {"argument:replicas": "9"})

@@ -127,7 +127,7 @@ def _facts(call: CardData) -> tuple[str, bool]:
         "danger" if call.risk == "danger" else "",
         who.runs_as(call.acting),
         who.needed(call),
-        f"revised by {words.mention(call.revised_by)}" if call.revised_by else "",
+        f"edited by {words.mention(call.edited_by)}" if call.edited_by else "",
         f"after {call.after}" if call.after else "",
         f"`{call.short_id}`" if call.short_id and not call.thread_link else "",
     ]
@@ -142,7 +142,7 @@ def _length(call: CardData) -> int:
 
 
 def _head(calls: Sequence[CardData], is_open: int) -> str:
-    asked = " · ".join(dict.fromkeys(f"asked by {words.mention(call.requester)}" for call in calls))
+    asked = " · ".join(dict.fromkeys(f"asked by {who.asker(call)}" for call in calls))
     many = words.count(len(calls), "change").capitalize()
     if not is_open:
         return f"*{many}* · {asked}"
@@ -201,7 +201,7 @@ def _fallback(calls: Sequence[CardData], is_open: Sequence[CardData]) -> str:
     many = words.count(len(is_open), "change")
     text = words.fit(f"{words.NEEDS_YOU} {many} to decide: {named}", 400)[0]
     until = words.clock(min(call.expires_at for call in is_open))
-    facts = f"asked by {words.mention(calls[0].requester)} · expires {until}"
+    facts = f"asked by {who.asker(calls[0])} · expires {until}"
     each = [
         f"{calls.index(call) + 1}. {words.code(call.target, 100)[0]} needs "
         f"{words.count(call.needs, 'approval')}"

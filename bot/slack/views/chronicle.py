@@ -131,7 +131,7 @@ def _story(data: AuditData, story: Story) -> Iterator[str]:
     yield " · ".join([_asked(story), *_decided(story), *_ran(story)])
     if told := " · ".join(_granted(story)):
         yield told
-    yield " · ".join([_became(story), *_rollback(story), *_back(story)])
+    yield " · ".join([_became(story), *_newer(story), *_rollback(story), *_back(story)])
     yield from _not_counted(story, _MOST_TOLD if data.whole else 1)
     if data.whole:
         arguments = json.dumps(story.arguments, ensure_ascii=False, sort_keys=True)
@@ -145,19 +145,26 @@ def _story(data: AuditData, story: Story) -> Iterator[str]:
 
 
 def _asked(story: Story) -> str:
-    others = [one for one in story.contributors if one != story.asked_by]
+    others = [one for one in story.contributors if one not in {story.asked_by, story.edited_by}]
     of = f" with {words.either([words.mention(one) for one in others], last='and')}"
     whose = words.mention(story.asked_by)
     by = f"asked by {whose}{of if others else ''}"
     if story.unasked:
         by = f"proposed by the bot, to take back what {whose} asked for,"
-    revised = f", revised by {words.mention(story.revised_by)}" if story.revised_by else ""
-    return f"{by} {_moment(story.asked_at)}{revised}"
+    edited = f", edited by {words.mention(story.edited_by)}" if story.edited_by else ""
+    return f"{by}{edited} {_moment(story.asked_at)}"
 
 
 def what_became(story: Story) -> str:
     """Who decided on it, whether it ran, what came of it, and whether it was taken back."""
-    parts = [*_votes(story), *_ran(story), _became(story), *_rollback(story), *_back(story)]
+    parts = [
+        *_votes(story),
+        *_ran(story),
+        _became(story),
+        *_newer(story),
+        *_rollback(story),
+        *_back(story),
+    ]
     return " · ".join(parts)
 
 
@@ -228,6 +235,9 @@ def _became(story: Story) -> str:
         return f"{words.REFUSED} denied{by}{_because(denied.reason if denied else '')}"
     if story.withdrawn_by:
         return f"withdrawn by {words.mention(story.withdrawn_by)}, nothing was changed"
+    if story.replaced_by and story.ended_at:
+        by = f"edited by {words.mention(story.replaced_by)} {_moment(story.ended_at)}"
+        return f"{by}, nothing was changed"
     if story.state == "superseded" and not story.superseded_by and not story.rolls_back:
         return f"withdrawn, nothing was changed{_because(story.error)}"
     if settled := story.settled():
@@ -241,6 +251,12 @@ def _became(story: Story) -> str:
         return f"{_STANDBY.get(story.state, story.state)}{_because(story.error)}"
     reason = story.verdict or story.error if story.started_at else ""
     return f"{_ENDS.get(story.state, story.state)}{_because(reason)}"
+
+
+def _newer(story: Story) -> Iterator[str]:
+    """By which one it was replaced."""
+    if story.superseded_short:
+        yield f"the newer one is {words.code(story.superseded_short, 20)[0]}"
 
 
 def _rollback(story: Story) -> Iterator[str]:

@@ -114,7 +114,8 @@ class CardData:
     model_says: str = ""
     short_id: str = ""
     after: int = 0
-    revised_by: str = ""
+    asked_by: str = ""  # at first; empty: the requester, who else is who edited it last
+    edited_by: str = ""
     withdrawn_by: str = ""
     can_ask_again: bool = False
     thread_link: str = ""

@@ -7,7 +7,7 @@ from bot.slack.views import words
 from bot.slack.views.data import CardData
 
 _REASON = 700
-_REVISED = re.compile(r"revised by <@([UW][A-Z0-9]+)>")
+_EDITED = re.compile(r"edited by <@([UW][A-Z0-9]+)>")
 
 
 def outcome(call: CardData) -> str:
@@ -53,9 +53,9 @@ def to_settle(call: CardData, *, here: str = "") -> str:
     return f"Whoever may approve it says what happened: {here}{typed}."
 
 
-def revised(reason: str) -> str:
-    """Who revised a call, where that is the reason of its end; empty otherwise."""
-    found = _REVISED.fullmatch(reason)
+def edited(reason: str) -> str:
+    """Who edited a call, where that is the reason of its end; empty otherwise."""
+    found = _EDITED.fullmatch(reason)
     return found[1] if found else ""
 
 
@@ -126,8 +126,8 @@ def _expired(call: CardData) -> str:
 def _superseded(call: CardData) -> str:
     if call.withdrawn_by:
         return f"Withdrawn by {words.mention(call.withdrawn_by)}. Nothing was changed."
-    if reviser := revised(call.superseded_reason):
-        by = f"{words.NEEDS_YOU} superseded: revised by {words.mention(reviser)}"
+    if editor := edited(call.superseded_reason):
+        by = f"{words.NEEDS_YOU} superseded: edited by {words.mention(editor)}"
         return f"{by}. Nothing was changed.{_newer(call)}"
     reason = _because(call.superseded_reason)
     if call.superseded_by:

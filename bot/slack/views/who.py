@@ -70,12 +70,16 @@ def mentions(calls: Sequence[CardData]) -> str:
 
 def asked_by(call: CardData) -> str:
     """Who asked, and who changed what was asked for; of what we propose, whose change it undoes."""
-    asked = f"asked by {words.mention(call.requester)}"
+    whose = asker(call)
+    asked = f"asked by {whose}"
     if call.unasked:
-        asked = f"proposed by me, to take back what {words.mention(call.requester)} asked for"
-    if not call.revised_by or call.revised_by == call.requester:
-        return asked
-    return f"{asked}, revised by {words.mention(call.revised_by)}"
+        asked = f"proposed by me, to take back what {whose} asked for"
+    return f"{asked}, edited by {words.mention(call.edited_by)}" if call.edited_by else asked
+
+
+def asker(call: CardData) -> str:
+    """Whose wish it was at first, whoever edited it since."""
+    return words.mention(call.asked_by or call.requester)
 
 
 def runs_as(acting: str) -> str:

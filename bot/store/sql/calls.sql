@@ -236,7 +236,7 @@ DELETE FROM cards WHERE org = %(org)s AND channel = %(channel)s AND ts = %(ts)s;
 -- Calls with all that their cards show: those of `ids`, in that order; or those that share a message with one of them, in
 -- the order in which they run, each with the places of these messages.
 SELECT t.*, coalesce(r.wish ? 'because', false) AS unasked,
-       old.public_id AS undoes_public_id, old.short_id AS undoes_short_id, new.public_id AS new_public_id, new.revised_by AS new_revised_by,
+       old.public_id AS undoes_public_id, old.short_id AS undoes_short_id, new.public_id AS new_public_id, new.revised_by AS new_edited_by,
        EXISTS (SELECT FROM tool_calls u
                 WHERE u.undoes = t.id AND u.state IN ('proposed', 'approved', 'executing', 'done', 'unknown')) AS undone,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('person', d.person, 'vote', d.vote, 'reason', d.reason, 'at', d.at)
