@@ -202,6 +202,9 @@ def _complete(form: Form, found: Arguments) -> None:
 def _flag(form: Form, word: str, rest: Iterator[str]) -> tuple[str, JsonValue]:
     flag, equals, attached = word.partition("=")
     option = form.options.get(flag) or form.options.get(flag.lower())
+    if option is None and _is_attached(form, flag):
+        flag, equals, attached = word[:2], "=", word[2:]
+        option = form.options[flag]
     if option is None:
         raise Wrong(f"{quoted(flag)} is unknown here")
     if option.read is None:
@@ -212,6 +215,12 @@ def _flag(form: Form, word: str, rest: Iterator[str]) -> tuple[str, JsonValue]:
     if value is None or (not equals and value.startswith("-")):
         raise Wrong(f"`{flag}` needs a value")
     return option.argument, option.read(_unquoted(value))
+
+
+def _is_attached(form: Form, flag: str) -> bool:
+    """Whether a value stands right behind a short flag: `-nshop`; never a long flag's slip."""
+    option = form.options.get(flag[:2])
+    return option is not None and option.read is not None and f"-{flag}" not in form.options
 
 
 def _unquoted(word: str) -> str:

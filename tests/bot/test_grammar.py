@@ -28,6 +28,17 @@ WEB = {"kind": "deployment", "name": "web"}
         ("get deploy/web", "k8s_get", {"kind": "deploy", "name": "web"}),
         ("get pods --cluster '*'", "k8s_get", {"kind": "pods", "cluster": "*"}),
         ("get pods -owide", "k8s_get", {"kind": "pods", "output": "wide"}),
+        (
+            "get pods -nshop -lapp=web,tier!=db -ojsonpath='{.items[*].metadata.name}'",
+            "k8s_get",
+            {
+                "kind": "pods",
+                "namespace": "shop",
+                "selector": "app=web,tier!=db",
+                "output": "jsonpath={.items[*].metadata.name}",
+            },
+        ),
+        ("logs web -C3 -cproxy", "k8s_logs", {"name": "web", "context": 3, "container": "proxy"}),
         ("get pods --cluster a,b", "k8s_get", {"kind": "pods", "cluster": "a,b"}),
         ("get pods -A", "k8s_get", {"kind": "pods", "all_namespaces": True}),
         (
@@ -249,6 +260,9 @@ def test_commands(text: str, tool: str, arguments: dict[str, JsonValue]) -> None
         "get pods -A -n shop",
         "get pods web api",
         "get pods -o csv",
+        "get pods -namespace shop",
+        "get pods -nShop",
+        "get pods -Awide",
         "get deploy/web svc/web",
         "logs web --since yesterday",
         "describe pods",

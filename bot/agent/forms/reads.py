@@ -54,7 +54,6 @@ def _warnings(value: str) -> JsonValue:
 
 
 _OUTPUT = re.compile(r"auto|table|wide|yaml|json|name|jsonpath=.{1,500}")
-_FORMS = ("wide", "yaml", "json", "name")
 _output = Option("output", matching(_OUTPUT, "output such as wide, yaml or jsonpath=<path>"))
 _FIELDS = re.compile(r"[A-Za-z][-A-Za-z0-9_.=!,/:@]{0,400}")
 
@@ -177,10 +176,6 @@ FORMS = (
             "--field-selector": Option("fields", matching(_FIELDS, "field selector")),
             "-o": _output,
             "--output": _output,
-            **{
-                f"-o{form}": Option("output", None, form)
-                for form in ("wide", "yaml", "json", "name")
-            },
             "--sort-by": Option("sort", _pattern),
             "--limit": Option("limit", number(1, 1000, "the limit")),
         },
