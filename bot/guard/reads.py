@@ -29,7 +29,7 @@ from tools import (
     ReadCall,
     Refused,
     ToolError,
-    joined,
+    gathered,
     kept_within,
     sha256_of,
 )
@@ -110,6 +110,15 @@ def _told(refusal: Refusal) -> str:
     return f"The policy does not allow this read: {why}. {refusal.how}"
 
 
+def _target(calls: Sequence[ReadCall]) -> str:
+    """What several looks in one are about: "demo,prod/shop/pod,service"."""
+    first = calls[0]
+    clients = ",".join(dict.fromkeys(call.client for call in calls))
+    kinds = ",".join(dict.fromkeys(call.part for call in calls))
+    rest = first.target.removeprefix(first.client)
+    return clients + rest.replace(f"/{first.part}", f"/{kinds}", 1)
+
+
 class Reads:
     """Runs read tools for a run. Nothing here changes the world."""
 
@@ -175,7 +184,7 @@ class Reads:
     async def _across(
         self, run: Run, place: Place, calls: Sequence[ReadCall], given: JsonObject
     ) -> _Made:
-        """One read of several clusters. Each is permitted by itself, and none hides the others."""
+        """One read of several clusters or kinds; each permitted by itself, none hides another."""
 
         refused: list[Refusal] = []
 
@@ -192,13 +201,19 @@ class Reads:
             except TimeoutError:
                 return f"it did not answer within {_READ_SECONDS:.0f} s."
 
-        first, names = calls[0], [call.client for call in calls]
         answers = await asyncio.gather(*(look(call) for call in calls))
-        finding = joined(list(zip(names, answers, strict=True)), first.client_argument)
+        each = [
+            (call.part, (call.client, answer)) for call, answer in zip(calls, answers, strict=True)
+        ]
+        first = calls[0]
+        arguments, as_whom = {**first.arguments, **given}, stored_identity(first.acting)
+        target = _target(calls)
+        try:
+            finding = gathered(each, first.client_argument)
+        except Refused as error:
+            text = masking.safe(str(error))
+            return _Made(text, arguments, target, as_whom, text, refused=tuple(refused))
         text = await asyncio.to_thread(_shown, finding)
-        target = first.target.replace(first.client, ",".join(names), 1)
-        arguments = {**first.arguments, first.client_argument: given[first.client_argument]}
-        as_whom = stored_identity(first.acting)
         return _Made(text, arguments, target, as_whom, gist=finding.note, refused=tuple(refused))
 
     async def _search(self, run: Run, arguments: JsonObject, acting: Identity | None) -> _Made:

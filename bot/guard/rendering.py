@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 from pydantic import JsonValue
 
-from tools import Finding, Lines, Manifests, Report, Table
+from tools import Finding, Lines, Manifests, Report, Several, Table
 
 # kubectl's order at the top of an object; whatever is not named here follows by name, status last.
 _FIRST = ("apiVersion", "kind", "metadata", "spec", "data", "stringData")
@@ -29,8 +29,13 @@ _Dumper.add_representer(str, _text)
 
 
 def render(finding: Finding) -> str:
-    """Lines as they are, tables in aligned columns, objects as YAML; the note last, in brackets."""
+    """Lines as they are, tables in aligned columns, objects as YAML; the note last, in brackets.
+
+    Of several kinds one after the other, as kubectl does.
+    """
     match finding:
+        case Several(parts):
+            return "\n\n".join(render(part) for part in parts.values())
         case Lines(lines) | Report(lines):
             body = "\n".join(lines)
         case Table(columns, rows):

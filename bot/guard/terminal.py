@@ -28,10 +28,11 @@ from tools import (
     ReadCall,
     Refused,
     Report,
+    Several,
     Table,
     Tool,
     ToolError,
-    joined,
+    gathered,
     open_providers,
 )
 
@@ -134,14 +135,14 @@ async def terminal(configured: Mapping[str, JsonObject]) -> AsyncIterator[Termin
 
 
 async def _across(calls: Sequence[ReadCall]) -> Finding:
-    async def look(call: ReadCall) -> tuple[str, Finding | str]:
+    async def look(call: ReadCall) -> tuple[str, tuple[str, Finding | str]]:
         try:
-            return call.client, await call.run()
+            return call.part, (call.client, await call.run())
         except ToolError as error:
-            return call.client, str(error)
+            return call.part, (call.client, str(error))
 
     answers = await asyncio.gather(*(look(call) for call in calls))
-    return joined(answers, calls[0].client_argument)
+    return gathered(answers, calls[0].client_argument)
 
 
 # --- what was typed -----------------------------------------------------------------------------
@@ -206,6 +207,8 @@ def _data(finding: Finding) -> JsonValue:
             return _json(text, list) if found == text else found
         case Manifests(objects):
             return [dict(one) for one in objects]
+        case Several(parts):
+            return {kind: _data(part) for kind, part in parts.items()}
         case Table(columns, rows):
             keys = [column.lower().replace(" ", "_") for column in columns]
             return [dict(zip(keys, row, strict=False)) for row in rows]

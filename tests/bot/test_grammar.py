@@ -27,6 +27,8 @@ WEB = {"kind": "deployment", "name": "web"}
         ),
         ("get deploy/web", "k8s_get", {"kind": "deploy", "name": "web"}),
         ("get pods --cluster '*'", "k8s_get", {"kind": "pods", "cluster": "*"}),
+        ("get po,svc -n shop", "k8s_get", {"kind": "po,svc", "namespace": "shop"}),
+        ("get deploy/web svc/web", "k8s_get", {"kind": "deploy,svc", "name": "web"}),
         ("get pods -owide", "k8s_get", {"kind": "pods", "output": "wide"}),
         (
             "get pods -nshop -lapp=web,tier!=db -ojsonpath='{.items[*].metadata.name}'",
@@ -263,7 +265,7 @@ def test_commands(text: str, tool: str, arguments: dict[str, JsonValue]) -> None
         "get pods -namespace shop",
         "get pods -nShop",
         "get pods -Awide",
-        "get deploy/web svc/web",
+        "get deploy/web svc/api",
         "logs web --since yesterday",
         "describe pods",
         "describe web please",
@@ -290,7 +292,8 @@ def test_commands(text: str, tool: str, arguments: dict[str, JsonValue]) -> None
         "exec web-1 df",
         "exec deploy/web -- df",
         "get all -n shop",
-        "get po,svc",
+        "get po,,svc",
+        "describe po,svc",
         "apply -n shop",
         "apply -f x.yaml",
         "patch deployment/web",
@@ -322,6 +325,7 @@ def test_other_talk_is_nothing(text: str) -> None:
 
 
 names = st.from_regex(r"[a-z][a-z0-9]{0,10}-[a-z0-9]{1,8}", fullmatch=True)
+several = st.sampled_from(["pod", "po,svc", "rollouts.argoproj.io,deployment"])
 kinds = st.sampled_from(["pod", "deployment", "statefulset", "rollouts.argoproj.io"])
 places = st.fixed_dictionaries({}, optional={"namespace": names, "cluster": names})
 greps = st.text(st.characters(codec="ascii", exclude_categories=["C"]), min_size=1).filter(
@@ -330,7 +334,7 @@ greps = st.text(st.characters(codec="ascii", exclude_categories=["C"]), min_size
 commands = st.one_of(
     st.builds(
         lambda k, more, p: Command("k8s_get", {"kind": k} | more | p),
-        kinds,
+        several,
         st.fixed_dictionaries(
             {},
             optional={

@@ -96,6 +96,18 @@ async def test_what_is_tried_is_masked_and_typed(cluster: Cluster, tmp_path: Pat
         whole = await tried("k8s_get", "kind=deploy", "namespace=shop", "output=json")
         assert isinstance(whole.data, dict)
         assert whole.data["kind"] == "List"
+        several = await tried("k8s_get", "kind=svc,po,service,secret", "namespace=shop")
+        assert isinstance(several.data, dict)
+        assert list(several.data) == ["service", "pod", "secret"]
+        assert "CLUSTER-IP" in several.text.splitlines()[0]
+        assert "\n\nNAME" in several.text
+        objects = await tried(
+            "k8s_get", "kind=deploy,secret", "name=checkout-credentials", "namespace=shop"
+        )
+        assert (
+            "deployment: There is no deployment/checkout-credentials"
+            in objects.text.splitlines()[0]
+        )
         path_found = await tried(
             "k8s_get", "kind=deploy", "namespace=shop", "output=jsonpath={.items[0].kind}"
         )
@@ -115,6 +127,12 @@ async def test_what_is_tried_is_masked_and_typed(cluster: Cluster, tmp_path: Pat
             ),
             (("k8s_gets",), True, 'There is no tool "k8s_gets". Nearest: k8s_get'),
             (("k8s_get",), True, "`kind` is missing"),
+            (("k8s_get", "kind=,"), True, "`kind` takes one to 8 kinds"),
+            (
+                ("k8s_get", "kind=po,svc", "name=wbe", "namespace=shop"),
+                False,
+                "There is no pod/wbe",
+            ),
             (("k8s_get", "kinds=pods"), True, "did you mean `kind`?"),
             (("k8s_get", "kind=pods", "kind=deploy"), True, "`kind` is given twice."),
             (("k8s_get", "kind=pods", "cluster=dmo"), True, "Did you mean demo?"),

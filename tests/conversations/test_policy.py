@@ -134,6 +134,7 @@ policy:
     - {name: payments is closed, match: {namespace: payments}, deny: Ask its team}
     - {name: cart is ours, match: {namespace: shop, tool: k8s_scale}, when: object.name == 'cart',
        deny: The cart team scales it.}
+    - {name: no cron jobs, match: {kind: cronjob}, deny: Ask for jobs}
     - {name: look only, match: {tool: k8s_scale}, preview_only: shop is scaled by its autoscaler}
 """
     async with ruled(dsn, tmp_path, policy) as chat:
@@ -158,6 +159,10 @@ policy:
             (f"patch deployment/web -n shop -p '{VOLUME}'", "images come from shop/"),
         ):
             await chat.reads(await chat.ask(text), why)
+        # of several kinds each is permitted by itself
+        several = await chat.ask("get deploy,cj -nshop -lapp=web")
+        said = shown(await chat.reads(several, r"web +3/3"))
+        assert "cronjob: The policy does not allow this read: Ask for jobs." in said
         thread = await chat.ask(SCALE)
         said = shown(await chat.reads(thread, "Only a preview"))
         assert "shop is scaled by its autoscaler" in said

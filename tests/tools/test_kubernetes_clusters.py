@@ -1,6 +1,6 @@
 """Several clusters from one kubeconfig: which one is asked, and what when one is away."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import cast
@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from bot.sandbox.cluster import Cluster
 from tools import (
+    Finding,
     JsonObject,
     Lines,
     Manifests,
@@ -19,12 +20,17 @@ from tools import (
     Table,
     Unavailable,
     Wish,
-    joined,
+    gathered,
     open_providers,
 )
 
 ARN = "arn:aws:eks:eu-west-1:123456789012:cluster/prod"
 WEB: dict[str, JsonValue] = {"namespace": "shop", "name": "web"}
+
+
+def joined(answers: Sequence[tuple[str, Finding | str]]) -> Finding:
+    """What the clusters found, of one kind."""
+    return gathered([("", one) for one in answers], "cluster")
 
 
 def workload(image: str) -> JsonObject:
@@ -195,7 +201,7 @@ async def test_one_read_across_clusters(clusters: Mapping[str, Cluster], kubecon
             calls = catalog.reads("k8s_get", {**listing, "cluster": meant})
             assert [call.client for call in calls] == ["prod", "staging"]
         answers = [(call.client, await call.run()) for call in calls]
-        table = joined(answers, "cluster")
+        table = joined(answers)
         assert isinstance(table, Table)
         assert table.columns[:3] == ("CLUSTER", "NAME", "READY")
         assert [(row[0], row[6]) for row in table.rows] == [
@@ -213,13 +219,13 @@ async def test_one_read_across_clusters(clusters: Mapping[str, Cluster], kubecon
 
 def test_one_that_is_away_is_a_line() -> None:
     away = "Cluster b is away."
-    table = joined([("a", Table(("NAME",), (("web",),), "1 pod")), ("b", away)], "cluster")
+    table = joined([("a", Table(("NAME",), (("web",),), "1 pod")), ("b", away)])
     assert table == Table(("CLUSTER", "NAME"), (("a", "web"), ("b", away)), "a: 1 pod")
-    lines = joined([("a", Lines(("one", "two"))), ("b", away)], "cluster")
+    lines = joined([("a", Lines(("one", "two"))), ("b", away)])
     assert lines == Lines(("a | one", "a | two", f"b | {away}"))
-    report = joined([("a", Report(("well",), {"healthy": True}))], "cluster")
+    report = joined([("a", Report(("well",), {"healthy": True}))])
     assert report == Report(("a | well",), {"a": {"healthy": True}})
     with pytest.raises(Refused, match="a: x b: y"):
-        joined([("a", "x"), ("b", "y")], "cluster")
+        joined([("a", "x"), ("b", "y")])
     with pytest.raises(Refused, match="Whole objects are shown of one cluster at a time"):
-        joined([("a", Manifests(({},)))], "cluster")
+        joined([("a", Manifests(({},)))])

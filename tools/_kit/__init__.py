@@ -26,7 +26,7 @@ from tools._kit.provider import (
     Toolbox,
     read,
 )
-from tools._kit.spread import joined
+from tools._kit.spread import gathered
 from tools._kit.threads import Threads
 from tools._kit.values import (
     MAYBE_NAME,
@@ -49,6 +49,8 @@ from tools._kit.values import (
     Receipt,
     Report,
     Risk,
+    Several,
+    Single,
     Table,
     Verdict,
     seconds,
@@ -89,6 +91,8 @@ __all__ = [
     "Refused",
     "Report",
     "Risk",
+    "Several",
+    "Single",
     "Stale",
     "Table",
     "Threads",
@@ -99,7 +103,7 @@ __all__ = [
     "Verdict",
     "Wish",
     "canonical_json",
-    "joined",
+    "gathered",
     "kept_within",
     "known_tools",
     "open_providers",

@@ -7,7 +7,7 @@ import inspect
 import pkgutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
@@ -75,6 +75,7 @@ class ReadCall:
     client_argument: str  # that names the client: "cluster"
     namespace: str  # the only one that it looks into; empty for none, `EVERYWHERE` for any
     _run: Callable[[], Awaitable[Finding]] = field(repr=False, compare=False)
+    part: str = ""  # what it is about, where it is one of several in one
 
     async def run(self) -> Finding:
         """Look. Raises `ToolError`."""
@@ -179,6 +180,7 @@ class _Bound:
     method: Callable[..., Awaitable[Finding]] | None = None  # of a read
     is_inventory: Callable[[JsonObject], bool] = lambda _: False  # what that gives
     namespace_of: Callable[[JsonObject], str] = lambda _: ""  # where that looks
+    parts: Callable[[JsonObject], Mapping[str, JsonObject]] = lambda given: {"": given}
     names: Mapping[type[Change], str] = field(default_factory=dict)  # of its provider's changes
 
     def actor(self, client: str, acting: Identity | None) -> Identity | None:
@@ -247,13 +249,17 @@ class Catalog:
     def reads(
         self, name: str, arguments: JsonObject, *, acting: Identity | None = None
     ) -> tuple[ReadCall, ...]:
-        """The same, one for each client where the arguments mean several: "*", or "demo,prod"."""
-        choice = self._find(name, "read").choice
-        several = choice.several(arguments.get(choice.argument))
-        if not several:
-            return (self.read(name, arguments, acting=acting),)
-        each = ({**arguments, choice.argument: client} for client in several)
-        return tuple(self.read(name, one, acting=acting) for one in each)
+        """The same, one for each client and kind where the arguments mean several: "*",
+        "demo,prod"; "pods,services".
+        """
+        bound = self._find(name, "read")
+        argument = bound.choice.argument
+        several = bound.choice.several(arguments.get(argument)) or (arguments.get(argument),)
+        return tuple(
+            replace(self.read(name, {**given, argument: client}, acting=acting), part=part)
+            for part, given in bound.parts(arguments).items()
+            for client in several
+        )
 
     def is_inventory(self, name: str, arguments: JsonObject) -> bool:
         """Whether such a read gives only what the other side itself calls things."""
@@ -299,6 +305,7 @@ class Catalog:
                     method=method,
                     is_inventory=partial(type(box).is_inventory, name),
                     namespace_of=partial(type(box).namespace_of, name),
+                    parts=partial(type(box).parts, name),
                 )
                 self._add(made)
         names = {change: f"{prefix}_{snake_case(change.__name__)}" for change in offer.changes}

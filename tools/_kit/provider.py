@@ -11,6 +11,7 @@ from tools._kit.values import (
     Access,
     Drift,
     Identity,
+    JsonObject,
     NoWayBack,
     Preview,
     Progress,
@@ -88,6 +89,14 @@ class Toolbox:
         """
         named = arguments.get("namespace")
         return (named or EVERYWHERE) if isinstance(named, str) else ""
+
+    @classmethod
+    def parts(cls, read: str, arguments: Mapping[str, JsonValue]) -> Mapping[str, JsonObject]:  # noqa: ARG003
+        """The reads that these arguments ask for in one, by what each is about; one has no name.
+
+        Each is permitted, made and answered by itself.
+        """
+        return {"": arguments}
 
     @classmethod
     def reads(cls) -> dict[str, Callable[..., Any]]:

@@ -1,11 +1,42 @@
-"""One read across several clients: what each found, told apart by the client's name."""
+"""One read across several clients or kinds: what each found, told apart by its name."""
 
 from collections.abc import Iterator, Sequence
 
 from tools._kit.errors import Refused
-from tools._kit.values import Finding, JsonObject, Lines, Manifests, Report, Table
+from tools._kit.values import Finding, JsonObject, Lines, Manifests, Report, Several, Single, Table
 
 Answer = tuple[str, Finding | str]  # the client, and what it found or why it found nothing
+
+
+def gathered(answers: Sequence[tuple[str, Answer]], argument: str) -> Finding:
+    """What was found of each kind, by whichever clients; of one kind, just that.
+
+    Raises `Refused` where nothing was found of any.
+    """
+    by_kind: dict[str, list[Answer]] = {}
+    for kind, answer in answers:
+        by_kind.setdefault(kind, []).append(answer)
+    if len(by_kind) == 1:
+        return joined(next(iter(by_kind.values())), argument)
+    found: dict[str, Single] = {}
+    refused = []
+    for kind, each in by_kind.items():
+        try:
+            one = joined(each, argument) if len(each) > 1 else _of_one(each[0])
+        except Refused as why:
+            refused.append(str(why))
+            one = Lines((f"{kind}: {why}",))
+        found |= one.parts if isinstance(one, Several) else {kind: one}
+    if len(refused) == len(by_kind):
+        raise Refused(" ".join(dict.fromkeys(refused)))
+    return Several(found)
+
+
+def _of_one(answer: Answer) -> Finding:
+    _, found = answer
+    if isinstance(found, str):
+        raise Refused(found)
+    return found
 
 
 def joined(answers: Sequence[Answer], argument: str) -> Finding:

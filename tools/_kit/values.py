@@ -114,7 +114,22 @@ class Report:
     note: str = ""
 
 
-Finding = Lines | Table | Manifests | Report
+Single = Lines | Table | Manifests | Report
+
+
+@dataclass(frozen=True)
+class Several:
+    """What one read found of several kinds, each by itself: their columns do not fit together."""
+
+    parts: Mapping[str, Single]  # by the kind
+
+    @property
+    def note(self) -> str:
+        """The notes of all."""
+        return "; ".join(part.note for part in self.parts.values() if part.note)
+
+
+Finding = Single | Several
 
 
 class _Stored(BaseModel):

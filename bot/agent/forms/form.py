@@ -123,7 +123,7 @@ def read_kind(word: str) -> JsonValue:
     if kind == "all":
         raise Wrong("`all` is many kinds; `overview` shows a namespace on one screen")
     if "," in kind:
-        raise Wrong("it takes one kind at a time")
+        raise Wrong("it takes one kind at a time; only `get` takes several")
     if kind not in KINDS and not ("." in kind and _KIND.fullmatch(kind)):
         raise Wrong(f"{quoted(word)} is no kind I know")
     return kind

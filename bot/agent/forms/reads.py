@@ -62,15 +62,24 @@ def _get(operands: list[str]) -> Arguments:
     """Names in a row could be a sentence: several have commas, or their kind before each."""
     if operands and all("/" in one for one in operands):
         pairs = [one.split("/", 1) for one in operands]
-        if len({kind for kind, _ in pairs}) > 1:
-            raise Wrong("it takes one kind at a time")
-        return {"kind": read_kind(pairs[0][0]), "name": _names([name for _, name in pairs])}
+        named: dict[str, list[str]] = {}
+        for kinds, name in pairs:
+            named.setdefault(kinds, []).append(name)
+        first, *others = named.values()
+        if any(names != first for names in others):
+            raise Wrong("of several kinds it shows the same names: ask for these one by one")
+        return {"kind": _read_kinds(",".join(named)), "name": _names(first)}
     if not 1 <= len(operands) <= 2:
         raise Wrong("it needs a kind, and at most one name or several with commas between them")
-    found: Arguments = {"kind": read_kind(operands[0])}
+    found: Arguments = {"kind": _read_kinds(operands[0])}
     if len(operands) == 2:
         found["name"] = _names(operands[1:])
     return found
+
+
+def _read_kinds(word: str) -> str:
+    """One kind, or several with commas between them."""
+    return ",".join(str(read_kind(kind)) for kind in word.split(","))
 
 
 def _names(words: list[str]) -> str:
@@ -165,8 +174,9 @@ FORMS = (
     Form(
         ("get",),
         "k8s_get",
-        "get <kind> [<name>] [-n <namespace>] [-A] [-l <selector>] [--field-selector <fields>] "
-        "[-o wide|yaml|json|name|jsonpath=<path>] [--sort-by <path>] [--limit <number>]",
+        "get <kind>[,<kind>] [<name>] [-n <namespace>] [-A] [-l <selector>] "
+        "[--field-selector <fields>] [-o wide|yaml|json|name|jsonpath=<path>] "
+        "[--sort-by <path>] [--limit <number>]",
         "Show objects.",
         _get,
         {

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from bot.core.text import visible
-from tools import ChangedPath, Finding, Lines, Manifests, Preview, Report, Table
+from tools import ChangedPath, Finding, Lines, Manifests, Preview, Report, Several, Single, Table
 
 from .manifests import Masker
 from .names import holds_secret
@@ -74,9 +74,17 @@ def mask_json(value: JsonValue) -> tuple[JsonValue, int]:
 
 def mask_finding(finding: Finding) -> tuple[Finding, int]:
     """Mask what a read found; the second is how many masks. With none, the same object."""
+    if isinstance(finding, Several):
+        each = {kind: _mask_part(part) for kind, part in finding.parts.items()}
+        parts = {kind: part for kind, (part, _) in each.items()}
+        return Several(parts), sum(count for _, count in each.values())
+    return _mask_part(finding)
+
+
+def _mask_part(finding: Single) -> tuple[Single, int]:
     masker = Masker()
     note = masker.text(finding.note)
-    masked: Finding
+    masked: Single
     match finding:
         case Lines(lines):
             masked = Lines(_lines(masker, lines), note)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, StringConstraints
 
-from tools._kit import NAME, Finding, Name, read
+from tools._kit import NAME, Finding, JsonObject, Name, Refused, read
 from tools.kubernetes import events as reports
 from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster
@@ -49,6 +49,7 @@ SortPath = Annotated[
 ]
 
 
+_KINDS = 8  # that one read may ask for
 _ORDER = "object: what is about one together, warnings first; time: newest last."
 
 
@@ -67,6 +68,23 @@ class ObjectReads(ClusterReads):
         kind = str(canonical_kind(arguments.get("kind")))
         tabled = output in ("table", "wide") or (output == "auto" and (not name or "," in name))
         return tabled and kind in RESOURCES and kind != "event"
+
+    @classmethod
+    def parts(cls, read: str, arguments: Mapping[str, JsonValue]) -> Mapping[str, JsonObject]:
+        """Several kinds with commas between them: a table of each, as kubectl shows them.
+
+        Raises `Refused` for more than one question should ask.
+        """
+        kind = arguments.get("kind")
+        if read != "get" or not isinstance(kind, str) or "," not in kind:
+            return super().parts(read, arguments)
+        words = filter(None, map(str.strip, kind.split(",")))
+        kinds = dict.fromkeys(str(canonical_kind(one)) for one in words)
+        if not 1 <= len(kinds) <= _KINDS:
+            raise Refused(f"`kind` takes one to {_KINDS} kinds with commas between them.")
+        output = arguments.get("output") or "auto"
+        shown: JsonValue = "table" if output == "auto" and len(kinds) > 1 else output
+        return {one: {**arguments, "kind": one, "output": shown} for one in kinds}
 
     @read
     async def get(  # noqa: PLR0913, PLR0917 - a tool's arguments are flat
