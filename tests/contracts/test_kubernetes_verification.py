@@ -1,6 +1,7 @@
 """How the Kubernetes provider's changes end, as the cluster shows it."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tools import (
     Preview,
     Progress,
     Receipt,
+    Stale,
     Verdict,
     open_providers,
 )
@@ -141,6 +143,42 @@ async def test_an_image_that_cannot_be_pulled(catalog: Catalog, cluster: Cluster
     _, verdict = await follow(cluster, *await undo(catalog))
     assert verdict.outcome == "failed"
     assert "image shop/cart:9.9 cannot be pulled." in verdict.reason
+
+
+async def test_what_did_not_work_when_it_ran_last_is_warned_of(
+    catalog: Catalog, cluster: Cluster
+) -> None:
+    """Its pods tell, after them what was reported of them, and before both the condition."""
+    warned = "Revision {} did not work when it ran last: {}."
+    crashed = warned.format(2, "its containers ended again and again (CrashLoopBackOff)")
+    await history(cluster, "1.0", "2.0")
+    call = catalog.change("k8s_rollout_undo", UNDO)
+    seen = await call.preview()
+    assert not [said for said in seen.warnings if "did not work" in said]
+    foreseen = await call.foresee(seen)
+    assert isinstance(foreseen, Preview)
+    assert crashed in foreseen.warnings
+    await call.apply(seen)
+    await cluster.advance(40)
+    assert not [pod for pod in cluster.pods("shop", "cart") if "2.0" in json.dumps(pod["spec"])]
+    again = await call.preview()
+    assert crashed in again.warnings
+    assert again.fingerprint == foreseen.fingerprint
+    image = catalog.change("k8s_set_image", {**UNDO, "image": "shop/cart:2.0"})
+    assert crashed in (await image.preview()).warnings
+    await history(cluster, "9.9", "1.1")
+    image = catalog.change("k8s_set_image", {**UNDO, "image": "shop/cart:9.9"})
+    assert warned.format(4, "an image could not be pulled") in (await image.preview()).warnings
+    await history(cluster, "4.0", progressDeadlineSeconds=20)
+    seen = await (undo := catalog.change("k8s_rollout_undo", UNDO)).preview()
+    foreseen = await undo.foresee(seen)
+    assert isinstance(foreseen, Preview)
+    late = "its pods were not ready within the deadline (ProgressDeadlineExceeded)"
+    assert foreseen.warnings[0] == warned.format(6, late)
+    for event in cluster.objects("Event", "shop"):  # as the server does after an hour
+        cluster.delete("Event", "shop", event["metadata"]["name"])
+    with pytest.raises(Stale, match="whether what it goes back to worked when it ran last changed"):
+        await call.apply(again)
 
 
 async def test_too_little_memory(catalog: Catalog, cluster: Cluster) -> None:

@@ -10,6 +10,7 @@ from tools._kit import Change, NoWayBack, Preview, Refused
 from tools.kubernetes.cluster import STRATEGIC_PATCH, Cluster
 from tools.kubernetes.containers import MaybeContainer, chosen
 from tools.kubernetes.kinds import Object
+from tools.kubernetes.lastrun import failure_of
 from tools.kubernetes.objects import meta, template_of, version_of, why_moving
 from tools.kubernetes.revisions import revisions_of
 from tools.kubernetes.templates import Beside, Step, TemplateChange
@@ -54,15 +55,18 @@ class SetImage(TemplateChange):
         return self.model_copy(update=back)
 
     async def beside(self, cluster: Cluster, live: Object) -> Beside:
-        """Whether any revision that is kept ran it."""
+        """Whether any revision that is kept ran it, and whether that one worked."""
         try:
             kept = await revisions_of(cluster, live)
         except Refused:
             return Beside({"ran": None})
-        if not kept or any(self.image in _all_images(one.template) for one in kept):
-            return Beside({"ran": True})
-        said = f"{self.image} never ran here: none of its kept revisions ({len(kept)}) has it."
-        return Beside({"ran": False}, (said,))
+        ran = [one for one in kept if self.image in _all_images(one.template)]
+        if kept and not ran:
+            said = f"{self.image} never ran here: none of its kept revisions ({len(kept)}) has it."
+            return Beside({"ran": False}, (said,))
+        back = next((one for one in ran if not one.current), None)
+        failure = await failure_of(cluster, live, back) if back else ""
+        return Beside({"ran": True, "failed": bool(failure)}, tuple(filter(None, [failure])))
 
     def step(self, live: Object) -> Step:
         """One field of the container that has this name, wherever in the list it stands."""

@@ -35,6 +35,7 @@ class Revision:
     pods: int | None  # that still run it; None: only replica sets say
     cause: str = ""  # what its author noted
     hash: str = ""  # the value of its pods' label
+    name: str = ""  # of the replica set or controller revision
 
 
 async def revisions_of(cluster: Cluster, workload: Object) -> list[Revision]:
@@ -75,6 +76,7 @@ def _of_sets(sets: list[Object], live: Object) -> Iterator[Revision]:
             pods=int((one.get("status") or {}).get("replicas") or 0),
             cause=annotation(one, _CAUSE),
             hash=_label(one, HASHES["Deployment"]),
+            name=name_of(one),
         )
 
 
@@ -91,6 +93,7 @@ def _of_revisions(revisions: list[Object], live: Object) -> Iterator[Revision]:
             cause=annotation(one, _CAUSE),
             # The stateful set's pods carry the revision's name, the daemon set's its label.
             hash=_label(one, HASHES["DaemonSet"]) or name_of(one),
+            name=name_of(one),
         )
 
 

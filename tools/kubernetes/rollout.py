@@ -26,6 +26,7 @@ from tools.kubernetes.changes.consequences import is_dangerous
 from tools.kubernetes.cluster import JSON_PATCH, Cluster
 from tools.kubernetes.drift import drift_of
 from tools.kubernetes.kinds import RESOURCES, DeploymentKind, Object, access
+from tools.kubernetes.lastrun import failure_of
 from tools.kubernetes.objects import (
     changed_paths,
     difference,
@@ -68,6 +69,7 @@ class _Seen:
     goal: Revision
     facts: Facts
     warnings: tuple[str, ...]
+    failure: str  # of the revision to go back to, where it did not work when it ran last
     risk: Risk | None
 
 
@@ -122,14 +124,18 @@ class RolloutUndo(Change):
         still(fingerprint(_CHANGE, found.facts), seen, self._what)
         left = await self._patch(cluster, found, dry_run=True)
         current = replace(found.goal, number=found.current.number + 1, current=True)
+        failure = await failure_of(cluster, found.live, found.current)
         facts: Facts = {
             **found.facts,
             **base_facts(left),
             "revision": current.number,
             "to_revision": found.current.number,
             "to_template": sha256_of(found.current.template),
+            "failed": bool(failure),
         }
-        then = replace(found, live=left, current=current, goal=found.current, facts=facts)
+        then = replace(
+            found, live=left, current=current, goal=found.current, facts=facts, failure=failure
+        )
         return back.leading(then, found.live)
 
     def leading(self, left: _Seen, goal: Object) -> Preview:
@@ -161,7 +167,7 @@ class RolloutUndo(Change):
             changes=changes,
             diff=difference(found.live, stored),
             labels=labels_of(found.live),
-            warnings=found.warnings,
+            warnings=(*filter(None, [found.failure]), *found.warnings),
             notes=notes,
             fingerprint=fingerprint(_CHANGE, found.facts),
             risk=Risk.DANGER if is_dangerous(RESOURCES["deployment"], changes) else found.risk,
@@ -211,6 +217,7 @@ class RolloutUndo(Change):
         if current is None:
             raise Refused(f"{self._what} is just taking up a new template: ask again in a moment.")
         goal = self._choose(revisions, current)
+        failure = await failure_of(cluster, live, goal)
         budgets = budgets_of(budgets, live)
         limit = live["spec"].get("revisionHistoryLimit", 10)
         facts: Facts = {
@@ -218,6 +225,7 @@ class RolloutUndo(Change):
             "revision": current.number,
             "to_revision": goal.number,
             "to_template": sha256_of(goal.template),
+            "failed": bool(failure),
             "budgets": None if budgets is None else [budget(pdb) for pdb in budgets],
             "history_limit": limit == 0,
         }
@@ -226,7 +234,8 @@ class RolloutUndo(Change):
         if limit == 0:
             warnings.append("It keeps no old revisions: there is no way back from this.")
         danger = await cluster.is_home(self.namespace)
-        return _Seen(live, current, goal, facts, tuple(warnings), Risk.DANGER if danger else None)
+        risk = Risk.DANGER if danger else None
+        return _Seen(live, current, goal, facts, tuple(warnings), failure, risk)
 
     def _choose(self, revisions: Sequence[Revision], current: Revision) -> Revision:
         """The revision that is meant. Raises `Refused`."""
