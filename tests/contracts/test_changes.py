@@ -470,6 +470,44 @@ async def test_a_rollback_skips_revisions_with_the_same_template(
     assert second.way_back == "roll forward to revision 3"
 
 
+async def test_a_rollback_notes_the_cause_of_what_it_goes_back_to(
+    catalog: Catalog, cluster: Cluster
+) -> None:
+    """As kubectl does; the card shows it, and its Undo notes the other one again."""
+    path = 'metadata.annotations."kubernetes.io/change-cause"'
+
+    def release(number: int, cause: str) -> None:
+        cart = cluster.get("Deployment", "shop", "cart")
+        assert cart is not None
+        cart["metadata"]["annotations"] |= {"kubernetes.io/change-cause": cause}
+        cart["spec"]["template"]["spec"]["containers"][0]["image"] = f"shop/cart:1.5.{number}"
+        cluster.apply(cart)
+
+    async def caused(call: ChangeCall) -> tuple[object, object]:
+        seen = await call.preview()
+        foreseen = await call.foresee(seen)
+        assert isinstance(foreseen, Preview)
+        await call.apply(seen)
+        await cluster.advance(30)
+        now = await call.preview()  # the way back, as going back again leads there
+        assert foreseen.fingerprint == now.fingerprint
+        assert foreseen.changes == now.changes
+        found = next(one for one in seen.changes if one.path == path)
+        return found.before, found.after
+
+    release(1, "a cheaper cart")
+    await cluster.advance(30)
+    call = catalog.change("k8s_rollout_undo", CART)
+    assert await caused(call) == ("a cheaper cart", None)
+    assert await caused(call) == (None, "a cheaper cart")
+    release(2, "a faster cart")
+    await cluster.advance(30)
+    assert await caused(call) == ("a faster cart", "a cheaper cart")
+    cart = cluster.get("Deployment", "shop", "cart")
+    assert cart is not None
+    assert cart["metadata"]["annotations"]["kubernetes.io/change-cause"] == "a cheaper cart"
+
+
 async def test_scaling_to_what_it_already_has(catalog: Catalog) -> None:
     with pytest.raises(Refused, match=r"^deployment/cart in shop already has 2 replicas\.$"):
         await catalog.change("k8s_scale", {**CART, "replicas": 2}).preview()

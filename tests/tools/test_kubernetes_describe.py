@@ -272,6 +272,30 @@ async def test_the_history_of_a_deployment(ask: Ask, cluster: Cluster) -> None:
     )
     with pytest.raises(Refused, match=r"does not keep revision 9; kept: 3, 2, 1\.$"):
         await ask("rollout_history", name="web", revision=9)
+    web = cluster.get("Deployment", "shop", "web")  # back to revision 2, as kubectl does it
+    assert web is not None
+    del web["metadata"]["annotations"][cause]
+    web["spec"]["template"]["spec"]["containers"][0]["image"] = "shop/web:2.4.0"
+    cluster.apply(web)
+    await cluster.advance(20)
+    found = await ask("rollout_history", name="web")
+    changed = "containers[web].image shop/web:{} → shop/web:{}"
+    assert [(row[0], row[4]) for row in found.rows] == [
+        ("1", ""),
+        ("3", changed.format("2.4.0", "2.5.0")),
+        ("4 (live)", changed.format("2.5.0", "2.4.0")),
+    ]
+    third = await ask("rollout_history", name="web", revision=3)
+    assert "; against revision 2 it changed containers[web].image" in third.note
+    old = next(
+        one
+        for one in cluster.objects("ReplicaSet", "shop")
+        if one["metadata"]["annotations"].get("deployment.kubernetes.io/revision-history") == "2"
+    )
+    del old["metadata"]["annotations"]["deployment.kubernetes.io/revision-history"]
+    cluster.apply(old)
+    third = await ask("rollout_history", name="web", revision=3)
+    assert "; what it changed is not known: revision 2 is no longer kept" in third.note
 
 
 @pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])

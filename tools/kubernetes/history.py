@@ -1,8 +1,8 @@
 """What each revision of a workload was, and what it changed."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 
 from tools._kit import Manifests, Refused, Table
 from tools.kubernetes.kinds import Object
@@ -19,7 +19,7 @@ def history_lines(revisions: Sequence[Revision], now: datetime, most: int = 5) -
         line += f" {one.pods} pods:" if one.pods is not None else ""
         line += f" {', '.join(images_of(one.template))}"
         if before is not None:
-            line += f"; changed {_difference(before, one) or 'nothing'}"
+            line += f"; {before.said(one, 'changed ')}"
         lines.append(line)
     if len(revisions) > most:
         lines.append(f"{len(revisions) - most} older revisions are kept")
@@ -34,7 +34,7 @@ def history_table(workload: Object, revisions: Sequence[Revision], now: datetime
             f"{age(one.made, now)} ago",
             "" if one.pods is None else str(one.pods),
             ",".join(images_of(one.template)),
-            _difference(before, one) if before is not None else "",
+            before.changed(one) if before is not None else "",
             one.cause or "<none>",
         )
         for one, before in reversed(_with_before(revisions))
@@ -60,19 +60,43 @@ def template_of_revision(workload: Object, revisions: Sequence[Revision], number
             live = ", live" if one.current else ""
             note = f"{what}: revision {number}{live}"
             if before is not None:
-                changed = _difference(before, one) or "nothing"
-                note += f"; against revision {before.number} it changed {changed}"
+                against = f"against revision {before.number} it changed "
+                note += f"; {before.said(one, against)}"
             return Manifests((thing,), note)
     kept = ", ".join(str(one.number) for one in revisions) or "none"
     raise Refused(f"{what} does not keep revision {number}; kept: {kept}.")
 
 
-def _with_before(revisions: Sequence[Revision]) -> list[tuple[Revision, Revision | None]]:
-    earlier: list[Revision | None] = [older for _, older in pairwise(revisions)]
-    return list(zip(revisions, [*earlier, None], strict=False))
+@dataclass(frozen=True)
+class _Before:
+    """What ran before a revision: under the number of then, which it may have no more."""
+
+    number: int
+    revision: Revision | None  # None: it is no longer known which that was
+
+    def changed(self, after: Revision) -> str:
+        """What became another by it."""
+        if self.revision is None:
+            return f"not known: revision {self.number} is no longer kept"
+        paths = list(changed_paths(self.revision.template, after.template, "spec.template"))
+        words = "; ".join(told(path) for path in paths[:5])
+        return f"{words} and {len(paths) - 5} more" if len(paths) > 5 else words or "nothing"
+
+    def said(self, after: Revision, against: str) -> str:
+        """The same as a part of a sentence."""
+        changed = self.changed(after)
+        return f"what it changed is {changed}" if self.revision is None else against + changed
 
 
-def _difference(before: Revision, after: Revision) -> str:
-    paths = list(changed_paths(before.template, after.template, "spec.template"))
-    words = "; ".join(told(path) for path in paths[:5])
-    return f"{words} and {len(paths) - 5} more" if len(paths) > 5 else words
+def _with_before(revisions: Sequence[Revision]) -> list[tuple[Revision, _Before | None]]:
+    """Each with what ran before it; the oldest with nothing.
+
+    Numbers have no gaps: where one is missing, that revision was gone back to since and is a newer
+    one now. Replica sets remember their earlier numbers, controller revisions do not.
+    """
+    held = {number: one for one in revisions for number in (one.number, *one.earlier)}
+    oldest = min(held, default=0)
+    return [
+        (one, _Before(before, held.get(before)) if (before := one.number - 1) >= oldest else None)
+        for one in revisions
+    ]

@@ -23,7 +23,8 @@ _LONGEST = 58  # signs that a pod's name takes of its replica set's, with the hy
 async def failure_of(cluster: Cluster, live: Object, revision: Revision) -> str:
     """The warning, or nothing: then no trouble shows, which does not say that it worked.
 
-    The words are the same for as long as the trouble shows: what is approved depends on them.
+    What is approved depends on whether there is one, so each source tells what another does not
+    any more: a container that crashes is well for a moment, pods go, and the condition moves on.
     """
     pods, reports = await asyncio.gather(
         _pods(cluster, live, revision), _reports(cluster, live, revision)

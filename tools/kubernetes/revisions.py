@@ -16,7 +16,8 @@ from tools.kubernetes.objects import (
     template_of,
 )
 
-_CAUSE = "kubernetes.io/change-cause"
+CAUSE = "kubernetes.io/change-cause"
+_EARLIER = "deployment.kubernetes.io/revision-history"
 HASHES = {  # the label by which pods say whose template they run
     "Deployment": "pod-template-hash",
     "StatefulSet": "controller-revision-hash",
@@ -36,6 +37,7 @@ class Revision:
     cause: str = ""  # what its author noted
     hash: str = ""  # the value of its pods' label
     name: str = ""  # of the replica set or controller revision
+    earlier: tuple[int, ...] = ()  # its numbers of before, where it was gone back to
 
 
 async def revisions_of(cluster: Cluster, workload: Object) -> list[Revision]:
@@ -74,9 +76,10 @@ def _of_sets(sets: list[Object], live: Object) -> Iterator[Revision]:
             made=str(meta(one).get("creationTimestamp", "")),
             current=template == live,
             pods=int((one.get("status") or {}).get("replicas") or 0),
-            cause=annotation(one, _CAUSE),
+            cause=annotation(one, CAUSE),
             hash=_label(one, HASHES["Deployment"]),
             name=name_of(one),
+            earlier=_numbers(annotation(one, _EARLIER)),
         )
 
 
@@ -90,11 +93,15 @@ def _of_revisions(revisions: list[Object], live: Object) -> Iterator[Revision]:
             made=str(meta(one).get("creationTimestamp", "")),
             current=template == live,
             pods=None,
-            cause=annotation(one, _CAUSE),
+            cause=annotation(one, CAUSE),
             # The stateful set's pods carry the revision's name, the daemon set's its label.
             hash=_label(one, HASHES["DaemonSet"]) or name_of(one),
             name=name_of(one),
         )
+
+
+def _numbers(noted: str) -> tuple[int, ...]:
+    return tuple(int(one) for one in noted.split(",") if one.isdecimal())
 
 
 def _label(thing: Object, key: str) -> str:

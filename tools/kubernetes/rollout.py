@@ -28,6 +28,7 @@ from tools.kubernetes.drift import drift_of
 from tools.kubernetes.kinds import RESOURCES, DeploymentKind, Object, access
 from tools.kubernetes.lastrun import failure_of
 from tools.kubernetes.objects import (
+    annotation,
     changed_paths,
     difference,
     images_of,
@@ -37,7 +38,7 @@ from tools.kubernetes.objects import (
     told,
     version_of,
 )
-from tools.kubernetes.revisions import Revision, revisions_of
+from tools.kubernetes.revisions import CAUSE, Revision, revisions_of
 from tools.kubernetes.templates import template_goal, unprotected
 from tools.kubernetes.verification import follow
 from tools.kubernetes.workloads import (
@@ -58,6 +59,7 @@ from tools.kubernetes.workloads import (
 )
 
 _CHANGE = "k8s_rollout_undo"
+_ESCAPED = CAUSE.replace("/", "~1")
 
 
 @dataclass(frozen=True)
@@ -131,12 +133,13 @@ class RolloutUndo(Change):
             "revision": current.number,
             "to_revision": found.current.number,
             "to_template": sha256_of(found.current.template),
+            "cause": sha256_of([found.goal.cause, found.current.cause]),
             "failed": bool(failure),
         }
         then = replace(
             found, live=left, current=current, goal=found.current, facts=facts, failure=failure
         )
-        return back.leading(then, found.live)
+        return back.leading(then, _with_cause(found.live, found.current.cause))
 
     def leading(self, left: _Seen, goal: Object) -> Preview:
         """What it would do from a state that is not there yet to the one that is."""
@@ -158,7 +161,10 @@ class RolloutUndo(Change):
 
     def _told(self, found: _Seen, stored: Object, *, notes: tuple[str, ...]) -> Preview:
         before, after = template_of(found.live), template_of(stored)
-        changes = tuple(changed_paths(before, after, "spec.template"))
+        changes = (
+            *changed_paths(before, after, "spec.template"),
+            *changed_paths(_noted(found.live), _noted(stored), "metadata.annotations"),
+        )
         keeps = found.live["spec"].get("revisionHistoryLimit", 10) != 0
         goal, now = found.goal.number, found.current.number
         return Preview(
@@ -201,6 +207,7 @@ class RolloutUndo(Change):
                 "value": meta(found.live)["resourceVersion"],
             },
             {"op": "replace", "path": "/spec/template", "value": found.goal.template},
+            *_noting(found.live, found.goal.cause),
         ]
         target = ("deployment", self.namespace, self.name)
         return await cluster.patch(target, body, JSON_PATCH, dry_run=dry_run)
@@ -225,6 +232,7 @@ class RolloutUndo(Change):
             "revision": current.number,
             "to_revision": goal.number,
             "to_template": sha256_of(goal.template),
+            "cause": sha256_of([annotation(live, CAUSE), goal.cause]),
             "failed": bool(failure),
             "budgets": None if budgets is None else [budget(pdb) for pdb in budgets],
             "history_limit": limit == 0,
@@ -259,6 +267,31 @@ class RolloutUndo(Change):
             f"{self._what} in {self.namespace} does not keep revision {self.to_revision};"
             f" kept besides the live one: {kept}."
         )
+
+
+def _noted(live: Object) -> dict[str, JsonValue]:
+    """What was noted as the cause of the revision that runs, by its annotation."""
+    return {CAUSE: cause} if (cause := annotation(live, CAUSE)) else {}
+
+
+def _noting(live: Object, cause: str) -> list[JsonValue]:
+    """How a patch notes the cause with the template that it belongs to, as kubectl does."""
+    path = "/metadata/annotations"
+    if not cause:
+        return [{"op": "remove", "path": f"{path}/{_ESCAPED}"}] if CAUSE in _notes(live) else []
+    if not _notes(live):
+        return [{"op": "add", "path": path, "value": {CAUSE: cause}}]
+    return [{"op": "add", "path": f"{path}/{_ESCAPED}", "value": cause}]
+
+
+def _with_cause(live: Object, cause: str) -> Object:
+    notes = {key: value for key, value in _notes(live).items() if key != CAUSE}
+    notes |= {CAUSE: cause} if cause else {}
+    return {**live, "metadata": {**meta(live), "annotations": notes}}
+
+
+def _notes(live: Object) -> dict[str, JsonValue]:
+    return dict(meta(live).get("annotations") or {})
 
 
 def _pods(live: Object) -> str:

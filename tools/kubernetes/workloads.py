@@ -44,6 +44,7 @@ _CHANGED = {
     "warnings": "what is to be known of it before changed",
     "others": "which other nodes take pods changed",
     "strategy": "how it replaces its pods changed",
+    "cause": "the noted cause of one of the two revisions changed",
     "failed": "whether what it goes back to worked when it ran last changed",
 }
 
