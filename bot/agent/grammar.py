@@ -11,6 +11,7 @@ from bot.agent import control
 from bot.agent.forms import FORMS, Arguments, Form, Wrong, as_word, quoted
 from bot.agent.vocabulary import OF_NO_NAMESPACE
 from bot.core.text import visible
+from bot.guard.masking import IS_MASK
 
 __all__ = ["FORMS", "Command", "Form", "Miss", "nearest", "parse", "render", "usage"]
 
@@ -42,6 +43,11 @@ _BLOCK = re.compile(
     r"(?P<line>[^\n`]+)\n?[ ]*```(?:[a-z]{1,10}\n|\n)?(?P<block>.*?)\n?```\s*", re.DOTALL
 )
 _ENDS = ("--", "—", "–")  # of the flags; phones turn the first into the others
+# What people write is masked before it is read: to go on with the mask would be to write that.
+_CREDENTIAL = (
+    "what it holds looks like a credential, which was masked and is not kept; make a Secret of it "
+    "yourself, and refer to that"
+)
 LONGEST = 2000
 LONGEST_BLOCK = 30_000
 
@@ -63,6 +69,8 @@ def parse(text: str) -> Command | Miss | None:
     form = _started(words)
     if form is None:
         return None
+    if IS_MASK.search(text):
+        return Miss(_CREDENTIAL, form.usage)
     if not form.begins([w.lower() for w in words]):
         return Miss(_second_word(words[0].lower()), form.usage)
     try:

@@ -70,7 +70,7 @@ class Edits:
         if change.target != call.target or _fixed(change) & wanted.keys():
             return {"": "What it is about stays as it is. For another object, ask anew."}
         hidden = masking.would_alter(dict(change.arguments))
-        return dict.fromkeys(hidden, "This looks like a credential; none may stand on a card.")
+        return dict.fromkeys(hidden, masking.no_credential(["This"]))
 
 
 def _fixed(change: ChangeCall) -> frozenset[str]:

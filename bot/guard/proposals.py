@@ -354,8 +354,7 @@ class Proposals:
             placed = self._house.placed(run.thread.channel, wish.tool, wish.arguments)
             change = self._house.catalog.change(wish.tool, placed, acting=acting)
             if hidden := masking.would_alter(dict(change.arguments)):
-                names = ", ".join(hidden)
-                return Turned(f"{names} looks like a credential; none may stand on a card.")
+                return Turned(masking.no_credential(hidden))
             if (barred := await self.barred(run, change, undoes=undoes)) is not None:
                 return _denied(barred.ruling, barred)
             said = {name: change.arguments.get(name) for name in wish.arguments}

@@ -138,8 +138,7 @@ class Steering:
         wanted = {**call.arguments, **arguments}
         change = self._house.catalog.change(call.tool, wanted, acting=acting)
         if hidden := masking.would_alter(dict(change.arguments)):
-            names = ", ".join(hidden)
-            return f"refused: {names} looks like a credential; none may stand on a card."
+            return f"refused: {masking.no_credential(hidden)}"
         barred = await self._proposals.barred(asking, change, undoes=False)
         if barred is not None:
             return await self._turned_away(run, call, barred)

@@ -101,7 +101,7 @@ class Terminal:
             if tool.kind == "read":
                 calls = self._catalog.reads(name, arguments)
             else:
-                calls = [self._catalog.change(name, arguments)]
+                calls = [_without_credential(self._catalog.change(name, arguments))]
         except Refused as error:
             raise CannotTry(str(error), is_usage=True) from error
         try:
@@ -183,6 +183,13 @@ def _json(text: str, kind: type | object) -> JsonValue:
         return text
     fits = isinstance(found, kind) and not isinstance(found, bool)  # type: ignore[arg-type]
     return found if fits else text
+
+
+def _without_credential(change: ChangeCall) -> ChangeCall:
+    """Refused as it is where people would approve it. Raises `Refused`."""
+    if hidden := masking.would_alter(dict(change.arguments)):
+        raise Refused(masking.no_credential(hidden))
+    return change
 
 
 # --- what is printed ----------------------------------------------------------------------------

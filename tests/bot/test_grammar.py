@@ -317,6 +317,14 @@ def test_what_only_starts_like_a_command_is_a_miss(text: str) -> None:
     assert miss.usage in dict(usage())
 
 
+@pytest.mark.parametrize("value", ["TOKEN=‹masked: GitHub token›", "DB_PASSWORD=‹masked›"])
+def test_a_command_that_was_masked_is_none(value: str) -> None:
+    miss = parse(f"set env deployment/web LEVEL=debug {value} -n shop")
+    assert isinstance(miss, Miss)
+    assert "looks like a credential" in miss.wrong
+    assert "make a Secret of it" in miss.wrong
+
+
 @pytest.mark.parametrize(
     "text", ["", "   ", "what is wrong with web?", "please get pods", "kubectl"]
 )

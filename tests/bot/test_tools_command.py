@@ -125,6 +125,16 @@ async def test_what_is_tried_is_masked_and_typed(cluster: Cluster, tmp_path: Pat
                 False,
                 "That command is not allowed. Allowed are: ",
             ),
+            (
+                (
+                    "k8s_set_env",
+                    "name=web",
+                    "namespace=shop",
+                    f'env=["DB_POOL_SIZE=40", "API_TOKEN=ghp_{"a1B2" * 9}"]',
+                ),
+                True,
+                "env looks like a credential; none may stand on a card. Make a Secret of it",
+            ),
             (("k8s_gets",), True, 'There is no tool "k8s_gets". Nearest: k8s_get'),
             (("k8s_get",), True, "`kind` is missing"),
             (("k8s_get", "kind=,"), True, "`kind` takes one to 8 kinds"),

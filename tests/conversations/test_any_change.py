@@ -22,6 +22,8 @@ async def test_a_manifest_is_applied_and_a_command_run_as_typed(dsn: str, tmp_pa
         thread = await chat.ask(f"apply -n shop\n```\n{SECRET}\n```")
         await chat.reads(thread, "looks like a credential")
         assert "hunter2" not in chat.thread(thread)
+        thread = await chat.ask("set env deployment/web LEVEL=debug DB_PASSWORD=hunter2-x7 -n shop")
+        await chat.reads(thread, "looks like a credential.*make a Secret of it yourself")
 
         # what an autoscaler may set is a number of replicas, too
         thread = await chat.ask("autoscale deployment/cart -n shop --min 2 --max 50")

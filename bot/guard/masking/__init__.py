@@ -6,7 +6,7 @@ Masking twice changes nothing more. Nothing is masked between an approval and it
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ __all__ = [
     "mask_json",
     "mask_preview",
     "mask_text",
+    "no_credential",
     "would_alter",
 ]
 
@@ -285,6 +286,14 @@ def would_alter(arguments: Mapping[str, JsonValue]) -> list[str]:
     return [
         name for name, value in arguments.items() if name in secrets or mask_json({name: value})[1]
     ]
+
+
+def no_credential(names: Iterable[str]) -> str:
+    """Why a call with such arguments is refused, and what to do instead."""
+    return (
+        f"{', '.join(names)} looks like a credential; none may stand on a card. Make a Secret of "
+        "it yourself, and refer to that."
+    )
 
 
 def mask_arguments(arguments: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
