@@ -19,11 +19,13 @@ from bot.guard.rendering import render
 from tools import (
     Catalog,
     ChangeCall,
+    ChangedPath,
     Finding,
     JsonObject,
     Lines,
     Manifests,
     NotFound,
+    NoWayBack,
     Preview,
     ReadCall,
     Refused,
@@ -37,6 +39,7 @@ from tools import (
 )
 
 _SECONDS = 60.0
+_NONE = "No way back."
 _WORDS = {"true": True, "yes": True, "false": False, "no": False}
 
 
@@ -230,8 +233,8 @@ def _foreseen(call: ChangeCall, preview: Preview) -> Tried:
         f"target {call.target}, risk {risk.value}",
         *(f"Heads-up: {line}" for line in masked.warnings),
         *masked.notes,
-        f"Way back: {masked.way_back or 'none'}.",
-        *([masked.diff] if masked.diff else []),
+        _way_back(call, preview, masked),
+        *([masked.diff] if masked.diff else map(_changed, masked.changes)),
         "(only a preview: nothing was changed)",
     ]
     data: dict[str, JsonValue] = {
@@ -243,6 +246,25 @@ def _foreseen(call: ChangeCall, preview: Preview) -> Tried:
     if secret:
         lines.append("(a secret is among it: it could not be undone)")
     return Tried(visible("\n".join(lines)), data, "")
+
+
+def _way_back(call: ChangeCall, preview: Preview, masked: Preview) -> str:
+    """What Undo will do, or why there is none."""
+    if masked.way_back:
+        return f"Way back: {masked.way_back}."
+    back = call.undo(preview)  # a wish: what it would write is masked, which is said below
+    return f"No way back: {masking.safe(back.reason)}" if isinstance(back, NoWayBack) else _NONE
+
+
+def _changed(change: ChangedPath) -> str:
+    """One path where there is no diff that shows it: of a drain, the pods."""
+    return f"  {change.path}: {_written(change.before)} → {_written(change.after)}"
+
+
+def _written(value: JsonValue) -> str:
+    if value is None:
+        return "nothing"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _type(about: Mapping[str, JsonValue]) -> str:

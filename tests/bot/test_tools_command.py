@@ -119,6 +119,11 @@ async def test_what_is_tried_is_masked_and_typed(cluster: Cluster, tmp_path: Pat
         assert isinstance(scaled.data, dict)
         assert (scaled.data["risk"], scaled.data["target"]) == ("write", "demo/shop/deployment/web")
 
+        drained = await tried("k8s_drain", "name=node-1", "delete_emptydir_data=yes")
+        assert re.search(r"\n  shop/pod/\S+: on node-1 → nothing\n", drained.text)
+        assert "\nPodDisruptionBudget shop/" in drained.text
+        assert "\nWay back: uncordon it" in drained.text
+
         for words, is_usage, why in (
             (
                 ("k8s_exec", "name=x", "namespace=shop", 'command=["sh", "-c", "cat /etc/passwd"]'),

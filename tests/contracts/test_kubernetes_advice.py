@@ -1,6 +1,7 @@
 """What changes say that a senior colleague would say, what they refuse, and what several do."""
 
 import asyncio
+import json
 
 import pytest
 from pydantic import JsonValue
@@ -9,7 +10,7 @@ from bot.sandbox.cluster import Cluster
 from tests.contracts.stage import HPA, made, verdict, writes
 from tests.contracts.test_changes import HOSTILE
 from tests.contracts.walks import CONFIG, MANIFEST, WALKS
-from tools import Catalog, JsonObject, Preview, Refused, Risk, Unavailable, Wish
+from tools import Catalog, JsonObject, NoWayBack, Preview, Refused, Risk, Unavailable, Wish
 from tools.kubernetes.changes.consequences import is_dangerous
 from tools.kubernetes.changes.manifests import owned_by_others
 from tools.kubernetes.kinds import RESOURCES as KINDS
@@ -81,7 +82,9 @@ async def test_what_depends_on_it_is_said(catalog: Catalog, cluster: Cluster) ->
 
     asked = await look(catalog, "set_resources", {**CART, "requests": "cpu=1,memory=128Mi"})
     assert asked.effect.startswith("cpu request none → 1, memory request none → 128Mi")
-    assert any("quota small leaves 100m of requests.cpu" in note for note in asked.notes)
+    assert any(
+        "quota small is for 100m of requests.cpu, it is not known" in note for note in asked.notes
+    )
     replaced = await look(catalog, "set_env", {**SHOP, "name": "web", "env": ["s=plain"]})
     assert "s comes from secret/db (key password)" in " ".join(replaced.warnings)
     assert replaced.way_back == ""
@@ -283,6 +286,15 @@ async def test_a_node_is_drained_as_far_as_budgets_allow(
     with pytest.raises(Refused, match=f"shop/pod/lone on node/{node} belongs to nobody"):
         await look(catalog, "drain", {"name": node})
     cluster.delete("Pod", "shop", "lone")
+    once: JsonObject = {"containers": [{"name": "a", "image": "shop/batch:1"}]}
+    over: JsonObject = {"template": {"spec": {**once, "restartPolicy": "Never"}}}
+    made("Job", "batch/v1", "over", over)(cluster)
+    await cluster.advance(10)
+    ended = next(one for one in cluster.objects("Pod", "shop") if "over-" in str(one["metadata"]))
+    assert ended["status"]["phase"] == "Succeeded"
+    moved = (await look(catalog, "drain", {"name": ended["spec"]["nodeName"]})).changes
+    assert moved
+    assert not [one.path for one in moved if "over" in one.path], "nothing of it runs"
     writes("PodDisruptionBudget", "cart", "spec.minAvailable", 2)(cluster)
     await cluster.advance(40)
     here = [
@@ -320,6 +332,37 @@ async def test_a_node_is_drained_as_far_as_budgets_allow(
     assert not cut.value.nothing_sent
     assert (await verdict(cluster, again, seen, await again.apply(seen))).outcome == "holds"
     assert not isinstance(again.undo(seen), Wish), "it was cordoned before"
+
+
+async def test_a_volume_claim_grows_for_good(catalog: Catalog, cluster: Cluster) -> None:
+    def sized(size: str) -> JsonObject:
+        return {"resources": {"requests": {"storage": size}}, "accessModes": ["ReadWriteOnce"]}
+
+    made("PersistentVolumeClaim", "v1", "data", sized("10Gi"))(cluster)
+    claim: JsonObject = {**SHOP, "kind": "pvc", "name": "data"}
+
+    def patched(size: str) -> JsonObject:
+        return {**claim, "patch": json.dumps({"spec": {"resources": sized(size)["resources"]}})}
+
+    operation = {"op": "replace", "path": "/spec/resources/requests", "value": {"storage": "5Gi"}}
+    body = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"}}
+    applied = {**SHOP, "manifest": json.dumps({**body, "spec": sized("1Gi")})}
+    for tool, arguments in (
+        ("patch", patched("5Gi")),
+        ("patch", {**claim, "type": "json", "patch": json.dumps([operation])}),
+        ("apply", applied),
+    ):
+        with pytest.raises(Refused, match=r"data in shop has 10Gi, and a volume cannot shrink to"):
+            await look(catalog, tool, arguments)
+    applied = {**SHOP, "manifest": json.dumps({**body, "spec": sized("20Gi")}), "force": True}
+    for tool, arguments in (("patch", patched("20Gi")), ("apply", applied)):
+        call = catalog.change(f"k8s_{tool}", arguments)
+        seen = await call.preview()
+        assert not seen.way_back
+        back = call.undo(seen)
+        assert isinstance(back, NoWayBack)
+        assert "a volume cannot shrink" in back.reason
+    assert (await look(catalog, "label", {**claim, "labels": ["a=b"]})).way_back
 
 
 @pytest.mark.parametrize(

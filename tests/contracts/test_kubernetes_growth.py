@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bot.sandbox.cluster import Cluster
+from bot.sandbox.cluster.kinds import of_kind
 from tools import Catalog, JsonObject, Preview, Progress, Verdict, open_providers
 
 Json = dict[str, Any]
@@ -90,9 +91,15 @@ async def test_ten_times_as_many_and_more_than_the_quotas_leave(
     first = await seen(catalog, 31)
     assert first.warnings == ("That is 10 times as many pods as now.",)
     hard: Json = {"pods": "20", "requests.cpu": "5", "memory": "4Gi", "limits.cpu": "1"}
-    cluster.apply(made("ResourceQuota", "v1", "shop", {"hard": hard}))
-    told = await seen(catalog, 31)
+    quota = made("ResourceQuota", "v1", "shop", {"hard": hard})
+    cluster.apply(quota)
     end = "it may not get all its pods"
+    unknown = "20 of pods, it is not known how much of that is used, and 28 more pods need 28"
+    assert f"quota shop is for {unknown}: {end}" in (await seen(catalog, 31)).notes
+    counted = {**(cluster.get("ResourceQuota", "shop", "shop") or {}), "status": {"hard": hard}}
+    counted["status"]["used"] = dict.fromkeys(hard, "0")
+    cluster.store.update(of_kind("ResourceQuota"), counted)
+    told = await seen(catalog, 31)
     assert told.notes[1:] == (
         f"quota shop leaves 20 of pods just now, and 28 more pods need 28: {end}",
         f"quota shop leaves 5 of requests.cpu just now, and 28 more pods need 7: {end}",

@@ -69,10 +69,14 @@ def _beyond(quota: Object, more: dict[str, Decimal], who: str) -> Iterator[str]:
     hard, used = status.get("hard") or quota["spec"].get("hard") or {}, status.get("used") or {}
     for name, limit in hard.items():
         full = f"requests.{name}" if name in ("cpu", "memory") else name
-        needed, left = more.get(full, Decimal(0)), amount(limit) - amount(used.get(name, "0"))
-        if needed > max(left, Decimal(0)):
-            missing, rest = told(needed, name), told(max(left, Decimal(0)), name)
-            yield (
-                f"quota {name_of(quota)} leaves {rest} of {name} just now, and {who}"
-                f" {missing}: it may not get all its pods"
-            )
+        needed = more.get(full, Decimal(0))
+        left = max(amount(limit) - amount(used.get(name, "0")), Decimal(0))
+        if not needed or (name in used and needed <= left):
+            continue
+        leaves = f"leaves {told(left, name)} of {name} just now"
+        if name not in used:  # its controller has not counted it
+            leaves = f"is for {limit} of {name}, it is not known how much of that is used"
+        yield (
+            f"quota {name_of(quota)} {leaves}, and {who} {told(needed, name)}:"
+            " it may not get all its pods"
+        )

@@ -30,6 +30,7 @@ from tools._kit import (
     Unavailable,
     Verdict,
 )
+from tools.kubernetes.changes.claims import CANNOT_SHRINK, grows, refuse_to_shrink
 from tools.kubernetes.changes.consequences import Consequences, consequences
 from tools.kubernetes.changes.documents import LONGEST, as_yaml
 from tools.kubernetes.changes.holding import Wanted, hold, together
@@ -65,6 +66,7 @@ from tools.kubernetes.workloads import (
 )
 
 _TOOL = "k8s_apply"
+WITHHELD = "what was there before holds a secret that I do not keep"
 
 
 def _readable(text: str) -> str:
@@ -188,8 +190,8 @@ class Application(Change):
         same = [str(step.place) for step in steps if not step.changes]
         notes = [_of(step, note, alone) for step in changed for note in step.beside.notes]
         was = [as_it_was(s.one, s.live, s.changes) for s in changed if s.live]
-        secret = any(step.resource.kind == "secret" for step in changed)
-        back = not secret and (not created or len(changed) == 1)
+        lasting = _lasting(changed, created)
+        back = not lasting
         return Preview(
             summary=self._summary(changed),
             effect=_effect(changed),
@@ -211,6 +213,7 @@ class Application(Change):
                 "documents": [_remembered(step) for step in changed],
                 "created": [[step.place.kind, step.place.name] for step in created],
                 "manifest": as_yaml(was) if back and was else "",
+                "lasting": lasting,
                 "facts": _facts(steps),
             },
             way_back=_way_back(created) if back else "",
@@ -264,6 +267,7 @@ class Application(Change):
             live = await cluster.get(resource, place.namespace, place.name)
         except NotFound:
             live = {}
+        refuse_to_shrink(live, one.body)
         step = Step(one, resource, place, live, {}, Consequences())
         taken: tuple[str, ...] = ()
         try:
@@ -301,6 +305,17 @@ def _effect(changed: list[Step]) -> str:
     parts = [f"creates {', '.join(created)}"] if created else []
     parts += [f"changes {', '.join(others)}"] if others else []
     return " · ".join(parts)
+
+
+def _lasting(changed: list[Step], created: list[Step]) -> str:
+    """Why there is no way back; empty: there is one."""
+    if any(step.resource.kind == "secret" for step in changed):
+        return WITHHELD
+    if grown := [str(step.place) for step in changed if grows(step.live, step.stored)]:
+        return f"{', '.join(grown)} gets larger, and {CANNOT_SHRINK}"
+    if created and len(changed) > 1:
+        return f"it takes several steps: delete {', '.join(str(step.place) for step in created)}"
+    return ""
 
 
 def _way_back(created: list[Step]) -> str:

@@ -387,9 +387,10 @@ def _full(pod: Object) -> str:
 
 def _held(budgets: list[Object]) -> Iterator[str]:
     for one in budgets:
-        if (one.get("status") or {}).get("disruptionsAllowed") == 0:
-            where = f"{namespace_of(one)}/{name_of(one)}"
-            yield f"PodDisruptionBudget {where} lets none of its pods go just now"
+        allowed = (one.get("status") or {}).get("disruptionsAllowed")
+        words = "not known how many" if allowed is None else str(allowed or "none")
+        where = f"{namespace_of(one)}/{name_of(one)}"
+        yield f"PodDisruptionBudget {where} lets {words} of its pods go just now"
 
 
 def _staying(moving: Moving) -> str:

@@ -65,13 +65,15 @@ def moving_off(pods: Sequence[Object]) -> Moving:
     """Sorts them."""
     moving, staying, bare, with_data = [], [], [], []
     for pod in sorted(pods, key=lambda one: (namespace_of(one), name_of(one))):
+        if (pod.get("status") or {}).get("phase") in _ENDED:
+            continue  # nothing of it runs, and nothing is made in its place
         one = MovingPod(pod)
         kind = controller(pod).partition("/")[0]
         if annotation(pod, _MIRROR) or kind == "daemonset":
             staying.append(one.name)
-        elif not kind and (pod.get("status") or {}).get("phase") not in _ENDED:
+        elif not kind:
             bare.append(one.name)
-        elif kind:
+        else:
             moving.append(one)
             if any("emptyDir" in volume for volume in pod["spec"].get("volumes") or ()):
                 with_data.append(one.name)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 
 from tools._kit import Change, Name, NoWayBack, Preview, Refused
+from tools.kubernetes.changes.claims import CANNOT_SHRINK, grows, refuse_to_shrink
 from tools.kubernetes.changes.documents import as_text, documents
 from tools.kubernetes.changes.labels import MaybeNamespace
 from tools.kubernetes.changes.single import ObjectChange, Place, Plan, Seen
@@ -47,6 +48,7 @@ class Patch(ObjectChange):
     async def plan(self, cluster: Cluster, live: Object) -> Plan:  # noqa: ARG002
         """The patch as it was given, if it writes only what may be written."""
         body = self._body()
+        refuse_to_shrink(live, body)
         return Plan(
             body=body,
             content_type=_CONTENT[self.type],
@@ -56,14 +58,18 @@ class Patch(ObjectChange):
 
     def finished(self, found: Seen) -> Plan:
         """With the way back: what this takes away or overwrites, as a merge patch."""
-        back = _inverse(*map(_with_maps, compared(found.stored, found.live)))
         if self.kind == "secret":
             return found.plan
+        if grows(found.live, found.stored):
+            return replace(found.plan, before={"why_not_back": CANNOT_SHRINK})
+        back = _inverse(*map(_with_maps, compared(found.stored, found.live)))
         before: dict[str, JsonValue] = {"patch": as_text(back)}
         return replace(found.plan, before=before, way_back="patch it back to what it was")
 
     def undo(self, seen: Preview) -> Change | NoWayBack:
         """The opposite merge patch."""
+        if why := seen.before.get("why_not_back"):
+            return NoWayBack(f"{self.place} stays as it is then: {why}.")
         if not seen.way_back:
             return NoWayBack(f"What {self.place} held before is a secret that I do not keep.")
         return self.with_more(patch=seen.before["patch"], type="merge")

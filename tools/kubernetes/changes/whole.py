@@ -3,7 +3,7 @@
 from typing import ClassVar, cast
 
 from tools._kit import Change, NoWayBack, Preview, Risk
-from tools.kubernetes.changes.application import Application
+from tools.kubernetes.changes.application import WITHHELD, Application
 from tools.kubernetes.changes.deletion import WHY_NOT_BACK, Deletion
 
 
@@ -19,12 +19,8 @@ class Apply(Application):
         created = cast("list[list[str]]", seen.before["created"])
         manifest = cast("str", seen.before["manifest"])
         if not seen.way_back:
-            several = ", ".join("/".join(one) for one in created)
-            return NoWayBack(
-                f"It takes several steps: delete {several}."
-                if created
-                else "What was there before holds a secret that I do not keep."
-            )
+            why = cast("str", seen.before.get("lasting")) or WITHHELD
+            return NoWayBack(f"{why[0].upper()}{why[1:]}.")
         if created:
             kind, name = created[0]
             return Delete(namespace=self.namespace, kind=kind, name=name)
