@@ -244,6 +244,11 @@ FRESH_SAMPLE = (
     "a load balancer is never made",
     "a database in a namespace that is not there",  # of which nothing may be read
 )
+FIFTH_SAMPLE = (
+    "an image has nothing for the processors of the nodes",
+    "a scheduler of its own that is not there",
+    "a cache two steps away is out of memory, and the front page with it",
+)
 CALM_SAMPLE = (
     "everything was made just now",
     "a pod of nobody that ended with an error last week",
@@ -255,7 +260,11 @@ async def test_a_sample_is_diagnosed(server: Server) -> None:
     chosen = recipes(held=False)
     broken = [next(one for one in chosen if one.faults == (name,)) for name in SAMPLE]
     broken += [one for one in fresh() if one.faults and one.faults[0] in FRESH_SAMPLE]
+    broken += [one for one in fifth() if one.faults and one.faults[0] in FIFTH_SAMPLE]
     healthy = [one for one in chosen if not one.faults and one.size == "medium"][:3]
+    healthy += [
+        one for one in fifth() if one.decoys == ("an autoscaler that just asked for two more",)
+    ]
     healthy += [one for one in fresh() if one.decoys and one.decoys[0] in CALM_SAMPLE]
     for number, recipe in enumerate((*broken, *healthy)):
         view_only = number % 2 == 1

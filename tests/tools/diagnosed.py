@@ -21,7 +21,15 @@ from tools.kubernetes.diagnosis.tool import diagnosis
 
 Json = dict[str, Any]
 NOW = datetime(2026, 5, 4, 14, 30, tzinfo=UTC)
-CHANGES = ("rollout_restart", "rollout_undo", "rollout_resume", "scale", "set_image", "uncordon")
+CHANGES = (
+    "rollout_restart",
+    "rollout_undo",
+    "rollout_resume",
+    "scale",
+    "set_image",
+    "uncordon",
+    "patch",
+)
 KINDS = (
     "pod",
     "deployment",

@@ -298,10 +298,11 @@ def autoscaler(*conditions: Json, used: int = 95) -> Json:
 
 def test_autoscalers_at_their_limit_or_blind() -> None:
     limited = {"type": "ScalingLimited", "status": "True", "reason": "TooManyReplicas"}
-    assert told(diagnosed(autoscaler(limited))) == [
+    web = deployment("web", 3)
+    assert told(diagnosed(web, autoscaler(limited))) == [
         ("horizontalpodautoscaler/web", "hpa-limit", "high")
     ]
-    assert diagnosed(autoscaler(limited, used=60)).findings == []
+    assert diagnosed(web, autoscaler(limited, used=60)).findings == []
     blind = {
         "type": "ScalingActive",
         "status": "False",
@@ -309,11 +310,11 @@ def test_autoscalers_at_their_limit_or_blind() -> None:
         "message": "missing request for cpu in container web of Pod web-1",
         "lastTransitionTime": ago(minutes=9),
     }
-    assert told(diagnosed(autoscaler(blind))) == [
+    assert told(diagnosed(web, autoscaler(blind))) == [
         ("horizontalpodautoscaler/web", "hpa-blind", "high")
     ]
     off = {**blind, "reason": "ScalingDisabled"}
-    assert diagnosed(autoscaler(off)).findings == []
+    assert diagnosed(web, autoscaler(off)).findings == []
 
 
 def job(name: str, owner: str = "", made: str = "", **status: Any) -> Json:

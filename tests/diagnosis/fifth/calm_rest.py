@@ -318,3 +318,27 @@ def ignored(shop: Shop) -> None:
         "cost-labels",
         webhooks=[{**hook, "sideEffects": "None", "timeoutSeconds": 2}],
     )
+
+
+@calm("an app behind an ingress that was scaled to nothing")
+def away(shop: Shop) -> None:
+    """Whether that was meant nobody can tell by the cluster."""
+    world, app, since = shop.world, shop.victim(serves=True), 1500
+    backend = {"service": {"name": app.name, "port": {"number": 80}}}
+    path = {"path": f"/{app.name}", "pathType": "Prefix", "backend": backend}
+    world.make(
+        "Ingress",
+        app.name,
+        spec={
+            "ingressClassName": "nginx",
+            "rules": [{"host": "www.acme.io", "http": {"paths": [path]}}],
+        },
+        status={"loadBalancer": {"ingress": [{"ip": "203.0.113.10"}]}},
+    )
+    for made in list(app.pods):
+        app.drop(made)
+        world.forget_events([made])
+    app.workload["spec"]["replicas"] = 0
+    app.workload["metadata"]["generation"] = 7
+    said = f"Scaled down replica set {app.sets[-1]['metadata']['name']} from 3 to 0"
+    world.event(app.workload, "ScalingReplicaSet", said, type="Normal", first=since, last=since)

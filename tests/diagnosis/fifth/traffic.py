@@ -151,31 +151,6 @@ def no_tls(shop: Shop) -> Blame:
     return Blame("secret-missing", (f"ingress/{app.name}-public", f"secret/{app.name}-public-tls"))
 
 
-@broken("what an ingress shows was scaled away")
-def away(shop: Shop) -> Blame:
-    world, app, since = shop.world, shop.victim(serves=True), some_time(shop)
-    backend = {"service": {"name": app.name, "port": {"number": 80}}}
-    path = {"path": f"/{app.name}", "pathType": "Prefix", "backend": backend}
-    world.make(
-        "Ingress",
-        app.name,
-        spec={
-            "ingressClassName": "nginx",
-            "rules": [{"host": "www.acme.io", "http": {"paths": [path]}}],
-        },
-        status={"loadBalancer": {"ingress": [{"ip": "203.0.113.10"}]}},
-    )
-    for made in list(app.pods):
-        app.drop(made)
-        world.forget_events([made])
-    app.workload["spec"]["replicas"] = 0
-    app.workload["metadata"]["generation"] = 7
-    said = f"Scaled down replica set {app.sets[-1]['metadata']['name']} from 3 to 0"
-    world.event(app.workload, "ScalingReplicaSet", said, type="Normal", first=since, last=since)
-    objects = (app.object, f"ingress/{app.name}", f"service/{app.name}")
-    return Blame("scaled-to-zero ingress-backend dependency", objects)
-
-
 @broken("a certificate could not be renewed and has run out")
 def run_out(shop: Shop) -> Blame:
     world = shop.world

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -44,6 +44,10 @@ class Group:
         return frozenset({self.owner, *(one.ref for one in self.symptoms)})
 
 
+def _order(group: Group) -> tuple[Ref, What, str, bool, str]:
+    return group.owner, group.what, group.container, group.init, template_hash(group.first.pod)
+
+
 def template_hash(pod: Object) -> str:
     """Of which template of its workload a pod was made."""
     labels = labels_of(pod)
@@ -76,7 +80,10 @@ class Case:
         about = self.snapshot.scope.about
         if about is None or about.kind not in WORKLOADS:
             return
-        for pod in sorted(self.snapshot.pods_of(about), key=is_ready, reverse=True):
+        yield from self._running(about)
+
+    def _running(self, workload: Ref) -> Iterator[Symptom]:
+        for pod in sorted(self.snapshot.pods_of(workload), key=is_ready, reverse=True):
             containers = (pod.get("spec") or {}).get("containers") or ()
             if (pod.get("status") or {}).get("phase") == "Running" and containers:
                 yield Symptom(What.ASKED, pod, str(containers[0].get("name")))
@@ -85,8 +92,24 @@ class Case:
     @cached_property
     def groups(self) -> list[Group]:
         """The same by workload, container and template."""
+        found = self._grouped(self.symptoms)
+        return sorted([*found, *self._grouped(self._named(found))], key=_order)
+
+    def _named(self, groups: Sequence[Group]) -> Iterator[Symptom]:
+        """What is said to answer with errors and seems well: its log is looked at as well."""
+        ill = {self.snapshot.owner(one.pod) for one in self.symptoms}
+        for group in groups:
+            hint = self.hint(group, Points.UNWELL)
+            meant = self.service_meant(hint, group.owner) if hint is not None else None
+            service = self.led_to(meant) if meant is not None else None
+            for workload in sorted(self.behind(service)) if service is not None else ():
+                if workload not in ill:
+                    ill.add(workload)
+                    yield from self._running(workload)
+
+    def _grouped(self, symptoms: Iterable[Symptom]) -> list[Group]:
         found: dict[tuple[Ref, What, str, bool, str], list[Symptom]] = defaultdict(list)
-        for one in self.symptoms:
+        for one in symptoms:
             owner = self.snapshot.owner(one.pod)
             template = template_hash(one.pod)
             found[owner, one.what, one.container, one.init, template].append(one)

@@ -7,7 +7,8 @@ from typing import Final
 from tools.kubernetes.diagnosis.case import Case, Group, claims_of, config_maps, secrets
 from tools.kubernetes.diagnosis.lastwords import HOSTS, Points
 from tools.kubernetes.diagnosis.snapshot import CertificateOf, ListOf, LogOf, Read, Scope, Snapshot
-from tools.kubernetes.diagnosis.symptoms import SIGKILL, What, ended_of
+from tools.kubernetes.diagnosis.symptoms import SIGKILL, What, ended_of, making_reports
+from tools.kubernetes.events import Report
 from tools.kubernetes.objects import name_of, namespace_of
 
 SYSTEM: Final = "kube-system"
@@ -106,7 +107,8 @@ def _kinds(case: Case) -> Iterator[Read]:
     for group in case.groups:
         place = _place(case.snapshot, group.owner.namespace)
         yield from (ListOf(kind, place) for kind in _for_group(case, group))
-        if group.what in (What.UNSCHEDULED, What.LOST, What.EVICTED, What.TERMINATING):
+        held = any(one.reason == "FailedAttachVolume" for one in _making(case, group))
+        if held or group.what in (What.UNSCHEDULED, What.LOST, What.EVICTED, What.TERMINATING):
             yield ListOf("node")
     if any((pod.get("status") or {}).get("reason") == "Evicted" for pod in case.snapshot.pods):
         yield ListOf("node")
@@ -115,6 +117,12 @@ def _kinds(case: Case) -> Iterator[Read]:
     yield from _for_unmade(case.snapshot)
     yield from _for_claims(case.snapshot)
     yield from _for_full(case)
+
+
+def _making(case: Case, group: Group) -> list[Report]:
+    """Why its node cannot make the first of them."""
+    creates = group.what is What.CREATING
+    return making_reports(case.snapshot, group.first.pod) if creates else []
 
 
 def _for_group(case: Case, group: Group) -> Iterator[str]:
@@ -186,7 +194,7 @@ def _for_full(case: Case) -> Iterator[Read]:
     """Whether a volume that is full may grow is said by its class."""
     groups = [*case.groups_of(*_RUNS)]
     full = any(case.hint(one, Points.DISK_FULL) and claims_of(one.first.pod) for one in groups)
-    if full and case.snapshot.of("persistentvolumeclaim"):
+    if full:
         yield ListOf("storageclass")
 
 

@@ -91,7 +91,9 @@ def _says_the_same(head: Clue, clue: Clue) -> bool:
     if head.about != clue.about:
         return False
     if head.cause == clue.cause:
-        return True
+        # Of two things that it calls each may have a cause of its own.
+        apart = clue.cause is Cause.DEPENDENCY and not clue.hangs_on <= head.hangs_on
+        return not (apart and head.hangs_on)
     deeper = depth(clue.cause) < ROOT and depth(clue.cause) <= depth(head.cause)
     # A consequence of something else than its own object's cause keeps its own place.
     return deeper and not (clue.hangs_on and depth(head.cause) == depth(clue.cause) == 1)

@@ -41,7 +41,7 @@ class What(StrEnum):
     EVICTED = "evicted"
     FAILED = "failed"
     TERMINATING = "terminating"
-    ASKED = "asked about"  # nothing is to be seen, and somebody asks about just this workload
+    ASKED = "asked about"  # nothing is to be seen, and somebody names just this workload
 
 
 @dataclass(frozen=True)

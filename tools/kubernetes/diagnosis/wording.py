@@ -76,7 +76,10 @@ _AFTER: Final = re.compile(
     r"at \S+.*(?:\(|:\d+)|goroutine \d+|\S+\.go:\d+|[\w./*()]+\((?:0x[^)]*|\.\.\.)?\)$"
     r"|Node\.js v\d|exit status \d+$|\W*$"
 )
+# What a runtime calls an error by; what it shows of the source or the file comes after it.
+_RAISED: Final = re.compile(r"\b[A-Z]\w*(?:Error|Exception)\b(?:: | \[)|^panic: ")
 _NEAR: Final = 25
+_RAISED_NEAR: Final = 8
 
 
 def telling(lines: Sequence[Line]) -> Line:
@@ -87,6 +90,9 @@ def telling(lines: Sequence[Line]) -> Line:
     if usage:
         after = [one for one in recent[usage:] if _FAILS.search(one.text)]
         return after[-1] if after else recent[usage - 1]
+    raised = [one for one in recent[-_RAISED_NEAR:] if _RAISED.search(one.text)]
+    if raised:
+        return raised[-1]
     said = (one for one in reversed(recent) if not _AFTER.match(one.text))
     return next(said, lines[-1])
 

@@ -28,12 +28,16 @@ def autoscaling(case: Case) -> Iterator[Said]:
         target = _target(ref, hpa)
         if active.get("reason") == "ScalingDisabled":
             yield Notice(ref, f"is off while {target} is scaled to 0")
-        elif able.get("status") == "False" and able.get("reason") == "FailedGetScale":
+        elif _is_lost(able) or case.snapshot.lacks(target.kind, target.namespace, target.name):
             yield _lost(case, ref, target, able)
         elif active.get("status") == "False":
             yield _blind(case, ref, target, active)
         elif state.get("ScalingLimited", {}).get("reason") == "TooManyReplicas":
             yield _limited(case, ref, hpa, target)
+
+
+def _is_lost(able: Object) -> bool:
+    return able.get("status") == "False" and able.get("reason") == "FailedGetScale"
 
 
 def _target(ref: Ref, hpa: Object) -> Ref:
@@ -44,11 +48,14 @@ def _target(ref: Ref, hpa: Object) -> Ref:
 def _lost(case: Case, ref: Ref, target: Ref, able: Object) -> Clue:
     gone = case.snapshot.lacks(target.kind, target.namespace, target.name)
     what = "does not exist" if gone else "cannot be read by it"
+    said = f"spec.scaleTargetRef {target}"
+    if able.get("status") == "False":
+        said += f"; AbleToScale is False: {short(able.get('message'))}"
     return Clue(
         Cause.HPA_BLIND,
         ref,
         f"It scales nothing: its target {target} {what}.",
-        (f"{ref}: AbleToScale is False: {short(able.get('message'))}",),
+        (f"{ref}: {said}",),
         HIGH if gone else MEDIUM,
         since=moment(able.get("lastTransitionTime")),
         explains=frozenset({ref}),

@@ -38,6 +38,8 @@ _NOT_FOUND: Final = re.compile(
     re.IGNORECASE,
 )
 _MOUNT: Final = re.compile(r"error mounting|failed to mount|to rootfs at", re.IGNORECASE)
+# What a container's security context names and a node would have to have.
+_PROFILE: Final = re.compile(r"(seccomp|apparmor)\b.{0,20}\bprofile", re.IGNORECASE)
 _PLATFORM: Final = re.compile(r"exec format error", re.IGNORECASE)
 _OTHERS: Final = re.compile(
     r"connect|database|unavailable|upstream|backend|broker|timed? ?out|unreachable|giving up",
@@ -116,13 +118,18 @@ def _no_start(case: Case, group: Group) -> Clue | None:
         cause, words = Cause.IMAGE_PLATFORM, "is built for another platform than its node's"
     elif _starts_not(group) and _MOUNT.search(said):
         cause, words = _mount(case, group, said)
+    elif one.reason == "CreateContainerError" and (found := _PROFILE.search(one.message)):
+        cause, words = (
+            Cause.INVALID_TEMPLATE,
+            f"cannot have the {found[1].lower()} profile it names",
+        )
     elif code in (126, 127) or (_starts_not(group) and re.search(r"exec|command", said)):
         cause, words = Cause.COMMAND, "cannot start its command"
     elif _starts_not(group):
         cause, words = Cause.COMMAND, "cannot be set up to start"
     else:
         return None
-    begun = onset(case, group, r"image$|command|args|workingDir|volume")
+    begun = onset(case, group, r"image$|command|args|workingDir|volume|securityContext")
     why = _NOT_FOUND.search(said)
     shown = both_ends(message) or f"exit code {code}"
     text = f"Container {group.container} {words}: {shown.strip()}. {begun.words}".strip()

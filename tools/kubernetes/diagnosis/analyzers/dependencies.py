@@ -2,7 +2,9 @@
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Final
 
 from tools.kubernetes.diagnosis.case import Case, Group
@@ -12,6 +14,7 @@ from tools.kubernetes.diagnosis.lastwords import NETWORK, Hint, Points, is_named
 from tools.kubernetes.diagnosis.links import leads_to_by_settings
 from tools.kubernetes.diagnosis.onset import began
 from tools.kubernetes.diagnosis.policies import Peer, cutting, named
+from tools.kubernetes.diagnosis.snapshot import Line
 from tools.kubernetes.diagnosis.symptoms import What
 from tools.kubernetes.diagnosis.wording import listed, log_line, short
 from tools.kubernetes.kinds import Object
@@ -20,6 +23,8 @@ from tools.kubernetes.pods import is_ready
 from tools.kubernetes.workloads import counts_of
 
 _RUNS: Final = (What.CRASHING, What.UNREADY, What.FLAPPING)
+_OFTEN: Final = 3  # lines of a program that seems well, before they are more than an accident
+_NOW: Final = timedelta(minutes=5)
 _PORT: Final = re.compile(r":(\d{2,5})\b")
 _DNS_PORTS: Final = (53, "dns", "dns-tcp")
 
@@ -27,7 +32,7 @@ _DNS_PORTS: Final = (53, "dns", "dns-tcp")
 def dependencies(case: Case) -> Iterator[Said]:
     """One clue for each host that a failing workload names."""
     seen: set[tuple[Ref, str, Points]] = set()
-    for group in case.groups_of(*_RUNS):
+    for group in case.groups_of(*_RUNS, What.ASKED):
         for hint in _newest(case, group):
             key = (group.owner, hint.detail, hint.points)
             if key not in seen:
@@ -38,6 +43,8 @@ def dependencies(case: Case) -> Iterator[Said]:
 def _newest(case: Case, group: Group) -> list[Hint]:
     """The last word about each host, among its last lines."""
     lines = case.words(group)[-25:]
+    if group.what is What.ASKED:  # it is well itself: only what it says again and again, and now
+        lines = _complaints(case, group)
     found: dict[str, Hint] = {}
     for hint in case.hints(group):
         said = found.get(hint.detail)
@@ -45,6 +52,17 @@ def _newest(case: Case, group: Group) -> list[Hint]:
         if hint.points in NETWORK and hint.line in lines and not vaguer:
             found[hint.detail] = hint
     return list(found.values())[-3:]
+
+
+def _complaints(case: Case, group: Group) -> tuple[Line, ...]:
+    """The lines of a workload that seems well about hosts that fail it often just now."""
+    recent = [
+        one
+        for one in case.hints(group)
+        if one.points in NETWORK and one.line.at and case.now - one.line.at < _NOW
+    ]
+    times = Counter(one.detail for one in recent)
+    return tuple(one.line for one in recent if times[one.detail] >= _OFTEN)
 
 
 def _unreached(case: Case, group: Group, hint: Hint) -> Iterator[Said]:

@@ -7,6 +7,7 @@ from typing import Final
 from tools.kubernetes.diagnosis.case import Case, template_hash
 from tools.kubernetes.diagnosis.causes import Cause
 from tools.kubernetes.diagnosis.clues import HIGH, LOW, MEDIUM, Clue, Notice, Proposal, Ref, Said
+from tools.kubernetes.diagnosis.onset import began
 from tools.kubernetes.diagnosis.snapshot import ref_of
 from tools.kubernetes.diagnosis.symptoms import What, is_on_its_way, symptoms_of
 from tools.kubernetes.diagnosis.wording import at, plural, short
@@ -42,8 +43,24 @@ def _one(case: Case, ref: Ref, live: Object) -> Iterator[Said]:
     missed = progressing.get("reason") == "ProgressDeadlineExceeded"
     lacks = counts.available < counts.wanted and counts.ready < counts.wanted
     if not missed and not (lacks and _patience_is_over(case, ref, live)):
+        if lacks:
+            yield from _not_yet(case, ref, live)
         return
     yield _stuck(case, ref, live, missed=missed)
+
+
+def _not_yet(case: Case, ref: Ref, live: Object) -> Iterator[Said]:
+    """It lacks pods, and not for so long that it must be a trouble."""
+    counts = counts_of(live)
+    late = [pod for pod in case.snapshot.pods_of(ref) if not is_ready(pod)]
+    told = [pod for pod in late if is_on_its_way(case.snapshot, pod)]  # until when is said of each
+    if told or case.unwell & {ref_of("pod", pod) for pod in late}:
+        return
+    since = began(case.snapshot, late) or moment(
+        conditions(live).get("Available", {}).get("lastTransitionTime")
+    )
+    words = f"is not ready yet: {counts.ready} of {counts.wanted} pods are ready"
+    yield Notice(ref, words + (f", since {at(since, case.now)}" if since else ""))
 
 
 def _patience_is_over(case: Case, ref: Ref, live: Object) -> bool:

@@ -26,6 +26,7 @@ _NODE_TAINTS: Final = (
     "node.kubernetes.io/network-unavailable",
     "node.cloudprovider.kubernetes.io/uninitialized",
 )
+_USUAL: Final = "default-scheduler"
 _CORDON: Final = "node.kubernetes.io/unschedulable"
 _PART: Final = re.compile(r"(\d+) (?:node\(s\) )?(.+)")
 # What each part of the scheduler's message means, the first that matches.
@@ -151,6 +152,9 @@ def _clue(case: Case, group: Group) -> Said | None:
         case, group, r"resources|nodeSelector|affinity|tolerations|topology|hostPort|ports"
     )
     reasons = [one for one in reasons_of(message) if not _is_control(one)]
+    scheduler = str((group.first.pod.get("spec") or {}).get("schedulerName") or _USUAL)
+    if not message and scheduler != _USUAL:
+        return _silent(case, group, scheduler)
     if not reasons:
         text = f"No node takes {pods_of(case, group)}: {short(message) or 'no reason is given'}."
         return Clue(
@@ -181,6 +185,24 @@ def _clue(case: Case, group: Group) -> Said | None:
         explains=group.refs,
         hangs_on=_nodes(case) if chosen.nodes_fault else frozenset(),
         alternative=f"the other nodes: {listed(others)}" if others else "",
+        change=begun.undo if begun.blamed else None,
+    )
+
+
+def _silent(case: Case, group: Group, scheduler: str) -> Clue:
+    """A scheduler of its own that has said nothing of the pods that wait for it."""
+    begun = onset(case, group, r"schedulerName")
+    text = f"{pods_of(case, group)} wait for scheduler {scheduler}, which says nothing of them: it"
+    text = f"{text[0].upper()}{text[1:]} does not run, or has no such name."
+    seen = f"pod/{name_of(group.first.pod)}: spec.schedulerName {scheduler}"
+    return Clue(
+        Cause.UNSCHEDULABLE,
+        group.owner,
+        f"{text} {begun.words}".strip(),
+        (f"{seen}, no condition PodScheduled and no event of a scheduler", *begun.evidence),
+        HIGH if begun.blamed else MEDIUM,
+        since=begun.since,
+        explains=group.refs,
         change=begun.undo if begun.blamed else None,
     )
 

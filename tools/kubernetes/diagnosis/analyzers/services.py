@@ -48,9 +48,12 @@ def _service(case: Case, ref: Ref, spec: Object) -> Iterator[Said]:
     if behind:
         wanted = [one for one in behind if counts_of(case.snapshot.at(one) or {"spec": {}}).wanted]
         if not wanted:
-            yield Notice(
-                ref, f"sends to nothing: {listed(map(str, sorted(behind)))} is scaled to 0"
-            )
+            # Whether that is meant only people know; who stands in front of it they want to hear.
+            shown = [
+                str(one) for one, live in case.snapshot.refs("ingress") if _shows(one, live, ref)
+            ]
+            words = f"sends to nothing: {listed(map(str, sorted(behind)))} is scaled to 0"
+            yield Notice(ref, words + (f", and {listed(shown)} leads to it" if shown else ""))
         else:
             yield _effect(ref, frozenset(wanted), "none of its pods exists")
         return
@@ -58,6 +61,11 @@ def _service(case: Case, ref: Ref, spec: Object) -> Iterator[Said]:
         yield Notice(ref, f"sends to the pods of {task}, of which none runs now")
     elif not found:
         yield _selector(case, ref, selector)
+
+
+def _shows(ingress: Ref, live: Object, service: Ref) -> bool:
+    here = ingress.namespace == service.namespace
+    return here and any(name == service.name for name, _ in backends(live))
 
 
 def _task(case: Case, ref: Ref, selector: Mapping[str, str]) -> Ref | None:

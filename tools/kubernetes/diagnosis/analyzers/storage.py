@@ -1,5 +1,7 @@
 """Volumes: claims that are not bound, or missing, or held elsewhere, or full."""
 
+import json
+import math
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -9,20 +11,23 @@ from tools.kubernetes.diagnosis.analyzers.configuration import KEY, MISSING, VOL
 from tools.kubernetes.diagnosis.analyzers.scheduling import message_of
 from tools.kubernetes.diagnosis.case import Case, Group, claims_of
 from tools.kubernetes.diagnosis.causes import Cause
-from tools.kubernetes.diagnosis.clues import HIGH, LOW, MEDIUM, Clue, Notice, Ref, Said
+from tools.kubernetes.diagnosis.clues import HIGH, LOW, MEDIUM, Clue, Notice, Proposal, Ref, Said
 from tools.kubernetes.diagnosis.lastwords import Points
 from tools.kubernetes.diagnosis.onset import onset
 from tools.kubernetes.diagnosis.snapshot import ref_of
 from tools.kubernetes.diagnosis.symptoms import What, making_reports, pulls_since
 from tools.kubernetes.diagnosis.wording import at, both_ends, event, log_line, pods_of, short
 from tools.kubernetes.kinds import Object
-from tools.kubernetes.objects import annotation, meta, moment, name_of, namespace_of
+from tools.kubernetes.objects import annotation, conditions, meta, moment, name_of, namespace_of
+from tools.kubernetes.quantities import amount
 
 _GONE: Final = re.compile(r'persistentvolumeclaim "([\w.-]+)" (?:not found|is being deleted)')
 _ATTACHED: Final = re.compile(
     r"Multi-Attach|already (?:exclusively )?attached|already used by|in use by", re.IGNORECASE
 )
 _NETWORK: Final = re.compile(r"sandbox|network|CNI|IP address|ipam|no addresses", re.IGNORECASE)
+_UNGROWN: Final = ("VolumeResizeFailed", "ExternalExpanding")
+_GI: Final = 1024**3
 _SERVED: Final = re.compile(r"object \S+ not registered")
 
 
@@ -190,6 +195,7 @@ def _unmade(case: Case, group: Group) -> Clue | None:
     telling = [one for one in said if "timed out waiting" not in one.message] or said
     chosen = next((one for one in reversed(telling) if _ATTACHED.search(one.message)), telling[-1])
     cause, words = _kind_of(chosen.reason, chosen.message)
+    away = _away(case, begun.since) if cause is Cause.VOLUME_ATTACH else frozenset()
     return Clue(
         cause,
         group.owner,
@@ -204,8 +210,20 @@ def _unmade(case: Case, group: Group) -> Clue | None:
         HIGH if cause is not Cause.VOLUME_MOUNT else MEDIUM,
         since=begun.since,
         explains=group.refs,
+        hangs_on=away,
         change=begun.undo if begun.blamed else None,
     )
+
+
+def _away(case: Case, since: datetime | None) -> frozenset[Ref]:
+    """The nodes that were away before a volume was missed: nobody detaches what they hold."""
+    found = set()
+    for ref, node in case.snapshot.refs("node"):
+        ready = conditions(node).get("Ready", {})
+        when = moment(ready.get("lastTransitionTime"))
+        if ready.get("status") != "True" and when and since and when <= since:
+            found.add(ref)
+    return frozenset(found)
 
 
 def _pulled_long(case: Case, group: Group, since: datetime) -> Clue:
@@ -256,6 +274,7 @@ def _full(case: Case, group: Group) -> Clue | None:
         HIGH,
         since=begun.since,
         explains=group.refs | {ref_of("pod", pod)},
+        change=_larger(case, about, live) if live is not None else None,
     )
 
 
@@ -268,6 +287,20 @@ def _grows(case: Case, claim: Object) -> str:
     if kind.get("allowVolumeExpansion"):
         return f" Class {named} lets it grow: ask for more in its spec.resources.requests.storage."
     return f" Class {named} does not let it grow: what it holds must be cleared or moved."
+
+
+def _larger(case: Case, ref: Ref, claim: Object) -> Proposal | None:
+    """Half as much again, where its class allows it and no other growth is under way."""
+    kind = case.snapshot.get("storageclass", "", _class(claim)) or {}
+    asked = ((claim.get("spec") or {}).get("resources") or {}).get("requests") or {}
+    has = ((claim.get("status") or {}).get("capacity") or {}).get("storage")
+    same = has and amount(asked.get("storage") or 0) == amount(has)
+    if not kind.get("allowVolumeExpansion") or not same or case.snapshot.reports(ref, *_UNGROWN):
+        return None
+    size = math.ceil(amount(has) * 3 / 2 / _GI)
+    patch = {"spec": {"resources": {"requests": {"storage": f"{size}Gi"}}}}
+    arguments = {"namespace": ref.namespace, "kind": ref.kind, "name": ref.name}
+    return Proposal("patch", {**arguments, "type": "merge", "patch": json.dumps(patch)})
 
 
 def _mounted(container: Object, pod: Object, path: str) -> tuple[str, str]:

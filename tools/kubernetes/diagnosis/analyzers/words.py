@@ -1,5 +1,6 @@
 """What a container's own words settle: a right, a file, a certificate, a pool, a setting."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -9,17 +10,27 @@ from typing import Final
 from tools.kubernetes.diagnosis.analyzers.outdated import changed_at, outdated
 from tools.kubernetes.diagnosis.case import Case, Group, config_maps, secrets
 from tools.kubernetes.diagnosis.causes import Cause
-from tools.kubernetes.diagnosis.clues import HIGH, MEDIUM, Clue, Confidence, Said
+from tools.kubernetes.diagnosis.clues import HIGH, MEDIUM, Clue, Confidence, Proposal, Said
 from tools.kubernetes.diagnosis.lastwords import Hint, Points
 from tools.kubernetes.diagnosis.onset import onset
 from tools.kubernetes.diagnosis.symptoms import What
-from tools.kubernetes.diagnosis.wording import at, log_line, pods_of, short
+from tools.kubernetes.diagnosis.wording import (
+    at,
+    last_lines,
+    listed,
+    log_line,
+    pods_of,
+    short,
+    telling,
+)
 from tools.kubernetes.kinds import Object
-from tools.kubernetes.objects import annotation, meta
+from tools.kubernetes.objects import annotation, meta, namespace_of
 
 _RUNS: Final = (What.CRASHING, What.UNREADY, What.FLAPPING, What.ASKED)
 _OFTEN: Final = 3  # lines of a program that seems well, before they are more than an accident
 _BEFORE: Final = timedelta(minutes=30)  # a change that long before a trouble may have begun it
+_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+_SHORT: Final = 200  # of a value that is put back: a whole file is for a person to look at
 _NUMBER: Final = re.compile(r"\b(\d+) (?:of|/) ?(\d+)\b")
 
 
@@ -129,17 +140,66 @@ def _config_clue(
     written = f"changed at {at(when, case.now)}" if when else "as it was made"
     written += f" ({short(note, 80)})" if note else ""
     text = f"{name}, which it reads, was {written}"
+    back = _before(live, setting)
     if setting and pool is not None:
         text = f"Its connection pool is used up: {name} sets {setting}, {written}"
     who = sorted({str(one.get("manager")) for one in meta(live).get("managedFields") or ()})
-    lines = [log_line(group.first.pod, group.container, pool.line, case.now)] if pool else []
+    said = last_lines(case, group)
+    lines = [log_line(group.first.pod, group.container, pool.line, case.now)] if pool else said
+    ended = "" if pool or group.what is not What.CRASHING else _last_words(case, group)
+    if back:
+        lines.append(f"{name}: before, it said {listed(f'{k}={v}' for k, v in back.items())}")
     return Clue(
         Cause.CONFIG_CHANGED if when else Cause.CONFIG_VALUE,
         group.owner,
-        f"{text}: {pods_of(case, group)} not well since {at(since, case.now)}.",
+        f"{text}: {pods_of(case, group)} not well since {at(since, case.now)}.{ended}",
         (f"{name}: {written}, written by {', '.join(who) or 'unknown'}", *lines),
         HIGH if setting else MEDIUM,
         since=since,
         explains=group.refs,
         alternative="" if setting else "the change has nothing to do with it",
+        change=_put_back(live, name, back) if back else None,
     )
+
+
+def _last_words(case: Case, group: Group) -> str:
+    words = case.words(group)
+    return f' Its last words: "{short(telling(words).text, 160)}".' if words else ""
+
+
+def _before(live: Object, setting: str) -> dict[str, str]:
+    """What a setting was before, where the config map itself keeps it: as it was last applied, or
+    in a note about the change that names what it is now as well. Other people's words: a number
+    is taken from a note, and nothing else."""
+    data = live.get("data") or {}
+    key, _, value = setting.partition("=")
+    note = annotation(live, "kubernetes.io/change-cause")
+    if found := re.search(
+        rf"\b{re.escape(key)}\b\W*(\d+) ?(?:to|→|->) ?{re.escape(value)}\b", note
+    ):
+        return {key: found[1]} if key else {}
+    applied = _applied(live)
+    changed = {name for name in applied if applied[name] != data.get(name)}
+    differ = changed | (set(data) - set(applied) if applied else set())
+    if len(differ) != 1 or not changed or (key and changed != {key}):
+        return {}
+    (only,) = changed
+    return {only: applied[only]} if len(applied[only]) <= _SHORT else {}
+
+
+def _applied(live: Object) -> dict[str, str]:
+    """What `kubectl apply` wrote last, as far as that can be read."""
+    try:
+        found = json.loads(annotation(live, _APPLIED) or "{}")
+    except ValueError:
+        return {}
+    data = found.get("data") if isinstance(found, dict) else None
+    return {str(k): str(v) for k, v in data.items()} if isinstance(data, dict) else {}
+
+
+def _put_back(live: Object, name: str, back: dict[str, str]) -> Proposal | None:
+    kind, _, named = name.partition("/")
+    if kind != "configmap":
+        return None  # what a secret held is nobody's to read
+    arguments = {"namespace": namespace_of(live), "kind": kind, "name": named, "type": "merge"}
+    return Proposal("patch", {**arguments, "patch": json.dumps({"data": back})})
