@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from bot.sandbox.cluster import Cluster
 from tests.contracts.stage import HPA, made, verdict, writes
 from tests.contracts.test_changes import HOSTILE
-from tests.contracts.walks import CONFIG, MANIFEST, WALKS
+from tests.contracts.walks import CONFIG, MANIFEST, WALKS, by_cpu
 from tools import Catalog, JsonObject, NoWayBack, Preview, Refused, Risk, Unavailable, Wish
 from tools.kubernetes.changes.consequences import is_dangerous
 from tools.kubernetes.changes.manifests import owned_by_others
@@ -91,6 +91,24 @@ async def test_what_depends_on_it_is_said(catalog: Catalog, cluster: Cluster) ->
     assert "requests no CPU" in " ".join(
         (await look(catalog, "autoscale", {**CART, "min": 1, "max": 3})).warnings
     )
+    by_cpu("cart")(cluster)
+    bounds: JsonObject = {**CART, "min": 1, "max": 3}
+    reset = await look(catalog, "autoscale", bounds)
+    assert "Its CPU target of 50 % becomes 80 %." in reset.warnings
+    kept = await look(catalog, "autoscale", {**bounds, "cpu_percent": 50})
+    assert not [warning for warning in kept.warnings if "CPU target" in warning]
+    reach = (
+        "its pods: reached by Service cart; scaled by HorizontalPodAutoscaler cart; "
+        "covered by PodDisruptionBudget cart"
+    )
+    patch = "spec: {template: {spec: {terminationGracePeriodSeconds: 5}}}"
+    for tool, arguments in (
+        ("scale", {**CART, "replicas": 3}),
+        ("rollout_undo", CART),
+        ("rollout_restart", CART),
+        ("patch", {**DEPLOYMENT, "patch": patch}),
+    ):
+        assert reach in (await look(catalog, tool, arguments)).notes, tool
     assert cluster.mutations == []
 
 

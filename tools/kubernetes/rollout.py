@@ -38,6 +38,7 @@ from tools.kubernetes.objects import (
     told,
     version_of,
 )
+from tools.kubernetes.reach import reach_notes
 from tools.kubernetes.revisions import CAUSE, Revision, revisions_of
 from tools.kubernetes.templates import template_goal, unprotected
 from tools.kubernetes.verification import follow
@@ -155,9 +156,11 @@ class RolloutUndo(Change):
 
     async def _preview(self, cluster: Cluster) -> Preview:
         found = await self._examine(cluster)
-        stored = await self._patch(cluster, found, dry_run=True)
+        stored, reach = await asyncio.gather(
+            self._patch(cluster, found, dry_run=True), reach_notes(cluster, found.live)
+        )
         ready = int((found.live.get("status") or {}).get("readyReplicas") or 0)
-        return self._told(found, stored, notes=(f"{ready} of {_pods(found.live)} ready",))
+        return self._told(found, stored, notes=(f"{ready} of {_pods(found.live)} ready", *reach))
 
     def _told(self, found: _Seen, stored: Object, *, notes: tuple[str, ...]) -> Preview:
         before, after = template_of(found.live), template_of(stored)

@@ -28,6 +28,7 @@ from tools.kubernetes.drift import drift_of
 from tools.kubernetes.kinds import Object, ScalableKind, access
 from tools.kubernetes.objects import difference, labels_of, meta, name_of
 from tools.kubernetes.quotas import growth_notes
+from tools.kubernetes.reach import reach_notes
 from tools.kubernetes.verification import Goal, follow
 from tools.kubernetes.workloads import (
     Facts,
@@ -175,14 +176,15 @@ class Scale(Change):
         now = replicas_of(found.live)
         if now == self.replicas:
             raise Refused(f"{self._what} in {self.namespace} already has {now} replicas.")
-        stored, quotas = await asyncio.gather(
+        stored, reach, quotas = await asyncio.gather(
             self._patch(cluster, found.live, dry_run=True),
+            reach_notes(cluster, found.live),
             growth_notes(cluster, found.live, self.replicas - now),
         )
         after = copy.deepcopy(found.live)
         after["spec"]["replicas"] = stored["spec"].get("replicas", 0)
         ready = int((found.live.get("status") or {}).get("readyReplicas") or 0)
-        return self._told(found, after, notes=(f"{ready} of {now} pods ready", *quotas))
+        return self._told(found, after, notes=(f"{ready} of {now} pods ready", *reach, *quotas))
 
     def _told(self, found: _Seen, after: Object, *, notes: tuple[str, ...]) -> Preview:
         now, place, wanted = replicas_of(found.live), self.namespace, self.replicas

@@ -37,6 +37,7 @@ from tools.kubernetes.objects import (
     why_moving,
 )
 from tools.kubernetes.quotas import surge_notes
+from tools.kubernetes.reach import reach_notes
 from tools.kubernetes.verification import Goal, follow
 from tools.kubernetes.workloads import (
     Facts,
@@ -163,11 +164,13 @@ class TemplateChange(Change):
 
     async def _preview(self, cluster: Cluster) -> Preview:
         found = await self._examine(cluster)
-        stored = await self._patch(cluster, found, dry_run=True)
+        stored, reach = await asyncio.gather(
+            self._patch(cluster, found, dry_run=True), reach_notes(cluster, found.live)
+        )
         counts = counts_of(found.live)
         ready = f"{counts.ready} of {counts.wanted} pods ready"
-        notes = (ready, *await self.notes(cluster, found.live, stored))
-        return self._told(found, stored, notes=notes)
+        notes = await self.notes(cluster, found.live, stored)
+        return self._told(found, stored, notes=(ready, *reach, *notes))
 
     def _told(self, found: _Seen, stored: Object, *, notes: tuple[str, ...]) -> Preview:
         before, after = template_of(found.live), template_of(stored)

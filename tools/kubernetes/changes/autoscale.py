@@ -119,6 +119,7 @@ class Autoscale(ObjectChange):
             done=f"{self.kind}/{self.name} in {self.namespace} is autoscaled",
             facts=facts,
             warnings=(
+                *_retargeted(live, self.cpu_percent),
                 *_about(workload, self.min, self.max),
                 *([] if mine is not None else ["It cannot be told whether it has another one."]),
                 *(blocking(budgets, self.min)),
@@ -199,6 +200,16 @@ def _bounds(live: Object) -> dict[str, JsonValue]:
         "max": spec["maxReplicas"],
         "cpu_percent": percent,
     }
+
+
+def _retargeted(live: Object, percent: int) -> Iterator[str]:
+    """That its target becomes another one, also where nobody named any."""
+    for metric in filter(_is_cpu, (live.get("spec") or {}).get("metrics") or ()):
+        target = metric["resource"].get("target") or {}
+        before = target.get("averageUtilization")
+        words = f"{before} %" if before is not None else str(target.get("averageValue", "unknown"))
+        if before != percent:
+            yield f"Its CPU target of {words} becomes {percent} %."
 
 
 def _about(workload: Object, low: int, high: int) -> Iterator[str]:

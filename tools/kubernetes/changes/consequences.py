@@ -21,6 +21,7 @@ from tools.kubernetes.objects import (
     written_paths,
 )
 from tools.kubernetes.quotas import surge_notes
+from tools.kubernetes.reach import reached
 from tools.kubernetes.templates import moving, replacing, scaled_meanwhile, unprotected
 from tools.kubernetes.workloads import (
     Around,
@@ -209,7 +210,7 @@ async def _of_workload(
         "services": None if services is None else [name_of(service) for service in services],
     }
     warnings = [] if replaces else [*keeps]
-    notes: tuple[str, ...] = ()
+    notes = reached(services, autoscalers, budgets)
     if rescales:
         warnings += _fought(autoscalers)
     stops = rescales and replicas_of(stored) == 0
@@ -218,7 +219,7 @@ async def _of_workload(
     if replaces:
         warnings += [*moving(template_of(live), template_of(stored)), *replacing(stored)]
         warnings += [*scaled_meanwhile(autoscalers), *unprotected(budgets)]
-        notes = await surge_notes(cluster, live, stored)
+        notes += await surge_notes(cluster, live, stored)
     has_traffic = services is None or bool(services)
     risk = Risk.DANGER if stops and has_traffic else None
     return Consequences(facts, tuple(warnings), notes, risk)

@@ -1,0 +1,44 @@
+"""How far a change of a workload reaches: what sends its pods traffic, scales and covers them."""
+
+import asyncio
+from collections.abc import Iterator
+
+from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.kinds import Object
+from tools.kubernetes.objects import name_of, namespace_of
+from tools.kubernetes.workloads import (
+    Around,
+    around,
+    autoscalers_of,
+    budgets_of,
+    services_of,
+)
+
+
+async def reach_notes(cluster: Cluster, live: Object) -> tuple[str, ...]:
+    """One note that names what there is; none where there is nothing."""
+    place = namespace_of(live)
+    services, autoscalers, budgets = await asyncio.gather(
+        around(cluster, "service", place),
+        around(cluster, "horizontalpodautoscaler", place),
+        around(cluster, "poddisruptionbudget", place),
+    )
+    autoscalers, budgets = autoscalers_of(autoscalers, live), budgets_of(budgets, live)
+    return reached(services_of(services, live), autoscalers, budgets)
+
+
+def reached(services: Around, autoscalers: Around, budgets: Around) -> tuple[str, ...]:
+    """The same of those that concern it. Of the last two a warning tells where they are unseen."""
+    found = (
+        *_named("reached by Service", services),
+        *_named("scaled by HorizontalPodAutoscaler", autoscalers),
+        *_named("covered by PodDisruptionBudget", budgets),
+        *(["which Services reach them cannot be told"] if services is None else []),
+    )
+    return (f"its pods: {'; '.join(found)}",) if found else ()
+
+
+def _named(how: str, things: Around) -> Iterator[str]:
+    if names := [name_of(one) for one in things or ()]:
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        yield f"{how} {', '.join(names[:5])}{more}"
