@@ -12,7 +12,7 @@ from bot.core.mistakes import either, ended, meant
 from bot.core.text import amount
 from bot.core.yaml_file import read_yaml
 from bot.guard.misspelt import misspelt, unchecked_clusters
-from bot.guard.registry import Registry
+from bot.guard.registry import Registry, risks
 from bot.guard.rehearsal import Cases, Unreadable, replay, summary, told
 from bot.guard.rulebook import Rulebook
 from bot.policy_file import Bound, Match, Policy, Rule, Window
@@ -236,20 +236,22 @@ def _test(given: argparse.Namespace) -> int:
     if given.replay is not None:
         return asyncio.run(_replay(book, given.replay))
     missed = 0
-    cases = _cases(given.cases).cases
+    registry = Registry.of()
+    cases = _cases(given.cases, registry).cases
     for case in cases:
-        ruling = book.decide(case.asked())
+        asked = case.asked(registry.tools[case.given.tool])
+        ruling = book.decide(asked)
         if why := case.misses(ruling):
             missed += 1
             print(f"missed: {case.name}: {why}")
-            for step in book.explain(case.asked()):
+            for step in book.explain(asked):
                 mark = "→" if step.decides else " "
                 print(f"  {mark} {step.rule}{f': {step.why}' if step.why else ''}")
     print(f"{len(cases) - missed} of {len(cases)} as expected.")
     return 1 if missed else 0
 
 
-def _cases(path: Path) -> Cases:
+def _cases(path: Path, registry: Registry) -> Cases:
     """The file's cases. Raises `BadSettings`."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -257,11 +259,15 @@ def _cases(path: Path) -> Cases:
         raise BadSettings([f"{path}: it cannot be read ({type(error).__name__})."]) from error
     found = read_yaml(str(path), text, Cases)
     mistakes, cases = list(found.mistakes), found.value or Cases.model_construct(cases=())
-    tools = Registry.of().tools
+    tools = registry.tools
     for number, case in enumerate(cases.cases):
-        if (tool := case.given.tool) not in tools:
+        tool, risk = case.given.tool, case.given.risk
+        if tool not in tools:
             place = found.at(("cases", number, "given", "tool"))
             mistakes.append(f"{place}: there is no tool {ended(f'{tool}{meant(tool, tools)}')}")
+        elif risk and risk not in (possible := risks(tools[tool])):
+            place = found.at(("cases", number, "given", "risk"))
+            mistakes.append(f"{place}: {tool} is never {risk}, but {either(sorted(possible))}.")
     if mistakes:
         raise BadSettings(mistakes)
     return cases

@@ -20,6 +20,8 @@ _IDS: Mapping[str, tuple[str, str]] = {
     "requester_groups": (r"S[A-Z0-9]{2,}", "a Slack user-group id (S…)"),
 }
 
+_NUMBERS = frozenset({"replicas", "hour"})
+
 
 @dataclass(frozen=True)
 class _Token:
@@ -92,8 +94,17 @@ def _compared(
             yield f"there is no {what} {value}{expected}{meant(value, choices)}"
         if name == "object.kind" and value not in kinds and (near := meant(value, kinds)):
             yield f"there is no kind {value}{near}"
+        if name in _NUMBERS or _is_number(name, about):
+            yield f"{name} is a number, and compared with the text {value}"
         if name in _IDS and not re.fullmatch(_IDS[name][0], value):
             yield f"{name} is compared with {value}: {_IDS[name][1]} is expected"
+
+
+def _is_number(name: str, about: Collection[KnownTool]) -> bool:
+    """Whether it is an argument, and a number wherever it is one."""
+    root, _, argument = name.partition(".")
+    takers = [tool for tool in about if root == "arguments" and argument in tool.arguments]
+    return bool(takers) and all(tool.is_number(argument) for tool in takers)
 
 
 def _pairs(tokens: list[_Token]) -> Iterator[tuple[str, str]]:

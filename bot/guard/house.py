@@ -2,17 +2,13 @@
 force.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Literal
 from uuid import UUID
-
-from pydantic import JsonValue
 
 from bot.core.bus import Bus
 from bot.core.errors import LostClaim
-from bot.core.values import Event, Sharing, Standing, Thread
+from bot.core.values import Event, Thread
+from bot.guard.gathering import Asker, Wanted, gathered
 from bot.guard.identities import acting_as
 from bot.guard.people import Directory, Roles, why_not_ask
 from bot.guard.policy import Approvers, PolicyInput
@@ -22,7 +18,7 @@ from bot.identity_file import Identities
 from bot.store.database import Database, Transaction
 from bot.store.jobs import Jobs
 from bot.store.outbox import say
-from tools import Catalog, ChangeCall, Identity, JsonObject, Preview, Refused
+from tools import Catalog, ChangeCall, Identity, JsonObject, Refused
 
 
 @dataclass(frozen=True)
@@ -39,22 +35,6 @@ class Rules:
     book: Rulebook = field(default_factory=Rulebook)
     identities: Identities | None = None  # None: the bot acts as itself, for everybody
     instructions: tuple[str, ...] = ()  # the operator's, to the model
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What somebody wants to do, as the policy judges it."""
-
-    tool: str
-    kind: Literal["read", "change"]
-    risk: str
-    target: str
-    arguments: dict[str, JsonValue]
-    cluster: str = ""  # or another provider's client
-    preview: Preview | None = None  # of a change
-    provenance: Mapping[str, str] = field(default_factory=dict)
-    undoes: bool = False
-    namespace: str | None = None  # None: the one that the arguments name
 
 
 @dataclass(frozen=True)
@@ -116,81 +96,27 @@ class House:
         """Gather what the policy looks at, now."""
         person = await self.directory.person(run.thread.org, run.requester, fresh=fresh)
         sharing = await self.directory.sharing(run.thread.org, run.thread.channel)
-        rules, preview = self.rules, wanted.preview
-        return PolicyInput(
-            tool=wanted.tool,
-            kind=wanted.kind,
-            risk=wanted.risk,
-            target=wanted.target,
-            arguments=wanted.arguments,
+        asker = Asker(
             requester=run.requester,
-            requester_standing=Standing(person.standing).value,
             contributors=run.contributors,
             channel=run.thread.channel,
-            sharing=Sharing(sharing).value,
-            warnings=preview.warnings if preview else (),
-            approver_users=rules.approvers.users,
-            approver_groups=rules.approvers.groups,
-            approver_everybody=rules.approvers.everybody,
-            self_approval=rules.self_approval,
-            read_only=rules.read_only,
-            requester_groups=tuple(sorted(person.groups)),
-            unknown_groups=tuple(sorted(person.unknown_groups)),
-            requester_roles=rules.roles.of(person),
-            cluster=wanted.cluster,
-            namespace=(
-                _word(wanted.arguments, "namespace")
-                if wanted.namespace is None
-                else wanted.namespace
-            ),
-            object_kind=_word(wanted.arguments, "kind"),
-            name=_word(wanted.arguments, "name"),
-            labels=preview.labels if preview else {},
-            changed_paths=tuple(one.path for one in preview.changes) if preview else (),
-            reaches=preview.reaches if preview else (),
-            images=tuple(str(one) for one in _set(preview, "image")),
-            replicas=_most((*_set(preview, "replicas"), *_set(preview, "maxReplicas"))),
-            provenance=dict(wanted.provenance),
-            undoes=wanted.undoes,
-            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            standing=person.standing,
+            sharing=sharing,
+            groups=person.groups,
+            unknown_groups=person.unknown_groups,
+            roles=self.rules.roles.of(person),
+        )
+        return gathered(
+            wanted,
+            asker,
+            self.rules.approvers,
+            self_approval=self.rules.self_approval,
+            read_only=self.rules.read_only,
         )
 
     def tell(self, call: Call) -> None:
         """Say live that a call's row changed, so that its card is drawn anew."""
         self.bus.publish(Event(call.thread, call.run_id, "call", key=str(call.id), call_id=call.id))
-
-
-_VOLUMES = "reference"  # the field in which a volume's `image` has its name
-
-
-def _word(arguments: Mapping[str, JsonValue], name: str) -> str:
-    value = arguments.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _set(preview: Preview | None, name: str) -> Iterator[JsonValue]:
-    """Every value that the change writes into a field of this name, however deep it lies."""
-    for change in preview.changes if preview else ():
-        *_, holder, last = ("", *change.path.split("."))
-        field = holder if last == _VOLUMES else last
-        yield from _within({field: change.after}, name)
-
-
-def _most(values: Iterable[JsonValue]) -> int | None:
-    return max((one for one in values if isinstance(one, int)), default=None)
-
-
-def _within(value: JsonValue, name: str) -> Iterator[JsonValue]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            value = inner.get(_VOLUMES) if key == name and isinstance(inner, dict) else inner
-            if key == name and not isinstance(value, dict | list | None):
-                yield value
-            else:
-                yield from _within(inner, name)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _within(inner, name)
 
 
 async def lock_thread(tx: Transaction, thread: Thread) -> None:

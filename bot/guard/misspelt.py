@@ -6,6 +6,7 @@ from bot.config_file import File
 from bot.core.mistakes import Place, either, meant
 from bot.guard.conditions import wrong_in_condition
 from bot.guard.registry import Registry, any_like
+from bot.guard.trials import Trials
 from bot.policy_file import Grant, Match, Mistake, Rule
 from tools import KnownTool
 
@@ -37,8 +38,9 @@ def unchecked_clusters(file: File) -> list[str]:
 
 def _wrong(file: File, registry: Registry) -> Iterator[Mistake]:
     policy = file.policy
+    trials = Trials()
     for number, rule in enumerate(policy.rules):
-        yield from _rule(("policy", "rules", number), rule, registry)
+        yield from _rule(("policy", "rules", number), rule, registry, trials)
     for number, window in enumerate(policy.windows):
         place: Place = ("policy", "windows", number, "match")
         yield from _match(place, window.match, registry, changes=True)
@@ -51,7 +53,7 @@ def _wrong(file: File, registry: Registry) -> Iterator[Mistake]:
         yield from _clusters(("instructions", "clusters", name), [name], registry)
 
 
-def _rule(place: Place, rule: Rule, registry: Registry) -> Iterator[Mistake]:
+def _rule(place: Place, rule: Rule, registry: Registry, trials: Trials) -> Iterator[Mistake]:
     wrong = list(_match((*place, "match"), rule.match, registry))
     yield from wrong
     if wrong:
@@ -59,7 +61,9 @@ def _rule(place: Place, rule: Rule, registry: Registry) -> Iterator[Mistake]:
     tools = registry.about(rule.match)
     if rule.when:
         known = (tools, registry.tools, registry.clusters)
-        yield from (((*place, "when"), said) for said in wrong_in_condition(rule.when, *known))
+        misnamed = list(wrong_in_condition(rule.when, *known))
+        said = misnamed or trials.wrong(rule.when, tools)
+        yield from (((*place, "when"), one) for one in said)
     changes = registry.about(rule.match, changes=True)
     if rule.ask is not None and rule.ask.rollback is not None and not registry.rolled_back(rule):
         yield (*place, "ask", "rollback"), "nothing it is about can be rolled back by itself"

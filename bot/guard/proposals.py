@@ -15,7 +15,8 @@ from bot.core.text import visible_json
 from bot.core.values import Event, Thread
 from bot.guard import audit, grants, masking
 from bot.guard.foresight import Foresight
-from bot.guard.house import House, Wanted, lock_claimed
+from bot.guard.gathering import Wanted
+from bot.guard.house import House, lock_claimed
 from bot.guard.policy import READ_ONLY, Effect, PolicyInput, Ruling, decide
 from bot.guard.records import Call, Place, Run, digest, stored_identity
 from bot.guard.refusals import Refusal

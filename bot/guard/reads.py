@@ -14,7 +14,8 @@ from bot.core.ids import uuid7
 from bot.core.text import one_line, visible
 from bot.core.values import Event
 from bot.guard import audit, budget, masking, search
-from bot.guard.house import House, Wanted
+from bot.guard.gathering import Wanted
+from bot.guard.house import House
 from bot.guard.policy import Effect
 from bot.guard.records import Place, Run, stored_identity
 from bot.guard.refusals import Refusal

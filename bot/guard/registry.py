@@ -29,7 +29,7 @@ class Registry:
             for name, tool in self.tools.items()
             if tool.kind in kinds
             and (match.tool is None or any_like(match.tool, name))
-            and (match.risk is None or not _risks(tool).isdisjoint(match.risk))
+            and (match.risk is None or not risks(tool).isdisjoint(match.risk))
         ]
 
     def rolled_back(self, rule: Rule) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ def any_like(globs: Iterable[str], *names: str) -> bool:
     return any(fnmatchcase(name, glob) for glob in globs for name in names)
 
 
-def _risks(tool: KnownTool) -> frozenset[str]:
+def risks(tool: KnownTool) -> frozenset[str]:
     """Those that a call of it may have: a preview raises it, and never lowers it."""
     match tool.risk:
         case Risk.READ:

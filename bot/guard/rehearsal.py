@@ -1,7 +1,7 @@
 """A policy tried before it is in force: on cases that somebody wrote, and on what was asked."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
@@ -17,9 +17,11 @@ from pydantic import (
 )
 
 from bot.core.text import amount
-from bot.guard.policy import Effect, PolicyInput, Ruling
+from bot.guard.gathering import Asker, Wanted, gathered
+from bot.guard.policy import Approvers, Effect, PolicyInput, Ruling
 from bot.guard.rulebook import Rulebook
 from bot.store.database import Database
+from tools import ChangedPath, KnownTool, Preview
 
 
 class _Part(BaseModel):
@@ -36,7 +38,7 @@ _Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 class _Object(_Part):
     cluster: str = ""
     namespace: str = ""
-    kind: str = "deployment"
+    kind: str = ""
     name: str = ""
     labels: dict[str, str] = {}
 
@@ -45,7 +47,7 @@ class _Given(_Part):
     """By the names that `when` uses; what is left out is as usual."""
 
     tool: str
-    risk: Literal["read", "write", "danger"] = "write"
+    risk: Literal["read", "write", "danger"] | None = None  # the tool's own
     object: _Object = _Object()
     arguments: dict[str, JsonValue] = {}
     requester: str = "U0REQUEST"
@@ -76,40 +78,69 @@ class Case(_Part):
     given: _Given
     expect: _Expected
 
-    def asked(self) -> PolicyInput:
-        """As the policy would see it."""
+    def asked(self, tool: KnownTool) -> PolicyInput:
+        """As the policy would see it: what the wish alone tells is gathered as for a call, what
+        only its preview would tell is as given.
+        """
         given = self.given
-        about = given.object
-        return PolicyInput(
-            tool=given.tool,
-            kind="read" if given.risk == "read" else "change",
-            risk=given.risk,
+        about, arguments = given.object, self._arguments(tool)
+        wanted = Wanted(
+            tool=tool.name,
+            kind=tool.kind,
+            risk=given.risk or tool.risk.value,
             target="/".join((about.cluster, about.namespace, about.kind, about.name)),
-            arguments=given.arguments,
-            requester=given.requester,
-            requester_standing="member",
-            contributors=given.contributors or (given.requester,),
-            channel=given.channel,
-            sharing="ours",
-            warnings=given.warnings,
-            approver_users=(),
-            approver_groups=(),
-            approver_everybody=False,
-            self_approval=False,
-            requester_groups=given.requester_groups,
-            requester_roles=given.requester_roles,
-            cluster=about.cluster,
-            namespace=about.namespace,
-            object_kind=about.kind,
-            name=about.name,
-            labels=about.labels,
-            changed_paths=given.changed_paths,
-            reaches=given.reaches,
-            images=given.images,
-            replicas=given.replicas,
+            arguments=arguments,
+            cluster=about.cluster or str(arguments.get("cluster") or ""),
+            preview=self._preview(arguments) if tool.kind == "change" else None,
             provenance=given.provenance,
             undoes=given.undoes,
+        )
+        asker = Asker(
+            requester=given.requester,
+            contributors=given.contributors or (given.requester,),
+            channel=given.channel,
+            groups=given.requester_groups,
+            roles=given.requester_roles,
+        )
+        asked = gathered(wanted, asker, Approvers())
+        return replace(
+            asked,
+            namespace=about.namespace or asked.namespace,
+            object_kind=about.kind or asked.object_kind,
+            name=about.name or asked.name,
+            changed_paths=given.changed_paths,
+            images=given.images or asked.images,
+            replicas=asked.replicas if given.replicas is None else given.replicas,
             at=given.at.isoformat() if given.at else "",
+        )
+
+    def _arguments(self, tool: KnownTool) -> dict[str, JsonValue]:
+        """As a call would hold them, with what it is about."""
+        about = self.given.object
+        named: dict[str, JsonValue] = {
+            "cluster": about.cluster,
+            "namespace": about.namespace,
+            "kind": about.kind or tool.default("kind") or "deployment",
+            "name": about.name,
+        }
+        place = {name: one for name, one in named.items() if one and name in tool.arguments}
+        held = {name: tool.canonical(name, one) for name, one in self.given.arguments.items()}
+        said = {name: one for name, one in held.items() if one is not None}
+        return {**place, **self.given.arguments, **said}
+
+    def _preview(self, arguments: dict[str, JsonValue]) -> Preview:
+        """As if each argument were written as it is said."""
+        given = self.given
+        return Preview(
+            summary="",
+            changes=tuple(
+                ChangedPath(path=name, before=None, after=one) for name, one in arguments.items()
+            ),
+            diff="",
+            fingerprint="",
+            labels=given.object.labels,
+            reaches=given.reaches,
+            warnings=given.warnings,
         )
 
     def misses(self, ruling: Ruling) -> str:

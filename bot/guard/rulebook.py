@@ -72,18 +72,23 @@ class _Context:
         if self._given is None:
             import cel  # noqa: PLC0415 - only a policy that has conditions needs it
 
-            asked = self._asked.stored()
-            at = _moment(self._asked)
-            asked["object"] = {
-                "cluster": asked["cluster"],
-                "namespace": asked["namespace"],
-                "kind": asked["object_kind"],
-                "name": asked["name"],
-                "labels": asked["labels"],
-            }
-            asked |= {"hour": at.hour, "weekday": _WEEKDAYS[at.weekday()]}
-            self._given = cel.Context(variables={name: asked[name] for name in NAMES})
+            self._given = cel.Context(variables=variables(self._asked))
         return self._given
+
+
+def variables(asked: PolicyInput) -> dict[str, Any]:
+    """What conditions may name, and what that is."""
+    given: dict[str, Any] = asked.stored()
+    at = _moment(asked)
+    given["object"] = {
+        "cluster": given["cluster"],
+        "namespace": given["namespace"],
+        "kind": given["object_kind"],
+        "name": given["name"],
+        "labels": given["labels"],
+    }
+    given |= {"hour": at.hour, "weekday": _WEEKDAYS[at.weekday()]}
+    return {name: given[name] for name in NAMES}
 
 
 class Rulebook:

@@ -183,10 +183,49 @@ def test_a_name_that_nothing_has(tmp_path: Path, rule: str, said: str) -> None:
         "when: 'object.kind == \"certificates.cert-manager.io\"', deny: No.",
         'when: \'images.exists(i, i.endsWith(":tool")) && "C0OPS" == channel\', deny: No.',
         'when: \'requester in ["U0ALICE"] || "S0SRE" in requester_groups\', deny: No.',
+        # types that may be right: guards, empty lists, labels that are not there
+        "match: {tool: k8s_scale}, when: replicas != null && replicas < 4, deny: No.",
+        "when: has(arguments.replicas) && arguments.replicas > 3, deny: No.",
+        "when: 'has(arguments.labels) && arguments.labels.exists(l, l == \"a=b\")', deny: No.",
+        "when: 'int(object.labels.version) > 3 && warnings.all(w, w.size() > 2)', deny: No.",
+        "when: '!(undoes || (hour >= 6 && hour < 22)) && !(\"x\" in warnings)', deny: No.",
+        'when: \'object.name.matches("^web(-[a-z]+)?$") || object.name == "a && b"\', deny: No.',
     ],
 )
 def test_a_name_that_something_has_or_may_have(tmp_path: Path, rule: str) -> None:
     assert wrong(tmp_path, f"policy:\n  rules:\n    - {{name: a, {rule}}}\n") == []
+
+
+_TYPES = "it compares or computes what has different types"
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ('replicas <= "4"', f'replicas <= "4": {_TYPES}'),
+        # also where another part hides it from most calls
+        (
+            'tool == "k8s_scale" && (undoes || !(object.namespace == "x" && hour < "6"))',
+            f'hour < "6": {_TYPES}',
+        ),
+        ("object.labels.tier > 3", f"object.labels.tier > 3: {_TYPES}"),
+        ("arguments.replicas * 1.5 > 4", f"arguments.replicas * 1.5 > 4: {_TYPES}"),
+        ("warnings.exists(w, w > 3)", f"warnings.exists(w, w > 3): {_TYPES}"),
+        ('replicas == "4"', "replicas is a number, and compared with the text 4"),
+        ('arguments.replicas == "4"', "arguments.replicas is a number, and compared with the text"),
+        ("replicas + 1", "true or false is expected, and it gives neither"),
+        ("undoes ? replicas : true", "true or false is expected, and it gives neither"),
+        (
+            'tool.beginsWith("k8s")',
+            'tool.beginsWith("k8s"): there is no beginsWith(…), or it takes nothing of this type',
+        ),
+        ('undoes && object.name.matches("[")', 'object.name.matches("["): its pattern is none'),
+    ],
+)
+def test_a_condition_whose_types_cannot_be_right(tmp_path: Path, when: str, said: str) -> None:
+    text = f"policy:\n  rules:\n    - name: a\n      when: '{when}'\n      deny: No.\n"
+    (found,) = wrong(tmp_path, text)
+    assert found.startswith(f"countersign.yaml:4: policy.rules.0.when: {said}"), found
 
 
 def test_windows_channels_and_instructions_name_tools_and_clusters_too(tmp_path: Path) -> None:

@@ -169,6 +169,10 @@ def test_cases_are_tried_and_what_misses_is_said_rule_by_rule(
             "cases: [{name: a, given: {tool: k8s_scael}, expect: {effect: ask}}]",
             "yaml:1: cases.0.given.tool: there is no tool k8s_scael. Did you mean k8s_scale?",
         ),
+        (
+            "cases: [{name: a, given: {tool: k8s_delete, risk: write}, expect: {effect: ask}}]",
+            "yaml:1: cases.0.given.risk: k8s_delete is never write, but danger.",
+        ),
         ("cases: [", "a bracket is left open."),
         (None, "it cannot be read (FileNotFoundError)"),
     ],
@@ -182,6 +186,40 @@ def test_a_file_of_cases_that_cannot_be_used(
     with pytest.raises(BadSettings) as refused:
         command("test", str(cases), "--config", policy)
     assert said in " ".join(refused.value.mistakes)
+
+
+def test_a_case_is_judged_as_a_call_would_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the tool's own risk and kind, its arguments as calls hold them, and what they set."""
+    config, cases = tmp_path / "countersign.yaml", tmp_path / "cases.yaml"
+    config.write_text("""policy:
+  limits: {replicas: 20, forbidden_tags: latest}
+  rules:
+    - {name: few, match: {kind: deployment, namespace: shop}, when: replicas <= 4, allow: true}
+    - {name: named, match: {kind: statefulset}, when: arguments.name == object.name, deny: No.}
+    - {name: nodes, match: {kind: node}, deny: No.}
+""")
+    cases.write_text("""cases:
+  - {name: floor, given: {tool: k8s_delete}, expect: {effect: ask, rule: danger needs two}}
+  - {name: read, given: {tool: k8s_logs}, expect: {effect: allow, rule: members may read}}
+  - name: number
+    given: {tool: k8s_scale, object: {namespace: shop}, arguments: {replicas: 4}}
+    expect: {effect: allow, rule: few}
+  - name: limit
+    given: {tool: k8s_scale, object: {namespace: shop}, arguments: {replicas: "21"}}
+    expect: {effect: deny, rule: limits}
+  - name: tag
+    given: {tool: k8s_set_image, arguments: {image: web}}
+    expect: {effect: deny, rule: limits}
+  - name: kind
+    given: {tool: k8s_scale, arguments: {kind: sts, name: db, replicas: 2}}
+    expect: {effect: deny, rule: named}
+  - name: own kind
+    given: {tool: k8s_cordon, object: {name: a}}
+    expect: {effect: deny, rule: nodes}
+""")
+    assert command("test", str(cases), "--config", str(config)) == 0, capsys.readouterr().out
 
 
 def test_what_the_readme_shows_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,9 +62,43 @@ class KnownTool:
         except ValidationError:
             return None
 
+    def default(self, argument: str) -> JsonValue:
+        """What that argument is where it is left out; None: it may not be, or is nothing then."""
+        value: JsonValue = self._schema(argument).get("default")
+        return value
+
+    def example(self, argument: str) -> JsonValue:
+        """A value of its type; None where it takes several, or that is not told."""
+        return _example(self._schema(argument))
+
     def _schema(self, argument: str) -> Mapping[str, Any]:
         found = self._model.model_json_schema().get("properties", {}).get(argument, {})
         return dict(found)
+
+
+def _example(schema: Mapping[str, Any]) -> JsonValue:
+    options = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
+    if len(options) != 1:
+        return None
+    [only] = options
+    if only.get("enum") or "const" in only:
+        found: JsonValue = only["const"] if "const" in only else only["enum"][0]
+        return found
+    match only.get("type"):
+        case "integer":
+            return 3
+        case "boolean":
+            return True
+        case "string":
+            return "web"
+        case "array":
+            inner = _example(only.get("items", {}))
+            return None if inner is None else [inner]
+        case "object":
+            inner = _example(only.get("additionalProperties") or {})
+            return None if inner is None else {"web": inner}
+        case _:
+            return None
 
 
 def known_tools() -> dict[str, KnownTool]:
