@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from bot.agent import control
 from bot.agent.forms import FORMS, Arguments, Form, Wrong, as_word, quoted
+from bot.agent.left_out import LEFT_OUT, left_out
 from bot.agent.vocabulary import OF_NO_NAMESPACE
 from bot.core.text import visible
 from bot.guard.masking import IS_MASK
@@ -68,7 +69,8 @@ def parse(text: str) -> Command | Miss | None:
         return Miss(str(wrong), form.usage) if form else None
     form = _started(words)
     if form is None:
-        return None
+        verb = words[0].lower() if words else ""
+        return Miss(*left_out(verb)) if verb in LEFT_OUT else None
     if IS_MASK.search(text):
         return Miss(_CREDENTIAL, form.usage)
     if not form.begins([w.lower() for w in words]):

@@ -308,6 +308,12 @@ def test_commands(text: str, tool: str, arguments: dict[str, JsonValue]) -> None
         "set env deployment/web",
         "set resources deployment/web --limits memory",
         "set pods to five",
+        "kubectl port-forward svc/web 8080:80 -n shop",
+        "wait --for=condition=ready pod/web-1",
+        "edit deployment/web",
+        "cp web-1:/tmp/a .",
+        "attach web-1",
+        "proxy",
     ],
 )
 def test_what_only_starts_like_a_command_is_a_miss(text: str) -> None:
@@ -600,4 +606,8 @@ def test_what_somebody_is_told_without_a_model() -> None:
     assert "Did you mean `get pods`? Usage: `get <kind>" in advice("get podz")
     assert "Did you mean `get pods -n shop`?" in advice("gte pods -n shop")
     assert "Usage: `rollout undo" in advice("rollout undu deployment/web")
+    forward = advice("kubectl port-forward svc/web 8080:80")
+    assert "there is no `port-forward` here: a tunnel to your own machine" in forward
+    assert "Usage: `network " in forward
+    assert "Usage: `rollout status" in advice("wait --for=condition=ready pod/web-1")
     assert "To look around: `get pods" in advice("why is checkout down?")
