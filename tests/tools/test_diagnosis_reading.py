@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from pydantic import JsonValue
 
+from bot.agent.grammar import Command, parse
 from bot.sandbox.cluster import Cluster
 from tests.standins.cluster import SeededCluster
 from tools import Catalog, NotFound, Refused, Report, open_providers
@@ -58,6 +59,10 @@ async def test_a_broken_rollout_through_the_api(cluster: Cluster, catalog: Catal
     first = data["findings"][0]
     assert (first["object"], first["cause"]) == ("deployment/checkout", "crash")
     assert first["change"]["tool"] == "k8s_rollout_undo"
+    # for people, as it can be typed
+    (typed,) = (line.split("change: ")[1] for line in found.lines if "change: " in line)
+    assert typed == "rollout undo deployment/checkout --to-revision 6 -n shop"
+    assert parse(typed) == Command("k8s_rollout_undo", first["change"]["arguments"])
     catalog.change(first["change"]["tool"], first["change"]["arguments"])  # it can be asked for
     paths = [request.path for request in cluster.requests]
     assert len(paths) <= 20

@@ -1,5 +1,6 @@
 """A diagnosis as people read it, and as data."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -75,8 +76,16 @@ def _said(number: int, one: Ranked) -> Iterator[str]:
 
 
 def _change_words(change: Proposal) -> str:
-    given = " ".join(f"{key}={value}" for key, value in change.arguments.items())
-    return f"{PREFIX}_{change.tool} {given}"
+    """As people type it: the tool's words and its arguments as kubectl's flags."""
+    left = dict(change.arguments)
+    words = change.tool.split("_")
+    words.append("/".join(str(left.pop(part)) for part in ("kind", "name") if part in left))
+    if namespace := left.pop("namespace", ""):
+        left["n"] = namespace  # last, as people write it
+    for argument, value in left.items():
+        flag = argument.replace("_", "-")
+        words += ["-" * min(len(flag), 2) + flag, shlex.quote(str(value))]
+    return " ".join(words)
 
 
 def _finding(one: Ranked) -> JsonValue:
