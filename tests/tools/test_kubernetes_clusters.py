@@ -209,7 +209,7 @@ async def test_one_read_across_clusters(clusters: Mapping[str, Cluster], kubecon
             ("staging", "shop/web:0"),
         ]
         assert table.note == (
-            "prod: 1 deployments in namespace shop; staging: 1 deployments in namespace shop"
+            "prod: 1 deployment in namespace shop; staging: 1 deployment in namespace shop"
         )
         with pytest.raises(Refused, match="Did you mean staging"):
             catalog.reads("k8s_get", {**listing, "cluster": "prod,stagin"})

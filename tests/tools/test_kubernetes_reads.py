@@ -458,7 +458,7 @@ async def test_what_pods_and_nodes_use_against_what_they_asked_for(ask: Ask) -> 
     assert re.fullmatch(r"\d+m", column(pods, "CPU")[0])
     assert re.fullmatch(r"\d+m \(\d+%\)", column(pods, "CPU REQUEST")[0])
     assert "3 pods in namespace shop use" in pods.note
-    assert "2 running pods are not measured yet" in pods.note
+    assert "not measured yet: 2 running pods" in pods.note
     each = await ask("top_pods", all_namespaces=True, containers=True, limit=2)
     assert each.columns[:3] == ("NAMESPACE", "POD", "CONTAINER")
     assert len(each.rows) == 2
@@ -478,7 +478,7 @@ async def test_errors_with_what_stands_around_them_and_patterns_counted(ask: Ask
     text = "\n".join(around.lines)
     assert " | FATAL missing PAYMENTS_URL" in text
     assert re.search(r" checkout-\S+ - \S", text)
-    assert "at most 5000 lines per container, only what looks like an error, 1 lines" in around.note
+    assert "at most 5000 lines per container, only what looks like an error, 1 line" in around.note
     counted = await ask("logs", **where, since="1d", fold=True)
     assert len(counted.lines) < 30
     numbers = [int(line[1:].split(" ")[0]) for line in counted.lines]

@@ -7,8 +7,9 @@ import pytest
 
 from tools.kubernetes.kinds import RESOURCES
 from tools.kubernetes.objects import age
-from tools.kubernetes.pods import pod_status
+from tools.kubernetes.pods import pod_line, pod_status
 from tools.kubernetes.tables import table
+from tools.kubernetes.views.overview import pod_counts
 
 NOW = datetime(2026, 5, 4, 14, 30, tzinfo=UTC)
 Json = dict[str, Any]
@@ -99,6 +100,20 @@ def test_a_pod_behind_gates_says_so() -> None:
         "conditions": [{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}],
     }
     assert pod_status(held) == "SchedulingGated"
+
+
+def test_restarts_are_counted_as_kubectl_counts_them() -> None:
+    again = status("setup", LOOPS, restartCount=4)
+    made = pod([status("web", LOOPS, restartCount=1)], [again])
+    assert row("pod", made)["RESTARTS"] == "5", "while it starts, init containers are all there is"
+    made["status"]["conditions"].append({"type": "Initialized", "status": "True"})
+    assert row("pod", made)["RESTARTS"] == "1"
+    made["status"]["initContainerStatuses"] += [status("proxy", RUNS, restartCount=2)]
+    made["spec"]["initContainers"].append({"name": "proxy", "restartPolicy": "Always"})
+    assert row("pod", made)["RESTARTS"] == "3"
+    assert "3 restarts, on node-1" in pod_line(made, NOW)
+    ended = [{"metadata": {"name": p}, "status": {"phase": p}} for p in ("Failed", "Succeeded")]
+    assert pod_counts([made, *ended, *ended]) == "pods: 5, 0 ready, 2 failed, 2 completed"
 
 
 def test_what_a_service_an_ingress_and_an_autoscaler_are_asked_for() -> None:

@@ -135,7 +135,7 @@ async def test_a_namespace_on_one_screen(ask: Ask) -> None:
     text = await ask("overview", namespace="shop")
     assert "workloads: 9, 8 as they should be" in text
     assert "not ready deployment/checkout: 3 of 4 ready, 2 updated, shop/checkout:1.9.0;" in text
-    assert "pods: 22, 20 ready" in text
+    assert "pods: 25, 20 ready, 3 completed" in text
     assert "CrashLoopBackOff, 0/1 ready, 7 restarts" in text
     assert "autoscaler web: deployment/web 3 of 2 to 6" in text
     assert "quota team: pods" in text
@@ -147,7 +147,7 @@ async def test_a_namespace_on_one_screen(ask: Ask) -> None:
 
 async def test_the_way_of_a_request(ask: Ask) -> None:
     web = await ask("network", name="web", namespace="shop")
-    assert "port http 80/TCP → 8080: declared by all 3 pods" in web
+    assert "port http 80/TCP → 8080: declared by its 3 pods" in web
     assert "endpoints: 3 ready, 0 not" in web
     assert "ingress/web: shop.example/ → service/web port http\n" in web
     assert "no network policy selects these pods" in web
@@ -171,7 +171,7 @@ async def test_what_a_workload_is_configured_with(ask: Ask) -> None:
     assert "plain-value" not in text
     text = await ask("configuration", name="checkout", namespace="shop")
     assert "configmap/checkout-config: 2 keys: CART_URL, LOG_LEVEL; written" in text
-    assert "secret/checkout-credentials: 1 keys: API_KEY" in text
+    assert "secret/checkout-credentials: 1 key: API_KEY" in text
     assert "http://cart" not in text
 
 
@@ -256,6 +256,6 @@ async def test_what_may_be_done_is_asked_for_whom_it_would_be_done(
             await ask("can_i", verb="get")
         # what he may not look at hides nothing else, and is said with the right that is missing
         text = await ask("overview", namespace="shop")
-        assert "pods: 22, 20 ready" in text
+        assert "pods: 25, 20 ready, 3 completed" in text
         assert "not seen: deployments: Cluster demo does not allow this: deployments.apps" in text
         assert 'cannot list resource "deployments"' in text

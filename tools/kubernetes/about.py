@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from tools._kit import Lines, NotFound, Refused, Table, Unavailable
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.counting import counted
 from tools.kubernetes.discovery import documents, silent
 from tools.kubernetes.kinds import Object, Resource
 from tools.kubernetes.objects import conditions, name_of
@@ -43,7 +44,7 @@ async def api_resources(cluster: Cluster, group: str, scope: str) -> Table:
                     ",".join(entry.get("verbs") or ()),
                 )
             )
-    note = f"{len(rows)} kinds of cluster {cluster.name}"
+    note = f"{counted(len(rows), 'kind')} of cluster {cluster.name}"
     if quiet := silent(answers):
         note += f"; these groups did not answer: {', '.join(quiet)}"
     head = ("NAME", "SHORT", "APIVERSION", "NAMESPACED", "KIND", "VERBS")
@@ -112,7 +113,7 @@ def _nodes(nodes: Seen) -> Iterator[str]:
     troubled = [line for one in found if (line := _trouble(one))]
     yield from troubled[:_MOST]
     if len(troubled) > _MOST:
-        yield f"  {len(troubled) - _MOST} more nodes are not as they should be"
+        yield f"  {len(troubled) - _MOST} more not as they should be"
 
 
 def _room(nodes: Iterable[Object]) -> str:

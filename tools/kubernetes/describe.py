@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from tools._kit import Finding, Lines, Manifests, NotFound, Refused, Unavailable
 from tools.kubernetes import events, missing
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.counting import counted
 from tools.kubernetes.describe_node import node_lines
 from tools.kubernetes.events import Report
 from tools.kubernetes.kinds import WORKLOADS, Object, Resource
@@ -218,7 +219,7 @@ def _pods(pods: Sequence[Object], now: datetime) -> list[str]:
     for pod in sorted(pods, key=is_ready)[:_MOST_PODS]:
         lines += [pod_line(pod, now), *pod_lines(pod, now, whole=False)]
     if len(pods) > _MOST_PODS:
-        lines.append(f"{len(pods) - _MOST_PODS} more pods, the ready ones last")
+        lines.append(f"{counted(len(pods) - _MOST_PODS, 'more pod')}, the ready ones last")
     return lines
 
 
@@ -234,7 +235,7 @@ async def _about(cluster: Cluster, resource: Resource, live: Object) -> list[str
 def _reports(found: Sequence[Report], now: datetime, *, cut: bool) -> list[str]:
     lines = [f"event {one.line(now)}" for one in found[-_MOST_EVENTS:]]
     if len(found) > _MOST_EVENTS:
-        lines.insert(0, f"{len(found) - _MOST_EVENTS} older events; k8s_events shows them")
+        lines.insert(0, f"{counted(len(found) - _MOST_EVENTS, 'older event')}; `events` shows them")
     if cut:
         lines.append("not all events could be read, newer ones may be missing")
     return lines or ["no events"]

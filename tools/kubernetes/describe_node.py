@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.counting import counted
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import age, conditions, labels_of, meta, name_of, namespace_of
 from tools.kubernetes.pods import is_ready, pod_status, running_containers
@@ -94,4 +95,4 @@ def _pods(pods: Sequence[Object], now: datetime) -> Iterator[str]:
         ready = "" if is_ready(pod) else ", not ready"
         yield f"  {namespace_of(pod)}/{name_of(pod)}: {pod_status(pod)}{ready}, {born} old"
     if len(pods) > _MOST:
-        yield f"  {len(pods) - _MOST} more pods"
+        yield f"  {counted(len(pods) - _MOST, 'more pod')}"

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from tools._kit import Table
 from tools.kubernetes.cluster import Cluster, Listing
+from tools.kubernetes.counting import counted
 from tools.kubernetes.kinds import Object, Resource
 from tools.kubernetes.objects import (
     age,
@@ -160,7 +161,7 @@ def as_table(reports: Sequence[Report], now: datetime, *, namespaces: bool, note
 def note_of(reports: Sequence[Report], shown: int, listing: Listing, where: str) -> str:
     """What was looked at, and what of it is not shown."""
     warned = sum(one.type == "Warning" for one in reports)
-    note = f"{len(reports)} different events {where}, {warned} of them warnings"
+    note = f"{counted(len(reports), 'different event')} {where}, {warned} of them warnings"
     if shown < len(reports):
         note += f"; the newest {shown} are shown"
     if listing.cut:

@@ -5,6 +5,7 @@ from typing import Any
 
 from tools._kit import Lines, NotFound, Refused
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.counting import counted
 from tools.kubernetes.kinds import Object, Resource
 
 _MOST = 120  # fields of one object
@@ -99,7 +100,7 @@ def _fields(schemas: Mapping[str, Any], inner: Object) -> Iterator[str]:
         words = _cut(_described(schemas, known[name]), _WORDS)
         yield f"  {name} <{_type(schemas, known[name])}>{needed}: {words}"
     if len(known) > _MOST:
-        yield f"  {len(known) - _MOST} more fields"
+        yield f"  {counted(len(known) - _MOST, 'more field')}"
 
 
 def _cut(text: str, most: int) -> str:

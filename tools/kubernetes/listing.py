@@ -10,6 +10,7 @@ from typing import Any
 from tools._kit import Finding, JsonObject, Lines, Manifests, NotFound, Refused, Table
 from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.counting import counted
 from tools.kubernetes.jsonpath import BadPath, Path, Template, path, template
 from tools.kubernetes.kinds import Object, Resource, is_built_in
 from tools.kubernetes.objects import name_of, namespace_of, without_managed_fields
@@ -251,7 +252,7 @@ def _path(text: str) -> Path | None:
 async def _note(cluster: Cluster, wanted: Wanted, count: int, *, cut: bool) -> str:
     """What was selected, and what of it is not shown."""
     resource = wanted.resource
-    note = f"{count} {resource.plural}"
+    note = counted(count, resource.kind, resource.plural)
     if resource.namespaced:
         note += " in all namespaces" if wanted.everywhere else f" in namespace {wanted.place}"
     selected = " and ".join(part for part in (wanted.selector, wanted.fields) if part)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 import re2
 
+from tools.kubernetes.counting import counted
+
 Matcher = Callable[[str], bool]
 _FEW_LINES = 120  # that are shown whole whatever is cut: by time alone they tell the story best
 _FIRST_LINES = 100  # of crashing containers, before all others
@@ -93,7 +95,7 @@ def ordered(said: Iterable[Line]) -> list[str]:
     taken = set(map(id, first))
     rest = [line for line in lines if id(line) not in taken]
     return [
-        f"--- crashing containers, their last {len(first)} lines ---",
+        f"--- crashing containers, their last {counted(len(first), 'line')} ---",
         *map(str, first),
         f"--- all other lines, {len(rest)} ---",
         *map(str, rest),
@@ -111,7 +113,8 @@ def folded(said: Iterable[Line]) -> list[str]:
     chosen = sorted(groups.values(), key=lambda group: (-len(group), group[0].stamp))
     lines = [_told(group) for group in chosen[:_MOST_PATTERNS]]
     if rest := chosen[_MOST_PATTERNS:]:
-        lines.append(f"{len(rest)} rarer patterns, {sum(map(len, rest))} lines, are not shown")
+        patterns = counted(len(rest), "rarer pattern")
+        lines.append(f"not shown: {patterns}, {counted(sum(map(len, rest)), 'line')}")
     return lines
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from tools._kit import Lines, NotFound, Refused, Unavailable, seconds
 from tools.kubernetes import missing
 from tools.kubernetes.cluster import LOG_BYTES, Cluster, Listing
+from tools.kubernetes.counting import counted
 from tools.kubernetes.kinds import RESOURCES, Object
 from tools.kubernetes.loglines import Line, folded, matcher, ordered, wanted
 from tools.kubernetes.objects import meta, name_of, selector_text
@@ -109,7 +110,7 @@ async def read_logs(
         if selector:
             note += f", {await missing.why_empty(cluster, RESOURCES['pod'], namespace)}"
     shown = folded(said) if window.fold else ordered(said)
-    note += f"; {len(said)} lines"
+    note += f"; {counted(len(said), 'line')}"
     return Lines((*unable, *shown), note + (", alike ones counted" if window.fold else ""))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from tools.kubernetes.counting import counted
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import age, conditions, meta, moment, name_of
 
@@ -40,8 +41,24 @@ def container_statuses(pod: Object) -> list[Object]:
 
 
 def restarts(pod: Object) -> int:
-    """How often its containers were started again."""
+    """How often its containers were started again, init containers too: it only ever grows."""
     return sum(int(status.get("restartCount", 0)) for status in container_statuses(pod))
+
+
+def listed_statuses(pod: Object) -> list[Object]:
+    """Of the containers that kubectl's RESTARTS column is about: once the init containers are
+    over, of the others and of sidecars.
+    """
+    if conditions(pod).get("Initialized", {}).get("status") != "True":
+        return container_statuses(pod)
+    status, beside = pod.get("status") or {}, sidecars(pod)
+    early = [one for one in status.get("initContainerStatuses") or () if one.get("name") in beside]
+    return [*early, *(status.get("containerStatuses") or ())]
+
+
+def restarts_listed(pod: Object) -> int:
+    """kubectl's RESTARTS column."""
+    return sum(int(status.get("restartCount", 0)) for status in listed_statuses(pod))
 
 
 def restarts_of(pods: Iterable[Object]) -> dict[str, int]:
@@ -191,8 +208,8 @@ def pod_line(pod: Object, now: datetime) -> str:
     ready, wanted = readiness(pod)
     node = (pod.get("spec") or {}).get("nodeName")
     parts = [f"pod {name_of(pod)}: {pod_status(pod)}", f"{ready}/{wanted} ready"]
-    if count := restarts(pod):
-        parts.append(f"{count} restarts")
+    if count := restarts_listed(pod):
+        parts.append(counted(count, "restart"))
     parts.append(f"on {node}" if node else "on no node")
     return ", ".join([*parts, f"{age(meta(pod).get('creationTimestamp'), now)} old"])
 
@@ -209,7 +226,7 @@ def pod_lines(pod: Object, now: datetime, *, whole: bool) -> list[str]:
         if ended := last.get("terminated"):
             words.append(f"before that {_ended_words(ended, now)}")
         if count := status.get("restartCount"):
-            words.append(f"{count} restarts")
+            words.append(counted(count, "restart"))
         ready = "" if status.get("ready") or finished else " (not ready)"
         lines.append(f"  {status.get('name')}{ready}: {'; '.join(words)}")
     scheduled = conditions(pod).get("PodScheduled", {})

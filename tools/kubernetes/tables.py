@@ -18,7 +18,7 @@ from tools.kubernetes.objects import (
     selector_text,
     template_of,
 )
-from tools.kubernetes.pods import container_statuses, pod_status, readiness, restarts
+from tools.kubernetes.pods import listed_statuses, pod_status, readiness, restarts_listed
 from tools.kubernetes.workloads import replicas_of
 
 Row = tuple[str, ...]
@@ -58,10 +58,11 @@ def _pod(pod: Object, now: datetime) -> Row:
     ready, wanted = readiness(pod)
     ended = [
         ((status.get("lastState") or {}).get("terminated") or {}).get("finishedAt")
-        for status in container_statuses(pod)
+        for status in listed_statuses(pod)
     ]
     last = max((stamp for stamp in ended if stamp), default=None)
-    count = str(restarts(pod)) + (f" ({age(last, now)} ago)" if last and restarts(pod) else "")
+    count = str(restarts_listed(pod))
+    count += f" ({age(last, now)} ago)" if last and restarts_listed(pod) else ""
     node = str((pod.get("spec") or {}).get("nodeName") or "<none>")
     return f"{ready}/{wanted}", pod_status(pod), count, node
 

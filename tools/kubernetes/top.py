@@ -7,6 +7,7 @@ from decimal import Decimal
 from tools._kit import NotFound, Refused, Table, Unavailable
 from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster, Listing
+from tools.kubernetes.counting import counted
 from tools.kubernetes.kinds import RESOURCES, Object, Resource
 from tools.kubernetes.objects import conditions, meta, name_of, namespace_of
 from tools.kubernetes.pods import running_containers
@@ -72,10 +73,11 @@ async def top_pods(
         rows.sort(key=lambda row: row.used.get(sort, Decimal(0)), reverse=True)
     where = f"in namespace {namespace}" if namespace else "in all namespaces"
     total = ", ".join(f"{told(_total(rows, one), one)} {one}" for one in _MEASURED)
-    note = f"{len(rows)} {'containers' if containers else 'pods'} {where} use {total} together"
+    note = f"{counted(len(rows), 'container' if containers else 'pod')} {where}"
+    note += f" {'uses' if len(rows) == 1 else 'use'} {total} together"
     note += f" (averages of {_window(usage)})" if usage.items else ""
     note += f"; the first {limit} by {sort} are shown" if len(rows) > limit else ""
-    note += f"; {unmeasured} running pods are not measured yet" if unmeasured else ""
+    note += f"; not measured yet: {counted(unmeasured, 'running pod')}" if unmeasured else ""
     note += "; not all pods could be read" if pods.cut or usage.cut else ""
     first = ("NAMESPACE",) if namespace is None else ()
     head = (*first, "POD", *(("CONTAINER",) if containers else ()), *_HEAD)
@@ -96,7 +98,7 @@ async def top_nodes(cluster: Cluster, name: str, selector: str, sort: str) -> Ta
         order.sort(key=lambda one: _fullness(one, used, sort), reverse=True)
     rows = tuple(_node(node, used.get(name_of(node)), asked) for node in order)
     head = ("NODE", "STATUS", "CPU", "CPU REQUESTED", "MEMORY", "MEMORY REQUESTED", "PODS")
-    note = f"{len(rows)} nodes, shares are of what pods may use"
+    note = f"{counted(len(rows), 'node')}, shares are of what pods may use"
     note += f" (averages of {_window(usage)})" if usage.items else ""
     return Table(head, rows, note + why)
 

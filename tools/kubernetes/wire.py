@@ -325,7 +325,9 @@ class Wire:
                 owned = _message(answer.body, 4000)  # by whom, field by field
                 return Conflict(f"Somebody else is changing {request.what}.", owned)
             case 410:
-                return Expired(f"Cluster {self.name} has forgotten where the list went on.")
+                return Expired(
+                    f"Cluster {self.name} gave the list up before its end was read: ask again."
+                )
             case 401:
                 return _SignedOut(
                     f"Cluster {self.name} does not accept our credentials (401): renew them."

@@ -101,7 +101,7 @@ class Reader:
             wanted = [one for one in more if one not in found]
             if not wanted:
                 return snapshot
-        late = Denied(f"it was asked for after {_ROUNDS} rounds of reading")
+        late = Denied("it came up too late in this look: ask about that object alone")
         return Snapshot(scope, now, found | dict.fromkeys(wanted, late))
 
     def _may(self, asked: Read, scope: Scope) -> bool:
@@ -113,7 +113,7 @@ class Reader:
         self._left -= len(now)
         answers = await asyncio.gather(*(self._one(one) for one in now))
         found: dict[Read, Found] = dict(zip(now, answers, strict=True))
-        why = Denied(f"{MOST_CALLS} calls of one diagnosis were used up")
+        why = Denied(f"the cluster is asked at most {MOST_CALLS} times: ask about one object alone")
         return {**found, **dict.fromkeys(later, why)}
 
     @staticmethod

@@ -9,6 +9,7 @@ from pydantic import Field
 from tools._kit import Finding, Lines, Name, Namespace, read
 from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.counting import counted
 from tools.kubernetes.history import history_lines, history_table, template_of_revision
 from tools.kubernetes.kinds import RESOURCES, Object, RolledKind
 from tools.kubernetes.objects import (
@@ -21,7 +22,7 @@ from tools.kubernetes.objects import (
     selector_text,
     template_of,
 )
-from tools.kubernetes.pods import is_ready, pod_status, restarts, trouble_of
+from tools.kubernetes.pods import is_ready, pod_status, restarts_listed, trouble_of
 from tools.kubernetes.reads.arguments import ClusterReads
 from tools.kubernetes.revisions import Revision, revisions_of
 from tools.kubernetes.workloads import counts_of, partition_of, strategy_of
@@ -121,6 +122,6 @@ def _unready(pods: Sequence[Object]) -> list[str]:
             continue
         trouble = trouble_of(pod)
         why = f": {trouble.words}" if trouble is not None else ""
-        again = f", {count} restarts" if (count := restarts(pod)) else ""
+        again = f", {counted(count, 'restart')}" if (count := restarts_listed(pod)) else ""
         found.append(f"pod {meta(pod).get('name')} is not ready, {pod_status(pod)}{again}{why}")
     return found

@@ -8,6 +8,7 @@ from datetime import datetime
 from tools._kit import Lines, NotFound, Refused, Unavailable
 from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.counting import counted
 from tools.kubernetes.kinds import RESOURCES, Object
 from tools.kubernetes.objects import age, meta, moment, selector_text
 from tools.kubernetes.views.seen import seen, unread
@@ -190,7 +191,9 @@ def _told(
         head += ", which is allowed (optional)" if optional and found.problem == "missing" else ""
     elif first.kind != "persistentvolumeclaim":
         named = ", ".join(found.keys[:_KEYS]) or "none"
-        head += f": {len(found.keys)} keys: {named}" + (" and more" if found.keys[_KEYS:] else "")
+        head += f": {counted(len(found.keys), 'key')}: {named}" + (
+            " and more" if found.keys[_KEYS:] else ""
+        )
         head += f"; written {age(found.written.isoformat(), now)} ago" if found.written else ""
     yield head
     for use in uses:

@@ -8,6 +8,7 @@ from datetime import datetime
 from tools._kit import Table
 from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.counting import counted
 from tools.kubernetes.kinds import RESOURCES, Object
 from tools.kubernetes.objects import age, controller, name_of, namespace_of
 from tools.kubernetes.views.seen import seen, unread
@@ -52,8 +53,8 @@ async def images(
     ]
     where = f"in namespace {namespace}" if namespace else "in all namespaces"
     different = len({key[3] for key in keys})
-    note = f"{different} images {where}, SINCE is of the oldest pod"
-    note += f"; cut at limit {limit} of {len(keys)} lines" if len(keys) > limit else ""
+    note = f"{counted(different, 'image')} {where}, SINCE is of the oldest pod"
+    note += f"; cut at limit {limit} of {len(keys)}" if len(keys) > limit else ""
     note += "".join(f"; not seen: {line}" for line in unread(pods, sets))
     if not pods.items and namespace and not pods.unread:
         note += f"; {await missing.why_empty(cluster, RESOURCES['pod'], namespace)}"

@@ -7,6 +7,7 @@ from typing import Any
 from tools._kit import Lines
 from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.counting import counted
 from tools.kubernetes.kinds import RESOURCES, Object
 from tools.kubernetes.objects import labels_of, name_of, selector_text, selects
 from tools.kubernetes.pods import is_leaving
@@ -82,7 +83,7 @@ def _port(port: Object, behind: Sequence[Object], *, selects_pods: bool) -> str:
         return line
     with_it = [pod for pod in behind if _has_port(pod, target)]
     if len(with_it) == len(behind):
-        return f"{line}: declared by all {len(behind)} pods"
+        return f"{line}: declared by its {counted(len(behind), 'pod')}"
     if isinstance(target, str):
         lacking = len(behind) - len(with_it)
         return f"{line}: {lacking} of {len(behind)} pods have no port of that name" + (

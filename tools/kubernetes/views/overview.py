@@ -1,12 +1,14 @@
 """One screen about a namespace: what runs, what is in trouble, and what bounds it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from tools._kit import Lines
 from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.counting import counted
 from tools.kubernetes.events import Report, reports_of
 from tools.kubernetes.kinds import RESOURCES, Object
 from tools.kubernetes.objects import (
@@ -78,14 +80,27 @@ def _workloads(workloads: Sequence[Object]) -> Iterator[str]:
 
 
 def _pods(pods: Sequence[Object], now: datetime) -> Iterator[str]:
-    running = [pod for pod in pods if (pod.get("status") or {}).get("phase") != "Succeeded"]
-    troubled = [pod for pod in running if not is_ready(pod)]
-    yield f"pods: {len(running)}, {len(running) - len(troubled)} ready"
+    yield pod_counts(pods)
+    troubled = [pod for pod in pods if not is_ready(pod) and not _has(pod, "Succeeded")]
+    troubled.sort(key=lambda pod: _has(pod, "Failed"))  # what may still become ready is first
     for pod in troubled[:_MOST]:
         yield f"  {pod_line(pod, now)}"
         yield from (f"  {line}" for line in pod_lines(pod, now, whole=False))
     if len(troubled) > _MOST:
-        yield f"  {len(troubled) - _MOST} more pods are not ready"
+        yield f"  {counted(len(troubled) - _MOST, 'more pod')} not ready"
+
+
+def pod_counts(pods: Sequence[Object]) -> str:
+    """How many, and of them how many are ready; those that have ended by themselves."""
+    ended = Counter(str((pod.get("status") or {}).get("phase")) for pod in pods)
+    line = f"pods: {len(pods)}, {sum(map(is_ready, pods))} ready"
+    for phase, word in (("Failed", "failed"), ("Succeeded", "completed")):
+        line += f", {ended[phase]} {word}" if ended[phase] else ""
+    return line
+
+
+def _has(pod: Object, phase: str) -> bool:
+    return (pod.get("status") or {}).get("phase") == phase
 
 
 def _jobs(jobs: Sequence[Object], crons: Sequence[Object], now: datetime) -> Iterator[str]:
