@@ -74,6 +74,7 @@ STEPS = (
     Step("k8s_patch", _web(type="merge", patch='{"spec":{"revisionHistoryLimit":4}}')),
     Step("k8s_apply", _in(manifest=_APPLIED), back=False),
     Step("k8s_delete", _in(kind="configmap", name="applied")),
+    Step("k8s_delete_applied", _in(manifest=_APPLIED)),
     Step("k8s_suspend_cronjob", _in(name="nightly"), back=False),
     Step("k8s_resume_cronjob", _in(name="nightly"), back=False),
     Step("k8s_create_job", _in(name="nightly"), back=False),

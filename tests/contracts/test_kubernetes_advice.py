@@ -7,10 +7,21 @@ import pytest
 from pydantic import JsonValue
 
 from bot.sandbox.cluster import Cluster
-from tests.contracts.stage import HPA, made, verdict, writes
+from tests.contracts.stage import HPA, deployment, made, verdict, writes
 from tests.contracts.test_changes import HOSTILE
 from tests.contracts.walks import CONFIG, MANIFEST, WALKS, by_cpu
-from tools import Catalog, JsonObject, NoWayBack, Preview, Refused, Risk, Unavailable, Wish
+from tools import (
+    Catalog,
+    JsonObject,
+    NoWayBack,
+    Preview,
+    Refused,
+    Risk,
+    Stale,
+    Unavailable,
+    Verdict,
+    Wish,
+)
 from tools.kubernetes.changes.consequences import is_dangerous
 from tools.kubernetes.changes.manifests import owned_by_others
 from tools.kubernetes.kinds import RESOURCES as KINDS
@@ -226,7 +237,7 @@ async def test_what_is_wrong_is_refused_in_a_sentence(catalog: Catalog, cluster:
         for argument in ("namespace", "name", "kind", "container", "job", "autoscaler"):
             properties = catalog.tools[walk.tool].schema["properties"]
             assert isinstance(properties, dict)
-            if argument not in properties or walk.tool == "k8s_apply":
+            if argument not in properties or "manifest" in properties:
                 continue
             for value in HOSTILE:
                 if value == "" and argument != "name":
@@ -263,6 +274,49 @@ async def test_several_documents_are_one_change_that_says_how_far_it_came(
     assert "configmap/rates stays as it is" in again.notes
     found = await verdict(cluster, call, again, await call.apply(again))
     assert found.outcome == "holds", found.reason
+
+
+async def test_what_an_apply_made_is_taken_back_as_far_as_nobody_changed_it(
+    catalog: Catalog, cluster: Cluster
+) -> None:
+    service = "apiVersion: v1\nkind: Service\nmetadata: {name: shop}\nspec:\n  ports: [{port: 80}]"
+    spec = json.dumps(deployment("worker", "shop/web:2.4.0", 1))
+    spec = spec.replace('"image"', '"resources": {"requests": {"cpu": "1000m"}}, "image"')
+    worker = f"apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: worker}}\nspec: {spec}"
+    limits = CONFIG.replace("rates", "limits")
+    manifest = "\n---\n".join((CONFIG, limits, service, worker))
+    call = catalog.change("k8s_apply", {**SHOP, "manifest": manifest})
+    seen = await call.preview()
+    made_all = "configmap/rates, configmap/limits, service/shop, deployment/worker"
+    assert seen.way_back == f"delete {made_all}, as far as nobody changed it"
+    await call.apply(seen)
+    await cluster.advance(30)
+    wish = call.undo(seen)
+    assert isinstance(wish, Wish)
+    assert wish.tool == "k8s_delete_applied"
+    back = catalog.change(wish.tool, wish.arguments)
+    before = await back.preview()
+    assert [one.path for one in before.changes] == [*reversed(made_all.split(", "))]
+    writes("ConfigMap", "limits", "data.eur", "2")(cluster)
+    writes("ConfigMap", "rates", "data.usd", "1")(cluster)
+    with pytest.raises(Stale):
+        await back.apply(before)
+    now = await back.preview()
+    assert now.effect == "deletes deployment/worker, service/shop, configmap/rates"
+    assert "configmap/limits was changed since and stays." in now.warnings
+    assert any("configmap/rates was written by" in said for said in now.warnings)
+    cluster.fail("delete", "/services/shop$", 409, times=2, spares_dry_runs=True)
+    receipt = await back.apply(now)
+    assert receipt.text == "deployment/worker, service/shop, configmap/rates were deleted"
+    found = await verdict(cluster, back, now, receipt)
+    assert found == Verdict("holds", "All 3 objects are gone.")
+    assert cluster.get("ConfigMap", "shop", "limits")
+    again = back.undo(now)
+    assert isinstance(again, Wish)
+    anew = await catalog.change(again.tool, again.arguments).preview()
+    assert anew.effect == "creates configmap/rates, service/shop, deployment/worker"
+    with pytest.raises(Refused, match="Nothing of it is left to delete: deployment/worker is gone"):
+        await back.preview()
 
 
 def test_the_owners_of_fields_are_read_from_the_servers_words() -> None:

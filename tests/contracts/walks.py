@@ -1,5 +1,6 @@
 """The table of `test_walks.py`: each change with what it depends on."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,6 +51,13 @@ def by_cpu(name: str) -> Edit:
     cpu: JsonObject = {"name": "cpu", "target": dict(target)}
     metrics = [{"type": "Resource", "resource": cpu}]
     return writes("HorizontalPodAutoscaler", name, "spec.metrics", metrics)
+
+
+def applied(manifest: str) -> Edit:
+    """What a manifest makes."""
+    body = json.loads(manifest)
+    meta = {"namespace": "shop", **body["metadata"]}
+    return lambda cluster: void(cluster.apply({**body, "metadata": meta}))
 
 
 def cron_job(*, image: str = "shop/batch:1", **more: JsonValue) -> Edit:
@@ -285,6 +293,15 @@ WALKS = {
         verb="delete",
         setup=(made("Pod", "v1", "lone", {"containers": [{"name": "a", "image": "shop/a:1"}]}),),
         way_back=False,
+    ),
+    "delete what was applied": Walk(
+        "k8s_delete_applied",
+        {"namespace": "shop", "manifest": CONFIG},
+        kind="ConfigMap",
+        name="rates",
+        verb="delete",
+        setup=(applied(CONFIG),),
+        foreseen=False,
     ),
     "autoscale what has none": Walk(
         "k8s_autoscale",

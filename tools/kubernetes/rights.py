@@ -109,6 +109,7 @@ NEEDS: Mapping[str, frozenset[Access]] = {
     | _writes("job", verb="create"),
     "k8s_clean_up": _looks("pod", "job") | _writes("pod", "job", verb="delete"),
     "k8s_delete": _OF_ANY_GONE,
+    "k8s_delete_applied": _OF_ANY_GONE,
     "k8s_cordon": _OF_NODES,
     "k8s_uncordon": _OF_NODES,
     "k8s_exec": _looks("pod")

@@ -19,7 +19,7 @@ from tools.kubernetes.changes.switches import (
     SuspendCronjob,
     Uncordon,
 )
-from tools.kubernetes.changes.whole import Apply, Delete
+from tools.kubernetes.changes.whole import Apply, Delete, DeleteApplied
 
 CHANGES: tuple[type[Change], ...] = (
     SetEnv,
@@ -33,6 +33,7 @@ CHANGES: tuple[type[Change], ...] = (
     Patch,
     Apply,
     Delete,
+    DeleteApplied,
     Cordon,
     Uncordon,
     Drain,

@@ -7,18 +7,13 @@ from functools import cached_property
 from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import (
-    AfterValidator,
-    BeforeValidator,
     Field,
     JsonValue,
-    StringConstraints,
-    model_validator,
 )
 
 from tools._kit import (
     MIXED,
     Access,
-    Change,
     ChangedPath,
     NotFound,
     Preview,
@@ -32,19 +27,20 @@ from tools._kit import (
 )
 from tools.kubernetes.changes.claims import CANNOT_SHRINK, grows, refuse_to_shrink
 from tools.kubernetes.changes.consequences import Consequences, consequences
-from tools.kubernetes.changes.documents import LONGEST, as_yaml
+from tools.kubernetes.changes.documents import as_yaml
 from tools.kubernetes.changes.holding import Wanted, hold, together
-from tools.kubernetes.changes.labels import MaybeNamespace
 from tools.kubernetes.changes.manifests import (
     Document,
+    ManifestChange,
     as_it_was,
+    common,
     located,
     owned_by_others,
     read,
 )
 from tools.kubernetes.changes.single import REPLICAS, Place, digest_at, digest_of, rolls_out
 from tools.kubernetes.cluster import Cluster
-from tools.kubernetes.kinds import RESOURCES, Object, Resource, access, canonical_kind
+from tools.kubernetes.kinds import RESOURCES, Object, Resource, access
 from tools.kubernetes.objects import (
     controller,
     difference,
@@ -67,11 +63,6 @@ from tools.kubernetes.workloads import (
 
 _TOOL = "k8s_apply"
 WITHHELD = "what was there before holds a secret that I do not keep"
-
-
-def _readable(text: str) -> str:
-    read(text)
-    return text
 
 
 @dataclass(frozen=True)
@@ -115,41 +106,11 @@ class Step:
         return (*self.taken, *owners, *self.beside.warnings)
 
 
-class Application(Change):
+class Application(ManifestChange):
     """Apply manifests."""
 
     risk: ClassVar[Risk] = Risk.WRITE
-    namespace: MaybeNamespace = ""
-    manifest: Annotated[
-        str,
-        StringConstraints(max_length=LONGEST, min_length=2),
-        AfterValidator(_readable),
-        Field(description="YAML or JSON, at most 20 documents, all of `namespace`."),
-    ]
-    # Of the one object, or of several of one kind: what rules are about. Filled in.
-    kind: Annotated[str, BeforeValidator(canonical_kind), Field(description="Leave it out.")] = ""
-    name: Annotated[str, Field(description="Leave it out.")] = ""
     force: Annotated[bool, Field(description="Take over fields that another manager owns.")] = False
-
-    @model_validator(mode="before")
-    @classmethod
-    def _named(cls, given: Any) -> Any:
-        """What is applied, as rules see it; whatever was said of that is not asked."""
-        if not isinstance(given, dict) or not isinstance(given.get("manifest"), str):
-            return given
-        try:
-            found = read(given["manifest"])
-        except ValueError:
-            return given  # told of the manifest itself
-        kinds = {one.as_rules_say for one in found}
-        kind = kinds.pop() if len(kinds) == 1 else MIXED
-        return {**given, "kind": kind, "name": found[0].name if len(found) == 1 else ""}
-
-    def target(self) -> str:
-        """The object; the first of several."""
-        first, *others = read(self.manifest)
-        more = (f"+{len(others)}",) if others else ()
-        return "/".join(filter(None, (self.namespace, str(first), *more)))
 
     def needs(self) -> tuple[Access, ...]:
         """The writes; of a kind of the core that is not built in, the dry run is refused."""
@@ -189,7 +150,7 @@ class Application(Change):
         risks += [Risk.DANGER] if self.kind == MIXED else []  # no rule about a kind fits
         same = [str(step.place) for step in steps if not step.changes]
         notes = [_of(step, note, alone) for step in changed for note in step.beside.notes]
-        was = [as_it_was(s.one, s.live, s.changes) for s in changed if s.live]
+        was = [as_it_was(s.one, s.live, s.changes) if s.live else s.one.body for s in changed]
         lasting = _lasting(changed, created)
         back = not lasting
         return Preview(
@@ -203,7 +164,7 @@ class Application(Change):
                 for change in step.changes
             ),
             diff="\n".join(_diff(step) for step in changed),
-            labels=_common([labels_of(step.live or step.stored) for step in changed]),
+            labels=common([labels_of(step.live or step.stored) for step in changed]),
             warnings=tuple(_of(s, warning, alone) for s in steps for warning in s.warnings),
             notes=(*notes, *([f"{', '.join(same)} stays as it is"] if same else [])),
             fingerprint=fingerprint(_TOOL, _facts(steps)),
@@ -212,7 +173,7 @@ class Application(Change):
                 **({"uid": str(meta(steps[0].live).get("uid"))} if alone and steps[0].live else {}),
                 "documents": [_remembered(step) for step in changed],
                 "created": [[step.place.kind, step.place.name] for step in created],
-                "manifest": as_yaml(was) if back and was else "",
+                "manifest": as_yaml(was) if back and (not created or len(created) > 1) else "",
                 "lasting": lasting,
                 "facts": _facts(steps),
             },
@@ -313,13 +274,15 @@ def _lasting(changed: list[Step], created: list[Step]) -> str:
         return WITHHELD
     if grown := [str(step.place) for step in changed if grows(step.live, step.stored)]:
         return f"{', '.join(grown)} gets larger, and {CANNOT_SHRINK}"
-    if created and len(changed) > 1:
+    if created and len(changed) > len(created):
         return f"it takes several steps: delete {', '.join(str(step.place) for step in created)}"
     return ""
 
 
 def _way_back(created: list[Step]) -> str:
-    return f"delete {created[0].place}" if created else "apply what was there"
+    if not created:
+        return "apply what was there"
+    return f"delete {', '.join(str(step.place) for step in created)}, as far as nobody changed it"
 
 
 def _diff(step: Step) -> str:
@@ -327,12 +290,6 @@ def _diff(step: Step) -> str:
     return text.replace("--- now", f"--- {step.place} now", 1).replace(
         "+++ after", f"+++ {step.place} after", 1
     )
-
-
-def _common(labels: list[dict[str, str]]) -> dict[str, str]:
-    """Those that all of them have."""
-    first, *others = labels
-    return {k: v for k, v in first.items() if all(one.get(k) == v for one in others)}
 
 
 def _remembered(step: Step) -> JsonValue:

@@ -73,7 +73,7 @@ WHY_NOT_BACK = {  # of each kind that an apply would not bring back
 
 
 @dataclass(frozen=True)
-class _Seen:
+class Doomed:
     """The object as it is, and what hangs on it."""
 
     resource: Resource
@@ -82,6 +82,11 @@ class _Seen:
     facts: Facts
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
+
+    @property
+    def content(self) -> tuple[JsonValue, JsonValue]:
+        """Which object it is, and what people would lose."""
+        return self.facts["uid"], self.facts["object"]
 
 
 class Deletion(Change):
@@ -127,8 +132,8 @@ class Deletion(Change):
         )
 
     async def _preview(self, cluster: Cluster) -> Preview:
-        found = await self._examine(cluster)
-        await self._delete(cluster, found, dry_run=True)
+        found = await self.examine(cluster)
+        await self.send(cluster, found, dry_run=True)
         along = found.owned.said() if self.cascade != "orphan" else ""
         back = self.kind not in WHY_NOT_BACK and not controller(found.live)
         kept = [cleaned(found.live)] if back else []
@@ -152,13 +157,14 @@ class Deletion(Change):
         )
 
     async def _write(self, cluster: Cluster, seen: Preview) -> Receipt:
-        found = await reading(self._examine(cluster))
+        found = await reading(self.examine(cluster))
         if fingerprint(_TOOL, found.facts) != seen.fingerprint:
             raise stale(seen.before.get("facts"), found.facts, str(self.place))
-        await self._delete(cluster, found, dry_run=False)
+        await self.send(cluster, found, dry_run=False)
         return Receipt(text=f"{self.place.at} was deleted")
 
-    async def _delete(self, cluster: Cluster, found: _Seen, *, dry_run: bool) -> None:
+    async def send(self, cluster: Cluster, found: Doomed, *, dry_run: bool) -> None:
+        """The one deletion, of exactly that version of exactly that object."""
         version = str(meta(found.live)["resourceVersion"])
         await cluster.delete(
             (found.resource, self.namespace, self.name),
@@ -167,7 +173,8 @@ class Deletion(Change):
             dry_run=dry_run,
         )
 
-    async def _examine(self, cluster: Cluster) -> _Seen:
+    async def examine(self, cluster: Cluster) -> Doomed:
+        """The object as it is. Raises `ToolError`."""
         resource = await exact(cluster, self.kind, self.namespace)
         live = await missing.found(cluster, resource, self.namespace, self.name)
         if meta(live).get("deletionTimestamp"):
@@ -195,7 +202,7 @@ class Deletion(Change):
             "warnings": list[JsonValue](warnings),
         }
         unseen = () if owned.whole else ("not all that it may own could be looked at",)
-        return _Seen(resource, live, owned, facts, warnings, (*beside.notes, *unseen))
+        return Doomed(resource, live, owned, facts, warnings, (*beside.notes, *unseen))
 
     async def _look(
         self, cluster: Cluster, seen: Preview, since: float, *, applied: bool

@@ -3,16 +3,24 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import JsonValue
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
 
-from tools._kit import MAYBE_NAMESPACE, ChangedPath, Refused
-from tools.kubernetes.changes.documents import documents
+from tools._kit import MAYBE_NAMESPACE, MIXED, Change, ChangedPath, Refused, Risk
+from tools.kubernetes.changes.documents import LONGEST, documents
+from tools.kubernetes.changes.labels import MaybeNamespace
 from tools.kubernetes.changes.single import Place
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.drift import steps_of, value_at
-from tools.kubernetes.kinds import RESOURCES, Object, Resource
+from tools.kubernetes.kinds import RESOURCES, Object, Resource, canonical_kind
 from tools.kubernetes.objects import LAST_APPLIED, REVISION, shaped
 
 MOST = 20
@@ -183,3 +191,50 @@ def owned_by_others(words: str) -> Iterator[str]:
     for manager, fields in owners_in(words).items():
         listed = ", ".join(fields[:5]) + (" and more" if len(fields) > 5 else "")
         yield f"{_MANAGERS.get(manager, manager)} owns {listed or 'some of its fields'}"
+
+
+def _readable(text: str) -> str:
+    read(text)
+    return text
+
+
+class ManifestChange(Change):
+    """A change of all objects of a manifest."""
+
+    risk: ClassVar[Risk] = Risk.WRITE
+    namespace: MaybeNamespace = ""
+    manifest: Annotated[
+        str,
+        StringConstraints(max_length=LONGEST, min_length=2),
+        AfterValidator(_readable),
+        Field(description="YAML or JSON, at most 20 documents, all of `namespace`."),
+    ]
+    # Of the one object, or of several of one kind: what rules are about. Filled in.
+    kind: Annotated[str, BeforeValidator(canonical_kind), Field(description="Leave it out.")] = ""
+    name: Annotated[str, Field(description="Leave it out.")] = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, given: Any) -> Any:
+        """What is applied, as rules see it; whatever was said of that is not asked."""
+        if not isinstance(given, dict) or not isinstance(given.get("manifest"), str):
+            return given
+        try:
+            found = read(given["manifest"])
+        except ValueError:
+            return given  # told of the manifest itself
+        kinds = {one.as_rules_say for one in found}
+        kind = kinds.pop() if len(kinds) == 1 else MIXED
+        return {**given, "kind": kind, "name": found[0].name if len(found) == 1 else ""}
+
+    def target(self) -> str:
+        """The object; the first of several."""
+        first, *others = read(self.manifest)
+        more = (f"+{len(others)}",) if others else ()
+        return "/".join(filter(None, (self.namespace, str(first), *more)))
+
+
+def common(labels: list[dict[str, str]]) -> dict[str, str]:
+    """Those that all of them have."""
+    first, *others = labels
+    return {k: v for k, v in first.items() if all(one.get(k) == v for one in others)}

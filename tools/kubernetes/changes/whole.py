@@ -5,6 +5,7 @@ from typing import ClassVar, cast
 from tools._kit import Change, NoWayBack, Preview, Risk
 from tools.kubernetes.changes.application import WITHHELD, Application
 from tools.kubernetes.changes.deletion import WHY_NOT_BACK, Deletion
+from tools.kubernetes.changes.removal import Removal
 
 
 class Apply(Application):
@@ -21,6 +22,8 @@ class Apply(Application):
         if not seen.way_back:
             why = cast("str", seen.before.get("lasting")) or WITHHELD
             return NoWayBack(f"{why[0].upper()}{why[1:]}.")
+        if len(created) > 1:
+            return DeleteApplied(namespace=self.namespace, manifest=manifest)
         if created:
             kind, name = created[0]
             return Delete(namespace=self.namespace, kind=kind, name=name)
@@ -39,4 +42,20 @@ class Delete(Deletion):
             if seen.before.get("manifest"):
                 why = "what was there holds a secret that I do not keep"
             return NoWayBack(f"{self.place} cannot be brought back: {why}.")
+        return Apply(namespace=self.namespace, manifest=cast("str", seen.before["manifest"]))
+
+
+class DeleteApplied(Removal):
+    """Delete the objects of a manifest, each only as long as it is what the manifest says.
+
+    It takes back an apply that made several. What was changed since stays.
+    """
+
+    risk: ClassVar[Risk] = Risk.DANGER
+    single: ClassVar[type[Deletion]] = Delete
+
+    def undo(self, seen: Preview) -> Change | NoWayBack:
+        """Apply them again."""
+        if not seen.way_back:
+            return NoWayBack("Not all of it comes back by applying it again.")
         return Apply(namespace=self.namespace, manifest=cast("str", seen.before["manifest"]))
