@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from bot.core.values import Sharing, Standing
-from bot.guard.policy import Approvers, PolicyInput
+from bot.guard.policy import Approvers, Object, PolicyInput
 from tools import Preview
 
 _VOLUMES = "reference"  # the field in which a volume's `image` has its name
@@ -81,6 +81,7 @@ def gathered(
         object_kind=_word(wanted.arguments, "kind"),
         name=_word(wanted.arguments, "name"),
         labels=preview.labels if preview else {},
+        objects=tuple(Object(**dict(one)) for one in preview.objects) if preview else (),
         changed_paths=tuple(one.path for one in preview.changes) if preview else (),
         reaches=preview.reaches if preview else (),
         images=tuple(str(one) for one in _set(preview, "image")),

@@ -2,7 +2,7 @@
 allowed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Literal, Self
@@ -61,6 +61,16 @@ class Approvers:
 
 
 @dataclass(frozen=True)
+class Object:
+    """One of several that a change writes; `labels` as they are now."""
+
+    kind: str
+    name: str
+    namespace: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class PolicyInput:
     """All that the policy may look at; stored with every call, so that it can be replayed."""
 
@@ -88,6 +98,7 @@ class PolicyInput:
     object_kind: str = ""
     name: str = ""
     labels: dict[str, str] = field(default_factory=dict)  # of the object as it is now
+    objects: tuple[Object, ...] = ()  # each, where they are several: judged one by one
     changed_paths: tuple[str, ...] = ()
     reaches: tuple[str, ...] = ()  # namespaces whose objects go along
     images: tuple[str, ...] = ()  # that it would set
@@ -105,7 +116,23 @@ class PolicyInput:
             for name, value in stored.items()
             if name in known
         }
-        return cls(**given)  # type: ignore[arg-type]
+        listed: Any = stored.get("objects") or ()
+        objects = tuple(Object(**one) for one in listed)
+        return cls(**{**given, "objects": objects})  # type: ignore[arg-type]
+
+    def each(self) -> Sequence[Self]:
+        """The same about each of its objects alone."""
+        return [
+            replace(
+                self,
+                object_kind=one.kind,
+                name=one.name,
+                namespace=one.namespace,
+                labels=dict(one.labels),
+                objects=(),
+            )
+            for one in self.objects
+        ] or [self]
 
     def stored(self) -> dict[str, JsonValue]:
         """As JSON."""

@@ -21,7 +21,7 @@ from bot.guard.gathering import Asker, Wanted, gathered
 from bot.guard.policy import Approvers, Effect, PolicyInput, Ruling
 from bot.guard.rulebook import Rulebook
 from bot.store.database import Database
-from tools import ChangedPath, KnownTool, Preview
+from tools import ChangedPath, KnownTool, Preview, Touched
 
 
 class _Part(BaseModel):
@@ -49,6 +49,7 @@ class _Given(_Part):
     tool: str
     risk: Literal["read", "write", "danger"] | None = None  # the tool's own
     object: _Object = _Object()
+    objects: tuple[_Object, ...] = ()  # instead, where they are several
     arguments: dict[str, JsonValue] = {}
     requester: str = "U0REQUEST"
     requester_groups: _Words = ()
@@ -139,6 +140,10 @@ class Case(_Part):
             diff="",
             fingerprint="",
             labels=given.object.labels,
+            objects=tuple(
+                Touched(kind=one.kind, name=one.name, namespace=one.namespace, labels=one.labels)
+                for one in given.objects
+            ),
             reaches=given.reaches,
             warnings=given.warnings,
         )

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from bot.core.text import amount, be
 from bot.guard.policy import Effect, PolicyInput, Ruling, decide, floor
+from bot.guard.strictest import strictest
 from bot.policy_file import NAMES, Ask, Bound, Grant, Limits, Match, Policy, Rule, Window
 from tools import EVERYWHERE, MIXED
 
@@ -105,7 +106,13 @@ class Rulebook:
         return self._policy
 
     def decide(self, asked: PolicyInput) -> Ruling:
-        """What may become of one call. Raises nothing: what cannot be judged is denied."""
+        """What may become of one call. Raises nothing: what cannot be judged is denied.
+
+        Of a change to several objects each is judged, and the strictest counts.
+        """
+        return strictest([self._of_one(one) for one in asked.each()])
+
+    def _of_one(self, asked: PolicyInput) -> Ruling:
         if (ruling := self.barred(asked)) is not None:
             return ruling
         context = _Context(asked)
@@ -118,10 +125,25 @@ class Rulebook:
     def freeze(self, asked: PolicyInput) -> Ruling | None:
         """The freeze in which it would be made, also of what takes a change back; or None."""
         windows = [one for one in self._policy.windows if one.kind == "freeze"]
-        return _at_rest(windows, replace(asked, undoes=False))
+        found = (_at_rest(windows, replace(one, undoes=False)) for one in asked.each())
+        return next(filter(None, found), None)
 
     def explain(self, asked: PolicyInput) -> list[Step]:
-        """The same, rule by rule, up to the one that decides."""
+        """The same, rule by rule, up to the one that decides; of several objects, for the one whose
+        ruling counts.
+        """
+        each = asked.each()
+        if len(each) == 1:
+            return self._steps(each[0])
+        rulings = [self._of_one(one) for one in each]
+        ruling = strictest(rulings)
+        at = next(n for n, one in enumerate(rulings) if one.rule == ruling.rule)
+        named = f"{each[at].object_kind}/{each[at].name}"
+        first = Step("several objects", decides=False, why=f"each is judged; below, {named}")
+        *before, last = self._steps(each[at])
+        return [first, *before, last if ruling == rulings[at] else replace(last, why=ruling.reason)]
+
+    def _steps(self, asked: PolicyInput) -> list[Step]:
         if (ruling := self.barred(asked)) is not None:
             return [Step(ruling.rule, decides=True, why=ruling.reason)]
         steps: list[Step] = []
@@ -174,6 +196,8 @@ def _is_about(rule: Rule, tool: str) -> bool:
 
 def _tried(compiled: _Compiled, asked: PolicyInput, context: _Context) -> Ruling | None:
     """What the rule says, or None when it is not about this."""
+    if compiled.rule.allow and asked.kind != "read" and not _is_trusted(asked):
+        return None  # what nobody of ours said is looked at by people
     try:
         if not _is_about(compiled.rule, asked.tool) or compiled.misfit(asked, context):
             return None
@@ -182,8 +206,6 @@ def _tried(compiled: _Compiled, asked: PolicyInput, context: _Context) -> Ruling
     except (ValueError, TypeError, KeyError, RuntimeError, ArithmeticError, IndexError) as error:
         why = f"its condition cannot be computed here ({type(error).__name__})"
         return Ruling(Effect.DENY, compiled.rule.name, reason=why)
-    if compiled.rule.allow and asked.kind != "read" and not _is_trusted(asked):
-        return None  # what nobody of ours said is looked at by people
     if why := _why_perhaps(compiled.rule.match, asked):
         return Ruling(Effect.DENY, compiled.rule.name, reason=why)
     return _ruling(compiled.rule, asked)

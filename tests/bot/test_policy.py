@@ -1,6 +1,7 @@
 """The operator's policy: what may stand in the file, and what it makes of a wish."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from bot.guard.people import Roles
 from bot.guard.policy import (
     Approvers,
     Effect,
+    Object,
     PolicyInput,
     Ruling,
     decide,
@@ -24,6 +26,7 @@ from bot.guard.policy import (
     why_not_deny,
 )
 from bot.guard.rulebook import Rulebook
+from bot.guard.strictest import strictest
 from bot.policy_file import NAMES, Policy
 from bot.settings import config_file, read
 
@@ -227,6 +230,77 @@ def test_what_is_closed_is_closed_among_several(
         assert ruled(rules(f"name: a, match: {{{match}}}, {effect}"), **given).rule != "a"
     alone = {**given, "name": "web", "object_kind": "deployment"}
     assert ruled(rules(f"name: a, match: {{{match}}}, deny: Closed"), **alone).rule != "a"
+
+
+SECRET = Object("secret", "key", "shop", {"tier": "gold"})
+CONFIG = Object("configmap", "rates", "shop")
+
+
+@pytest.mark.parametrize(
+    ("policy", "effect", "rule", "quorum"),
+    [
+        # each object meets the rules by itself, whichever stands first; the strictest counts
+        (rules("name: a, match: {kind: secret}, deny: Closed"), "deny", "a", 0),
+        (rules("name: a, match: {kind: secret}, ask: {approvers: 3}"), "ask", "a", 3),
+        (rules("name: a, match: {labels: {tier: gold}}, ask: {approvers: 3}"), "ask", "a", 3),
+        (rules("name: a, when: object.kind == 'secret', preview_only: Look"), "preview", "a", 0),
+        (rules("name: a, when: object.name == 'rates', ask: {approvers: 3}"), "ask", "a", 3),
+        # one that is allowed allows no other
+        (rules("name: a, match: {kind: secret}, allow: true"), "ask", "danger needs two", 2),
+        (rules("name: a, match: {kind: [secret, configmap]}, allow: true"), "allow", "a", 0),
+        (
+            rules(
+                "name: a, match: {kind: configmap}, allow: true",
+                "name: b, match: {kind: secret}, ask: {groups: S0SEC}",
+            ),
+            "ask",
+            "b",
+            1,
+        ),
+        # what none of them is matches nothing
+        (rules("name: a, match: {kind: deployment}, deny: Closed"), "ask", "danger needs two", 2),
+        # who may approve both
+        (
+            rules(
+                "name: a, match: {kind: secret}, ask: {approvers: 2, groups: [S0SEC, S0SRE]}",
+                "name: b, ask: {groups: [S0SRE, S0DEV], expires: 5m}",
+            ),
+            "ask",
+            "a",
+            2,
+        ),
+        (
+            rules(
+                "name: a, match: {kind: secret}, ask: {approvers: 2, groups: S0SEC}",
+                "name: b, ask: {groups: S0DEV}",
+            ),
+            "deny",
+            "a",
+            0,
+        ),
+    ],
+)
+def test_a_change_of_several_objects_is_judged_by_each(
+    policy: str, effect: str, rule: str, quorum: int
+) -> None:
+    given: dict[str, Any] = {"tool": "k8s_apply", "name": "", "risk": "danger"}
+    for objects in ((SECRET, CONFIG), (CONFIG, SECRET)):
+        asked = wish(**given, object_kind="mixed", objects=objects)
+        found = book(policy).decide(asked)
+        assert (found.effect.value, found.rule, found.quorum) == (effect, rule, quorum)
+        assert book(policy).decide(PolicyInput.of(asked.stored())) == found
+        first, *_, last = book(policy).explain(asked)
+        assert (first.rule, last.rule, last.decides) == ("several objects", rule, True)
+
+
+def test_several_demands_are_all_met() -> None:
+    one = Ruling(
+        Effect.ASK, "a", 2, groups=("S1", "S2"), rollback=60, grant_times=3, break_glass=("S3",)
+    )
+    other = Ruling(Effect.ASK, "b", 1, contributors_may=True, groups=("S2",), expires=90)
+    both = replace(one, groups=("S2",), rollback=0, grant_times=0, break_glass=(), expires=90)
+    assert strictest([one, other]) == strictest([other, one]) == both
+    assert strictest([one, one]) == one
 
 
 def test_who_lacks_a_role_is_told_that_a_group_could_not_be_looked_up() -> None:

@@ -254,7 +254,11 @@ async def test_several_documents_are_one_change_that_says_how_far_it_came(
     call = catalog.change("k8s_apply", both)
     assert (call.arguments["kind"], call.target) == ("mixed", "demo/shop/configmap/rates/+1")
     seen = await call.preview()
-    assert seen.risk is Risk.DANGER, "no rule about a kind fits"
+    assert seen.risk is Risk.DANGER
+    assert [(one.kind, one.namespace, one.name) for one in seen.objects] == [
+        ("configmap", "shop", "rates"),
+        ("deployment", "shop", "cart"),
+    ]
     assert seen.summary == "Apply 2 objects in `shop`"
     assert [one.path for one in seen.changes if "rates" in one.path] == ["configmap/rates data.eur"]
     assert "--- deployment/cart now" in seen.diff

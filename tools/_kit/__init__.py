@@ -52,6 +52,7 @@ from tools._kit.values import (
     Several,
     Single,
     Table,
+    Touched,
     Verdict,
     seconds,
 )
@@ -99,6 +100,7 @@ __all__ = [
     "Tool",
     "ToolError",
     "Toolbox",
+    "Touched",
     "Unavailable",
     "Verdict",
     "Wish",

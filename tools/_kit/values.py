@@ -149,6 +149,15 @@ class ChangedPath(_Stored):
     after: JsonValue = None
 
 
+class Touched(_Stored):
+    """One of several objects that a change writes, as rules see it."""
+
+    kind: str
+    name: str
+    namespace: str = ""
+    labels: dict[str, str] = Field(default_factory=dict)  # as it is now
+
+
 class Preview(_Stored):
     """What a change would do, computed against the live state, by a dry run where there is one."""
 
@@ -159,6 +168,7 @@ class Preview(_Stored):
     # Unified, of the object as the server would store it, without what controllers write.
     diff: str
     labels: dict[str, str] = Field(default_factory=dict)  # of the object as it is, for the policy
+    objects: tuple[Touched, ...] = ()  # each that it writes, where its arguments name not one alone
     reaches: tuple[str, ...] = ()  # namespaces whose objects go along, besides the target's own
     warnings: tuple[str, ...] = ()  # what a senior colleague would say; part of the fingerprint
     notes: tuple[str, ...] = ()  # numbers from status, with their time; not part of the fingerprint

@@ -37,6 +37,7 @@ from tools.kubernetes.changes.manifests import (
     located,
     owned_by_others,
     read,
+    touched,
 )
 from tools.kubernetes.changes.single import REPLICAS, Place, digest_at, digest_of, rolls_out
 from tools.kubernetes.cluster import Cluster
@@ -147,7 +148,7 @@ class Application(ManifestChange):
         created = [step for step in changed if not step.live]
         alone = len(steps) == 1
         risks = [step.beside.risk for step in changed if step.beside.risk is not None]
-        risks += [Risk.DANGER] if self.kind == MIXED else []  # no rule about a kind fits
+        risks += [Risk.DANGER] if self.kind == MIXED else []  # much to see at once
         same = [str(step.place) for step in steps if not step.changes]
         notes = [_of(step, note, alone) for step in changed for note in step.beside.notes]
         was = [as_it_was(s.one, s.live, s.changes) if s.live else s.one.body for s in changed]
@@ -165,6 +166,9 @@ class Application(ManifestChange):
             ),
             diff="\n".join(_diff(step) for step in changed),
             labels=common([labels_of(step.live or step.stored) for step in changed]),
+            objects=(
+                () if alone else tuple(touched(s.one, s.place, s.live or s.stored) for s in changed)
+            ),
             warnings=tuple(_of(s, warning, alone) for s in steps for warning in s.warnings),
             notes=(*notes, *([f"{', '.join(same)} stays as it is"] if same else [])),
             fingerprint=fingerprint(_TOOL, _facts(steps)),

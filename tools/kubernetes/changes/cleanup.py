@@ -21,13 +21,14 @@ from tools._kit import (
     Risk,
     Stale,
     ToolError,
+    Touched,
     Unavailable,
     Verdict,
     seconds,
 )
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.kinds import Object, access, canonical_kind
-from tools.kubernetes.objects import age, conditions, controller, meta, moment, name_of
+from tools.kubernetes.objects import age, conditions, controller, labels_of, meta, moment, name_of
 from tools.kubernetes.verification import until_verdict
 from tools.kubernetes.wire import Conflict
 from tools.kubernetes.workloads import fingerprint, reading
@@ -95,12 +96,17 @@ class CleanUp(Change):
                 for one in found
             ),
             diff="",
+            objects=tuple(map(self._touched, found)),
             warnings=tuple(self._warnings(found)),
             notes=(f"{more} more are left for another time",) if more > 0 else (),
             fingerprint=fingerprint(_TOOL, {"uids": uids}),
             risk=Risk.DANGER if await cluster.is_home(self.namespace) else None,
             before={"uids": uids},
         )
+
+    def _touched(self, one: Object) -> Touched:
+        labels = labels_of(one)
+        return Touched(kind=self.kind, name=name_of(one), namespace=self.namespace, labels=labels)
 
     async def apply(self, cluster: Cluster, seen: Preview) -> Receipt:
         """Delete exactly those that were seen, each by its uid; one that is gone is gone."""

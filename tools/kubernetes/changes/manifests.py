@@ -14,14 +14,14 @@ from pydantic import (
     model_validator,
 )
 
-from tools._kit import MAYBE_NAMESPACE, MIXED, Change, ChangedPath, Refused, Risk
+from tools._kit import MAYBE_NAMESPACE, MIXED, Change, ChangedPath, Refused, Risk, Touched
 from tools.kubernetes.changes.documents import LONGEST, documents
 from tools.kubernetes.changes.labels import MaybeNamespace
 from tools.kubernetes.changes.single import Place
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.drift import steps_of, value_at
 from tools.kubernetes.kinds import RESOURCES, Object, Resource, canonical_kind
-from tools.kubernetes.objects import LAST_APPLIED, REVISION, shaped
+from tools.kubernetes.objects import LAST_APPLIED, REVISION, labels_of, shaped
 
 MOST = 20
 # A segment of a path, whole: names of roles have colons, none has a slash, a percent or "..".
@@ -238,3 +238,9 @@ def common(labels: list[dict[str, str]]) -> dict[str, str]:
     """Those that all of them have."""
     first, *others = labels
     return {k: v for k, v in first.items() if all(one.get(k) == v for one in others)}
+
+
+def touched(one: Document, place: Place, thing: Object) -> Touched:
+    """The object of one document, as rules see it."""
+    labels = labels_of(thing)
+    return Touched(kind=one.as_rules_say, name=place.name, namespace=place.namespace, labels=labels)

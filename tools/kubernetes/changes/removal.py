@@ -25,7 +25,14 @@ from tools._kit import (
 from tools.kubernetes.changes.deletion import WHY_NOT_BACK, Deletion, Doomed
 from tools.kubernetes.changes.documents import as_yaml
 from tools.kubernetes.changes.holding import together
-from tools.kubernetes.changes.manifests import Document, ManifestChange, common, located, read
+from tools.kubernetes.changes.manifests import (
+    Document,
+    ManifestChange,
+    common,
+    located,
+    read,
+    touched,
+)
 from tools.kubernetes.changes.single import Place
 from tools.kubernetes.cluster import MANAGER, Cluster
 from tools.kubernetes.kinds import RESOURCES, Object, access
@@ -131,6 +138,11 @@ class Removal(ManifestChange):
             ),
             diff="\n".join(difference(at.live, {}) for _, at in doomed),
             labels=common([labels_of(at.live) for _, at in doomed]),
+            objects=(
+                ()
+                if len(parts) == 1
+                else tuple(touched(part.one, part.place, at.live) for part, at in doomed)
+            ),
             warnings=(
                 *(f"{part.why}." for part in parts if part.why),
                 *(
