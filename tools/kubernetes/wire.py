@@ -3,6 +3,7 @@ a sentence."""
 
 import asyncio
 import json
+import re
 import ssl
 import time
 from collections.abc import Awaitable, Callable
@@ -391,9 +392,15 @@ def _is_about_budget(body: bytes) -> bool:
     return any(cause.get("reason") == "DisruptionBudget" for cause in causes)
 
 
+# A patch that is refused comes back with the whole object before the reason.
+_STRICT = "strict decoding error: "
+_QUOTED_WHOLE = re.compile(r'"(?:[^"\\]|\\.){160,}"')
+
+
 def _message(body: bytes, longest: int = 300) -> str:
     """The server's own words, if they are a Status: one line, cut. Never any other body."""
     status = _status(body)
-    words = " ".join(str(status.get("message", "")).split())
+    said = str(status.get("message", "")).rpartition(_STRICT)[2]
+    words = " ".join(_QUOTED_WHOLE.sub('"…"', said).split())
     clean = "".join(c for c in words if c.isprintable()).rstrip(".")
     return clean if len(clean) <= longest else clean[: longest - 1] + "…"

@@ -244,7 +244,7 @@ class Application(ManifestChange):
             if not self.force:
                 raise Refused(
                     f"{'; '.join(owned)} of {place.at}: leave that out, or take it over with"
-                    " `force`."
+                    " `--force-conflicts` (the argument `force`)."
                 ) from error
             taken = tuple(
                 f"It is taken over although {one}, which may write it again." for one in owned
