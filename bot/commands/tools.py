@@ -36,7 +36,8 @@ def add(commands: "Commands", summary: str) -> None:
         help="run a read, or preview a change",
         description=(
             "Run a read, or preview a change: it is never executed. Exit code 1 when it is refused "
-            "or the other side is away, 2 when it was called wrongly."
+            "or not possible there, or the other side is away; 2 when it was called wrongly: no "
+            "such tool, or an argument that cannot be right."
         ),
     )
     for one in (describing, trying):

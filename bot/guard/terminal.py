@@ -23,6 +23,7 @@ from tools import (
     Finding,
     JsonObject,
     Lines,
+    Malformed,
     Manifests,
     NotFound,
     NoWayBack,
@@ -44,7 +45,7 @@ _WORDS = {"true": True, "yes": True, "false": False, "no": False}
 
 
 class CannotTry(Exception):
-    """Why a tool was not tried. `is_usage`: it was called wrongly, and nothing was asked."""
+    """Why a tool was not tried. `is_usage`: it was called wrongly, whatever is there."""
 
     def __init__(self, message: str, *, is_usage: bool) -> None:
         super().__init__(masking.safe(message))
@@ -114,7 +115,7 @@ class Terminal:
                 looks = [one for one in calls if isinstance(one, ReadCall)]
                 return _found(await (call.run() if len(looks) == 1 else _across(looks)))
         except ToolError as error:
-            raise CannotTry(str(error), is_usage=False) from error
+            raise CannotTry(str(error), is_usage=isinstance(error, Malformed)) from error
         except TimeoutError as error:
             why = f"{name} did not answer within {_SECONDS:.0f} s."
             raise CannotTry(why, is_usage=False) from error
@@ -141,6 +142,8 @@ async def _across(calls: Sequence[ReadCall]) -> Finding:
     async def look(call: ReadCall) -> tuple[str, tuple[str, Finding | str]]:
         try:
             return call.part, (call.client, await call.run())
+        except Malformed:
+            raise  # it is so for all of them
         except ToolError as error:
             return call.part, (call.client, str(error))
 

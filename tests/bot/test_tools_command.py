@@ -17,6 +17,7 @@ from tests.world import ROOT
 
 REFUSED, USAGE = 1, 2
 _TIMES = re.compile(r"(?:\d{4}-\d\d-\d\dT?)?\s?\d\d:\d\d(?::\d\d)?Z")  # all that may differ
+PATCH = ("k8s_patch", "namespace=shop", "kind=deployment", "name=web")
 SCALE = ("k8s_scale", "namespace=shop", "name=web", "replicas=5")
 
 
@@ -142,6 +143,15 @@ async def test_what_is_tried_is_masked_and_typed(cluster: Cluster, tmp_path: Pat
             ),
             (("k8s_gets",), True, 'There is no tool "k8s_gets". Nearest: k8s_get'),
             (("k8s_get",), True, "`kind` is missing"),
+            (
+                ("k8s_get", "kind=po", "namespace=shop", "output=jsonpath={.a"),
+                True,
+                "cannot be read",
+            ),
+            (("k8s_get", "kind=po", "namespace=shop", "sort={"), True, "`sort` is a path that"),
+            ((*PATCH, "patch={}"), True, "`patch` must be an object with the fields"),
+            ((*PATCH, "patch=spec: {replica: 2}"), False, '(422): unknown field "spec.replica".'),
+            (("k8s_diagnose", "kind=pod"), True, "`kind` and `name` go together"),
             (("k8s_get", "kind=,"), True, "`kind` takes one to 8 kinds"),
             (
                 ("k8s_get", "kind=po,svc", "name=wbe", "namespace=shop"),

@@ -344,7 +344,7 @@ async def test_whose_field_it_is_and_taking_it_over(catalog: Catalog, cluster: C
         await look(catalog, "apply", scaled)
     assert str(refused.value) == (
         "setup owns .spec.replicas of deployment/cart in shop: leave that out, or take it over"
-        " with `force`."
+        " with `--force-conflicts` (the argument `force`)."
     )
     assert (await look(catalog, "apply", {**SHOP, "manifest": CONFIG})).risk is None
     seen = await look(catalog, "apply", {**scaled, "force": True})

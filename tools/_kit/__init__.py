@@ -11,7 +11,7 @@ from tools._kit.catalog import (
     open_providers,
     provider_names,
 )
-from tools._kit.errors import NotFound, Refused, Stale, ToolError, Unavailable
+from tools._kit.errors import Malformed, NotFound, Refused, Stale, ToolError, Unavailable
 from tools._kit.hints import kept_within
 from tools._kit.known import KnownTool, known_tools
 from tools._kit.provider import (
@@ -78,6 +78,7 @@ __all__ = [
     "JsonObject",
     "KnownTool",
     "Lines",
+    "Malformed",
     "Manifests",
     "Name",
     "Namespace",

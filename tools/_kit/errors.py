@@ -2,6 +2,7 @@
 
 ToolError
   Refused      the request itself is wrong; retrying cannot help
+    Malformed  its arguments are; no state of the world would make them right
     NotFound   the thing asked about does not exist
     Stale      the world is not what the preview saw; nothing was sent
   Unavailable  the other side is down or slow; retrying may help
@@ -16,6 +17,10 @@ class ToolError(Exception):
 
 class Refused(ToolError):
     """The request itself is wrong; retrying cannot help."""
+
+
+class Malformed(Refused):
+    """The arguments cannot be right, whatever the world is like."""
 
 
 class NotFound(Refused):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tools._kit import Finding, JsonObject, Lines, Manifests, NotFound, Refused, Table
+from tools._kit import Finding, JsonObject, Lines, Malformed, Manifests, NotFound, Table
 from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.counting import counted
@@ -50,10 +50,10 @@ _OF_SECRETS = ("", ".metadata.name", ".metadata.namespace", ".metadata.creationT
 
 
 async def find(cluster: Cluster, wanted: Wanted) -> Finding:
-    """The objects in the form that is wanted. Raises `Refused` for a path that is none."""
+    """The objects in the form that is wanted. Raises `Malformed` for a path that is none."""
     written, order = _template(wanted.output), _path(wanted.sort)
     if wanted.resource.kind == "secret" and wanted.sort.strip("{}") not in _OF_SECRETS:
-        raise Refused(f"Secrets are put in order by {', '.join(filter(None, _OF_SECRETS))} only.")
+        raise Malformed(f"Secrets are put in order by {', '.join(filter(None, _OF_SECRETS))} only.")
     if wanted.names:
         return await _named(cluster, wanted, written, order)
     if written is None and _is_made_by_server(wanted):
@@ -88,7 +88,7 @@ async def _named(
 ) -> Finding:
     if wanted.everywhere or wanted.selector or wanted.fields:
         what = "all_namespaces" if wanted.everywhere else "a selector"
-        raise Refused(f"`name` says which ones already: it does not go with {what}.")
+        raise Malformed(f"`name` says which ones already: it does not go with {what}.")
     looks = (missing.found(cluster, wanted.resource, wanted.place, n) for n in wanted.names)
     answers = await asyncio.gather(*looks, return_exceptions=True)
     items = []
@@ -239,14 +239,14 @@ def _template(text: str) -> Template | None:
     try:
         return template(text.removeprefix(_PATH)) if text.startswith(_PATH) else None
     except BadPath as error:
-        raise Refused(f"`output` has a path that cannot be read: {error}.") from error
+        raise Malformed(f"`output` has a path that cannot be read: {error}.") from error
 
 
 def _path(text: str) -> Path | None:
     try:
         return path(text) if text else None
     except BadPath as error:
-        raise Refused(f"`sort` is a path that cannot be read: {error}.") from error
+        raise Malformed(f"`sort` is a path that cannot be read: {error}.") from error
 
 
 async def _note(cluster: Cluster, wanted: Wanted, count: int, *, cut: bool) -> str:

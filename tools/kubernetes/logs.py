@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from tools._kit import Lines, NotFound, Refused, Unavailable, seconds
+from tools._kit import Lines, Malformed, NotFound, Refused, Unavailable, seconds
 from tools.kubernetes import missing
 from tools.kubernetes.cluster import LOG_BYTES, Cluster, Listing
 from tools.kubernetes.counting import counted
@@ -83,7 +83,7 @@ async def read_logs(
 ) -> Lines:
     """The lines with their pod in front; what cannot have a log is a line saying so."""
     if bool(name) == bool(selector):
-        raise Refused("Whose logs? Either `name` or `selector` says it.")
+        raise Malformed("Whose logs? Either `name` or `selector` says it.")
     if selector:
         listing, what = await cluster.list("pod", namespace, labels=selector), f"pods {selector}"
     else:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 
-from tools._kit import Change, Name, NoWayBack, Preview, Refused
+from tools._kit import Change, Malformed, Name, NoWayBack, Preview
 from tools.kubernetes.changes.claims import CANNOT_SHRINK, grows, refuse_to_shrink
 from tools.kubernetes.changes.documents import as_text, documents
 from tools.kubernetes.changes.labels import MaybeNamespace
@@ -79,19 +79,19 @@ class Patch(ObjectChange):
         body = found[0] if found else None
         if self.type == "json":
             if not isinstance(body, list) or not body:
-                raise Refused('`patch` must be a list of operations for type "json".')
+                raise Malformed('`patch` must be a list of operations for type "json".')
             paths = [path for one in body for path in _of_operation(one)]
             if any(_asks(one) for one in body):
-                raise Refused("`patch` must only add, replace or remove: give the value.")
+                raise Malformed("`patch` must only add, replace or remove: give the value.")
         elif isinstance(body, dict) and body:
             paths = list(_paths(body))
         else:
-            raise Refused("`patch` must be an object with the fields to write.")
+            raise Malformed("`patch` must be an object with the fields to write.")
         if self.type == "strategic" and self.kind not in RESOURCES:
-            raise Refused('`type` must be "merge" or "json" for a kind that is not built in.')
+            raise Malformed('`type` must be "merge" or "json" for a kind that is not built in.')
         for path in paths:
             if _is_the_servers(path):
-                raise Refused(f"`patch` must not write {path}: that is the server's.")
+                raise Malformed(f"`patch` must not write {path}: that is the server's.")
         return body
 
 
@@ -111,7 +111,7 @@ def _asks(operation: JsonValue) -> bool:
 
 def _of_operation(operation: JsonValue) -> Iterator[str]:
     if not isinstance(operation, dict) or not isinstance(operation.get("path"), str):
-        raise Refused("`patch`: an operation is an object with `op` and `path`.")
+        raise Malformed("`patch`: an operation is an object with `op` and `path`.")
     yield from (str(operation[key]) for key in ("path", "from") if key in operation)
 
 

@@ -13,6 +13,7 @@ from tools._kit import (
     Change,
     ChangedPath,
     Drift,
+    Malformed,
     NotFound,
     NoWayBack,
     Preview,
@@ -298,9 +299,9 @@ async def exact(cluster: Cluster, kind: str, namespace: str) -> Resource:
     if kind != resource.written:
         raise Refused(f"`kind` must be written {resource.written}, not {kind}.")
     if resource.namespaced and not namespace:
-        raise Refused("`namespace` is missing: it must be the namespace of the object.")
+        raise Malformed("`namespace` is missing: it must be the namespace of the object.")
     if namespace and not resource.namespaced:
-        raise Refused(f"A {resource.kind} is in no namespace: leave `namespace` out.")
+        raise Malformed(f"A {resource.kind} is in no namespace: leave `namespace` out.")
     return resource
 
 

@@ -13,7 +13,7 @@ from tools._kit import (
     MAYBE_NAME,
     MAYBE_NAMESPACE,
     Finding,
-    Refused,
+    Malformed,
     Toolbox,
     hints,
     read,
@@ -76,9 +76,9 @@ class Diagnosing(Toolbox):
         Ask this before you look at single objects.
         """
         if bool(kind) != bool(name):
-            raise Refused("`kind` and `name` go together: name both, or a namespace alone.")
+            raise Malformed("`kind` and `name` go together: name both, or a namespace alone.")
         if name and all_namespaces and kind != "node":
-            raise Refused("`all_namespaces` does not go with `name`: say the namespace.")
+            raise Malformed("`all_namespaces` does not go with `name`: say the namespace.")
         place = "" if all_namespaces else namespace or (await cluster.connected()).namespace
         scope = await _scope(cluster, kind, name, place)
         snapshot = await Reader(cluster, bound=not hints.allowed()).read(scope, datetime.now(UTC))

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, StringConstraints
 
-from tools._kit import Finding, Refused, read
+from tools._kit import Finding, Malformed, read
 from tools.kubernetes.about import api_resources, can_i, cluster_info, rights
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.explain import explain
@@ -81,5 +81,5 @@ class AboutReads(ClusterReads):
         if not verb and not kind:
             return await rights(cluster, place or await place_of(cluster, namespace))
         if not verb or not kind:
-            raise Refused("`verb` and `kind` go together: what is to be done, and with what?")
+            raise Malformed("`verb` and `kind` go together: what is to be done, and with what?")
         return await can_i(cluster, verb, await cluster.resource(kind), sub, name, place)

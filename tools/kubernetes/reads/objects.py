@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, StringConstraints
 
-from tools._kit import NAME, Finding, JsonObject, Name, Refused, read
+from tools._kit import NAME, Finding, JsonObject, Malformed, Name, read
 from tools.kubernetes import events as reports
 from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster
@@ -73,7 +73,7 @@ class ObjectReads(ClusterReads):
     def parts(cls, read: str, arguments: Mapping[str, JsonValue]) -> Mapping[str, JsonObject]:
         """Several kinds with commas between them: a table of each, as kubectl shows them.
 
-        Raises `Refused` for more than one question should ask.
+        Raises `Malformed` for more than one question should ask.
         """
         kind = arguments.get("kind")
         if read != "get" or not isinstance(kind, str) or "," not in kind:
@@ -81,7 +81,7 @@ class ObjectReads(ClusterReads):
         words = filter(None, map(str.strip, kind.split(",")))
         kinds = dict.fromkeys(str(canonical_kind(one)) for one in words)
         if not 1 <= len(kinds) <= _KINDS:
-            raise Refused(f"`kind` takes one to {_KINDS} kinds with commas between them.")
+            raise Malformed(f"`kind` takes one to {_KINDS} kinds with commas between them.")
         output = arguments.get("output") or "auto"
         shown: JsonValue = "table" if output == "auto" and len(kinds) > 1 else output
         return {one: {**arguments, "kind": one, "output": shown} for one in kinds}
