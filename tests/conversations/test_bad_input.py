@@ -381,7 +381,7 @@ async def test_sentences_are_told_that_only_commands_are_understood(
 ) -> None:
     cases = {
         "why is checkout down?": "To look around: `get pods",
-        "kubectl debug pod web": "To look around: `get pods",
+        "kubectl frobnicate pod web": "To look around: `get pods",
         "please scale web up": "Nearest: `scale <kind>/<name>",
         "can you show the logs of web": "Nearest: `logs [<kind>/]<name>",
         "🙂": "To look around: `get pods",
