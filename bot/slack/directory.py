@@ -28,15 +28,17 @@ class SlackDirectory:
         team: str,
         groups: tuple[str, ...],
         listed: frozenset[str] = frozenset(),
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
         self._team = team
         self._groups = groups
         self._listed = listed  # channels where the operator lets us work whoever reads them
-        self._people = _Copy()
-        self._channels = _Copy()
-        self._members = _Copy()
-        self._readers = _Copy()
+        self._people = _Copy(clock)
+        self._channels = _Copy(clock)
+        self._members = _Copy(clock)
+        self._readers = _Copy(clock)
 
     async def person(self, org: str, user: str, *, fresh: bool = False) -> Person:  # noqa: ARG002 -- one workspace
         """Somebody, with those of the named groups he is in."""
@@ -144,27 +146,40 @@ def _mail(user: Mapping[str, Any]) -> str:
 
 
 class _Copy:
-    """What was asked lately, by id."""
+    """What was asked lately, by id; as old as when it was asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self._kept: dict[str, tuple[float, Any]] = {}
+        self._asking: dict[str, object] = {}
 
     async def get(self, key: str, ask: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
         """The kept answer if it is young enough; otherwise ask now."""
-        at, kept = self._kept.get(key, (0.0, None))
-        if kept is not None and not fresh and time.monotonic() - at < _KEEP:
+        if not fresh and (kept := self.kept(key)) is not None:
             return kept  # type: ignore[no-any-return]
-        answer = await ask()
-        if len(self._kept) >= _MOST:
-            for old in list(self._kept)[: _MOST // 2]:
-                del self._kept[old]
-        self._kept[key] = (time.monotonic(), answer)
+        at, mine = self._clock(), object()
+        self._asking[key] = mine
+        try:
+            answer = await ask()
+            if self._asking.get(key) is mine:  # nothing said meanwhile that it changed
+                self._keep(key, at, answer)
+        finally:
+            if self._asking.get(key) is mine:
+                del self._asking[key]
         return answer
 
     def kept(self, key: str) -> Any:
         """The kept answer, if it is young enough."""
         at, kept = self._kept.get(key, (0.0, None))
-        return kept if time.monotonic() - at < _KEEP else None
+        return kept if self._clock() - at < _KEEP else None
 
     def forget(self, key: str) -> None:
+        """Also what is being asked for at this moment."""
         self._kept.pop(key, None)
+        self._asking.pop(key, None)
+
+    def _keep(self, key: str, at: float, answer: object) -> None:
+        if len(self._kept) >= _MOST:
+            for old in list(self._kept)[: _MOST // 2]:
+                del self._kept[old]
+        self._kept[key] = (at, answer)
