@@ -13,14 +13,14 @@ BY_KEY = {story.key: story for story in STORIES}
 # Of each story: what must be seen before anybody looks, and what each command then says.
 EVIDENCE = {
     "bad-rollout": (
-        r"(?s)deployment/checkout.*missing PAYMENTS_URL.*revision 7.*k8s_rollout_undo",
+        r"(?s)deployment/checkout.*missing PAYMENTS_URL.*revision 7.*rollout undo deployment",
         r"checkout-\S+ .* [1-9]\d* \(\w+ ago\)",
         r"FATAL missing PAYMENTS_URL",
         r"1\.8\.0 → shop/checkout:1\.9\.0",
         r"Roll back.*to revision",
     ),
     "oom": (
-        r"(?s)deployment/search.*memory limit of 128Mi.*k8s_rollout_undo",
+        r"(?s)deployment/search.*memory limit of 128Mi.*rollout undo deployment",
         r"search-\S+ .* [1-9]\d* \(\w+ ago\)",
         r"limits memory 128Mi.*OOMKilled, exit code 137",
         r"limits\.memory 256Mi → 128Mi",
@@ -44,7 +44,7 @@ EVIDENCE = {
 BEHIND = {
     "full-volume": (
         "diagnose deployment/api -n payments",
-        r"(?s)Claim data-ledger-0 .* is full.*deployment/api: It calls service/ledger.*k8s_patch",
+        r"(?s)Claim data-ledger-0 .* is full.*deployment/api: It calls service/ledger.*patch persistentvolumeclaim",
     ),
 }
 SIGN = {
