@@ -44,7 +44,8 @@ EVIDENCE = {
 BEHIND = {
     "full-volume": (
         "diagnose deployment/api -n payments",
-        r"(?s)Claim data-ledger-0 .* is full.*deployment/api: It calls service/ledger.*patch persistentvolumeclaim",
+        r"(?s)Claim data-ledger-0 .* is full.*deployment/api: It calls service/ledger"
+        r".*change: patch persistentvolumeclaim",
     ),
 }
 SIGN = {
