@@ -7,7 +7,8 @@ from pydantic import JsonValue
 
 from bot.guard.masking import mask_preview
 from bot.sandbox.cluster import Cluster
-from tests.contracts.stage import writes
+from bot.sandbox.cluster.kinds import of_kind
+from tests.contracts.stage import verdict, writes
 from tools import Catalog, ChangeCall, NoWayBack, Preview, Refused, Stale, Wish
 
 _CART = {"namespace": "shop", "kind": "deployment", "name": "cart"}
@@ -136,3 +137,36 @@ async def test_what_a_card_shows_or_warns_of_is_in_the_fingerprint_and_pods_are_
     with pytest.raises(Stale):
         await gone.apply(seen)
     assert cluster.mutations == []
+
+
+async def test_no_hash_that_is_kept_tells_a_short_value_of_a_secret(
+    catalog: Catalog, cluster: Cluster
+) -> None:
+    """Whoever reads the rows would try all numbers of four digits."""
+    place = {"namespace": "shop", "kind": "secret", "name": "till"}
+    meta: dict[str, JsonValue] = {"name": "till", "namespace": "shop"}
+    head: dict[str, JsonValue] = {"apiVersion": "v1", "kind": "Secret", "metadata": meta}
+    cluster.apply({**head, "data": {"pin": "NDcxMQ=="}})
+    manifest = json.dumps({**head, "data": {"pin": "eA=="}})
+    calls = [
+        patching(catalog, [{"op": "remove", "path": "/data/pin"}], place=place),
+        patching(catalog, {"data": {"pin": None}}, "merge", place),
+        catalog.change("k8s_apply", {"namespace": "shop", "manifest": manifest, "force": True}),
+        catalog.change("k8s_delete", {**place}),
+    ]
+    stored = cluster.store.get(of_kind("Secret"), "shop", "till")
+    assert stored is not None
+    kept = []
+    for pin in ("NDcxMQ==", "MDgxNQ=="):
+        stored["data"]["pin"] = pin  # nothing else is another one, not even its version
+        seen = [await call.preview() for call in calls]
+        kept.append([(one.fingerprint, one.before) for one in seen])
+    assert kept[0] == kept[1]
+
+    # another version of it is something else, and what was written is recognised
+    call = calls[0]
+    await call.apply(await call.preview())
+    assert (await verdict(cluster, call, seen[0], None)).outcome == "holds"
+    cluster.apply({**head, "data": {"pin": "NDcxMQ=="}})
+    with pytest.raises(Stale):
+        await call.apply(seen[0])

@@ -33,6 +33,13 @@ def labels_of(thing: Object) -> dict[str, str]:
     return {str(key): str(value) for key, value in (meta(thing).get("labels") or {}).items()}
 
 
+def version_of_secret(thing: Object) -> str:
+    """What stands for a Secret's values in hashes that are kept, from which a short one would be
+    guessed; empty of anything else.
+    """
+    return str(meta(thing).get("resourceVersion", "")) if thing.get("kind") == "Secret" else ""
+
+
 def meta(thing: Object) -> Object:
     """The object's metadata."""
     found: Object = thing.get("metadata") or {}

@@ -39,7 +39,14 @@ from tools.kubernetes.changes.manifests import (
     read,
     touched,
 )
-from tools.kubernetes.changes.single import REPLICAS, Place, digest_at, digest_of, rolls_out
+from tools.kubernetes.changes.single import (
+    REPLICAS,
+    Place,
+    digest_at,
+    digest_before,
+    digest_of,
+    rolls_out,
+)
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.kinds import RESOURCES, Object, Resource, access
 from tools.kubernetes.objects import (
@@ -302,7 +309,7 @@ def _remembered(step: Step) -> JsonValue:
         "place": list[JsonValue](step.place),
         "uid": str(meta(step.live).get("uid", "")),
         "paths": list[JsonValue](paths),
-        "from": digest_at(step.live, paths),
+        "from": digest_before(step.live, paths),
         "to": digest_at(step.after, paths),
         "rolls_out": rolls_out(step.after, paths),
     }
@@ -315,7 +322,7 @@ def _wanted(one: dict[str, Any], generations: dict[str, JsonValue]) -> Wanted:
         place=(place.kind, place.namespace, place.name),
         uid=one["uid"],
         asked=lambda live: digest_at(live, paths) == one["to"],
-        before=lambda live: digest_at(live, paths) == one["from"],
+        before=lambda live: digest_before(live, paths) == one["from"],
         rolls_out=one["rolls_out"],
         rescales=REPLICAS in paths,
         generation=generation if isinstance(generation, int) else 0,

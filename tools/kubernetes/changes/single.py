@@ -37,6 +37,7 @@ from tools.kubernetes.objects import (
     meta,
     shaped,
     told,
+    version_of_secret,
     written_paths,
 )
 from tools.kubernetes.workloads import (
@@ -204,7 +205,7 @@ class ObjectChange(Change):
             place=(self.place.kind, self.place.namespace, self.place.name),
             uid=str(seen.before.get("uid", "")),
             asked=lambda live: digest_at(live, paths) == seen.before.get("to"),
-            before=lambda live: digest_at(live, paths) == seen.before.get("from"),
+            before=lambda live: digest_before(live, paths) == seen.before.get("from"),
             rolls_out=seen.before.get("rolls_out") is True,
             rescales=REPLICAS in paths,
             generation=generation if isinstance(generation, int) else 0,
@@ -255,7 +256,7 @@ class ObjectChange(Change):
                 **plan.before,
                 **({"uid": str(meta(found.live)["uid"])} if found.live else {}),
                 "paths": list[JsonValue](paths),
-                "from": digest_at(found.live, paths),
+                "from": digest_before(found.live, paths),
                 "to": digest_at(found.after, paths),
                 "rolls_out": rolls_out(found.after, paths),
                 "facts": found.facts,
@@ -316,10 +317,17 @@ def digest_at(thing: Object, paths: Sequence[str]) -> str:
     return sha256_of({path: value_at(thing, path) for path in paths})
 
 
+def digest_before(live: Object, paths: Sequence[str]) -> str:
+    """What stood at these paths, as a hash that is kept: of a Secret not its values."""
+    if not (version := version_of_secret(live)):
+        return digest_at(live, paths)
+    return sha256_of({path: version if value_at(live, path) else None for path in paths})
+
+
 def digest_of(live: Object, stored: Object, changes: tuple[ChangedPath, ...]) -> str:
     """What would change, from what to what, as a hash."""
     paths = [change.path for change in changes]
-    return sha256_of([digest_at(live, paths), digest_at(stored, paths), *paths])
+    return sha256_of([digest_before(live, paths), digest_at(stored, paths), *paths])
 
 
 def _locked(body: JsonValue, version: str) -> JsonValue:
