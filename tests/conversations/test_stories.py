@@ -44,8 +44,7 @@ EVIDENCE = {
 BEHIND = {
     "full-volume": (
         "diagnose deployment/api -n payments",
-        r"(?s)Claim data-ledger-0 .* is full.*deployment/api: It calls service/ledger"
-        r".*change: patch persistentvolumeclaim",
+        r"(?s)Claim data-ledger-0 .* is full.*It calls service/ledger.*patch persistentvolumeclaim",
     ),
 }
 SIGN = {
