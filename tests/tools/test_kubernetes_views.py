@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from bot.guard.rendering import render
 from bot.sandbox.cluster import Cluster, Rule
+from bot.sandbox.cluster.manifests import certificate, namespace
 from bot.sandbox.cluster.rights import READ
 from tools import Catalog, NotFound, Refused, open_providers
 from tools.kubernetes.views.ownership import deployers
@@ -129,6 +130,40 @@ PECULIAR: list[dict[str, Any]] = [
         },
     },
 ]
+
+
+async def test_a_custom_kind_is_asked_for_like_any_other(ask: Ask) -> None:
+    for kind in ("certificates.cert-manager.io", "cert", "certificate"):
+        rows = (await ask("get", kind=kind, namespace="shop")).splitlines()
+        assert rows[0].split() == ["NAME", "READY", "SECRET", "AGE"], "as its author chose"
+        assert rows[2].split()[:3] == ["shop-example", "True", "shop-example-tls"]
+        assert rows[-1] == "(2 certificates in namespace shop)"
+    assert "ISSUER" in await ask("get", kind="cert", namespace="shop", output="wide")
+    hosts = "jsonpath={.items[*].spec.dnsNames[0]}"
+    found = await ask("get", kind="cert", namespace="shop", output=hosts)
+    assert found.startswith("cart.shop.svc shop.example\n")
+    columns = 'jsonpath={.items[0].spec.versions[?(@.name=="v1")].additionalPrinterColumns[*].name}'
+    assert (await ask("get", kind="crd", output=columns)).startswith("Ready Secret Issuer Status")
+    told = await ask("describe", kind="cert", name="shop-example", namespace="shop")
+    assert "message: Certificate is up to date and has not expired" in told
+    explained = await ask("explain", kind="certificate", field="spec.issuerRef")
+    assert "name <string>, required: Name of the issuer." in explained
+    served = await ask("api_resources", group="cert-manager.io")
+    assert "certificates   cert,certs   cert-manager.io/v1" in served
+    assert "kubernetes.io/tls" in await ask("get", kind="secret", namespace="shop")
+
+
+async def test_a_certificate_is_renewed_before_it_ends() -> None:
+    async with Cluster(virtual=True) as cluster:
+        cluster.apply(namespace("shop"))
+        cluster.apply(certificate("shop", "web", "shop.example"))
+        seen = []
+        for _ in range(3):
+            await cluster.advance(59 * 86400)
+            made = cluster.get("Certificate", "shop", "web")
+            assert made is not None
+            seen.append(made["status"]["revision"])
+        assert seen == [1, 2, 3]
 
 
 async def test_a_namespace_on_one_screen(ask: Ask) -> None:

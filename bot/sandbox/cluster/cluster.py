@@ -17,6 +17,7 @@ from bot.sandbox.cluster import seed as demo
 from bot.sandbox.cluster.api import Api, Request
 from bot.sandbox.cluster.binding import Binding
 from bot.sandbox.cluster.calls import Call, Place
+from bot.sandbox.cluster.certificates import Certificates
 from bot.sandbox.cluster.clock import Clock, stamp
 from bot.sandbox.cluster.deployments import Deployments
 from bot.sandbox.cluster.engine import Engine
@@ -116,6 +117,8 @@ class Cluster:
         add("job", jobs.reconcile, jobs.concerns)
         add("cronjob", crons.reconcile, crons.concerns)
         add("volume", binding.reconcile, binding.concerns)
+        certificates = Certificates(store, clock, journal)
+        add("certificate", certificates.reconcile, certificates.concerns)
         add("endpoints", endpoints.reconcile, endpoints.concerns)
         add("budget", budgets.reconcile, budgets.concerns)
         add("autoscaler", scalers.reconcile, scalers.concerns)

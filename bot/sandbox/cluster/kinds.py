@@ -150,6 +150,25 @@ PRIORITY_CLASSES = Resource(
     status=False,
 )
 
+CUSTOM_KINDS = Resource(
+    "apiextensions.k8s.io",
+    "v1",
+    "customresourcedefinitions",
+    "CustomResourceDefinition",
+    ("crd", "crds"),
+    namespaced=False,
+    status=False,
+)
+CERTIFICATES = Resource(
+    "cert-manager.io",
+    "v1",
+    "certificates",
+    "Certificate",
+    ("cert", "certs"),
+    generation=True,
+    categories=("cert-manager",),
+)
+
 RESOURCES = (
     NAMESPACES,
     NODES,
@@ -183,6 +202,8 @@ RESOURCES = (
     CLUSTER_ROLE_BINDINGS,
     LEASES,
     PRIORITY_CLASSES,
+    CUSTOM_KINDS,
+    CERTIFICATES,
 )
 
 BY_PATH = {(r.group, r.version, r.plural): r for r in RESOURCES}

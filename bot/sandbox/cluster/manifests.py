@@ -245,6 +245,23 @@ def storage_class() -> Object:
     }
 
 
+def certificate(namespace: str, name: str, *hosts: str) -> Object:
+    """Return a certificate of cert-manager's for some hosts."""
+    issuer = {"name": "letsencrypt", "kind": "ClusterIssuer", "group": "cert-manager.io"}
+    return {
+        "apiVersion": "cert-manager.io/v1",
+        "kind": "Certificate",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "secretName": f"{name}-tls",
+            "issuerRef": issuer,
+            "dnsNames": list(hosts),
+            "duration": "2160h",
+            "renewBefore": "720h",
+        },
+    }
+
+
 def ingress(namespace: str, name: str, host: str, service_name: str) -> Object:
     """Return an ingress of one host to one service."""
     backend = {"service": {"name": service_name, "port": {"name": "http"}}}

@@ -1,11 +1,15 @@
-"""Which fields an object may have, read from the official client's generated models."""
+"""Which fields an object may have, read from the official client's generated models.
+
+Those of custom kinds, which the client does not know, are `custom.MODELS`.
+"""
 
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from bot.sandbox.cluster.custom import MODELS, Model
 from bot.sandbox.cluster.kinds import RESOURCES, Resource
 from bot.sandbox.cluster.status import ApiError, bad_request
 
@@ -38,8 +42,23 @@ def load() -> None:
 
 @cache
 def _fields(model: str) -> dict[str, str]:
+    return {name: kind for name, (kind, _) in _model(model).fields.items()}
+
+
+@cache
+def _model(model: str) -> Model:
+    if own := MODELS.get(model):
+        return own
     found = getattr(importlib.import_module(_PACKAGE), model)
-    return {found.attribute_map[name]: kind for name, kind in found.openapi_types.items()}
+    inner = found.model_fields
+    words = {name: field.description or "" for name, field in inner.items()}
+    needed = (f.serialization_alias or name for name, f in inner.items() if f.is_required())
+    kinds = found.openapi_types.items()
+    return Model(
+        (found.__doc__ or "").strip().partition("\n")[0],
+        {found.attribute_map[name]: (kind, words.get(name, "")) for name, kind in kinds},
+        tuple(needed),
+    )
 
 
 def model_of(resource: Resource) -> str:
@@ -51,24 +70,17 @@ def model_of(resource: Resource) -> str:
 
 def description(model: str) -> str:
     """Return what a model is for, in the API's own words."""
-    found = getattr(importlib.import_module(_PACKAGE), model)
-    return (found.__doc__ or "").strip().partition("\n")[0]
+    return _model(model).words
 
 
-@cache
-def properties(model: str) -> dict[str, tuple[str, str]]:
+def properties(model: str) -> Mapping[str, tuple[str, str]]:
     """Return each field of a model as its type and the API's own words about it."""
-    found = getattr(importlib.import_module(_PACKAGE), model)
-    words = {name: field.description or "" for name, field in found.model_fields.items()}
-    return {
-        found.attribute_map[name]: (kind, words.get(name, ""))
-        for name, kind in found.openapi_types.items()
-    }
+    return _model(model).fields
 
 
 def required(model: str) -> tuple[str, ...]:
     """Return the names of the fields that a model demands."""
-    return _required(model)
+    return _model(model).required
 
 
 def prune(thing: Any, model: str, path: str = "") -> Iterator[str]:
@@ -91,14 +103,6 @@ def prune(thing: Any, model: str, path: str = "") -> Iterator[str]:
         yield from _unknown_in(thing, model, path)
 
 
-@cache
-def _required(model: str) -> tuple[str, ...]:
-    found = getattr(importlib.import_module(_PACKAGE), model).model_fields
-    return tuple(
-        field.serialization_alias or name for name, field in found.items() if field.is_required()
-    )
-
-
 def missing(thing: Any, model: str, path: str = "") -> Iterator[str]:
     """Yield the paths of fields that the model demands and `thing` lacks."""
     if thing is None or model in _SCALARS or model == "object":
@@ -112,7 +116,7 @@ def missing(thing: Any, model: str, path: str = "") -> Iterator[str]:
     else:
         prefix = f"{path}." if path else ""
         known = _fields(model)
-        yield from (prefix + name for name in _required(model) if name not in thing)
+        yield from (prefix + name for name in required(model) if name not in thing)
         for key, value in thing.items():
             if key in known:
                 yield from missing(value, known[key], prefix + key)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, Literal
 
 from bot.sandbox.cluster.clock import Clock
+from bot.sandbox.cluster.custom import definition
 from bot.sandbox.cluster.engine import Engine
 from bot.sandbox.cluster.images import IMAGES
 from bot.sandbox.cluster.journal import Journal
@@ -21,6 +22,7 @@ from bot.sandbox.cluster.manifests import (
     CHANGE_CAUSE,
     autoscaler,
     budget,
+    certificate,
     claim,
     config_map,
     cron_job,
@@ -160,6 +162,10 @@ def surroundings() -> list[Object]:
         quota(_PAYMENTS, pods="30", requests_cpu="6", requests_memory="12Gi"),
         *(service(_SHOP, name) for name in names),
         *(service(_PAYMENTS, name) for name in ("fraud", "ledger")),
+        definition(),
+        certificate(_SHOP, "shop-example", "shop.example", "www.shop.example"),
+        certificate(_SHOP, "cart-internal", "cart.shop.svc"),
+        certificate(_PAYMENTS, "api-internal", "api.payments.svc"),
         ingress(_SHOP, "web", "shop.example", "web"),
         orders_config(),
         secret(_SHOP, "orders-database", {"DB_PASSWORD": "demo-password-not-a-real-one"}),

@@ -11,9 +11,11 @@ from bot.sandbox.cluster.kinds import (
     ACCOUNTS,
     AUTOSCALERS,
     BUDGETS,
+    CERTIFICATES,
     CLAIMS,
     CONFIG_MAPS,
     CRON_JOBS,
+    CUSTOM_KINDS,
     DAEMON_SETS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
@@ -314,6 +316,17 @@ def _account(thing: Object, now: datetime) -> Cells:
     return [str(len(thing.get("secrets") or ())), _age(thing, now)]
 
 
+def _certificate(thing: Object, now: datetime) -> Cells:
+    spec = thing["spec"]
+    ready: Object = next(iter(thing.get("status", {}).get("conditions") or ()), {})
+    said = (ready.get("message", ""), _age(thing, now))
+    return [ready.get("status", ""), spec["secretName"], spec["issuerRef"]["name"], *said]
+
+
+def _definition(thing: Object, now: datetime) -> Cells:  # noqa: ARG001 - as all of them
+    return [thing["metadata"]["creationTimestamp"]]
+
+
 def _ingress(thing: Object, now: datetime) -> Cells:
     spec = thing["spec"]
     hosts = ",".join(rule.get("host", "*") for rule in spec.get("rules") or ()) or "*"
@@ -365,6 +378,8 @@ _SHAPES: dict[Resource, tuple[list[str], Callable[[Object, datetime], Cells]]] =
     NETWORK_POLICIES: (["Pod-Selector", "Age"], _policy),
     INGRESSES: (["Class", "Hosts", "Address", "Ports", "Age"], _ingress),
     ACCOUNTS: (["Secrets", "Age"], _account),
+    CERTIFICATES: (["Ready", "Secret", "+Issuer", "+Status", "Age"], _certificate),
+    CUSTOM_KINDS: (["Created At"], _definition),
     STORAGE_CLASSES: (
         [
             *("Provisioner", "ReclaimPolicy", "VolumeBindingMode"),
