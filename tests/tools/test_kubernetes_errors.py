@@ -70,6 +70,7 @@ async def test_the_cluster_says_no(cluster: Cluster, tmp_path: Path) -> None:
         (429, "is overloaded"),
         (500, "failed with 500"),
         (503, "failed with 503"),
+        (504, "failed with 504"),
     ],
 )
 async def test_the_cluster_has_a_bad_day(

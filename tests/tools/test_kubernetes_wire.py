@@ -118,7 +118,7 @@ async def test_a_credential_program_that_does_not_work_is_named(
             await pods(catalog)
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [429, 503, 504])
 async def test_a_look_waits_for_a_cluster_that_is_busy_or_restarts(
     status: int, cluster: Cluster, tmp_path: Path
 ) -> None:
