@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.world import buttons, shown, world
+from tests.world import World, buttons, shown, world
 
 CONFIG = """apiVersion: v1
 kind: ConfigMap
@@ -57,3 +57,24 @@ async def test_a_manifest_is_applied_and_a_command_run_as_typed(dsn: str, tmp_pa
             await chat.press("Approve", card, by=approver)
         done = await chat.reads(thread, "printed")
         assert "PATH" in shown(done)
+
+        # a drain tells live what it waits for: here, that other nodes take pods again
+        node = chat.cluster.pods("shop", "cart")[0]["spec"]["nodeName"]
+        for other in {"node-1", "node-2", "node-3"} - {node}:
+            cordon(chat, other, on=True)
+        thread = await chat.ask(f"drain {node}")
+        card = await chat.card(thread)
+        for approver in ("alice", "bob"):
+            await chat.press("Approve", card, by=approver)
+        await chat.reads(thread, f"All pods are gone from node/{node}; not ready yet: .*cart")
+        for other in {"node-1", "node-2", "node-3"} - {node}:
+            cordon(chat, other, on=False)
+        await chat.reads(thread, f"verified.*node/{node} is cordoned and empty")
+
+
+def cordon(chat: World, name: str, *, on: bool) -> None:
+    """As an administrator would."""
+    node = chat.cluster.get("Node", "", name)
+    assert node is not None
+    node["spec"]["unschedulable"] = on
+    chat.cluster.apply({"apiVersion": "v1", "kind": "Node", **node})

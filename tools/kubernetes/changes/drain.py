@@ -27,6 +27,7 @@ from tools.kubernetes import missing
 from tools.kubernetes.changes.moving import Moving, MovingPod, moving_off
 from tools.kubernetes.changes.switches import Uncordon, takes_pods
 from tools.kubernetes.cluster import MERGE_PATCH, Cluster
+from tools.kubernetes.counting import counted
 from tools.kubernetes.kinds import RESOURCES, NodeKind, Object, access
 from tools.kubernetes.objects import labels_of, meta, name_of, namespace_of
 from tools.kubernetes.verification import until_verdict
@@ -105,7 +106,7 @@ class Drain(Change):
         mine = [pod for pod in pods if pod.owner in owners]
         found = await _evict(cluster, [pod.object for pod in mine])
         left: list[JsonValue] = [f"{name}: {why}" for name, why in found.left.items()]
-        said = f"{cordoned.text}; {len(found.gone)} pods were evicted"
+        said = f"{cordoned.text}; evicted: {counted(len(found.gone), 'pod')}"
         return Receipt(
             text=f"{said}, {len(left)} are left" if left else said,
             facts={"evicted": list[JsonValue](found.gone), "left": left},
@@ -287,7 +288,7 @@ class Drain(Change):
                 f"node/{self.name} is cordoned, and {len(left)} pods are left on it: {told}."
                 " Drain it again when they may go.",
             )
-        return Progress(f"{len(left)} pods are still on node/{self.name}")
+        return Progress(f"still on node/{self.name}: {counted(len(left), 'pod')}")
 
     async def _settled(
         self, cluster: Cluster, owners: set[str], since: float
