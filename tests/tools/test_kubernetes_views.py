@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from bot.guard.rendering import render
 from bot.sandbox.cluster import Cluster, Rule
-from bot.sandbox.cluster.manifests import certificate, namespace
+from bot.sandbox.cluster.manifests import autoscaler, certificate, namespace
 from bot.sandbox.cluster.rights import READ
 from tools import Catalog, NotFound, Refused, open_providers
 from tools.kubernetes.views.ownership import deployers
@@ -48,9 +48,10 @@ def _named(name: str) -> dict[str, Any]:
     return {"name": name, "namespace": "payments"}
 
 
-# In `payments`: a service that leads nowhere, one by a wrong port name, a policy, and a workload
-# that wants more than there is.
+# In `payments`: an autoscaler of nothing, a service that leads nowhere, one by a wrong port name,
+# a policy, and a workload that wants more than there is.
 PECULIAR: list[dict[str, Any]] = [
+    autoscaler("payments", "gone", 1, 3),
     {
         "apiVersion": "v1",
         "kind": "Service",
@@ -175,7 +176,12 @@ async def test_a_namespace_on_one_screen(ask: Ask) -> None:
     assert "autoscaler web: deployment/web 3 of 2 to 6" in text
     assert "quota team: pods" in text
     assert "ingress web: shop.example/ → service/web port http" in text
-    assert "volume claims: 1, 1 bound" in await ask("overview", namespace="payments")
+    payments = await ask("overview", namespace="payments")
+    assert "volume claims: 1, 1 bound" in payments
+    assert "autoscaler gone: deployment/gone does not exist: it scales nothing" in payments
+    told = await ask("describe", kind="hpa", name="gone", namespace="payments")
+    assert "target: 'deployment/gone does not exist: it scales nothing'" in told
+    assert "does not exist" not in await ask("describe", kind="hpa", name="web", namespace="shop")
     with pytest.raises(NotFound, match=r"Nearest: shop\."):
         await ask("overview", namespace="shpo")
 

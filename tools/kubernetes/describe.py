@@ -10,7 +10,7 @@ from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.counting import counted
 from tools.kubernetes.describe_node import node_lines
 from tools.kubernetes.events import Report
-from tools.kubernetes.kinds import WORKLOADS, Object, Resource
+from tools.kubernetes.kinds import WORKLOADS, Object, Resource, canonical_kind, is_built_in
 from tools.kubernetes.objects import (
     LAST_APPLIED,
     age,
@@ -53,8 +53,26 @@ async def describe(cluster: Cluster, resource: Resource, namespace: str, name: s
         )
         return Lines((*node, *reports), _title("node", live))
     lines = await _about(cluster, resource, live)
-    shown: list[Object] = [without_managed_fields(live), {"events": [*lines]}]
+    beside: Object = {"events": [*lines]}
+    if is_built_in(resource) and resource.kind == "horizontalpodautoscaler":
+        beside |= await _target(cluster, live)
+    shown: list[Object] = [without_managed_fields(live), beside]
     return Manifests(tuple(shown), _title(resource.kind, live))
+
+
+async def _target(cluster: Cluster, autoscaler: Object) -> Object:
+    """Of what an autoscaler scales, only that it is not there."""
+    given = autoscaler["spec"].get("scaleTargetRef") or {}
+    kind, name = str(given.get("kind", "")).lower(), str(given.get("name", ""))
+    group = str(given.get("apiVersion", "")).rpartition("/")[0]
+    try:
+        resource = await cluster.resource(str(canonical_kind(f"{kind}.{group}" if group else kind)))
+        await cluster.get(resource, namespace_of(autoscaler), name)
+    except NotFound:
+        return {"target": f"{kind}/{name} does not exist: it scales nothing"}
+    except (Refused, Unavailable) as error:
+        return {"target": f"{kind}/{name} could not be seen: {error}"}
+    return {}
 
 
 async def _secret(cluster: Cluster, resource: Resource, namespace: str, name: str) -> Finding:

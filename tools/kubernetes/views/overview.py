@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from tools._kit import Lines
@@ -49,7 +49,7 @@ async def overview(cluster: Cluster, namespace: str, now: datetime) -> Lines:
         *_jobs(found["job"].items, found["cronjob"].items, now),
         *_claims(found["persistentvolumeclaim"].items),
         *_warnings(found["event"], now),
-        *_autoscalers(found["horizontalpodautoscaler"].items),
+        *_autoscalers(found["horizontalpodautoscaler"].items, _known(found)),
         *_quotas(found["resourcequota"].items),
         *_ingresses(found["ingress"].items),
         *(f"not seen: {line}" for line in unread(*lists)),
@@ -154,12 +154,24 @@ def _warnings(events: Seen, now: datetime) -> Iterator[str]:
     yield from _some(lines, "kinds of warnings")
 
 
-def _autoscalers(found: Sequence[Object]) -> Iterator[str]:
+def _known(found: Mapping[str, Seen]) -> Mapping[str, frozenset[str]]:
+    """The names of each kind of workload that was read whole."""
+    kinds = ("deployment", "statefulset")
+    return {
+        kind: frozenset(map(name_of, found[kind].items)) for kind in kinds if not found[kind].unread
+    }
+
+
+def _autoscalers(found: Sequence[Object], known: Mapping[str, frozenset[str]]) -> Iterator[str]:
     for one in found[:_MOST]:
         spec, status = one["spec"], one.get("status") or {}
         target = spec.get("scaleTargetRef") or {}
         now, most = status.get("currentReplicas") or 0, spec.get("maxReplicas")
         line = f"autoscaler {name_of(one)}: {str(target.get('kind')).lower()}/{target.get('name')}"
+        names = known.get(str(target.get("kind")).lower())
+        if names is not None and target.get("name") not in names:
+            yield f"{line} does not exist: it scales nothing"
+            continue
         line += f" {now} of {spec.get('minReplicas', 1)} to {most}"
         line += ", at its limit" if now == most else ""
         if conditions(one).get("ScalingActive", {}).get("status") == "False":
