@@ -17,9 +17,9 @@ from tests.plugins.redis import RedisServer
 pytest_plugins = ("tests.plugins.validated",)
 
 
-# No example is timed: the machine may be busy, and speed is for the benchmarks. Thirty of each, in
-# every run other ones.
-settings.register_profile("untimed", deadline=None, max_examples=30)
+# No example is timed: the machine may be busy, and speed is for the benchmarks. Fifteen of each,
+# in every run other ones.
+settings.register_profile("untimed", deadline=None, max_examples=15)
 settings.load_profile("untimed")
 
 

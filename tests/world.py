@@ -158,10 +158,19 @@ class World:
     async def card(
         self, thread: str, number: int = 1, where: str = "ops", timeout: float = PATIENCE
     ) -> Json:
-        """The thread's n-th card, once it is there."""
+        """The thread's n-th card, once it is there and the bot knows that it is.
+
+        What is typed before that is no approval: a person sees it later than a test does.
+        """
 
         await self._until(lambda: len(self.cards(thread, where)) >= number, thread, where, timeout)
-        return self.cards(thread, where)[number - 1]
+        card = self.cards(thread, where)[number - 1]
+        with suppress(psycopg.OperationalError):  # some tests cut it just then
+            for _ in range(100):
+                if await self.rows("SELECT 1 FROM cards WHERE ts = %s LIMIT 1", card["ts"]):
+                    break
+                await asyncio.sleep(0.02)
+        return card
 
     def cards(self, thread: str, where: str = "ops") -> list[Json]:
         """Every card of a thread: what has, or had, Approve and Deny."""

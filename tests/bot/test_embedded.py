@@ -118,6 +118,7 @@ async def test_data_stays_and_the_server_does_not(data: Path) -> None:
         assert await value(dsn, "show fsync") == "off"
 
 
+@pytest.mark.long
 async def test_nobody_else_on_the_machine_can_connect(data: Path) -> None:
     async with embedded_postgres(data, throwaway=True):
         folder = kept_in(data) / "socket"
@@ -125,6 +126,7 @@ async def test_nobody_else_on_the_machine_can_connect(data: Path) -> None:
         assert stat.S_IMODE((kept_in(data) / "cluster").stat().st_mode) == 0o700
 
 
+@pytest.mark.long
 async def test_a_second_server_on_the_same_data_is_refused(data: Path) -> None:
     async with embedded_postgres(data, throwaway=True) as dsn:
         with pytest.raises(EmbeddedPostgresError, match="already runs an embedded Postgres"):
@@ -172,6 +174,7 @@ async def test_after_a_kill_nothing_runs_and_the_data_serves_again(data: Path) -
         assert await value(dsn, "select 1") == 1
 
 
+@pytest.mark.long
 async def test_a_server_whose_owner_is_gone_is_ended_by_the_next_start(data: Path) -> None:
     async with embedded_postgres(data):
         pass
@@ -201,6 +204,7 @@ async def test_a_server_whose_owner_is_gone_is_ended_by_the_next_start(data: Pat
             leftover.stdout.close()
 
 
+@pytest.mark.long
 async def test_a_stale_pid_file_never_hurts_a_stranger(data: Path) -> None:
     async with embedded_postgres(data):
         pass
@@ -216,6 +220,7 @@ async def test_a_stale_pid_file_never_hurts_a_stranger(data: Path) -> None:
         stranger.wait()
 
 
+@pytest.mark.long
 async def test_no_folder_of_others_changes_its_mode(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
@@ -266,6 +271,7 @@ async def test_an_unwritable_place_is_one_sentence(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
 
 
+@pytest.mark.long
 async def test_broken_data_is_one_sentence_with_the_servers_own_words(data: Path) -> None:
     async with embedded_postgres(data):
         pass

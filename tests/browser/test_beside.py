@@ -161,6 +161,7 @@ async def test_the_cluster_as_it_changes_and_an_incident_begun_and_put_back(
     assert await page.title() == "Title"
 
 
+@pytest.mark.long
 async def test_the_inspector_shows_calls_whole_with_what_was_wrong_and_what_was_used(
     slack: Workspace, page: Page, shots: Path
 ) -> None:
@@ -212,6 +213,7 @@ async def test_the_inspector_shows_calls_whole_with_what_was_wrong_and_what_was_
     assert await page.title() == "Title"
 
 
+@pytest.mark.long
 async def test_slack_misbehaves_as_told_until_it_is_put_back(slack: Workspace, page: Page) -> None:
     posted = await api(slack, "chat.postMessage", channel=OPS, text="x")
     await page.get_by_role("tab", name="Cluster").focus()

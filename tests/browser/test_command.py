@@ -179,7 +179,12 @@ def test_a_kubeconfig_that_cannot_be_used_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "writable"), [("demo", True), ("demon", False), ("", False), (None, False)]
+    ("typed", "writable"),
+    [
+        ("demo", True),
+        ("demon", False),
+        *(pytest.param(typed, False, marks=pytest.mark.long) for typed in ("", None)),
+    ],
 )
 async def test_a_cluster_of_ones_own_is_only_looked_at_unless_its_name_is_typed(
     tmp_path: Path, typed: str | None, writable: bool

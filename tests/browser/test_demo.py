@@ -123,6 +123,7 @@ async def test_the_story_from_the_first_screen_to_undo(
     assert watched.complaints == []
 
 
+@pytest.mark.long
 async def test_a_phone_in_the_dark(demo: Demo, chromium: Browser, shots: Path) -> None:
     page, watched = await opened(
         chromium,

@@ -98,6 +98,7 @@ async def test_text_is_formatted_as_slack_does_and_never_becomes_markup(
     assert await page.title() == "Title"
 
 
+@pytest.mark.long
 async def test_no_message_keeps_the_next_ones_from_being_drawn(
     slack: Workspace, page: Page
 ) -> None:
@@ -126,6 +127,7 @@ async def test_what_it_cannot_draw_is_an_error_and_the_rest_is_there(
     await expect(message).to_contain_text("behind")
 
 
+@pytest.mark.long
 async def test_a_button_asks_first_where_the_app_wants_it(slack: Workspace, page: Page) -> None:
     confirm = {
         "title": plain("Really?"),
@@ -189,6 +191,7 @@ async def test_a_modal_keeps_what_was_typed_shows_errors_and_closes_on_escape(
     assert slack.views("alice") == []
 
 
+@pytest.mark.long
 async def test_messages_change_in_place_and_only_the_reader_sees_what_is_for_her(
     slack: Workspace, page: Page
 ) -> None:
@@ -209,6 +212,7 @@ async def test_messages_change_in_place_and_only_the_reader_sees_what_is_for_her
     await expect(page.get_by_role("button", name="general unread")).to_have_count(0)
 
 
+@pytest.mark.long
 async def test_what_is_typed_is_sent_as_slack_would_and_a_file_opens(
     slack: Workspace, page: Page
 ) -> None:
@@ -250,6 +254,7 @@ async def test_a_lost_stream_is_made_good_with_a_thousand_messages(
     await expect(page.get_by_role("article")).to_have_count(1_000)
 
 
+@pytest.mark.long
 async def test_what_stands_in_a_corner_covers_nothing_and_ones_own_cluster_is_red(
     slack: Workspace, page: Page
 ) -> None:
@@ -270,6 +275,7 @@ async def test_what_stands_in_a_corner_covers_nothing_and_ones_own_cluster_is_re
     await expect(context).to_have_css("color", "rgb(179, 38, 30)")
 
 
+@pytest.mark.long
 async def test_f6_goes_to_where_one_chooses_who_one_is_and_to_where_one_writes(
     slack: Workspace, page: Page
 ) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import pytest
 from playwright.async_api import FilePayload, Locator, Page, expect
 
 from bot.sandbox.slack import Workspace
@@ -190,6 +191,7 @@ async def test_every_block_is_drawn_and_every_element_says_what_was_chosen(
     await chose("many", "selected_options", ["up", "down"])
 
 
+@pytest.mark.long
 async def test_rich_text_plans_and_feedback(slack: Workspace, page: Page) -> None:
     table = section("```\nNAME      READY   STATUS\nweb-1     1/1     Running\n```")
     log = section("```\none long line of a log\nand another\n```")
@@ -231,6 +233,7 @@ async def opened(slack: Workspace, page: Page, view: Mapping[str, object]) -> Lo
     return dialog
 
 
+@pytest.mark.long
 async def test_a_modals_inputs_are_named_kept_over_updates_and_another_is_pushed_above(
     slack: Workspace, page: Page
 ) -> None:
@@ -285,6 +288,7 @@ async def test_a_modals_inputs_are_named_kept_over_updates_and_another_is_pushed
     await expect(page.get_by_role("heading", name="Changed")).to_be_visible()
 
 
+@pytest.mark.long
 async def test_the_thread_of_what_one_asked_last_opens(slack: Workspace, page: Page) -> None:
     thread = page.get_by_role("region", name="Thread")
     field = page.get_by_label("Message #ops")
@@ -314,6 +318,7 @@ def asked(slack: Workspace) -> list[str]:
     return [str(one["ts"]) for one in slack.messages("ops") if one.get("user") == alice]
 
 
+@pytest.mark.long
 async def test_messages_have_a_menu_and_words_are_completed(slack: Workspace, page: Page) -> None:
     field = page.get_by_label("Message #ops")
     await field.fill("")
@@ -360,6 +365,7 @@ async def test_messages_have_a_menu_and_words_are_completed(slack: Workspace, pa
     await expect(log.locator("article").last).to_contain_text("have a look")
 
 
+@pytest.mark.long
 async def test_files_home_and_other_apps_attachments(slack: Workspace, page: Page) -> None:
     await page.locator("#channel-composer input[type=file]").set_input_files(
         FilePayload(name="trace.log", mimeType="text/plain", buffer=b"line one\n")

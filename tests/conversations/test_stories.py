@@ -1,6 +1,7 @@
 """The incidents through Slack's wire: their commands show the evidence, the bot's mend heals."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,13 +85,19 @@ async def settled(chat: World) -> None:
     await chat.cluster.until(lambda: all(chat.cluster.ready("shop", name) for name in names))
 
 
+def keys(*, mended_by_bot: bool) -> list[Any]:
+    """Those of the stories that end so; all but the first take their time."""
+    first, *others = (story.key for story in STORIES if story.mended_by_bot is mended_by_bot)
+    return [first, *(pytest.param(key, marks=pytest.mark.long) for key in others)]
+
+
 def test_each_command_is_one_that_the_bot_knows() -> None:
     for story in STORIES:
         assert [parse(command).__class__.__name__ for command in story.commands] == ["Command"] * 5
         assert len(EVIDENCE[story.key]) == len(story.commands)
 
 
-@pytest.mark.parametrize("key", [s.key for s in STORIES if s.mended_by_bot])
+@pytest.mark.parametrize("key", keys(mended_by_bot=True))
 async def test_a_rollback_by_the_bot_mends_it(dsn: str, tmp_path: Path, key: str) -> None:
     story = BY_KEY[key]
     async with world(dsn, tmp_path) as chat:
@@ -107,7 +114,7 @@ async def test_a_rollback_by_the_bot_mends_it(dsn: str, tmp_path: Path, key: str
         assert chat.cluster.ready(story.namespace, story.workload.partition("/")[2])
 
 
-@pytest.mark.parametrize("key", [s.key for s in STORIES if not s.mended_by_bot])
+@pytest.mark.parametrize("key", keys(mended_by_bot=False))
 async def test_its_commands_show_the_evidence(dsn: str, tmp_path: Path, key: str) -> None:
     story = BY_KEY[key]
     async with world(dsn, tmp_path) as chat:

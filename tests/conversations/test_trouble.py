@@ -76,7 +76,9 @@ BROKEN_OFF = [
 ]
 
 
-@pytest.mark.parametrize("cases", [REFUSED, BUSY, BROKEN_OFF])
+@pytest.mark.parametrize(
+    "cases", [REFUSED, *(pytest.param(one, marks=pytest.mark.long) for one in (BUSY, BROKEN_OFF))]
+)
 async def test_a_model_that_fails_is_said_once_and_the_thread_goes_on(
     dsn: str, tmp_path: Path, cases: list[tuple[list[Turn], str]]
 ) -> None:
@@ -366,7 +368,9 @@ def _outcomes(chat: World) -> list[str]:
     return [e.outcome for e in chat.slack.envelopes if e.event.get("type") == "app_mention"]
 
 
-@pytest.mark.parametrize("button", ["Approve", "Deny", "More…"])
+@pytest.mark.parametrize(
+    "button", ["Approve", *(pytest.param(one, marks=pytest.mark.long) for one in ("Deny", "More…"))]
+)
 async def test_a_click_while_the_database_is_away_is_acked_and_the_person_told(
     dsn: str, tmp_path: Path, button: str
 ) -> None:

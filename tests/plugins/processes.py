@@ -140,7 +140,10 @@ def serve(door: int) -> None:
 
 
 def _load_everything() -> None:
+    import gc
     import importlib
+
+    gc.disable()  # what is loaded stays, here and in every fork
 
     import openai.resources.chat  # noqa: F401 -- the first client that any model gets
 
@@ -149,6 +152,8 @@ def _load_everything() -> None:
     for name in SUMMARIES:
         importlib.import_module(f"bot.commands.{name}")
     importlib.import_module("bot.agent.openai_model")
+    gc.freeze()
+    gc.enable()
 
 
 def _bury(living: dict[int, socket.socket]) -> None:
