@@ -21,8 +21,8 @@ demo: .venv/.runtime ## Run the bot against a local Slack and a demo cluster (RE
 	@$(BIN)/countersign sandbox $(if $(RESET),--reset) $(if $(KUBE),--kube)
 
 test: .venv/.dev ## Run all tests
-	@# Four on two cores: half of a test is waiting. What is compiled may be kept, whatever the shell says.
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 -m "not bench and not crash and not real and not cluster and not long"
+	@# Five on two cores: more than half of a test is waiting. What is compiled may be kept, whatever the shell says.
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 5 -m "not bench and not crash and not real and not cluster and not long"
 
 test-crash: .venv/.dev ## Kill the bot at every step that matters; prints a table
 	@$(BIN)/python -m pytest -m "crash or not crash" tests/faults -n 3 -q

@@ -54,6 +54,7 @@ class World:
     parts: app.Parts | None = None
     starts: int = 0
     _looking: psycopg.AsyncConnection[Row] | None = None  # one for all looks: a new one is dear
+    _one_looks: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def environment(self) -> dict[str, str]:
         """What the bot is told."""
@@ -248,14 +249,15 @@ class World:
 
     async def rows(self, query: str, *values: object) -> list[Row]:
         """Look into the database."""
-        if self._looking is not None:
-            with suppress(psycopg.OperationalError):  # cut since the last look
-                return await (await self._looking.execute(query.encode(), values)).fetchall()
-            await self._looking.close()
-        self._looking = await psycopg.AsyncConnection.connect(
-            self.dsn, autocommit=True, row_factory=dict_row, connect_timeout=5
-        )
-        return await (await self._looking.execute(query.encode(), values)).fetchall()
+        async with self._one_looks:
+            if self._looking is not None:
+                with suppress(psycopg.OperationalError):  # cut since the last look
+                    return await (await self._looking.execute(query.encode(), values)).fetchall()
+                await self._looking.close()
+            self._looking = await psycopg.AsyncConnection.connect(
+                self.dsn, autocommit=True, row_factory=dict_row, connect_timeout=5
+            )
+            return await (await self._looking.execute(query.encode(), values)).fetchall()
 
     async def quiet(self, thread: str, where: str = "ops", timeout: float = PATIENCE) -> None:
         """Wait until every run of a thread has ended and everything was said."""

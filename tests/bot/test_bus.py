@@ -252,7 +252,12 @@ async def test_a_flood_drops_progress_and_a_stop_waits_once(redis: RedisServer) 
 
 
 async def test_what_was_kept_while_redis_was_away_arrives_urgent_first(redis: RedisServer) -> None:
-    async with open_bus(redis.url, "T1") as here, Redis.from_url(redis.url) as other:
+    async with (
+        open_bus(redis.url, "T1") as here,
+        Redis.from_url(redis.url) as other,
+        other.pubsub() as subscription,
+    ):
+        await subscription.subscribe(CHANNEL)
         redis.freeze()  # the subscription stays, so that everything sent is seen
         try:
             stop = event("stop")
@@ -262,14 +267,12 @@ async def test_what_was_kept_while_redis_was_away_arrives_urgent_first(redis: Re
             await until(lambda: bool(here.away), 4)
         finally:
             redis.thaw()
-        async with other.pubsub() as subscription:
-            await subscription.subscribe(CHANNEL)
-            got: list[dict[str, object]] = []
-            async with asyncio.timeout(8):
-                while not any(one["key"] == "1499" for one in got):
-                    found = await subscription.get_message(timeout=1)
-                    if found is not None and found["type"] == "message":
-                        got.append(json.loads(found["data"]))
+        got: list[dict[str, object]] = []
+        async with asyncio.timeout(20):
+            while not any(one["key"] == "1499" for one in got):
+                found = await subscription.get_message(timeout=1)
+                if found is not None and found["type"] == "message":
+                    got.append(json.loads(found["data"]))
         kinds = [one["kind"] for one in got]
         assert kinds.index("stop") == 0
         numbers = [int(str(one["key"])) for one in got if one["kind"] == "thinking"]

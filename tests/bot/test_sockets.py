@@ -15,7 +15,7 @@ from bot.slack.api import SlackApi, Uncertain
 from bot.slack.sockets import Pauses, Sockets, check_tokens
 
 
-async def until(true: Callable[[], bool], seconds: float = 5.0) -> None:
+async def until(true: Callable[[], bool], seconds: float = 15.0) -> None:
     """Wait until something is so; `TimeoutError` if it does not come."""
     for _ in range(int(seconds / 0.02)):
         if true():

@@ -237,7 +237,7 @@ async def test_calls_without_an_id_or_with_one_id_twice_are_told_apart(
         await chat.reads(thread, "Both")
         first, second = results(requests(chat)[1])
         assert "services" in first
-        assert "configmaps" in second
+        assert "(1 configmap" in second
 
 
 async def test_the_third_identical_call_is_answered_without_a_look(
