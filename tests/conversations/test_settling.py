@@ -61,15 +61,15 @@ async def test_who_may_approve_it_says_what_came_of_it(dsn: str, tmp_path: Path)
 
         thread, card, name = await doubted(chat, 4)
         await say(chat, "ada", f"settle {name} done I saw it in the log", "Settled: ")
-        after = await chat.reads(thread, "settled by .*: it happened \\(“I saw it in the log”\\)")
+        await chat.reads(thread, "settled by .*: it happened \\(“I saw it in the log”\\)")
         await chat.reads(thread, "Its card has the Undo")
-        assert buttons(chat.cards(thread)[0]) == ["Undo"], after
+        await chat.slack.wait_for(lambda: buttons(chat.cards(thread)[0]) == ["Undo"], 20)
         await say(chat, "bob", f"settle {name} failed", "There is nothing to settle: it is done")
 
         thread, card, name = await doubted(chat, 9)
         await chat.press("It did not", card, by="ada")
         await chat.reads(thread, "⛔ settled by .*: it did not happen. I did not run it again")
-        assert buttons(chat.cards(thread)[0]) == []
+        await chat.slack.wait_for(lambda: buttons(chat.cards(thread)[0]) == [], 20)
         await say(chat, "ada", f"audit {name}", "settled by .*: it did not happen")
         rows = await chat.rows(
             "SELECT c.state, d.vote, a.data FROM tool_calls c JOIN decisions d ON d.call_id = c.id"
