@@ -37,11 +37,11 @@ class Asker:
     requester: str
     contributors: tuple[str, ...]
     channel: str
-    standing: Standing = Standing.MEMBER
-    sharing: Sharing = Sharing.OURS
+    standing: Standing
+    sharing: Sharing
+    roles: tuple[str, ...]
     groups: Iterable[str] = ()
     unknown_groups: Iterable[str] = ()
-    roles: tuple[str, ...] = ("operator", "viewer")
 
 
 def gathered(

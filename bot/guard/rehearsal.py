@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from bot.core.text import amount
+from bot.core.values import Sharing, Standing
 from bot.guard.gathering import Asker, Wanted, gathered
 from bot.guard.policy import Approvers, Effect, PolicyInput, Ruling
 from bot.guard.rulebook import Rulebook
@@ -100,6 +101,8 @@ class Case(_Part):
             requester=given.requester,
             contributors=given.contributors or (given.requester,),
             channel=given.channel,
+            standing=Standing.MEMBER,
+            sharing=Sharing.OURS,
             groups=given.requester_groups,
             roles=given.requester_roles,
         )

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
 from bot.core.text import amount, be
-from bot.guard.policy import Effect, PolicyInput, Ruling, decide, floor
+from bot.guard.policy import Approvers, Effect, PolicyInput, Ruling, decide, floor
 from bot.guard.strictest import strictest
 from bot.policy_file import NAMES, Ask, Bound, Grant, Limits, Match, Policy, Rule, Window
 from tools import EVERYWHERE, MIXED
@@ -110,7 +110,7 @@ class Rulebook:
 
         Of a change to several objects each is judged, and the strictest counts.
         """
-        return strictest([self._of_one(one) for one in asked.each()])
+        return _together([self._of_one(one) for one in asked.each()], asked)
 
     def _of_one(self, asked: PolicyInput) -> Ruling:
         if (ruling := self.barred(asked)) is not None:
@@ -136,7 +136,7 @@ class Rulebook:
         if len(each) == 1:
             return self._steps(each[0])
         rulings = [self._of_one(one) for one in each]
-        ruling = strictest(rulings)
+        ruling = _together(rulings, asked)
         at = next(n for n, one in enumerate(rulings) if one.rule == ruling.rule)
         named = f"{each[at].object_kind}/{each[at].name}"
         first = Step("several objects", decides=False, why=f"each is judged; below, {named}")
@@ -188,6 +188,11 @@ class Rulebook:
             if len(self._of_tool) < 1000:  # names come from models too
                 self._of_tool[tool] = found
         return found
+
+
+def _together(rulings: Sequence[Ruling], asked: PolicyInput) -> Ruling:
+    general = Approvers(asked.approver_users, asked.approver_groups, asked.approver_everybody)
+    return strictest(rulings, general)
 
 
 def _is_about(rule: Rule, tool: str) -> bool:

@@ -2,26 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 
-from bot.guard.policy import Effect, Ruling
+from bot.guard.policy import Approvers, Effect, Ruling
 
 _ORDER = (Effect.ALLOW, Effect.ASK, Effect.PREVIEW, Effect.DENY)
 
 
-def strictest(rulings: Sequence[Ruling]) -> Ruling:
-    """What all of them demand together."""
-    return reduce(_both, rulings)
+def strictest(rulings: Sequence[Ruling], approvers: Approvers) -> Ruling:
+    """What all of them demand together; `approvers` are asked where a rule names nobody."""
+    return reduce(partial(_both, approvers), rulings)
 
 
-def _both(one: Ruling, other: Ruling) -> Ruling:
+def _both(approvers: Approvers, one: Ruling, other: Ruling) -> Ruling:
     if one == other:
         return one
     strict, mild = (one, other) if _weight(one) >= _weight(other) else (other, one)
     if mild.effect is not Effect.ASK or strict.effect is not Effect.ASK:
         return strict
-    groups = _groups(strict, mild)
-    if groups is None:
+    if not (groups := _groups(approvers, strict, mild)) and (strict.groups or mild.groups):
         who = f"“{strict.rule}” and “{mild.rule}” ask different people"
         reason = f"it is of several objects, and {who}: propose them one by one"
         return Ruling(Effect.DENY, strict.rule, reason=reason)
@@ -30,6 +29,7 @@ def _both(one: Ruling, other: Ruling) -> Ruling:
         strict,
         contributors_may=strict.contributors_may and mild.contributors_may,
         groups=groups,
+        escalate_to=_among(approvers.of(mild), strict.escalate_to),
         expires=min(times, default=0),
         break_glass=tuple(one for one in strict.break_glass if one in mild.break_glass),
         rollback=min(strict.rollback, mild.rollback),  # 0: never
@@ -43,8 +43,14 @@ def _weight(ruling: Ruling) -> tuple[int, int, bool]:
     return _ORDER.index(ruling.effect), ruling.quorum, bool(ruling.groups)
 
 
-def _groups(one: Ruling, other: Ruling) -> tuple[str, ...] | None:
-    """Who may approve both; None: nobody. Without groups, whoever approves in general may."""
-    if not one.groups or not other.groups:
-        return one.groups or other.groups
-    return tuple(group for group in one.groups if group in other.groups) or None
+def _groups(approvers: Approvers, one: Ruling, other: Ruling) -> tuple[str, ...]:
+    """The groups of which everybody may approve both; none: whoever approves in general, or, where
+    one names groups, nobody of whom that is known.
+    """
+    named, against = (one, other) if one.groups else (other, one)
+    return _among(approvers.asked(against), named.groups)
+
+
+def _among(approvers: Approvers, groups: Sequence[str]) -> tuple[str, ...]:
+    """Those of the groups whose members all are among these."""
+    return tuple(one for one in groups if approvers.everybody or one in approvers.groups)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import JsonValue
 
 from bot.core.text import one_line
+from bot.core.values import Sharing, Standing
 from bot.guard.gathering import Asker, Wanted, gathered
 from bot.guard.policy import Approvers
 from bot.guard.rulebook import variables
@@ -97,7 +98,15 @@ def _seen(tool: KnownTool, *, replicas: int, undoes: bool = False) -> dict[str, 
         provenance=dict.fromkeys(arguments, "person"),
         undoes=undoes,
     )
-    asker = Asker("U0REQUEST", ("U0REQUEST",), "C0CHANNEL", groups=("S0GROUP",))
+    asker = Asker(
+        requester="U0REQUEST",
+        contributors=("U0REQUEST",),
+        channel="C0CHANNEL",
+        standing=Standing.MEMBER,
+        sharing=Sharing.OURS,
+        roles=("operator", "viewer"),
+        groups=("S0GROUP",),
+    )
     return variables(gathered(wanted, asker, Approvers()))
 
 

@@ -299,8 +299,28 @@ def test_several_demands_are_all_met() -> None:
     )
     other = Ruling(Effect.ASK, "b", 1, contributors_may=True, groups=("S2",), expires=90)
     both = replace(one, groups=("S2",), rollback=0, grant_times=0, break_glass=(), expires=90)
-    assert strictest([one, other]) == strictest([other, one]) == both
-    assert strictest([one, one]) == one
+    nobody = Approvers()
+    assert strictest([one, other], nobody) == strictest([other, one], nobody) == both
+    assert strictest([one, one], nobody) == one
+
+
+def test_who_may_approve_one_of_several_objects_approves_no_other() -> None:
+    two = Ruling(Effect.ASK, "a", 2, groups=("S1", "S2"), escalate_to=("S3", "S4"))
+    general = Ruling(Effect.ASK, "b", 1)
+    for by, groups, called in (
+        (Approvers(everybody=True), two.groups, two.escalate_to),
+        (Approvers(groups=("S2", "S4")), ("S2",), ("S4",)),
+    ):
+        for rulings in ([two, general], [general, two]):
+            found = strictest(rulings, by)
+            assert (found.effect, found.quorum) == (Effect.ASK, 2)
+            assert (found.groups, found.escalate_to) == (groups, called)
+    # of people by name nobody knows in which groups they are
+    assert strictest([two, general], Approvers(users=("U1",))).effect is Effect.DENY
+    # whom one rule calls later may not decide what another asks somebody else
+    other = Ruling(Effect.ASK, "b", 1, groups=("S1",), escalate_to=("S4",))
+    found = strictest([two, other], Approvers(everybody=True))
+    assert (found.groups, found.escalate_to) == (("S1",), ("S4",))
 
 
 def test_who_lacks_a_role_is_told_that_a_group_could_not_be_looked_up() -> None:
