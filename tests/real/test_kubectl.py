@@ -224,6 +224,20 @@ async def test_a_watch_and_a_log_go_on(shell: Shell) -> None:
     assert fine, said
 
 
+async def test_an_undone_rollout_ends_the_trouble(shell: Shell) -> None:
+    async def said(command: str) -> str:
+        code, answer = await shell(*command.split(), "-n", "shop")
+        TRIED.append(("FAIL" if code else "ok", command))
+        assert code == 0, answer
+        return answer
+
+    assert "CrashLoopBackOff" in await said("get pods")
+    assert "rolled back" in await said("rollout undo deployment/checkout")
+    told = await said("rollout status deployment/checkout --timeout=60s")
+    assert "successfully rolled out" in told
+    assert "CrashLoopBackOff" not in await said("get pods")
+
+
 def test_the_address_for_kubectl_carries_its_token(tmp_path: Path) -> None:
     async def written() -> dict[str, object]:
         async with Cluster() as cluster:
