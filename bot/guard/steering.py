@@ -214,6 +214,6 @@ def _withdrawn(call: Call) -> str:
 
 def _revised(new: Call) -> str:
     return (
-        f"proposed instead: {new.preview.summary} (id {new.short_id}). Its card is in the thread; "
-        "nothing has run. Who revised it cannot be the one whose approval counts."
+        f"Proposed instead: {new.preview.summary} (id {new.short_id}). Nothing has run; its card in"
+        " the thread says who may approve it."
     )

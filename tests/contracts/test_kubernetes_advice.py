@@ -109,7 +109,7 @@ async def test_what_depends_on_it_is_said(catalog: Catalog, cluster: Cluster) ->
     kept = await look(catalog, "autoscale", {**bounds, "cpu_percent": 50})
     assert not [warning for warning in kept.warnings if "CPU target" in warning]
     reach = (
-        "its pods: reached by Service cart; scaled by HorizontalPodAutoscaler cart; "
+        "Its pods are reached by Service cart; scaled by HorizontalPodAutoscaler cart; "
         "covered by PodDisruptionBudget cart"
     )
     patch = "spec: {template: {spec: {terminationGracePeriodSeconds: 5}}}"

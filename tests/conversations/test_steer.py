@@ -252,7 +252,7 @@ async def test_a_revised_proposal_takes_the_place_of_the_first_and_runs_in_its_r
         thread = await chat.ask("scale web to 5")
         await chat.card(thread)
         await say(chat, "bob", thread, "4 are enough")
-        await chat.reads(thread, "So it is: proposed instead")
+        await chat.reads(thread, "So it is: Proposed instead")
         new = await chat.card(thread, 2)
         assert "from 3 to 4" in shown(new)
         # who revised it may not approve his own words
@@ -379,7 +379,7 @@ async def test_approve_and_talk_race_and_one_of_them_wins(
             await asyncio.sleep(head_start)
             with suppress(Impossible):  # it is drawn anew already: talk was that much faster
                 await chat.press("Approve", card, by="bob")
-            await chat.reads(thread, "So it is: (withdrawn|proposed instead|done and verified)")
+            await chat.reads(thread, "So it is: (withdrawn|Proposed instead|done and verified)")
             first = (
                 await chat.rows(
                     "SELECT id, run_id, state, withdrawn_by, superseded_by FROM tool_calls"

@@ -16,7 +16,7 @@ from tools.kubernetes.workloads import (
 
 
 async def reach_notes(cluster: Cluster, live: Object) -> tuple[str, ...]:
-    """One note that names what there is; none where there is nothing."""
+    """What there is, by name; nothing where there is none."""
     place = namespace_of(live)
     services, autoscalers, budgets = await asyncio.gather(
         around(cluster, "service", place),
@@ -33,9 +33,9 @@ def reached(services: Around, autoscalers: Around, budgets: Around) -> tuple[str
         *_named("reached by Service", services),
         *_named("scaled by HorizontalPodAutoscaler", autoscalers),
         *_named("covered by PodDisruptionBudget", budgets),
-        *(["which Services reach them cannot be told"] if services is None else []),
     )
-    return (f"its pods: {'; '.join(found)}",) if found else ()
+    unseen = ["Which Services reach its pods cannot be told"] if services is None else []
+    return (*([f"Its pods are {'; '.join(found)}"] if found else []), *unseen)
 
 
 def _named(how: str, things: Around) -> Iterator[str]:
