@@ -37,9 +37,7 @@ class Requests:
 
     async def take_in(self, tx: Transaction, key: str, kind: str, asked: Request) -> Taken | None:
         """The same in the caller's transaction, which must lock the thread's row first."""
-        await (
-            tx.come_to_last()
-        )  # its audit row is written at once: those from before it stand first
+        await tx.come_to_last()  # the row of this is written at once: those before it stand first
         at = datetime.now(UTC)
         # with a map a run has the rights of who started it: nobody else speaks into it
         apart = self._house.rules.identities is not None

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import re2
 
+from bot.core.text import amount
+
 DEFAULT_SECONDS = 0.2
 LONGEST_PATTERN = 1000  # characters
 _LONGEST_LINE = 400  # bytes of one line that are shown
@@ -43,10 +45,7 @@ class Hits:
 
     def note(self) -> str:
         """One sentence on what was found and what was not looked at."""
-        if not self.count:
-            found = "No line matches"
-        else:
-            found = f"{self.count:,} matching line{'s' if self.count != 1 else ''}"
+        found = amount(self.count, "matching line") if self.count else "No line matches"
         if self.more:
             found += " shown, there are more: narrow the pattern or raise the limit"
         if not self.searched_all:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tools._kit import Manifests, Refused, Table
+from tools.kubernetes.counting import counted
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import age, changed_paths, images_of, name_of, namespace_of, told
 from tools.kubernetes.revisions import Revision
@@ -16,7 +17,7 @@ def history_lines(revisions: Sequence[Revision], now: datetime, most: int = 5) -
     for one, before in _with_before(revisions)[:most]:
         live = " (live)" if one.current else ""
         line = f"revision {one.number}{live}, first made {age(one.made, now)} ago,"
-        line += f" {one.pods} pods:" if one.pods is not None else ""
+        line += f" {counted(one.pods, 'pod')}:" if one.pods is not None else ""
         line += f" {', '.join(images_of(one.template))}"
         if before is not None:
             line += f"; {before.said(one, 'changed ')}"

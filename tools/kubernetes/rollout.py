@@ -24,6 +24,7 @@ from tools._kit import (
 )
 from tools.kubernetes.changes.consequences import is_dangerous
 from tools.kubernetes.cluster import JSON_PATCH, Cluster
+from tools.kubernetes.counting import counted
 from tools.kubernetes.drift import drift_of
 from tools.kubernetes.kinds import RESOURCES, DeploymentKind, Object, access
 from tools.kubernetes.lastrun import failure_of
@@ -298,8 +299,7 @@ def _notes(live: Object) -> dict[str, JsonValue]:
 
 
 def _pods(live: Object) -> str:
-    count = replicas_of(live)
-    return f"{count} pod" if count == 1 else f"{count} pods"
+    return counted(replicas_of(live), "pod")
 
 
 def _versions(before: Object, after: Object) -> str:

@@ -24,6 +24,7 @@ from tools._kit import (
     sha256_of,
 )
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.counting import counted
 from tools.kubernetes.drift import drift_of
 from tools.kubernetes.kinds import Object, RolledKind, access
 from tools.kubernetes.objects import (
@@ -261,8 +262,7 @@ def _there(live: Object) -> str:
 def _all_pods(live: Object) -> str:
     if live["kind"] == "DaemonSet":
         return "its pod on every node"  # how many is status, which is no part of what is approved
-    count = replicas_of(live)
-    return f"{count} pod" if count == 1 else f"{count} pods"
+    return counted(replicas_of(live), "pod")
 
 
 def replacing(live: Object) -> Iterator[str]:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from tools._kit import NotFound, Progress, Refused, Unavailable, Verdict, sha256_of
 from tools.kubernetes.cluster import MOST, Cluster
+from tools.kubernetes.counting import counted
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import (
     conditions,
@@ -196,7 +197,7 @@ class Watch:
         if failure is not None:
             return await self._failed(failure, troubles, current)
         ready = sum(map(is_ready, current))
-        text = f"{ready} of {_pods(counts_of(live).wanted)} ready{self._on(live)}"
+        text = f"{ready} of {counted(counts_of(live).wanted, 'pod')} ready{self._on(live)}"
         return Progress("; ".join(part for part in (text, self._because(troubles)) if part))
 
     def _on(self, live: Object) -> str:
@@ -241,7 +242,7 @@ class Watch:
                 return Verdict("failed", f"The containers of {self._goal.what} keep restarting.")
             self._settled_at, self._settled = now, restarts
         wanted = counts_of(live).wanted
-        ready = f"{wanted} of {_pods(wanted)} ready{self._on(live)}"
+        ready = f"{wanted} of {counted(wanted, 'pod')} ready{self._on(live)}"
         state = ready if wanted else "All pods are gone"
         against = f", though {self._goal.against}" if self._goal.against else ""
         if now - self._settled_at >= seconds:
@@ -316,7 +317,9 @@ class Watch:
             return f"{self._goal.what} exceeded its progress deadline{because}"
         if self._late():
             ready = sum(map(is_ready, pods))
-            return f"Only {ready} of {_pods(wanted)} ready after {self._limit:.0f} s{because}"
+            return (
+                f"Only {ready} of {counted(wanted, 'pod')} ready after {self._limit:.0f} s{because}"
+            )
         return None
 
     async def _failed(
@@ -341,7 +344,3 @@ def _missed_deadline(live: Object) -> datetime | None:
     if progressing.get("reason") != "ProgressDeadlineExceeded":
         return None
     return moment(progressing.get("lastUpdateTime") or progressing.get("lastTransitionTime"))
-
-
-def _pods(count: int) -> str:
-    return f"{count} pod" if count == 1 else f"{count} pods"

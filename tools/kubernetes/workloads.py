@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from tools._kit import NotFound, Preview, Receipt, Refused, Stale, Unavailable, sha256_of
 from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster, Listing
+from tools.kubernetes.counting import counted
 from tools.kubernetes.kinds import RESOURCES, Object
 from tools.kubernetes.objects import (
     annotation,
@@ -181,7 +182,7 @@ def blocking(budgets: tuple[Object, ...] | None, replicas: int) -> Iterator[str]
     if budgets is None:
         yield "It cannot be told whether a PodDisruptionBudget covers its pods."
         return
-    nothing = f"with {_pods(replicas)} none can be evicted and no node drained."
+    nothing = f"with {counted(replicas, 'pod')} none can be evicted and no node drained."
     for pdb in budgets:
         spec = pdb["spec"]
         if (most := spec.get("maxUnavailable")) is not None:
@@ -202,10 +203,6 @@ def share_of(amount: object, whole: int) -> int:
     if text.endswith("%") and text[:-1].isdecimal():
         return ceil(int(text[:-1]) * whole / 100)
     return int(text) if text.isdecimal() else 0
-
-
-def _pods(count: int) -> str:
-    return f"{count} pod" if count == 1 else f"{count} pods"
 
 
 async def workload(

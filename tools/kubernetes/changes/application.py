@@ -1,15 +1,12 @@
 """Applying manifests: each document dried, compared and written, and all of them followed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, cast
 
-from pydantic import (
-    Field,
-    JsonValue,
-)
+from pydantic import Field, JsonValue
 
 from tools._kit import (
     MIXED,
@@ -28,7 +25,7 @@ from tools._kit import (
 from tools.kubernetes.changes.claims import CANNOT_SHRINK, grows, refuse_to_shrink
 from tools.kubernetes.changes.consequences import Consequences, consequences
 from tools.kubernetes.changes.documents import as_yaml
-from tools.kubernetes.changes.holding import Wanted, hold, together
+from tools.kubernetes.changes.holding import Wanted, hold, of_all, together
 from tools.kubernetes.changes.manifests import (
     Document,
     ManifestChange,
@@ -48,7 +45,7 @@ from tools.kubernetes.changes.single import (
     rolls_out,
 )
 from tools.kubernetes.cluster import Cluster
-from tools.kubernetes.kinds import RESOURCES, Object, Resource, access
+from tools.kubernetes.kinds import Object, Resource
 from tools.kubernetes.objects import (
     controller,
     difference,
@@ -122,11 +119,7 @@ class Application(ManifestChange):
 
     def needs(self) -> tuple[Access, ...]:
         """The writes; of a kind of the core that is not built in, the dry run is refused."""
-        return tuple(
-            access("patch", one.as_rules_say, namespace=self.namespace, name=one.name)
-            for one in read(self.manifest)
-            if one.as_rules_say in RESOURCES or "." in one.as_rules_say
-        )
+        return self.each("patch")
 
     async def preview(self, cluster: Cluster) -> Preview:
         """Ask the server what it would store of each document."""
@@ -145,7 +138,7 @@ class Application(ManifestChange):
         applied = receipt is not None
         followed = [hold(cluster, _wanted(one, generations), applied=applied) for one in wanted]
         async for step in together(followed):
-            yield step if isinstance(step, Progress) else _whole(step)
+            yield step if isinstance(step, Progress) else of_all(step, "as applied")
 
     async def _preview(self, cluster: Cluster) -> Preview:
         steps = await self._examine(cluster)
@@ -327,24 +320,3 @@ def _wanted(one: dict[str, Any], generations: dict[str, JsonValue]) -> Wanted:
         rescales=REPLICAS in paths,
         generation=generation if isinstance(generation, int) else 0,
     )
-
-
-def _whole(verdicts: tuple[Verdict, ...]) -> Verdict:
-    """One verdict about all."""
-    if len(verdicts) == 1:
-        return verdicts[0]
-    outcomes = {one.outcome for one in verdicts}
-    if outcomes == {"holds"}:
-        return Verdict("holds", f"All {len(verdicts)} objects are as applied.")
-    if outcomes == {"did not happen"}:
-        return Verdict("did not happen", "None of it happened.")
-    said = " ".join(_others(verdicts))
-    if outcomes <= {"holds", "cannot tell"}:
-        return Verdict("cannot tell", said)
-    return Verdict("failed", said)
-
-
-def _others(verdicts: tuple[Verdict, ...]) -> Iterator[str]:
-    good = sum(one.outcome == "holds" for one in verdicts)
-    yield f"{good} of {len(verdicts)} objects are as applied."
-    yield from (one.reason for one in verdicts if one.outcome != "holds")

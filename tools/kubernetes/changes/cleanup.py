@@ -27,6 +27,7 @@ from tools._kit import (
     seconds,
 )
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.counting import counted
 from tools.kubernetes.kinds import Object, access, canonical_kind
 from tools.kubernetes.objects import age, conditions, controller, labels_of, meta, moment, name_of
 from tools.kubernetes.verification import until_verdict
@@ -84,8 +85,8 @@ class CleanUp(Change):
         ended = datetime.strptime(self.at, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
         uids: list[JsonValue] = [[name_of(one), str(meta(one)["uid"])] for one in found]
         return Preview(
-            summary=f"Delete {len(found)} {self._which} {self.kind}"
-            f"{'s' if len(found) != 1 else ''} in `{self.namespace}`",
+            summary=f"Delete {counted(len(found), f'{self._which} {self.kind}')}"
+            f" in `{self.namespace}`",
             effect=f"{len(found)} of them, and what they wrote to their logs",
             changes=tuple(
                 ChangedPath(

@@ -135,8 +135,8 @@ class Drain(Change):
         switch = ChangedPath(path="spec.unschedulable", before=None, after=True)
         count = len(moving)
         return Preview(
-            summary=f"Drain `node/{self.name}`: {count} pod{'s' if count != 1 else ''} move",
-            effect=f"{count} evictions" + _staying(found.moving),
+            summary=f"Drain `node/{self.name}`: {counted(count, 'pod')} move{_s(moving)}",
+            effect=counted(count, "eviction") + _staying(found.moving),
             changes=(
                 *(() if cordoned else (switch,)),
                 *(
@@ -285,7 +285,7 @@ class Drain(Change):
             told = "; ".join(stuck or waiting or [pod.name for pod in left])
             return Verdict(
                 "failed",
-                f"node/{self.name} is cordoned, and {len(left)} pods are left on it: {told}."
+                f"node/{self.name} is cordoned; left on it: {counted(len(left), 'pod')}: {told}."
                 " Drain it again when they may go.",
             )
         return Progress(f"still on node/{self.name}: {counted(len(left), 'pod')}")
@@ -395,12 +395,15 @@ def _held(budgets: list[Object]) -> Iterator[str]:
 
 
 def _staying(moving: Moving) -> str:
-    return f"; {len(moving.staying)} pods of daemon sets stay" if moving.staying else ""
+    if not moving.staying:
+        return ""
+    staying = counted(len(moving.staying), "pod of a daemon set", "pods of daemon sets")
+    return f"; {staying} stay{_s(moving.staying)}"
 
 
 def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def _s(names: Sequence[str]) -> str:
+def _s(names: Sequence[object]) -> str:
     return "s" if len(names) == 1 else ""

@@ -141,3 +141,18 @@ async def together(
             else:
                 yield step
     yield tuple(verdicts[number] for number in range(len(followed)))
+
+
+def of_all(verdicts: Sequence[Verdict], are: str) -> Verdict:
+    """One verdict about all objects; `are` says what they are where it holds: "as applied"."""
+    if len(verdicts) == 1:
+        return verdicts[0]
+    outcomes = {one.outcome for one in verdicts}
+    if outcomes == {"holds"}:
+        return Verdict("holds", f"All {len(verdicts)} objects are {are}.")
+    if outcomes == {"did not happen"}:
+        return Verdict("did not happen", "None of it happened.")
+    others = [one.reason for one in verdicts if one.outcome != "holds"]
+    good = len(verdicts) - len(others)
+    said = " ".join([f"{good} of {len(verdicts)} objects are {are}.", *others])
+    return Verdict("cannot tell" if outcomes <= {"holds", "cannot tell"} else "failed", said)

@@ -14,13 +14,13 @@ from pydantic import (
     model_validator,
 )
 
-from tools._kit import MAYBE_NAMESPACE, MIXED, Change, ChangedPath, Refused, Risk, Touched
+from tools._kit import MAYBE_NAMESPACE, MIXED, Access, Change, ChangedPath, Refused, Risk, Touched
 from tools.kubernetes.changes.documents import LONGEST, documents
 from tools.kubernetes.changes.labels import MaybeNamespace
 from tools.kubernetes.changes.single import Place
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.drift import steps_of, value_at
-from tools.kubernetes.kinds import RESOURCES, Object, Resource, canonical_kind
+from tools.kubernetes.kinds import RESOURCES, Object, Resource, access, canonical_kind
 from tools.kubernetes.objects import LAST_APPLIED, REVISION, labels_of, shaped
 
 MOST = 20
@@ -226,6 +226,14 @@ class ManifestChange(Change):
         kinds = {one.as_rules_say for one in found}
         kind = kinds.pop() if len(kinds) == 1 else MIXED
         return {**given, "kind": kind, "name": found[0].name if len(found) == 1 else ""}
+
+    def each(self, verb: str) -> tuple[Access, ...]:
+        """The right to that, of each object; none of a kind of the core that is not built in."""
+        return tuple(
+            access(verb, one.as_rules_say, namespace=self.namespace, name=one.name)
+            for one in read(self.manifest)
+            if one.as_rules_say in RESOURCES or "." in one.as_rules_say
+        )
 
     def target(self) -> str:
         """The object; the first of several."""

@@ -24,7 +24,7 @@ from tools._kit import (
 )
 from tools.kubernetes.changes.deletion import WHY_NOT_BACK, Deletion, Doomed
 from tools.kubernetes.changes.documents import as_yaml
-from tools.kubernetes.changes.holding import together
+from tools.kubernetes.changes.holding import of_all, together
 from tools.kubernetes.changes.manifests import (
     Document,
     ManifestChange,
@@ -35,7 +35,8 @@ from tools.kubernetes.changes.manifests import (
 )
 from tools.kubernetes.changes.single import Place
 from tools.kubernetes.cluster import MANAGER, Cluster
-from tools.kubernetes.kinds import RESOURCES, Object, access
+from tools.kubernetes.counting import counted
+from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import difference, labels_of, meta
 from tools.kubernetes.quantities import amount, is_quantity
 from tools.kubernetes.wire import Conflict
@@ -76,11 +77,7 @@ class Removal(ManifestChange):
 
     def needs(self) -> tuple[Access, ...]:
         """The deletions."""
-        return tuple(
-            access("delete", one.as_rules_say, namespace=self.namespace, name=one.name)
-            for one in read(self.manifest)
-            if one.as_rules_say in RESOURCES or "." in one.as_rules_say
-        )
+        return self.each("delete")
 
     async def preview(self, cluster: Cluster) -> Preview:
         """Which of them are as the manifest says, and what goes along."""
@@ -115,7 +112,7 @@ class Removal(ManifestChange):
             for *place, uid in cast("list[list[str]]", seen.before["objects"])
         ]
         async for step in together(followed):
-            yield step if isinstance(step, Progress) else _whole(step)
+            yield step if isinstance(step, Progress) else of_all(step, "gone")
 
     async def _preview(self, cluster: Cluster) -> Preview:
         parts = await self._examine(cluster)
@@ -127,7 +124,7 @@ class Removal(ManifestChange):
         )
         lasting = any(part.place.kind in WHY_NOT_BACK for part, _ in doomed)
         where = f" in `{self.namespace}`" if self.namespace else ""
-        many = f"{len(doomed)} applied object{'s' if len(doomed) != 1 else ''}"
+        many = counted(len(doomed), "applied object")
         return Preview(
             summary=f"Delete {many}{where}",
             effect=f"deletes {', '.join(str(part.place) for part, _ in doomed)}",
@@ -227,16 +224,3 @@ async def _remove(cluster: Cluster, part: _Part) -> None:
                 raise Stale(f"{part.place.at} was changed since.") from None
             found = again
     raise Stale(f"{part.place.at} is being changed by somebody else all the time.")
-
-
-def _whole(verdicts: tuple[Verdict, ...]) -> Verdict:
-    """One verdict about all."""
-    if len(verdicts) == 1:
-        return verdicts[0]
-    outcomes = {one.outcome for one in verdicts}
-    if outcomes == {"holds"}:
-        return Verdict("holds", f"All {len(verdicts)} objects are gone.")
-    if outcomes == {"did not happen"}:
-        return Verdict("did not happen", "All of them are there as before.")
-    said = " ".join(one.reason for one in verdicts if one.outcome != "holds")
-    return Verdict("cannot tell" if outcomes <= {"holds", "cannot tell"} else "failed", said)

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from tools.kubernetes.counting import counted
 from tools.kubernetes.diagnosis.case import Case, Group, template_hash
 from tools.kubernetes.diagnosis.clues import Proposal, Ref
 from tools.kubernetes.diagnosis.snapshot import Snapshot, controlled_by, ref_of
 from tools.kubernetes.diagnosis.symptoms import What, ended_of
-from tools.kubernetes.diagnosis.wording import at, listed, plural
+from tools.kubernetes.diagnosis.wording import at, listed
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import (
     REVISION,
@@ -106,7 +107,7 @@ def _blamed(
     words = f"Since {at(since, case.now)}, {_span(after)} after revision {newest.number} ({what})."
     evidence = [f"revision {newest.number} of {group.owner}, {at(made, case.now)}: {what}"]
     if well := _others_well(case, group, newest):
-        evidence.append(f"{plural(well, 'ready pod')} of an earlier revision")
+        evidence.append(f"{counted(well, 'ready pod')} of an earlier revision")
         words += " The pods of the earlier revision are well."
     undo = None
     if group.owner.kind == "deployment":

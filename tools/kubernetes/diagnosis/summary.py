@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+from tools.kubernetes.counting import counted
 from tools.kubernetes.diagnosis.snapshot import (
     CertificateOf,
     Denied,
@@ -10,7 +11,7 @@ from tools.kubernetes.diagnosis.snapshot import (
     LogOf,
     Snapshot,
 )
-from tools.kubernetes.diagnosis.wording import listed, plural
+from tools.kubernetes.diagnosis.wording import listed
 
 _PLURALS = {
     "ingress": "ingresses",
@@ -29,8 +30,8 @@ def checked(snapshot: Snapshot) -> list[str]:
     warnings = len(snapshot.of("event"))
     return [
         *found,
-        *([plural(warnings, "warning event")] if warnings else []),
-        *([plural(logs, "log")] if logs else []),
+        *([counted(warnings, "warning event")] if warnings else []),
+        *([counted(logs, "log")] if logs else []),
     ]
 
 
@@ -40,7 +41,7 @@ def _kinds(snapshot: Snapshot) -> list[str]:
 
 
 def _count(count: int, kind: str) -> str:
-    return f"{count} {_PLURALS[kind]}" if kind in _PLURALS and count != 1 else plural(count, kind)
+    return f"{count} {_PLURALS[kind]}" if kind in _PLURALS and count != 1 else counted(count, kind)
 
 
 def not_checked(snapshot: Snapshot) -> list[str]:

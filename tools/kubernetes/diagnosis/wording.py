@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
+from tools.kubernetes.counting import counted
 from tools.kubernetes.diagnosis.case import Case, Group
 from tools.kubernetes.diagnosis.clues import Ref
 from tools.kubernetes.diagnosis.snapshot import Line
@@ -123,11 +124,6 @@ def listed(words: Iterable[str], most: int = 4) -> str:
     return " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
 
 
-def plural(count: int, word: str) -> str:
-    """1 pod, 2 pods."""
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
-
-
 def matching(reports: Sequence[Report], pattern: str) -> list[Report]:
     """Those whose message matches, newest first."""
     wanted = re.compile(pattern, re.IGNORECASE)
@@ -146,7 +142,7 @@ def state(group: Group, now: datetime) -> str:
     when = stamp(ended.get("finishedAt"), now)
     return (
         f"pod/{name_of(one.pod)} {one.container}: lastState.terminated {words}, {when},"
-        f" {plural(count, 'restart')}"
+        f" {counted(count, 'restart')}"
     )
 
 

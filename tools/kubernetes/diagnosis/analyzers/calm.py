@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from tools.kubernetes.counting import counted
 from tools.kubernetes.diagnosis.analyzers.scheduling import may_wait
 from tools.kubernetes.diagnosis.case import Case
 from tools.kubernetes.diagnosis.causes import Cause, depth
@@ -15,7 +16,7 @@ from tools.kubernetes.diagnosis.symptoms import (
     pulls_since,
     starts_until,
 )
-from tools.kubernetes.diagnosis.wording import at, plural, pods_of, short, stamp
+from tools.kubernetes.diagnosis.wording import at, pods_of, short, stamp
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import name_of
 from tools.kubernetes.pods import container_statuses, is_ready
@@ -36,7 +37,7 @@ def calm(case: Case) -> Iterator[Said]:
     for owner, pods in sorted(gone.items()):
         reasons = sorted({str((pod.get("status") or {}).get("reason")) for pod in pods})
         yield Notice(
-            owner, f"{plural(len(pods), 'old pod')} ended ({', '.join(reasons)}), replaced since"
+            owner, f"{counted(len(pods), 'old pod')} ended ({', '.join(reasons)}), replaced since"
         )
 
 
@@ -85,6 +86,6 @@ def _restarts(case: Case, owner: Ref, pod: Object) -> Iterator[Notice]:
         last = (status.get("lastState") or {}).get("terminated") or {}
         if count and last:
             how = last.get("reason") or f"exit code {last.get('exitCode')}"
-            words = f"pod/{name_of(pod)} was restarted {plural(count, 'time')}, last at"
+            words = f"pod/{name_of(pod)} was restarted {counted(count, 'time')}, last at"
             words += f" {stamp(last.get('finishedAt'), case.now)} ({how}), and runs since"
             yield Notice(owner, words)

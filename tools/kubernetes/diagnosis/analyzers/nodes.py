@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
+from tools.kubernetes.counting import counted
 from tools.kubernetes.diagnosis.case import Case, Group
 from tools.kubernetes.diagnosis.causes import Cause
 from tools.kubernetes.diagnosis.clues import HIGH, LOW, MEDIUM, Clue, Notice, Ref, Said
 from tools.kubernetes.diagnosis.onset import began
 from tools.kubernetes.diagnosis.snapshot import Snapshot, ref_of
 from tools.kubernetes.diagnosis.symptoms import What, ended_of, is_calm
-from tools.kubernetes.diagnosis.wording import at, event, plural, pods_of, short
+from tools.kubernetes.diagnosis.wording import at, event, pods_of, short
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import conditions, labels_of, moment, name_of
 
@@ -58,7 +59,7 @@ def _node(case: Case, ref: Ref, node: Object) -> Iterator[Said]:
         silent = ready.get("status") == "Unknown"
         what = "does not report any more" if silent else "says that it is not ready"
         text = f"It {what} since {at(since, case.now)}: {short(ready.get('message'))}."
-        text += f" {plural(len(pods), 'pod')} of what was looked at ran there."
+        text += f" {counted(len(pods), 'pod')} of what was looked at ran there."
         yield Clue(
             Cause.NODE_NOT_READY,
             ref,
@@ -115,7 +116,7 @@ def _just_evicted(case: Case) -> Iterator[Said]:
         if case.snapshot.get("node", "", node) is not None:
             continue  # it says itself whether it is short of anything
         said = short((pods[0].get("status") or {}).get("message"))
-        text = f"It evicted {plural(len(pods), 'pod')} just now: {said}"
+        text = f"It evicted {counted(len(pods), 'pod')} just now: {said}"
         yield Clue(
             Cause.NODE_PRESSURE,
             Ref("node", "", node),
@@ -147,7 +148,9 @@ def _evicted_again(case: Case) -> Iterator[Said]:
             continue
         last = max(found, key=lambda one: one[0])[1]
         said = short((last.get("status") or {}).get("message"))
-        text = f"{plural(len(found), 'pod')} of it were evicted since {at(times[0], case.now)}, the"
+        text = (
+            f"{counted(len(found), 'pod')} of it were evicted since {at(times[0], case.now)}, the"
+        )
         text += f" last at {at(times[-1], case.now)}: {said}"
         yield Clue(
             Cause.EPHEMERAL_STORAGE,
@@ -176,7 +179,7 @@ def _turned_away(case: Case) -> Iterator[Said]:
         node = Ref("node", "", str((pod.get("spec") or {}).get("nodeName")))
         status = pod["status"]
         said = f"{status['reason']}: {short(status.get('message'))}"
-        text = f"{node} does not take its pods, {plural(len(found), 'pod')} since"
+        text = f"{node} does not take its pods, {counted(len(found), 'pod')} since"
         text += f" {at(first, case.now)}, the last at {at(last, case.now)}: {said}"
         yield Clue(
             Cause.UNSCHEDULABLE,

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
+from tools.kubernetes.counting import counted
 from tools.kubernetes.diagnosis.case import Case, template_hash
 from tools.kubernetes.diagnosis.causes import Cause
 from tools.kubernetes.diagnosis.clues import HIGH, LOW, MEDIUM, Clue, Notice, Proposal, Ref, Said
 from tools.kubernetes.diagnosis.onset import began
 from tools.kubernetes.diagnosis.snapshot import ref_of
 from tools.kubernetes.diagnosis.symptoms import What, is_on_its_way, symptoms_of
-from tools.kubernetes.diagnosis.wording import at, plural, short
+from tools.kubernetes.diagnosis.wording import at, short
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import conditions, meta, moment, name_of
 from tools.kubernetes.pods import is_leaving, is_ready
@@ -85,7 +86,7 @@ def _paused(ref: Ref, live: Object) -> Said:
         return Notice(ref, "its rollout is paused; nothing waits for it")
     old = counts.wanted - counts.updated
     text = f"Its rollout is paused: {counts.updated} of {counts.wanted} pods have the new template,"
-    text += f" {plural(old, 'pod')} wait."
+    text += f" {counted(old, 'pod')} wait."
     since = moment(conditions(live).get("Progressing", {}).get("lastUpdateTime"))
     change = Proposal(
         "rollout_resume", {"namespace": ref.namespace, "kind": ref.kind, "name": ref.name}
@@ -128,10 +129,10 @@ def _stuck(case: Case, ref: Ref, live: Object, *, missed: bool) -> Clue:
 def _why(case: Case, ref: Ref, wanted: int) -> str:
     pods = [pod for pod in case.snapshot.pods_of(ref) if not is_leaving(pod)]
     if len(pods) < wanted:
-        return f"Only {plural(len(pods), 'pod')} exist, and no event says why."
+        return f"Only {counted(len(pods), 'pod')} exist, and no event says why."
     young = [pod for pod in pods if not is_ready(pod) and not symptoms_of(case.snapshot, pod)]
     if young:
-        return f"{plural(len(young), 'pod')} still start."
+        return f"{counted(len(young), 'pod')} still start."
     return "" if len({template_hash(pod) for pod in pods}) == 1 else "Pods of two templates run."
 
 
@@ -148,7 +149,7 @@ def _leaving(case: Case, owner: Ref, pods: list[Object]) -> Clue:
     held = meta(pod).get("finalizers") or ()
     since = moment(meta(pod).get("deletionTimestamp"))
     why = f"finalizers {', '.join(held)} hold it" if held else "its node does not end it"
-    text = f"{plural(len(pods), 'pod')} should be gone since {at(since, case.now)}: {why}."
+    text = f"{counted(len(pods), 'pod')} should be gone since {at(since, case.now)}: {why}."
     return Clue(
         Cause.TERMINATING,
         owner,

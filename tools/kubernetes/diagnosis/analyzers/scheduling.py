@@ -192,8 +192,11 @@ def _clue(case: Case, group: Group) -> Said | None:
 def _silent(case: Case, group: Group, scheduler: str) -> Clue:
     """A scheduler of its own that has said nothing of the pods that wait for it."""
     begun = onset(case, group, r"schedulerName")
-    text = f"{pods_of(case, group)} wait for scheduler {scheduler}, which says nothing of them: it"
-    text = f"{text[0].upper()}{text[1:]} does not run, or has no such name."
+    waiting = pods_of(case, group)
+    text = (
+        f"{waiting[0].upper()}{waiting[1:]} wait for scheduler {scheduler}, which says nothing of"
+        " them: it does not run, or has no such name."
+    )
     seen = f"pod/{name_of(group.first.pod)}: spec.schedulerName {scheduler}"
     return Clue(
         Cause.UNSCHEDULABLE,

@@ -4,11 +4,12 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
+from tools.kubernetes.counting import counted
 from tools.kubernetes.diagnosis.case import Case, template_labels
 from tools.kubernetes.diagnosis.causes import Cause
 from tools.kubernetes.diagnosis.clues import HIGH, LOW, MEDIUM, Clue, Notice, Ref, Said
 from tools.kubernetes.diagnosis.snapshot import ref_of
-from tools.kubernetes.diagnosis.wording import at, event, listed, plural, short
+from tools.kubernetes.diagnosis.wording import at, event, listed, short
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import meta, moment, name_of
 from tools.kubernetes.pods import is_leaving, is_ready
@@ -120,8 +121,8 @@ def _nobody(case: Case, ref: Ref, pods: Sequence[Object]) -> Said:
     owners = frozenset(case.snapshot.owner(pod) for pod in pods)
     refs = owners | {ref_of("pod", pod) for pod in pods}
     if not refs & case.unwell:
-        return Notice(ref, f"none of its {plural(len(pods), 'pod')} is ready yet: they just start")
-    return _effect(ref, refs, f"none of its {plural(len(pods), 'pod')} is ready")
+        return Notice(ref, f"none of its {counted(len(pods), 'pod')} is ready yet: they just start")
+    return _effect(ref, refs, f"none of its {counted(len(pods), 'pod')} is ready")
 
 
 def _selector(case: Case, ref: Ref, selector: Mapping[str, str]) -> Clue:
@@ -147,7 +148,7 @@ def _selector(case: Case, ref: Ref, selector: Mapping[str, str]) -> Clue:
 
 
 def _count(case: Case, ref: Ref) -> str:
-    return plural(len(case.snapshot.of("pod", ref.namespace)), "pod")
+    return counted(len(case.snapshot.of("pod", ref.namespace)), "pod")
 
 
 def _nearest(case: Case, ref: Ref, selector: Mapping[str, str]) -> Ref | None:

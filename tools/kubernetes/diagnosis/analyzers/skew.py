@@ -3,11 +3,12 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from tools.kubernetes.counting import counted
 from tools.kubernetes.diagnosis.case import Case, Group, template_hash
 from tools.kubernetes.diagnosis.causes import Cause
 from tools.kubernetes.diagnosis.clues import LOW, MEDIUM, Clue, Notice, Ref, Said
 from tools.kubernetes.diagnosis.snapshot import names, ref_of
-from tools.kubernetes.diagnosis.wording import listed, plural
+from tools.kubernetes.diagnosis.wording import listed
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import name_of
 from tools.kubernetes.pods import is_leaving, is_ready
@@ -43,7 +44,7 @@ def _images(case: Case, owner: Ref, pods: Sequence[Object]) -> Iterator[Said]:
         unwell = [pod for pod in every if ref_of("pod", pod) in case.unwell and not is_ready(pod)]
         apart = any(all(pod in unwell for pod in few) for few in by_identity.values())
         if not apart or not _stay(pods):
-            images = plural(len(by_identity), "different image")
+            images = counted(len(by_identity), "different image")
             yield Notice(owner, f"its pods run {images} under the same name {image}")
             continue
         yield Clue(
