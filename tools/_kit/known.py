@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
@@ -72,8 +73,15 @@ class KnownTool:
         return _example(self._schema(argument))
 
     def _schema(self, argument: str) -> Mapping[str, Any]:
-        found = self._model.model_json_schema().get("properties", {}).get(argument, {})
-        return dict(found)
+        found: Mapping[str, Any] = _properties(self._model).get(argument, {})
+        return found
+
+
+@cache
+def _properties(model: type[BaseModel]) -> Mapping[str, Any]:
+    """Its schema costs milliseconds, and rules ask for it by argument."""
+    found: Mapping[str, Any] = model.model_json_schema().get("properties", {})
+    return found
 
 
 def _example(schema: Mapping[str, Any]) -> JsonValue:
