@@ -101,6 +101,7 @@ def kill(child: "subprocess.Popen[str]") -> None:
     child.stdout.close()
 
 
+@pytest.mark.long
 async def test_data_stays_and_the_server_does_not(data: Path) -> None:
     async with embedded_postgres(data) as dsn:
         pid = server_pid(data)
@@ -242,6 +243,7 @@ async def test_no_folder_of_others_changes_its_mode(tmp_path: Path) -> None:
     assert Path("/etc/passwd").read_bytes() == accounts
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root needs a place of its own")
 async def test_root_runs_it_as_nobody_that_has_an_account(data: Path) -> None:
     async with embedded_postgres(data, throwaway=True):

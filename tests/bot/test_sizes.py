@@ -1,5 +1,7 @@
 """What messages are estimated at does not depend on whether they were seen before."""
 
+import pytest
+
 from bot.agent import sizes
 from bot.agent.model import Message
 from bot.agent.sizes import Sizes
@@ -10,6 +12,7 @@ def said(number: int) -> Message:
     return {"role": "user", "content": f"turn {number}: how does it look? " * (number % 7 + 1)}
 
 
+@pytest.mark.long
 def test_a_size_is_the_same_from_memory_and_what_is_old_goes() -> None:
     known = Sizes()
     many = [said(n) for n in range(sizes._MOST + 50)]

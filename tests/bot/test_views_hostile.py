@@ -339,6 +339,7 @@ def timed(make: Callable[[], Any]) -> Any:
     return made
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", HUGE)
 def test_what_is_huge_is_planned_in_a_time_that_grows_with_it_alone(name: str) -> None:
     huge = HUGE[name]
@@ -361,6 +362,7 @@ def test_what_is_huge_is_planned_in_a_time_that_grows_with_it_alone(name: str) -
     taken(timed(lambda: notices.failure(huge)))
 
 
+@pytest.mark.long
 def test_ten_thousand_paths_are_planned_at_once() -> None:
     changes = tuple((f"data.key{number}", "", "<new>") for number in range(10_000))
     message = timed(lambda: card.card(replace(CALM, changes=changes)))

@@ -115,6 +115,7 @@ def card(text: str, *labels: str) -> list[dict[str, object]]:
     return blocks
 
 
+@pytest.mark.long
 async def test_the_cluster_as_it_changes_and_an_incident_begun_and_put_back(
     slack: Workspace, page: Page, shots: Path
 ) -> None:

@@ -133,6 +133,7 @@ def last_action(slack: Workspace) -> dict[str, object]:
     return dict(action)
 
 
+@pytest.mark.long
 async def test_every_block_is_drawn_and_every_element_says_what_was_chosen(
     slack: Workspace, page: Page
 ) -> None:

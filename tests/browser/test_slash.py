@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Browser, expect
 
 from bot.sandbox import serving
@@ -12,6 +13,7 @@ from tests.world import world
 pytestmark = DRIVES
 
 
+@pytest.mark.long
 async def test_what_is_typed_behind_the_slash_reaches_the_bot_over_its_socket(
     dsn: str, tmp_path: Path, chromium: Browser
 ) -> None:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from bot.sandbox.cluster import Behaviour, Object
 from tests.standins.model import Json, Turn, calls, says
 from tests.world import World, buttons, shown, world
@@ -187,6 +189,7 @@ async def chatty(chat: World, manifest: Object) -> None:
         await chat.cluster.advance(2)
 
 
+@pytest.mark.long
 async def test_a_megabyte_of_forged_logs_is_data_and_only_its_own_thread_can_search_it(
     dsn: str, tmp_path: Path
 ) -> None:

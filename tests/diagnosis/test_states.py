@@ -91,6 +91,7 @@ def test_a_state_is_the_same_whenever_it_is_made() -> None:
         assert first.blames == second.blames
 
 
+@pytest.mark.long
 def test_every_fault_blames_something_that_is_there_and_in_words_that_are_known() -> None:
     for recipe in [*recipes(held=True)[: len(FAULTS)], *fresh(), *unseen(), *fifth()]:
         state = make(replace(recipe, size="small", decoys=()), NOW)

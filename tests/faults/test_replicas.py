@@ -26,6 +26,7 @@ def asked(request: Json) -> str:
     return "\n".join(str(m["content"]) for m in request["messages"] if m["role"] == "user")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("with_redis", [False, pytest.param(True, marks=crash)])
 async def test_roles_apart(
     dsn: str, tmp_path: Path, case: Case, redis: RedisServer, with_redis: bool
