@@ -5,6 +5,7 @@ otherwise the next test gets a new copy.
 """
 
 import asyncio
+from dataclasses import dataclass
 
 import psycopg
 
@@ -27,7 +28,7 @@ _TABLES = """
 SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
 WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
 """
-_ROWS = "SELECT coalesce(md5(string_agg(r::text, ',' ORDER BY r::text)), '') FROM {} AS r"
+_ROWS = "(SELECT coalesce(md5(string_agg(r::text, ',' ORDER BY r::text)), '') FROM {} AS r)"
 _EMPTY = "DELETE FROM {}"
 _NOTHING = ""
 _SEQUENCES = """
@@ -40,6 +41,15 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type 
 """
 
 
+@dataclass(frozen=True)
+class _Fresh:
+    """What one held when it was new, and the statements that tell and make it so again."""
+
+    state: str  # asks for all that no test may change: the schema, and what migrations put in
+    was: tuple[object, ...]
+    empty: str
+
+
 class Databases:
     """Those of one worker. `template` names the migrated database that they are copies of."""
 
@@ -47,8 +57,7 @@ class Databases:
         self._server = server
         self._template = template
         self._free: list[str] = []
-        self._schema: dict[str, str] = {}  # by DSN, as it was when it was new
-        self._filled: dict[str, dict[str, str]] = {}  # what migrations put in: it stays
+        self._fresh: dict[str, _Fresh] = {}  # by DSN
 
     async def take(self) -> str:
         """The DSN of a database that holds what the migrations put into it and nothing else."""
@@ -56,12 +65,7 @@ class Databases:
             return self._free.pop()
         dsn = await fresh_database(self._server, self._template)
         async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-            self._schema[dsn] = await _one(connection, _SCHEMA)
-            rows = {
-                table: await _one(connection, _ROWS.format(table))
-                for table in await _column(connection, _TABLES)
-            }
-        self._filled[dsn] = {table: its for table, its in rows.items() if its != _NOTHING}
+            self._fresh[dsn] = await _fresh(connection)
         return dsn
 
     async def give_back(self, dsn: str) -> None:
@@ -70,30 +74,37 @@ class Databases:
             connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True)
         except psycopg.OperationalError:
             return  # a test closed it
+        fresh = self._fresh[dsn]
         async with connection:
             for _ in range(50):  # a connection that was closed takes a moment to be gone
-                if await _one(connection, _OTHERS) == "0":
+                if await _row(connection, _OTHERS) == (0,):
                     break
                 await asyncio.sleep(0.01)
             else:
                 return  # who is still there may write into the next test's rows
-            if await _one(connection, _SCHEMA) != self._schema[dsn]:
+            if await _row(connection, fresh.state) != fresh.was:
                 return
-            await connection.execute("SET session_replication_role = replica")
-            for table in await _column(connection, _TABLES):
-                if (filled := self._filled[dsn].get(table)) is None:
-                    await connection.execute(_EMPTY.format(table).encode())
-                elif await _one(connection, _ROWS.format(table)) != filled:
-                    return
-            await connection.execute(_SEQUENCES)
+            await connection.execute(fresh.empty.encode())
         self._free.append(dsn)
 
 
-async def _one(connection: psycopg.AsyncConnection, statement: str) -> str:
+async def _fresh(connection: psycopg.AsyncConnection) -> _Fresh:
+    tables = [str(row[0]) for row in await (await connection.execute(_TABLES.encode())).fetchall()]
+    rows = [_ROWS.format(table) for table in tables]
+    found = await _row(connection, f"SELECT {', '.join(rows)}")
+    filled = [its for its, value in zip(rows, found, strict=True) if value != _NOTHING]
+    state = f"SELECT {', '.join([f'({_SCHEMA})', *filled])}"
+    emptied = [
+        _EMPTY.format(table)
+        for table, value in zip(tables, found, strict=True)
+        if value == _NOTHING
+    ]
+    # all at once: a round trip costs more than to look into a table that is empty
+    empty = "; ".join(["SET session_replication_role = replica", *emptied, _SEQUENCES])
+    return _Fresh(state, await _row(connection, state), empty)
+
+
+async def _row(connection: psycopg.AsyncConnection, statement: str) -> tuple[object, ...]:
     row = await (await connection.execute(statement.encode())).fetchone()
     assert row is not None
-    return str(row[0])
-
-
-async def _column(connection: psycopg.AsyncConnection, statement: str) -> list[str]:
-    return [row[0] for row in await (await connection.execute(statement.encode())).fetchall()]
+    return tuple(row)
