@@ -91,6 +91,7 @@ class Settings(_Part):
     database_connections: Annotated[int, Field(ge=20, le=500)] = 40
     kubeconfig: str = ""
     in_cluster: bool = False
+    own_namespace: str = ""
     file: File = File()
 
     def named_approvers(self) -> tuple[str, ...]:
@@ -109,6 +110,7 @@ class Settings(_Part):
             "kubeconfig": kubeconfig or None,
             "context": chosen.context or None,
             "in_cluster": self.in_cluster and not is_named,
+            "own_namespace": self.own_namespace,
             "settle_seconds": self.settle_seconds,
             **chosen.model_dump(include={"qps", "burst", "most_bytes"}),
         }
@@ -142,7 +144,10 @@ _NAMES = {
     "COUNTERSIGN_JOBS": "jobs",
     "COUNTERSIGN_DATABASE_CONNECTIONS": "database_connections",
     "KUBECONFIG": "kubeconfig",
+    "POD_NAMESPACE": "own_namespace",
 }
+# Kubernetes mounts it into every pod that has an account.
+_POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _LISTS = {"model", "approvers"}
 _WHY = {
     "SLACK_BOT_TOKEN": "the bot token (xoxb-…) from your Slack app's page, OAuth & Permissions",
@@ -209,6 +214,8 @@ def read_what_works(environment: Mapping[str, str] | None = None) -> Partly:
             del values[field]  # `Settings` then misses it
     if "KUBERNETES_SERVICE_HOST" in given and "kubeconfig" not in values:
         values["in_cluster"] = True
+    if "own_namespace" not in values and _POD_NAMESPACE.is_file():
+        values["own_namespace"] = _POD_NAMESPACE.read_text().strip()
     required = {_NAMES[name]: name for name in _WHY}
     wrong_ones: set[str] = set()
     try:

@@ -396,6 +396,14 @@ def test_a_kubeconfig_that_does_not_exist_is_no_wrong_setting(tmp_path: Path) ->
     assert read(GOOD).providers() == {}
 
 
+def test_where_the_bot_runs_is_told_by_variable_or_by_file(tmp_path: Path) -> None:
+    mounted = tmp_path / "namespace"
+    mounted.write_text("ops\n")
+    cluster = {**GOOD, "KUBECONFIG": "kubeconfig"}
+    for told in ({"POD_NAMESPACE": "ops"}, {"POD_NAMESPACE_FILE": str(mounted)}):
+        assert read({**cluster, **told}).providers()["kubernetes"]["own_namespace"] == "ops"
+
+
 def test_a_migration_needs_the_databases_address_only(tmp_path: Path) -> None:
     assert migration_url({"DATABASE_URL": "postgresql://a/b"}) == "postgresql://a/b"
     (tmp_path / "owner").write_text("postgresql://owner@a/b\n")

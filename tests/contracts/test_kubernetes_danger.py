@@ -11,7 +11,6 @@ import yaml
 from bot.sandbox.cluster import Cluster
 from tests.contracts.stage import DB, deployment, made, writes
 from tools import Catalog, JsonObject, Refused, Risk, Unavailable, open_providers
-from tools.kubernetes import connection
 from tools.kubernetes.cluster import Cluster as Client
 from tools.kubernetes.settings import Settings
 
@@ -64,12 +63,10 @@ async def test_an_autoscaler_of_another_kind_is_not_changed(
 
 
 async def test_the_bots_own_namespace_is_danger_with_a_kubeconfig_too(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    cluster: Cluster, tmp_path: Path
 ) -> None:
-    own = tmp_path / "namespace"
-    own.write_text("shop\n")
-    monkeypatch.setattr(connection, "_OWN_NAMESPACE", own)  # as it is mounted into every pod
-    config: JsonObject = {"kubeconfig": str(cluster.write_kubeconfig(tmp_path / "kubeconfig"))}
+    kubeconfig = str(cluster.write_kubeconfig(tmp_path / "kubeconfig"))
+    config: JsonObject = {"kubeconfig": kubeconfig, "own_namespace": "shop"}
     async with open_providers({"kubernetes": config}) as catalog:
         call = catalog.change("k8s_scale", {"namespace": "shop", "name": "cart", "replicas": 3})
         assert (await call.preview()).risk is Risk.DANGER

@@ -102,9 +102,9 @@ class Cluster:
         """The loaded configuration. Raises `Unavailable` with a sentence that says what to mend."""
         return await self._wire.connected()
 
-    async def is_home(self, namespace: str) -> bool:
+    def is_home(self, namespace: str) -> bool:
         """Whether this process itself runs there."""
-        return namespace == (await self.connected()).own_namespace
+        return namespace == self._settings.own_namespace
 
     async def check(self) -> None:
         """Ask for the server's version; raises `Unavailable` when it does not answer."""

@@ -20,7 +20,6 @@ from tools._kit import Unavailable
 
 # What the library raises for YAML that is no kubeconfig.
 _NO_KUBECONFIG = (AttributeError, KeyError, TypeError, ValueError)
-_OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 @dataclass(frozen=True)
@@ -30,20 +29,19 @@ class Connection:
     name: str  # of the context: what people call the cluster
     api: Any  # kubernetes.client.ApiClient, which has no types
     namespace: str  # the one meant when none is named
-    # Where this process runs, when it runs in a cluster: with a kubeconfig nobody knows in which,
-    # so that one of that name is its own in each of them.
-    own_namespace: str
     program: str = ""  # that the kubeconfig names to fetch credentials; empty: it holds them
 
 
-def connect(kubeconfig: Path | None, context: str | None, in_cluster: bool) -> Connection:
+def connect(
+    kubeconfig: Path | None, context: str | None, in_cluster: bool, own_namespace: str
+) -> Connection:
     """Load the settings. Sends nothing to the cluster; may run a kubeconfig's credential helper.
 
     Raises `Unavailable` with a sentence that says what to mend.
     """
     settings, program = kubernetes_client.Configuration(), ""
     if in_cluster:
-        name, namespace = context or "in-cluster", _own_namespace() or "default"
+        name, namespace = context or "in-cluster", own_namespace or "default"
         try:
             kubernetes_config.load_incluster_config(client_configuration=settings)
         except ConfigException as error:
@@ -67,7 +65,7 @@ def connect(kubeconfig: Path | None, context: str | None, in_cluster: bool) -> C
         settings.proxy = None  # a proxy would look for the cluster on its own machine
     api = kubernetes_client.ApiClient(settings)
     api.user_agent = "countersign"
-    return Connection(name, api, namespace, _own_namespace(), program)
+    return Connection(name, api, namespace, program)
 
 
 def context_name(kubeconfig: Path | None, context: str | None, in_cluster: bool) -> str:
@@ -147,10 +145,6 @@ def _unusable(path: str, why: str) -> Unavailable:
 
 def _path(kubeconfig: Path | None) -> Path:
     return (kubeconfig or Path("~/.kube/config")).expanduser()
-
-
-def _own_namespace() -> str:
-    return _OWN_NAMESPACE.read_text().strip() if _OWN_NAMESPACE.exists() else ""
 
 
 def _is_loopback(url: str) -> bool:

@@ -245,7 +245,7 @@ class RolloutUndo(Change):
         warnings += unprotected(budgets)
         if limit == 0:
             warnings.append("It keeps no old revisions: there is no way back from this.")
-        danger = await cluster.is_home(self.namespace)
+        danger = cluster.is_home(self.namespace)
         risk = Risk.DANGER if danger else None
         return _Seen(live, current, goal, facts, tuple(warnings), failure, risk)
 

@@ -258,7 +258,7 @@ class Scale(Change):
             *_traffic_warnings(services),
         ]
         has_traffic = services is None or bool(services)
-        danger = has_traffic or await cluster.is_home(self.namespace)
+        danger = has_traffic or cluster.is_home(self.namespace)
         return _Seen(live, facts, tuple(warnings), Risk.DANGER if danger else None)
 
 

@@ -20,6 +20,9 @@ class Settings(Config):
     # Several: names of contexts, or what people call them → the name of the context.
     contexts: tuple[Called, ...] | dict[Called, Called] = ()
     in_cluster: bool = False
+    # Where this process runs, when it runs in a cluster: with a kubeconfig nobody knows in which,
+    # so that one of that name is its own in each of them.
+    own_namespace: str = ""
     settle_seconds: float = Field(default=20, ge=0, le=600)
     timeout_seconds: float = Field(default=10, gt=0, le=120)
     # What all questions together may ask of one cluster: requests a second, and at once; and how

@@ -234,7 +234,7 @@ class TemplateChange(Change):
             *scaled_meanwhile(autoscalers),
             *unprotected(budgets),
         )
-        danger = await cluster.is_home(self.namespace)
+        danger = cluster.is_home(self.namespace)
         return _Seen(live, step, facts, warnings, Risk.DANGER if danger else None)
 
 

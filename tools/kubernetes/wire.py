@@ -133,6 +133,7 @@ class Wire:
                     options.kubeconfig,
                     self._context,
                     options.in_cluster,
+                    options.own_namespace,
                 )
                 self._connected_at = asyncio.get_running_loop().time()
                 self._accepted = False

@@ -101,7 +101,7 @@ class CleanUp(Change):
             warnings=tuple(self._warnings(found)),
             notes=(f"{more} more are left for another time",) if more > 0 else (),
             fingerprint=fingerprint(_TOOL, {"uids": uids}),
-            risk=Risk.DANGER if await cluster.is_home(self.namespace) else None,
+            risk=Risk.DANGER if cluster.is_home(self.namespace) else None,
             before={"uids": uids},
         )
 

@@ -99,7 +99,7 @@ async def consequences(
     """
     resource, namespace = where
     changes = written_paths(live, stored)
-    home = resource.namespaced and await cluster.is_home(namespace)
+    home = resource.namespaced and cluster.is_home(namespace)
     danger = home or is_dangerous(resource, changes) or bool(live and _disowns(changes))
     found = Consequences(risk=Risk.DANGER if danger else None)
     if resource.kind in _RUNS_PODS and live and stored:

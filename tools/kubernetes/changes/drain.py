@@ -365,7 +365,7 @@ async def _incomplete(cluster: Cluster, owners: set[str]) -> AsyncIterator[str]:
 
 async def _moves_me(cluster: Cluster, owners: Sequence[str]) -> bool:
     for namespace in {owner.partition("/")[0] for owner in owners}:
-        if await cluster.is_home(namespace):
+        if cluster.is_home(namespace):
             return True
     return False
 

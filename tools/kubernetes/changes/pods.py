@@ -123,7 +123,7 @@ class RestartPod(Change):
             warnings=warnings,
             notes=(f"it is {pod_status(live)} just now",),
             fingerprint=fingerprint(_TOOL, facts),
-            risk=Risk.DANGER if await cluster.is_home(self.namespace) else None,
+            risk=Risk.DANGER if cluster.is_home(self.namespace) else None,
             before={"uid": str(meta(live)["uid"]), "follow": follows, "facts": facts},
         )
 
