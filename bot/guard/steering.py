@@ -143,8 +143,9 @@ class Steering:
         if barred is not None:
             return await self._turned_away(run, call, barred)
         said = {name: change.arguments.get(name) for name in arguments}
-        # what was said since it was proposed counts as well
-        said_until = replace(asking, id=run.id)
+        # what was said since it was proposed counts as well; whose words the others are is told by
+        # this turn: a command's proposal may be revised by a model, a model's by a form
+        said_until = replace(asking, id=run.id, kind=run.kind)
         new = await self._proposals.provenance.of(said_until, said, overheard)
         provenance = {**call.provenance, **new}
         judged = await self._proposals.judge(asking, change, provenance=provenance)
