@@ -5,7 +5,7 @@ What it means is decided in `bot.guard`. `countersign policy explain` says it in
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
@@ -362,25 +362,44 @@ class Window(_Part):
 
     def is_open(self, at: datetime) -> bool:
         """Whether `at` lies in it."""
-        if self.since and self.until:
-            return self.since <= at < self.until
-        if self.weekly is None:
-            return False
-        now = self._minute(at)
-        start, end = Weekly.minutes(self.weekly.start), Weekly.minutes(self.weekly.end)
-        return start <= now < end if start < end else now >= start or now < end
+        since, until = self._around(at)
+        return since <= at < until
 
     def ends(self, at: datetime) -> datetime:
         """When it ends, of one that is open at `at`."""
-        if self.until or self.weekly is None:
-            return self.until or at
-        left = (Weekly.minutes(self.weekly.end) - self._minute(at)) % (7 * 1440)
-        here = at.astimezone(ZoneInfo(self.timezone))  # where clocks may be put back meanwhile
-        return here.replace(second=0, microsecond=0, fold=0) + timedelta(minutes=left)
+        return self._around(at)[1]
 
-    def _minute(self, at: datetime) -> int:
+    def _around(self, at: datetime) -> tuple[datetime, datetime]:
+        """The one that is open at `at`, if any is; else another one, or none at all."""
+        if self.since and self.until:
+            return self.since, self.until
+        if self.weekly is None:
+            return at, at
         here = at.astimezone(ZoneInfo(self.timezone))
-        return here.weekday() * 1440 + here.hour * 60 + here.minute
+        day = here.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        start, end = Weekly.minutes(self.weekly.start), Weekly.minutes(self.weekly.end)
+        lasts = (end - start) % (7 * 1440)
+        # from the start of this week or, where that is still to come, of the one before
+        for weeks in (0, 1):
+            began = day + timedelta(minutes=start - here.weekday() * 1440 - weeks * 7 * 1440)
+            since, until = self._first(began), self._last(began + timedelta(minutes=lasts))
+            if since <= at:
+                break
+        return since, until
+
+    # Of a moment that clocks show twice, or not at all, a freeze has both and all between them.
+
+    def _first(self, wall: datetime) -> datetime:
+        return min(_readings(wall)) if self.kind == "freeze" else _readings(wall)[0]
+
+    def _last(self, wall: datetime) -> datetime:
+        return max(_readings(wall)) if self.kind == "freeze" else _readings(wall)[0]
+
+
+def _readings(wall: datetime) -> tuple[datetime, datetime]:
+    """What a clock on a wall may mean, where it is put back or forward."""
+    first, again = (wall.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    return first, again
 
 
 class Limits(_Part):

@@ -477,6 +477,30 @@ def test_a_freeze_by_the_week(at: str, rests: bool) -> None:
         assert ruled(ALLOWED + WEEKEND, at=at, undoes=True).effect is Effect.ALLOW
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "at", "rests"),
+    [  # in Berlin, clocks show 2:00 to 3:00 twice on 25 October and never on 29 March
+        ("sun 02:30", "sun 03:30", "2026-10-25T00:29", ""),
+        ("sun 02:30", "sun 03:30", "2026-10-25T00:30", "02:30"),
+        ("sun 02:30", "sun 03:30", "2026-10-25T01:10", "02:30"),  # 2:10, for the second time
+        ("sun 02:30", "sun 03:30", "2026-10-25T02:30", ""),
+        ("fri 16:00", "sun 02:30", "2026-10-25T00:40", "01:30"),  # 2:30 is still to come
+        ("fri 16:00", "sun 02:30", "2026-10-25T01:10", "01:30"),
+        ("fri 16:00", "sun 02:30", "2026-10-25T01:30", ""),
+        ("sun 02:30", "sun 04:00", "2026-03-29T01:00", "02:00"),
+        ("sun 02:30", "sun 04:00", "2026-03-29T02:00", ""),
+        ("sat 12:00", "sun 02:30", "2026-03-29T00:59", "01:30"),
+    ],
+)
+def test_a_freeze_has_no_hole_where_clocks_are_put_back(
+    start: str, end: str, at: str, rests: str
+) -> None:
+    text = WEEKEND.replace("fri 16:00", start).replace("mon 06:00", end)
+    ruling = ruled(ALLOWED + text, at=f"{at}:00+00:00")
+    assert (ruling.effect is Effect.DENY) is bool(rests)
+    assert ruling.reason.endswith(f"{rests} UTC" if rests else "")
+
+
 def test_a_freeze_says_until_when() -> None:
     ruling = ruled(ALLOWED + WEEKEND, at="2026-11-29T12:00:31+00:00")
     assert ruling.reason == "changes rest until 2026-11-30 05:00 UTC"
