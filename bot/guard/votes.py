@@ -3,6 +3,7 @@ quorum moves the call.
 """
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -130,6 +131,7 @@ _STATES: dict[str, Code] = {
 
 MIN_REASON = 10  # characters that whoever breaks the glass has to say why in
 _DIFFERENT = 3  # letters; "aaaaaaaaaa" says nothing
+_UNSEEN = re.compile("⟨U\\+[0-9A-F]{4,6}⟩")  # as `visible` shows what nobody typed to be read
 _ROUNDS = 5
 _REGISTERING = (0.05, 0.15, 0.4, 0.0)  # seconds between looks for a card
 
@@ -604,8 +606,9 @@ async def wake_if_decided(tx: Transaction, house: House, call: Call) -> None:
 
 def says_why(reason: str) -> bool:
     """Whether a reason for breaking the glass says anything."""
-    said = "".join(reason.split()).casefold()
-    return len(reason.strip()) >= MIN_REASON and len({*said}) >= _DIFFERENT
+    said = _UNSEEN.sub("", reason).strip().casefold()
+    letters = {one for one in said if one.isalnum()}
+    return len(said) >= MIN_REASON and len(letters) >= _DIFFERENT
 
 
 def _own(call: Call, person_id: str) -> Code:
