@@ -58,7 +58,7 @@ async def test_who_breaks_the_glass_runs_it_alone_and_all_hear_of_it(
         view = await opened(chat, "dave", card, "Break the glass…")
         assert f"<!subteam^{LEADS}>" in str(view.payload)
         # ten characters that say nothing are no reason
-        for nothing in ("aaaaaaaaaaaa", "\u200b\u202e ok", ". , ; : ! ? - _"):
+        for nothing in ("aaaaaaaaaaaa", "\u200b" * 9 + "ok", ". , ; : ! ? - _"):
             sent = await chat.slack.submit("dave", view.id, {"reason": nothing})
             assert "Say why" in str(sent.response), nothing
         assert chat.cluster.mutations == []
