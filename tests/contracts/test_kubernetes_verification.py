@@ -181,6 +181,46 @@ async def test_what_did_not_work_when_it_ran_last_is_warned_of(
         await call.apply(again)
 
 
+async def test_whatever_leads_to_what_did_not_work_warns_of_it(
+    catalog: Catalog, cluster: Cluster
+) -> None:
+    """Not only a rollback and an image."""
+    await history(cluster, "1.0", "2.0")
+    variable: JsonValue = ["PAYMENTS_URL=https://pay"]
+    heals = catalog.change("k8s_set_env", {**UNDO, "env": variable})
+    seen = await heals.preview()
+    assert not [said for said in seen.warnings if "did not work" in said]
+    foreseen = await heals.foresee(seen)
+    assert isinstance(foreseen, Preview)
+    crashed = (
+        "Revision 2 did not work when it ran last: its containers ended again and again"
+        " (CrashLoopBackOff)."
+    )
+    assert crashed in foreseen.warnings
+    await heals.apply(seen)
+    await cluster.advance(40)
+    spec = {"template": {"spec": {"containers": [{"name": "cart", "env": None}]}}}
+    patch = json.dumps({"spec": spec})
+    for call in (
+        catalog.change("k8s_set_env", {**UNDO, "unset": ["PAYMENTS_URL"]}),
+        catalog.change("k8s_patch", {**UNDO, "kind": "deployment", "patch": patch}),
+    ):
+        assert (await call.preview()).warnings.count(crashed) == 1, call.tool.name
+    await history(cluster, "3.0")
+    grown = catalog.change("k8s_set_resources", {**UNDO, "limits": "memory=300Mi"})
+    await grown.apply(await grown.preview())
+    await cluster.advance(40)
+    small: JsonObject = {"name": "cart", "resources": {"limits": {"memory": "100Mi"}}}
+    manifest = {**cart("3.0"), "spec": {"template": {"spec": {"containers": [small]}}}}
+    applied: JsonObject = {"namespace": "shop", "manifest": json.dumps(manifest), "force": True}
+    for call in (
+        catalog.change("k8s_set_resources", {**UNDO, "limits": "memory=100Mi"}),
+        catalog.change("k8s_apply", applied),
+    ):
+        told = " ".join((await call.preview()).warnings)
+        assert told.count("Revision 4 did not work when it ran last") == 1, call.tool.name
+
+
 async def test_too_little_memory(catalog: Catalog, cluster: Cluster) -> None:
     await history(cluster, "3.0", "1.0")
     _, verdict = await follow(cluster, *await undo(catalog))

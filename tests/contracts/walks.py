@@ -192,10 +192,17 @@ WALKS = {
                 "Deployment", "cart", "metadata.labels", {"app.kubernetes.io/managed-by": "Helm"}
             ),
             "uid": recreated("cart"),
+            "template": writes("Deployment", "cart", IMAGE, "shop/cart:1.4.3"),
         },
     ),
     "rollout resume": Walk(
-        "k8s_rollout_resume", CART, setup=(writes("Deployment", "cart", "spec.paused", True),)
+        "k8s_rollout_resume",
+        CART,
+        setup=(writes("Deployment", "cart", "spec.paused", True),),
+        materials={
+            "template": writes("Deployment", "cart", IMAGE, "shop/cart:1.4.3"),
+            "a new budget": made("PodDisruptionBudget", "policy/v1", "cart-2", PDB),
+        },
     ),
     "label a deployment": Walk(
         "k8s_label",

@@ -1,9 +1,10 @@
 """The containers of a pod template, and which one is meant."""
 
+import copy
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, JsonValue, StringConstraints
 
 from tools._kit import MAYBE_NAME, Refused
 from tools.kubernetes.kinds import Object
@@ -36,6 +37,15 @@ class Container:
     def pointer(self, field: str) -> str:
         """One of its fields as a JSON patch of the workload writes it."""
         return f"/spec/template/spec/{self.part}/{self.index}/{field}"
+
+    def within(self, template: Object, field: str, value: JsonValue) -> Object:
+        """Its template with one of its fields as it would be written; None: without it."""
+        after = copy.deepcopy(template)
+        one: Object = after["spec"][self.part][self.index]
+        one[field] = value
+        if value is None:
+            del one[field]
+        return after
 
 
 def chosen(template: Object, wanted: str, what: str) -> Container:

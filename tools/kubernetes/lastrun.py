@@ -10,7 +10,7 @@ from tools.kubernetes.events import Report
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import conditions, namespace_of, selector_text
 from tools.kubernetes.pods import Trouble, is_ready, trouble_of
-from tools.kubernetes.revisions import HASHES, Revision
+from tools.kubernetes.revisions import HASHES, Revision, revisions_of
 
 _CRASHED = "its containers ended again and again (CrashLoopBackOff)"
 _NOT_PULLED = "an image could not be pulled"
@@ -32,6 +32,22 @@ async def failure_of(cluster: Cluster, live: Object, revision: Revision) -> str:
     over = any(map(is_ready, pods))  # what was reported
     why = _by_pods(pods) or ("" if over else _by_reports(reports)) or _by_condition(live, revision)
     return f"Revision {revision.number} did not work when it ran last: {why}." if why else ""
+
+
+async def failure_under(
+    cluster: Cluster, live: Object, template: Object, *, anew: bool = False
+) -> str:
+    """The same of the kept revision that has a template to which something leads; nothing where
+    there is none, or no right to see it. `anew`: also where that is the one of now.
+    """
+    try:
+        kept = await revisions_of(cluster, live)
+    except Refused:
+        return ""
+    for one in kept:
+        if one.template == template and (anew or not one.current):
+            return await failure_of(cluster, live, one)
+    return ""
 
 
 def _by_pods(pods: Sequence[Object]) -> str:

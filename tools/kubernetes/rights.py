@@ -26,7 +26,7 @@ _WATCHES_IT_SETTLE = _looks(*_RUN_BY_CONTROLLERS, *_SURROUNDINGS, "pod", "event"
 _USED = Access("list", "metrics.k8s.io", "pods")
 _TEMPLATED = ("deployment", "statefulset", "daemonset")
 _OF_TEMPLATES = (
-    _WATCHES_IT_SETTLE | _looks("resourcequota") | _writes(*_TEMPLATED)
+    _WATCHES_IT_SETTLE | _looks("resourcequota", "controllerrevision") | _writes(*_TEMPLATED)
 )  # every change of a pod template
 
 # Looked at for the history of a rollout only; and who may read Secrets may read their values.
@@ -92,10 +92,10 @@ NEEDS: Mapping[str, frozenset[Access]] = {
     | _writes("deployment", "statefulset", "replicaset", sub="scale"),
     "k8s_rollout_undo": _WATCHES_IT_SETTLE | _writes("deployment"),
     "k8s_rollout_restart": _OF_TEMPLATES,
-    "k8s_set_image": _OF_TEMPLATES | _looks("controllerrevision"),
+    "k8s_set_image": _OF_TEMPLATES,
     "k8s_set_env": _OF_TEMPLATES,
-    "k8s_rollout_pause": _WATCHES_IT_SETTLE | _writes("deployment"),
-    "k8s_rollout_resume": _WATCHES_IT_SETTLE | _writes("deployment"),
+    "k8s_rollout_pause": _WATCHES_IT_SETTLE | _looks("resourcequota") | _writes("deployment"),
+    "k8s_rollout_resume": _WATCHES_IT_SETTLE | _looks("resourcequota") | _writes("deployment"),
     "k8s_label": _OF_ANY,
     "k8s_annotate": _OF_ANY,
     "k8s_patch": _OF_ANY,

@@ -47,6 +47,7 @@ from tools.kubernetes.workloads import (
     services_of,
     stale,
     still,
+    thinned,
     workload,
     write_locked,
 )
@@ -254,6 +255,7 @@ class Scale(Change):
             *ownership_warnings(live),
             *_autoscaler_warnings(autoscalers, self.replicas),
             *_growth_warnings(replicas_of(live), self.replicas),
+            *thinned(replicas_of(live), self.replicas),
             *(blocking(budgets, self.replicas) if self.replicas < replicas_of(live) else ()),
             *_traffic_warnings(services),
         ]

@@ -50,6 +50,7 @@ from tools.kubernetes.workloads import (
     budgets_of,
     counts_of,
     fingerprint,
+    may_stop,
     ownership_warnings,
     partition_of,
     previewed,
@@ -61,6 +62,8 @@ from tools.kubernetes.workloads import (
     workload,
     write_locked,
 )
+
+_ONE_POD = "It has one pod: nothing answers while that is replaced."
 
 
 @dataclass(frozen=True)
@@ -278,7 +281,10 @@ def replacing(live: Object) -> Iterator[str]:
         if first := partition_of(live):
             yield f"Only pods from number {first} on take this up (partition {first})."
         elif count == 1:
-            yield "It has one pod: nothing answers while that is replaced."
+            yield _ONE_POD
+    elif live["kind"] == "Deployment" and may_stop(live) >= count:
+        all_of_them = "All its pods may stop before new ones are ready: nothing answers meanwhile."
+        yield _ONE_POD if count == 1 else all_of_them
 
 
 def scaled_meanwhile(autoscalers: tuple[Object, ...] | None) -> Iterator[str]:

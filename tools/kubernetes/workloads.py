@@ -205,6 +205,22 @@ def share_of(amount: object, whole: int) -> int:
     return int(text) if text.isdecimal() else 0
 
 
+def may_stop(workload: Object) -> int:
+    """How many pods a rollout may stop before others are ready: a percentage is rounded down, and
+    of nothing above and nothing below, one is.
+    """
+    count, rolling = replicas_of(workload), strategy_of(workload).get("rollingUpdate") or {}
+    most = str(rolling.get("maxUnavailable", "25%"))
+    share = int(most[:-1]) * count // 100 if most.endswith("%") else int(most)
+    return share or int(not share_of(rolling.get("maxSurge", "25%"), count))
+
+
+def thinned(now: int, wanted: int) -> Iterator[str]:
+    """That of several pods one is left."""
+    if wanted == 1 < now:
+        yield "One pod is left: nothing answers whenever that is replaced or moved."
+
+
 async def workload(
     cluster: Cluster, target: tuple[str, str, str], given: Object | None = None
 ) -> Object:

@@ -218,7 +218,9 @@ def _about(workload: Object, low: int, high: int) -> Iterator[str]:
         if "cpu" not in ((one.get("resources") or {}).get("requests") or {}):
             yield f"{one.get('name')} requests no CPU: an autoscaler cannot tell how much it uses."
     now = replicas_of(workload)
-    if not low <= now <= high:
+    if not now:
+        yield "It has 0 replicas: an autoscaler rests until it is scaled to at least 1."
+    elif not low <= now <= high:
         yield f"It has {now} replicas, out of these bounds: it is scaled at once."
     if annotation(workload, "kubectl.kubernetes.io/last-applied-configuration"):
         yield "kubectl apply wrote it: take `replicas` out of that manifest, or both fight."

@@ -7,21 +7,25 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from tools._kit import ChangedPath, Risk
+from tools._kit import ChangedPath, Refused, Risk, sha256_of
 from tools.kubernetes.changes.dependents import readers_at_start
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.kinds import Object, Resource
+from tools.kubernetes.lastrun import failure_under
 from tools.kubernetes.objects import (
+    changed_paths,
     controller,
     labels_of,
     name_of,
     namespace_of,
     selects,
     template_of,
+    told,
     written_paths,
 )
 from tools.kubernetes.quotas import surge_notes
 from tools.kubernetes.reach import reached
+from tools.kubernetes.revisions import revisions_of
 from tools.kubernetes.templates import moving, replacing, scaled_meanwhile, unprotected
 from tools.kubernetes.workloads import (
     Around,
@@ -33,10 +37,13 @@ from tools.kubernetes.workloads import (
     budgets_of,
     replicas_of,
     services_of,
+    thinned,
 )
 
 _ROLLED = ("deployment", "statefulset", "daemonset")
 _RUNS_PODS = (*_ROLLED, "replicaset")
+_KEPT = "It replaces no pods: only new ones take this up."
+_WAITING = "It is paused: its pods take this up only once it is resumed."
 
 # By what it is: who may do what, what the API server asks, what holds data, and credentials.
 _DANGEROUS_GROUPS = (
@@ -190,11 +197,14 @@ async def _of_workload(
 ) -> Consequences:
     """Pods that are replaced, a number that an autoscaler sets, traffic that nothing answers."""
     rewritten = template_of(live) != template_of(stored)
-    replaces = resource.kind in _ROLLED and rewritten
-    keeps = ("It replaces no pods: only new ones take this up.",) if rewritten else ()
+    resumes = _is_paused(live) and not _is_paused(stored)
+    rolls = resource.kind in _ROLLED and not _is_paused(stored)
+    replaces = rolls and (rewritten or resumes)
+    keeps = (_KEPT if resource.kind not in _ROLLED else _WAITING,) if rewritten else ()
     rescales = replicas_of(live) != replicas_of(stored) and resource.kind != "daemonset"
+    template: Facts = {"template": sha256_of(template_of(live))}
     if not replaces and not rescales:
-        return Consequences(warnings=keeps)
+        return Consequences(template, warnings=keeps)
     place = namespace_of(live)
     autoscalers, budgets, services = await asyncio.gather(
         around(cluster, "horizontalpodautoscaler", place),
@@ -204,6 +214,7 @@ async def _of_workload(
     autoscalers, budgets = autoscalers_of(autoscalers, live), budgets_of(budgets, live)
     services = services_of(services, live)
     facts: Facts = {
+        **template,
         "replicas": replicas_of(live),
         "autoscalers": None if autoscalers is None else [bounds(hpa) for hpa in autoscalers],
         "budgets": None if budgets is None else [budget(pdb) for pdb in budgets],
@@ -212,17 +223,45 @@ async def _of_workload(
     warnings = [] if replaces else [*keeps]
     notes = reached(services, autoscalers, budgets)
     if rescales:
-        warnings += _fought(autoscalers)
+        warnings += [*_fought(autoscalers), *thinned(replicas_of(live), replicas_of(stored))]
     stops = rescales and replicas_of(stored) == 0
     if stops:
         warnings += _unanswered(services)
     if replaces:
-        warnings += [*moving(template_of(live), template_of(stored)), *replacing(stored)]
+        runs = await _run_by_pods(cluster, live) if resumes else template_of(live)
+        after = template_of(stored)
+        failure = await failure_under(cluster, live, after, anew=resumes)
+        warnings += [*filter(None, [failure]), *moving(runs or {}, after), *replacing(stored)]
         warnings += [*scaled_meanwhile(autoscalers), *unprotected(budgets)]
+        notes += (*(_rolled_out(runs, after) if resumes else ()),)
         notes += await surge_notes(cluster, live, stored)
     has_traffic = services is None or bool(services)
     risk = Risk.DANGER if stops and has_traffic else None
     return Consequences(facts, tuple(warnings), notes, risk)
+
+
+def _is_paused(workload: Object) -> bool:
+    return bool(workload["spec"].get("paused"))
+
+
+async def _run_by_pods(cluster: Cluster, live: Object) -> Object | None:
+    """The template that pods of a paused deployment run; its own where they run no other, and None
+    where that may not be seen.
+    """
+    own = template_of(live)
+    try:
+        kept = await revisions_of(cluster, live)
+    except Refused:
+        return None
+    return next((one.template for one in kept if one.pods and one.template != own), own)
+
+
+def _rolled_out(runs: Object | None, after: Object) -> Iterator[str]:
+    """What was changed while it was paused."""
+    if runs is None:
+        yield "it cannot be told what was changed while it was paused, which is rolled out"
+    elif changes := [told(one) for one in changed_paths(runs, after, "spec.template")]:
+        yield f"it rolls out what its pods do not run yet: {'; '.join(changes)}"
 
 
 def _fought(autoscalers: Around) -> Iterator[str]:
@@ -270,7 +309,8 @@ async def _of_pod(cluster: Cluster, live: Object, stored: Object) -> Consequence
     owner = controller(live)
     selector = await _selector_of(cluster, live)
     if owner and selector is not None and not selects(selector, after):
-        warnings.append(f"{owner} no longer owns it and makes another pod in its place.")
+        lost_it = "no longer owns it and makes" if stored else "makes"
+        warnings.append(f"{owner} {lost_it} another pod in its place.")
     facts: Facts = {"services": [*lost, "/", *gained]}
     return Consequences(facts, tuple(warnings))
 

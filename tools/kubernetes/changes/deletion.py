@@ -219,7 +219,7 @@ class Deletion(Change):
         except Refused as error:
             return Verdict("cannot tell", f"The world could not be read: {error}")
         if str(meta(live).get("uid")) != seen.before.get("uid"):
-            return Verdict("failed", f"{self.place} is gone, and somebody made it anew.")
+            return self._another(seen)
         if not meta(live).get("deletionTimestamp"):
             if not applied and since >= _SECOND_LOOK:
                 return Verdict("did not happen", f"{self.place} is there as before.")
@@ -228,6 +228,14 @@ class Deletion(Change):
         if since >= _LONGEST:
             return Verdict("failed", f"{self.place} is still being deleted{_held_by(live)}.")
         return Progress(f"{self.place} is being deleted{_held_by(live)}")
+
+    def _another(self, seen: Preview) -> Verdict:
+        """A pod by the same name is what its owner is there for."""
+        facts = seen.before.get("facts")
+        owner = facts.get("owner") if isinstance(facts, dict) else None
+        if self.kind == "pod" and owner:
+            return Verdict("holds", f"{self.place} is gone; {owner} made another by that name.")
+        return Verdict("failed", f"{self.place} is gone, and somebody made it anew.")
 
 
 def _made_anew(live: Object) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The change of a container's environment variables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar, Self, cast
 
 from pydantic import Field, JsonValue, StringConstraints, model_validator
@@ -9,8 +9,9 @@ from tools._kit import Change, NoWayBack, Preview, Refused
 from tools.kubernetes.cluster import JSON_PATCH, Cluster
 from tools.kubernetes.containers import MaybeContainer, chosen
 from tools.kubernetes.kinds import Object
+from tools.kubernetes.lastrun import failure_under
 from tools.kubernetes.objects import template_of, with_version
-from tools.kubernetes.templates import Step, TemplateChange
+from tools.kubernetes.templates import Beside, Step, TemplateChange
 
 _NAME = r"[A-Za-z_.-][A-Za-z0-9_.-]{0,250}"
 Variable = Annotated[str, StringConstraints(pattern=rf"^{_NAME}=[^\x00]{{0,1000}}$")]
@@ -62,7 +63,7 @@ class SetEnv(TemplateChange):
         found = chosen(template_of(live), self.container, self.what)
         now: list[Object] = list(found.spec.get("env") or ())
         there = {str(one.get("name")): one for one in now}
-        after = list(self._changed(now))
+        after: list[JsonValue] = [*self._changed(now)]
         if after == now:
             raise Refused(f"{found.name} in {self.what} in {self.namespace} has exactly that.")
         named = [*self._wanted, *self.unset]
@@ -72,11 +73,7 @@ class SetEnv(TemplateChange):
         ]
         unset: list[JsonValue] = [name for name in self._wanted if name not in there]
         path = found.pointer("env")
-        change: dict[str, JsonValue] = {
-            "op": "add",
-            "path": path,
-            "value": cast("JsonValue", after),
-        }
+        change: dict[str, JsonValue] = {"op": "add", "path": path, "value": after}
         gone: dict[str, JsonValue] = {"op": "remove", "path": path}
         words = " and ".join(
             filter(None, (_list("set", self._wanted), _list("remove", self.unset)))
@@ -98,11 +95,19 @@ class SetEnv(TemplateChange):
             way_back="" if foreign else "set the variables back to what they were",
         )
 
+    async def beside(self, cluster: Cluster, live: Object) -> Beside:
+        """Whether a kept revision had just these variables, and did not work."""
+        template = template_of(live)
+        found = chosen(template, self.container, self.what)
+        after: list[JsonValue] = [*self._changed(found.spec.get("env") or ())]
+        failure = await failure_under(cluster, live, found.within(template, "env", after or None))
+        return Beside({"failed": bool(failure)}, tuple(filter(None, [failure])))
+
     @property
     def _wanted(self) -> dict[str, str]:
         return {name: value for name, _, value in (one.partition("=") for one in self.env)}
 
-    def _changed(self, now: list[Object]) -> Iterator[Object]:
+    def _changed(self, now: Sequence[Object]) -> Iterator[Object]:
         """The variables in their order, new ones last; of one that is there twice, one is left."""
         wanted = self._wanted
         for one in now:

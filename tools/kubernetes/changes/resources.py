@@ -13,10 +13,11 @@ from tools.kubernetes import usage
 from tools.kubernetes.cluster import JSON_PATCH, Cluster
 from tools.kubernetes.containers import Container, MaybeContainer, chosen
 from tools.kubernetes.kinds import Object
+from tools.kubernetes.lastrun import failure_under
 from tools.kubernetes.objects import name_of, template_of, with_version
 from tools.kubernetes.quantities import amount, is_quantity, told
 from tools.kubernetes.templates import Beside, Step, TemplateChange
-from tools.kubernetes.workloads import around
+from tools.kubernetes.workloads import Facts, around
 
 _RESOURCE = re.compile(r"[a-z0-9][-a-z0-9./]{0,100}")
 _Amounts = dict[str, str]
@@ -101,14 +102,21 @@ class SetResources(TemplateChange):
         )
 
     async def beside(self, cluster: Cluster, live: Object) -> Beside:
-        """The limit ranges that would refuse such pods."""
-        found = chosen(template_of(live), self.container, self.what)
-        ranges = await around(cluster, "limitrange", self.namespace)
+        """The limit ranges that would refuse such pods, and whether such pods did not work."""
+        template = template_of(live)
+        found = chosen(template, self.container, self.what)
         after = self._changed(found.spec.get("resources") or {})
-        if ranges is None:
-            return Beside({"limit_ranges": None})
-        bounds: JsonValue = [[name_of(one), one["spec"].get("limits")] for one in ranges]
-        return Beside({"limit_ranges": bounds}, tuple(_out_of(ranges, after)))
+        ranges, failure = await asyncio.gather(
+            around(cluster, "limitrange", self.namespace),
+            failure_under(cluster, live, found.within(template, "resources", after)),
+        )
+        facts: Facts = {
+            "failed": bool(failure),
+            "limit_ranges": None
+            if ranges is None
+            else [[name_of(one), one["spec"].get("limits")] for one in ranges],
+        }
+        return Beside(facts, (*filter(None, [failure]), *_out_of(ranges or (), after)))
 
     async def notes(self, cluster: Cluster, live: Object, stored: Object) -> tuple[str, ...]:
         """What the container uses now, where that is more than it may."""
