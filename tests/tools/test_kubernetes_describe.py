@@ -230,6 +230,47 @@ async def test_events_of_one_object_and_only_warnings(ask: Ask, cluster: Cluster
     assert "only 20 of all events could be read, newer ones may be missing" in cut.note
 
 
+async def test_why_a_replica_set_makes_no_pod_is_told_of_its_deployment(
+    ask: Ask, cluster: Cluster
+) -> None:
+    """No pod of it names the replica set, as there is none."""
+    deployment = cluster.get("Deployment", "shop", "checkout")
+    assert deployment is not None
+    deployment["spec"] |= {"paused": True}
+    cluster.apply(deployment)
+    spec = deployment["spec"]
+    owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout", "controller": True}
+    where = {"namespace": "shop", "labels": spec["template"]["metadata"]["labels"]}
+    meta = {**where, "ownerReferences": [{**owner, "uid": deployment["metadata"]["uid"]}]}
+    cluster.apply(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "ReplicaSet",
+            "metadata": {**meta, "name": "checkout-none"},
+            "spec": {"replicas": 0, "selector": spec["selector"], "template": spec["template"]},
+        }
+    )
+    involved = {"kind": "ReplicaSet", "name": "checkout-none", "namespace": "shop"}
+    refused = "Error creating: pods is forbidden: exceeded quota: small"
+    cluster.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": "checkout-none.1", "namespace": "shop"},
+            "involvedObject": involved,
+            "type": "Warning",
+            "reason": "FailedCreate",
+            "message": refused,
+            "lastTimestamp": "2099-01-01T00:00:00Z",
+        }
+    )
+    found = await ask("events", kind="deployment", name="checkout")
+    assert isinstance(found, Table)
+    assert refused in [row[-1] for row in found.rows]
+    told = text_of(await ask("describe", kind="deployment", name="checkout"))
+    assert f"Warning FailedCreate replicaset/checkout-none: {refused}" in told
+
+
 async def test_events_that_may_not_be_seen_hide_nothing_else(
     cluster: Cluster, tmp_path: Path
 ) -> None:

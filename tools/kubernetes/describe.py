@@ -124,15 +124,12 @@ async def _workload(cluster: Cluster, resource: Resource, live: Object) -> Findi
     ]
     if pods.cut:
         lines.append(f"only {len(pods.items)} of its pods could be read, there are more")
-    concerned = {
-        (resource.kind, name_of(live)),
-        *(("pod", name_of(pod)) for pod in pods.items),
-        # The replica sets of a deployment are named in their pods.
-        *(tuple(controller(pod).split("/", 1)) for pod in pods.items),
-        *(("horizontalpodautoscaler", name_of(one)) for one in autoscalers or ()),
-        *(("poddisruptionbudget", name_of(one)) for one in budgets or ()),
-    }
     try:
+        concerned = {
+            *await events.involved(cluster, resource, live, pods.items),
+            *(("horizontalpodautoscaler", name_of(one)) for one in autoscalers or ()),
+            *(("poddisruptionbudget", name_of(one)) for one in budgets or ()),
+        }
         found, cut = await events.among(
             cluster, place, lambda one: (one.kind, one.name) in concerned
         )

@@ -1,10 +1,11 @@
 """What the cluster's components reported, the same report once with how often it came."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from tools._kit import Table
+from tools._kit import Refused, Table
 from tools.kubernetes.cluster import Cluster, Listing
 from tools.kubernetes.counting import counted
 from tools.kubernetes.kinds import Object, Resource
@@ -129,12 +130,28 @@ async def of_workload(
     """Whether a report is about a workload, its replica sets or its pods."""
     selector = selector_text((live.get("spec") or {}).get("selector"))
     pods = await cluster.list("pod", namespace_of(live), labels=selector) if selector else None
-    concerned = {(resource.kind, name_of(live))}
-    for pod in pods.items if pods else ():
-        concerned.add(("pod", name_of(pod)))
-        kind, _, name = controller(pod).partition("/")  # a deployment's are its replica sets
-        concerned.add((kind, name))
+    concerned = await involved(cluster, resource, live, pods.items if pods else ())
     return lambda one: (one.kind, one.name) in concerned
+
+
+async def involved(
+    cluster: Cluster, resource: Resource, live: Object, pods: Sequence[Object]
+) -> set[tuple[str, str]]:
+    """Kind and name of a workload, its pods, and what makes these: also of a deployment's replica
+    set that cannot make any, which is where it is reported why.
+    """
+    found = {(resource.kind, name_of(live)), *(("pod", name_of(pod)) for pod in pods)}
+    makers = {controller(pod) for pod in pods}
+    if resource.kind == "deployment":
+        selector = selector_text((live.get("spec") or {}).get("selector"))
+        with suppress(Refused):  # who may not see them sees those that are named in the pods
+            sets = (await cluster.list("replicaset", namespace_of(live), labels=selector)).items
+            own = f"deployment/{name_of(live)}"
+            makers |= {f"replicaset/{name_of(one)}" for one in sets if controller(one) == own}
+    for maker in makers:
+        kind, _, name = maker.partition("/")
+        found.add((kind, name))
+    return found
 
 
 def as_table(reports: Sequence[Report], now: datetime, *, namespaces: bool, note: str) -> Table:
