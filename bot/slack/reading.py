@@ -1,10 +1,11 @@
 """Reads a Slack thread for a run: its root and newest messages, who wrote them, text files in
-them. In a few seconds, or without.
+them. In a few seconds, or without; a thread that was read before only from where its newest were.
 """
 
 import asyncio
 import re
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -30,6 +31,7 @@ _MOST_ASKED = 20  # names looked up for one reading: the root's writer and the n
 _NAMES_AT_ONCE = 4
 _KEEP_NAMES = 600.0  # seconds
 _MOST_NAMES = 5_000
+_MOST_THREADS = 2_000  # of which it is remembered where their newest messages began
 _USER = re.compile(r"[UW][A-Z0-9]{1,30}")
 _TS = re.compile(r"\d{1,12}\.\d{1,9}")
 # joins, topics and the like say nothing about what is asked
@@ -42,6 +44,30 @@ _TEXT_ENDINGS = re.compile(
     "|lua|md|markdown|ndjson|out|patch|properties|py|rb|rs|service|sh|sql|tf|toml|trace|ts|tsv|txt"
     "|xml|ya?ml"
 )
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Where a thread's newest messages begin: after `ts`, and after so many replies.
+
+    What is written later comes behind it, and what is edited is read anew: only what was deleted
+    can make it too late.
+    """
+
+    ts: str = ""
+    replies: int = 0
+
+
+@dataclass(frozen=True)
+class _Talk:
+    """Messages as Slack gives them: a thread's root, replies in order, and how many there are
+    before these. `trouble` says why it is not all.
+    """
+
+    root: Mapping[str, Any] | None
+    replies: list[Mapping[str, Any]]
+    before: int
+    trouble: str
 
 
 def _unknown(_: str) -> str:
@@ -62,18 +88,19 @@ class SlackThreads:
         self._budget = budget
         self._known = known
         self._names: dict[str, tuple[float, str]] = {}
+        self._starts: OrderedDict[Thread, _Start] = OrderedDict()
 
     async def read(self, thread: Thread) -> Reading:
         """What the thread shows now; whatever goes wrong is in its `trouble`."""
         loop = asyncio.get_running_loop()
         until = loop.time() + _SECONDS
-        messages, trouble = await self._messages(thread, until)
         us = self._api.identity
-        said = [one for one in messages if _is_talk(one)]
-        root = next((one for one in said if one.get("ts") == thread.ts), None)
-        replies = [one for one in said if one is not root]
-        newest = replies[len(replies) - min(len(replies), _NEWEST - 1) :]
-        shown = [*([root] if root else []), *newest]
+        talk = await self._talk(thread, until)
+        older, newest = talk.replies[: 1 - _NEWEST], talk.replies[1 - _NEWEST :]
+        left_out = talk.before + len(older)
+        if older:
+            self._remember(thread, _Start(str(older[-1]["ts"]), left_out))
+        shown = [*([talk.root] if talk.root else []), *newest]
         names: dict[str, str] = {}
         files: dict[str, Attached] = {}
         try:
@@ -86,24 +113,49 @@ class SlackThreads:
         utterances = await asyncio.to_thread(
             lambda: [_utterance(one, us, names, files) for one in shown]
         )
-        log.info("thread_read", thread=str(thread), messages=len(utterances), trouble=trouble)
+        log.info("thread_read", thread=str(thread), messages=len(utterances), trouble=talk.trouble)
         return Reading(
-            root=utterances[0] if root else None,
-            newest=tuple(utterances[1:] if root else utterances),
-            left_out=len(replies) - len(newest),
-            trouble=trouble,
+            root=utterances[0] if talk.root else None,
+            newest=tuple(utterances[1:] if talk.root else utterances),
+            left_out=left_out,
+            trouble=talk.trouble,
         )
 
     # --- its messages ------------------------------------------------------------------------
 
-    async def _messages(self, thread: Thread, until: float) -> tuple[list[Mapping[str, Any]], str]:
+    async def _talk(self, thread: Thread, until: float) -> _Talk:
+        """What people and bots said in it, from where its newest messages began."""
+        start = self._starts.get(thread, _Start())
+        talk = await self._talk_after(thread, start, until)
+        if start.ts and not talk.trouble and len(talk.replies) < _NEWEST // 2:
+            # so much was deleted since that older ones are among the newest again
+            del self._starts[thread]
+            talk = await self._talk_after(thread, _Start(), until)
+        return talk
+
+    async def _talk_after(self, thread: Thread, start: _Start, until: float) -> _Talk:
+        messages, trouble = await self._messages(thread, start, until)
+        said = [one for one in messages if _is_talk(one)]
+        root = next((one for one in said if one.get("ts") == thread.ts), None)
+        return _Talk(root, [one for one in said if one is not root], start.replies, trouble)
+
+    def _remember(self, thread: Thread, start: _Start) -> None:
+        self._starts[thread] = start
+        self._starts.move_to_end(thread)
+        while len(self._starts) > _MOST_THREADS:
+            self._starts.popitem(last=False)
+
+    async def _messages(
+        self, thread: Thread, start: _Start, until: float
+    ) -> tuple[list[Mapping[str, Any]], str]:
         """By their `ts`, in order: as many pages as come in time; and why it is not all."""
         found: dict[str, Mapping[str, Any]] = {}
         cursor, trouble = "", ""
+        after = float(start.ts or 0)
         try:
             async with asyncio.timeout_at(until - 0.5):
                 for _ in range(_PAGES):
-                    page = await self._page(thread, cursor)
+                    page = await self._page(thread, cursor, after)
                     found |= {str(m["ts"]): m for m in page.messages if _has_ts(m)}
                     cursor = page.cursor
                     if not cursor:
@@ -117,10 +169,10 @@ class SlackThreads:
             trouble = _why(problem)
         return [found[ts] for ts in sorted(found, key=_order)], trouble
 
-    async def _page(self, thread: Thread, cursor: str) -> Page:
+    async def _page(self, thread: Thread, cursor: str, after: float) -> Page:
         await self._budget.take(Method.REPLIES, Lane.REST)
         try:
-            return await self._api.replies(thread.channel, thread.ts, cursor=cursor)
+            return await self._api.replies(thread.channel, thread.ts, cursor=cursor, after=after)
         except Limited as limited:
             self._budget.heed(limited)
             raise

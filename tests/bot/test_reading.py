@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.agent.surroundings import Reading
 from bot.core.values import Thread
 from bot.sandbox.slack import Settings, Workspace
 from bot.sandbox.slack.model import User
@@ -244,6 +245,43 @@ async def test_the_newest_hundred_of_a_thread_of_two_pages_are_read() -> None:
         assert [reading.newest[0].text, reading.newest[-1].text] == ["n1001", "n1099"]
         assert reading.left_out == 1_001
         assert len(workspace.calls_of("conversations.replies")) == 2
+
+
+async def test_a_thread_that_was_read_is_read_from_its_newest_on_and_shows_the_same() -> None:
+    async with slack() as (workspace, api, threads):
+        root = await workspace.post("alice", "ops", "root")
+        said = [await workspace.post("alice", "ops", f"n{n}", thread_ts=root) for n in range(250)]
+        thread = place(workspace, root)
+
+        async def read(*, messages: int) -> Reading:
+            """What this reader sees is what one sees who never read it; so much Slack gave it."""
+            found = await threads.read(thread)
+            given = workspace.calls_of("conversations.replies")[-1].response["messages"]
+            assert len(given) == messages
+            assert found == await SlackThreads(api, Budget()).read(thread)
+            return found
+
+        assert (await read(messages=251)).left_out == 151
+        assert (await read(messages=100)).left_out == 151
+        for n in range(250, 260):
+            await workspace.post("bob", "ops", f"n{n}", thread_ts=root)
+        await workspace.edit("alice", "ops", said[200], "changed")
+        await workspace.edit("alice", "ops", root, "another root")
+        found = await read(messages=110)
+        assert found.root is not None
+        assert found.root.text == "another root (edited)"
+        assert "changed (edited)" in [one.text for one in found.newest]
+        assert found.left_out == 161
+        await read(messages=100)
+
+        # one that was deleted is missed; after many, older ones are the newest again
+        await workspace.delete("alice", "ops", said[249])
+        assert "n249" not in [one.text for one in (await threads.read(thread)).newest]
+        for ts in said[161:249]:
+            await workspace.delete("alice", "ops", ts)
+        again = await read(messages=172)
+        assert (again.newest[0].text, again.left_out) == ("n72", 72)
+        await read(messages=100)
 
 
 async def test_a_second_page_that_slack_refuses_leaves_the_first() -> None:
