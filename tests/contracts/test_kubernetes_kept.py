@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from pydantic import JsonValue
 
 from bot.sandbox.cluster import Cluster
 from tests.contracts.stage import IMAGE, verdict, writes
@@ -71,7 +72,7 @@ async def test_one_pod_or_none_is_said_for_what_it_means(
     writes("Deployment", "cart", "spec.replicas", 1)(cluster)
     restart = catalog.change("k8s_rollout_restart", where)
     assert (await restart.preview()).warnings == (), "another one starts first"
-    rolling: JsonObject = {"maxSurge": 0, "maxUnavailable": 1}
+    rolling: JsonValue = {"maxSurge": 0, "maxUnavailable": 1}
     strategy: JsonObject = {"type": "RollingUpdate", "rollingUpdate": rolling}
     writes("Deployment", "cart", "spec.strategy", strategy)(cluster)
     said = "It has one pod: nothing answers while that is replaced."
