@@ -72,6 +72,46 @@ async def test_a_manifest_is_applied_and_a_command_run_as_typed(dsn: str, tmp_pa
         await chat.reads(thread, f"verified.*node/{node} is cordoned and empty")
 
 
+async def test_what_an_apply_made_is_taken_back_in_one_and_made_again(
+    dsn: str, tmp_path: Path
+) -> None:
+    """Each object as long as it is what was applied; deleting them takes two people."""
+    extra = {"COUNTERSIGN_APPROVERS": "*"}
+    names = ("rates", "limits", "fees")
+    manifest = "\n---\n".join(CONFIG.replace("rates", name) for name in names)
+    async with world(dsn, tmp_path, extra=extra) as chat:
+        thread = await chat.ask(f"apply -n shop\n```\n{manifest}\n```")
+        card = await chat.card(thread)
+        assert "Apply 3 objects in `shop`" in shown(card)
+        assert "Way back: delete configmap/rates, configmap/limits, configmap/fees" in shown(card)
+        await chat.press("Approve", card, by="bob")
+        await chat.reads(thread, "verified.*All 3 objects are as applied")
+        await chat.quiet(thread)
+        limits = chat.cluster.get("ConfigMap", "shop", "limits")
+        assert limits is not None
+        chat.cluster.apply({**limits, "data": {"eur": "2"}})
+
+        await chat.press("Undo", chat.cards(thread)[0], by="alice")
+        back = await chat.card(thread, 2)
+        assert "Delete 2 applied objects in `shop`" in shown(back)
+        assert "two approvals" in shown(back)
+        assert "configmap/limits was changed since and stays." in shown(back)
+        await chat.press("Approve", back, by="bob")
+        assert chat.cluster.get("ConfigMap", "shop", "rates") is not None, "one is not enough"
+        await chat.press("Approve", back, by="dave")
+        await chat.reads(thread, "verified.*All 2 objects are gone")
+        await chat.quiet(thread)
+        left = [name for name in names if chat.cluster.get("ConfigMap", "shop", name)]
+        assert left == ["limits"]
+
+        await chat.press("Undo", chat.cards(thread)[1], by="alice")
+        again = await chat.card(thread, 3)
+        assert "Apply 2 objects in `shop`" in shown(again)
+        await chat.press("Approve", again, by="bob")
+        await chat.reads(thread, "verified.*All 2 objects are as applied")
+        assert all(chat.cluster.get("ConfigMap", "shop", name) for name in names)
+
+
 def cordon(chat: World, name: str, *, on: bool) -> None:
     """As an administrator would."""
     node = chat.cluster.get("Node", "", name)
