@@ -145,7 +145,8 @@ class Stage:
             wanted.cancel()
             ended.cancel()
         if over:
-            raise TimeoutError(f"the bot ended:\n{self.chat.log()[-3000:]}")
+            code = self.chat.process.returncode
+            raise TimeoutError(f"the bot ended ({code}):\n{self.chat.log()[-3000:]}")
 
     async def kill(self) -> None:
         """SIGKILL."""

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -25,6 +26,7 @@ from bot.slack.budget import Budget
 _EVERY = 0.002  # CPU seconds between two samples; the kernel's tick may make it more
 _PACE = 1000.0
 _DEEP = 150
+_PER_THREAD = 6  # CPUCLOCK_PERTHREAD_MASK | CPUCLOCK_SCHED of Linux
 
 
 class Sampler:
@@ -36,7 +38,7 @@ class Sampler:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._nanoseconds: Counter[tuple[str, ...]] = Counter()
-        self._last: dict[int, int] = {}
+        self._last: dict[threading.Thread, int] = {}
         self._collecting = 0
         self._names: dict[object, str] = {}
 
@@ -48,7 +50,7 @@ class Sampler:
 
     def _start(self, _number: int, _frame: FrameType | None) -> None:
         self._nanoseconds.clear()
-        self._last = {ident: _used(ident) for ident in sys._current_frames()}
+        self._last = _used()
         gc.callbacks.append(self._collected)
         signal.setitimer(signal.ITIMER_PROF, _EVERY, _EVERY)
 
@@ -62,16 +64,15 @@ class Sampler:
         partial.rename(self._path)
 
     def _tick(self, _number: int, frame: FrameType | None) -> None:
-        me = threading.main_thread().ident or 0
-        for ident, top in sys._current_frames().items():
-            now = _used(ident)
-            before = self._last.get(ident, 0)
-            # an id is given to a new thread once its old one has ended
-            spent = now - before if now >= before else now
-            self._last[ident] = now
-            if spent > 0:
-                self._nanoseconds[self._stack(frame if ident == me else top)] += spent
-        self._last[me] = _used(me)
+        me, frames, used = threading.main_thread(), sys._current_frames(), _used()
+        for thread, now in used.items():
+            top = frame if thread is me else frames.get(thread.ident or 0)
+            # one tick may come while another is counted
+            spent = now - self._last.get(thread, 0)
+            if spent > 0 and top is not None:
+                self._last[thread] = now
+                self._nanoseconds[self._stack(top)] += spent
+        self._last[me] = time.thread_time_ns()  # signals are handled in the main thread
 
     def _collected(self, phase: str, _info: dict[str, int]) -> None:
         now = time.thread_time_ns()
@@ -80,8 +81,8 @@ class Sampler:
             return
         spent = now - self._collecting
         self._nanoseconds["<garbage collection>",] += spent
-        ident = threading.get_ident()
-        self._last[ident] = self._last.get(ident, 0) + spent
+        thread = threading.current_thread()
+        self._last[thread] = self._last.get(thread, 0) + spent
 
     def _stack(self, frame: FrameType | None) -> tuple[str, ...]:
         names: list[str] = []
@@ -95,8 +96,19 @@ class Sampler:
         return tuple(names)
 
 
-def _used(ident: int) -> int:
-    return time.clock_gettime_ns(time.pthread_getcpuclockid(ident))
+def _used() -> dict[threading.Thread, int]:
+    """What each thread of Python's has used.
+
+    By the kernel's own number of it, as `clock_getcpuclockid(3)` makes a clock of one: who asks for
+    a thread that has just ended, by the library's, is told of himself, or gets a SIGSEGV.
+    """
+    found = {}
+    for thread in list(threading._active.values()):  # type: ignore[attr-defined] # `enumerate` locks
+        if thread.native_id is None:
+            continue
+        with suppress(OSError):
+            found[thread] = time.clock_gettime_ns((~thread.native_id << 3) | _PER_THREAD)
+    return found
 
 
 def lift(parts: Parts) -> None:
