@@ -1,6 +1,5 @@
 """How far a change of a workload reaches: what sends its pods traffic, scales and covers them."""
 
-import asyncio
 from collections.abc import Iterator
 
 from tools.kubernetes.cluster import Cluster
@@ -9,21 +8,17 @@ from tools.kubernetes.objects import name_of, namespace_of
 from tools.kubernetes.workloads import (
     Around,
     around,
-    autoscalers_of,
-    budgets_of,
     services_of,
 )
 
 
-async def reach_notes(cluster: Cluster, live: Object) -> tuple[str, ...]:
-    """What there is, by name; nothing where there is none."""
-    place = namespace_of(live)
-    services, autoscalers, budgets = await asyncio.gather(
-        around(cluster, "service", place),
-        around(cluster, "horizontalpodautoscaler", place),
-        around(cluster, "poddisruptionbudget", place),
-    )
-    autoscalers, budgets = autoscalers_of(autoscalers, live), budgets_of(budgets, live)
+async def reach_notes(
+    cluster: Cluster, live: Object, autoscalers: Around, budgets: Around
+) -> tuple[str, ...]:
+    """What there is, by name; nothing where there is none. Of its autoscalers and disruption
+    budgets a change knows already, also whether it may see them: only the Services are read.
+    """
+    services = await around(cluster, "service", namespace_of(live))
     return reached(services_of(services, live), autoscalers, budgets)
 
 

@@ -39,13 +39,15 @@ from tools.kubernetes.objects import (
     told,
     version_of,
 )
-from tools.kubernetes.reach import reach_notes
+from tools.kubernetes.reach import reached
 from tools.kubernetes.revisions import CAUSE, Revision, revisions_of
 from tools.kubernetes.templates import template_goal, unprotected
 from tools.kubernetes.verification import follow
 from tools.kubernetes.workloads import (
+    Around,
     Facts,
     around,
+    autoscalers_of,
     base_facts,
     budget,
     budgets_of,
@@ -54,6 +56,7 @@ from tools.kubernetes.workloads import (
     previewed,
     reading,
     replicas_of,
+    services_of,
     stale,
     still,
     workload,
@@ -72,6 +75,7 @@ class _Seen:
     current: Revision
     goal: Revision
     facts: Facts
+    budgets: Around
     warnings: tuple[str, ...]
     failure: str  # of the revision to go back to, where it did not work when it ran last
     risk: Risk | None
@@ -157,9 +161,13 @@ class RolloutUndo(Change):
 
     async def _preview(self, cluster: Cluster) -> Preview:
         found = await self._examine(cluster)
-        stored, reach = await asyncio.gather(
-            self._patch(cluster, found, dry_run=True), reach_notes(cluster, found.live)
+        stored, autoscalers, services = await asyncio.gather(
+            self._patch(cluster, found, dry_run=True),
+            around(cluster, "horizontalpodautoscaler", self.namespace),
+            around(cluster, "service", self.namespace),
         )
+        autoscalers = autoscalers_of(autoscalers, found.live)
+        reach = reached(services_of(services, found.live), autoscalers, found.budgets)
         ready = int((found.live.get("status") or {}).get("readyReplicas") or 0)
         return self._told(found, stored, notes=(f"{ready} of {_pods(found.live)} ready", *reach))
 
@@ -247,7 +255,7 @@ class RolloutUndo(Change):
             warnings.append("It keeps no old revisions: there is no way back from this.")
         danger = cluster.is_home(self.namespace)
         risk = Risk.DANGER if danger else None
-        return _Seen(live, current, goal, facts, tuple(warnings), failure, risk)
+        return _Seen(live, current, goal, facts, budgets, tuple(warnings), failure, risk)
 
     def _choose(self, revisions: Sequence[Revision], current: Revision) -> Revision:
         """The revision that is meant. Raises `Refused`."""

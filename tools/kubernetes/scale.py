@@ -31,6 +31,7 @@ from tools.kubernetes.quotas import growth_notes
 from tools.kubernetes.reach import reach_notes
 from tools.kubernetes.verification import Goal, follow
 from tools.kubernetes.workloads import (
+    Around,
     Facts,
     around,
     autoscalers_of,
@@ -62,6 +63,8 @@ class _Seen:
 
     live: Object
     facts: Facts
+    autoscalers: Around
+    budgets: Around
     warnings: tuple[str, ...]
     risk: Risk | None
 
@@ -179,7 +182,7 @@ class Scale(Change):
             raise Refused(f"{self._what} in {self.namespace} already has {now} replicas.")
         stored, reach, quotas = await asyncio.gather(
             self._patch(cluster, found.live, dry_run=True),
-            reach_notes(cluster, found.live),
+            reach_notes(cluster, found.live, found.autoscalers, found.budgets),
             growth_notes(cluster, found.live, self.replicas - now),
         )
         after = copy.deepcopy(found.live)
@@ -261,7 +264,8 @@ class Scale(Change):
         ]
         has_traffic = services is None or bool(services)
         danger = has_traffic or cluster.is_home(self.namespace)
-        return _Seen(live, facts, tuple(warnings), Risk.DANGER if danger else None)
+        risk = Risk.DANGER if danger else None
+        return _Seen(live, facts, autoscalers, budgets, tuple(warnings), risk)
 
 
 def _autoscaler_warnings(autoscalers: tuple[Object, ...] | None, replicas: int) -> Iterator[str]:

@@ -41,6 +41,7 @@ from tools.kubernetes.quotas import surge_notes
 from tools.kubernetes.reach import reach_notes
 from tools.kubernetes.verification import Goal, follow
 from tools.kubernetes.workloads import (
+    Around,
     Facts,
     around,
     autoscalers_of,
@@ -95,6 +96,8 @@ class _Seen:
     live: Object
     step: Step
     facts: Facts
+    autoscalers: Around
+    budgets: Around
     warnings: tuple[str, ...]
     risk: Risk | None
 
@@ -169,7 +172,8 @@ class TemplateChange(Change):
     async def _preview(self, cluster: Cluster) -> Preview:
         found = await self._examine(cluster)
         stored, reach = await asyncio.gather(
-            self._patch(cluster, found, dry_run=True), reach_notes(cluster, found.live)
+            self._patch(cluster, found, dry_run=True),
+            reach_notes(cluster, found.live, found.autoscalers, found.budgets),
         )
         counts = counts_of(found.live)
         ready = f"{counts.ready} of {counts.wanted} pods ready"
@@ -238,7 +242,8 @@ class TemplateChange(Change):
             *unprotected(budgets),
         )
         danger = cluster.is_home(self.namespace)
-        return _Seen(live, step, facts, warnings, Risk.DANGER if danger else None)
+        risk = Risk.DANGER if danger else None
+        return _Seen(live, step, facts, autoscalers, budgets, warnings, risk)
 
 
 def template_goal(target: tuple[str, str, str], seen: Preview, receipt: Receipt | None) -> Goal:
