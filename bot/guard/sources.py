@@ -78,6 +78,7 @@ class Provenance:
                 run_id=run.id,
                 reads=_READS + 1,
             )
+        may = await self._who_may(run, {row["author"] for row in rows if row["author"]})
         people: list[str] = []
         inventory = [*there]
         untrusted: list[str] = []
@@ -87,15 +88,25 @@ class Provenance:
             if row["text"] is None:
                 continue
             if row["tool"] is None:
-                people.append(row["text"])
+                (people if row["author"] in may else untrusted).append(row["text"])
             elif self._house.catalog.is_inventory(row["tool"], row["arguments"]):
                 inventory.append(row["text"])
             else:
                 untrusted.append(row["text"])
         for author, text in overheard.texts:
-            (people if author in run.contributors else untrusted).append(text)
+            own = author in may.intersection(run.contributors)
+            (people if own else untrusted).append(text)
         found = Sources(tuple(people), self._configuration(), tuple(inventory), tuple(untrusted))
         return found, is_whole
+
+    async def _who_may(self, run: Run, authors: set[str]) -> set[str]:
+        """Those who may propose changes themselves: what another one says is nobody's wish, though
+        it was said to us, in a run of somebody who may.
+        """
+        whom = sorted({*authors, *run.contributors})
+        directory, roles = self._house.directory, self._house.rules.roles
+        people = await asyncio.gather(*(directory.person(run.thread.org, one) for one in whom))
+        return {one.id for one in people if "operator" in roles.of(one)}
 
     def _configuration(self) -> tuple[str, ...]:
         clusters = " ".join(name.rpartition("/")[2] for name in self._house.catalog.clients)

@@ -282,13 +282,14 @@ UPDATE tool_calls SET start_by = now() + make_interval(secs => %(start_within)s)
  WHERE run_id = %(run_id)s AND state = 'approved';
 
 -- texts_of_thread --
--- What people who may ask said here, and what the newest reads found.
-SELECT NULL AS tool, NULL::jsonb AS arguments, m.body->>'content' AS text
+-- What people said here, also who may not ask: words to a run that works are judged when it reads them; and what the newest
+-- reads found.
+SELECT NULL AS tool, NULL::jsonb AS arguments, m.body->>'content' AS text, m.author
   FROM messages m JOIN runs r ON r.id = m.run_id AND coalesce(r.error, '') NOT LIKE 'refused:%%'
  WHERE m.org = %(org)s AND m.channel = %(channel)s AND m.thread_ts = %(thread_ts)s AND m.role = 'user'
    AND m.run_id <= %(run_id)s
 UNION ALL
-(SELECT t.tool, t.arguments, t.result FROM runs r JOIN tool_calls t ON t.run_id = r.id
+(SELECT t.tool, t.arguments, t.result, NULL FROM runs r JOIN tool_calls t ON t.run_id = r.id
   WHERE r.org = %(org)s AND r.channel = %(channel)s AND r.thread_ts = %(thread_ts)s AND r.id <= %(run_id)s AND t.kind = 'read'
   ORDER BY t.id DESC LIMIT %(reads)s);
 
