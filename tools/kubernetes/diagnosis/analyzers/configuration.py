@@ -64,7 +64,7 @@ def _clue(case: Case, group: Group, message: str, report: Report | None) -> Clue
     what = f"key {key} of {thing}" if key else thing
     one = group.first
     text = f"{what[0].upper()}{what[1:]} does not exist in {place}: {pods_of(case, group)}"
-    text += f" wait for it.{_near(case, kind, name, key, place)}"
+    text += f" must wait for it.{_near(case, kind, name, key, place)}"
     evidence = [f"pod/{name_of(one.pod)}: {one.reason or 'ContainerCreating'}: {short(message)}"]
     evidence += [event(report, case.now)] if report else []
     gone = case.snapshot.lacks(kind, place, name) and not key
@@ -136,7 +136,7 @@ def _near(case: Case, kind: str, name: str, key: str, place: str) -> str:
 
 def _no_part(case: Case, group: Group, message: str) -> Clue:
     begun = onset(case, group, r"volume")
-    text = f"A part of a volume (subPath) cannot be used: {pods_of(case, group)} wait for it."
+    text = f"A part of a volume (subPath) cannot be used: {pods_of(case, group)} must wait for it."
     return Clue(
         Cause.VOLUME_MOUNT,
         group.owner,
@@ -154,9 +154,8 @@ def _no_part(case: Case, group: Group, message: str) -> Clue:
 
 def _as_root(case: Case, group: Group, message: str) -> Clue:
     begun = onset(case, group, r"securityContext|image$")
-    text = (
-        f"Its image runs as root, which its security context forbids: {pods_of(case, group)} wait."
-    )
+    waiting = pods_of(case, group)
+    text = f"Its image runs as root, which its security context forbids: {waiting} must wait."
     return Clue(
         Cause.POD_SECURITY,
         group.owner,

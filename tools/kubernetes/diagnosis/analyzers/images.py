@@ -101,7 +101,7 @@ def _clue(case: Case, group: Group) -> Clue:
         f"pod/{name_of(one.pod)} {one.container}: waiting, {one.reason}: {both_ends(one.message)}"
     ]
     evidence += [event(report, case.now) for report in reports[:1]]
-    words = f"Image {image} {_SAYS[cause]}: {pods_of(case, group)} wait for it."
+    words = f"Image {image} {_SAYS[cause]}: {pods_of(case, group)} must wait for it."
     if cause is Cause.IMAGE_UNAUTHORIZED:
         words += _pull_secrets(case, group)
     return Clue(

@@ -74,11 +74,12 @@ def _failed(case: Case, ref: Ref, about: Ref, failed: Object) -> Clue:
     since = moment(failed.get("lastTransitionTime"))
     deadline = reason == "DeadlineExceeded"
     cause = Cause.JOB_DEADLINE if deadline else Cause.JOB_FAILED
+    because = ": ".join(filter(None, (reason, message)))
     which = "Its newest run" if about != ref else "It"
-    text = f"{which} failed at {at(since, case.now)} ({reason}: {message})."
+    text = f"{which} failed at {at(since, case.now)} ({because})."
     found = _last(case, about, ref)
     clue = _clue(case, about, cause, text, found, since=since)
-    evidence = (f"{ref}: condition Failed, {reason}: {message}", *clue.evidence)
+    evidence = (f"{ref}: condition Failed, {because}", *clue.evidence)
     return Clue(
         clue.cause,
         about,

@@ -78,7 +78,8 @@ def _node(case: Case, ref: Ref, node: Object) -> Iterator[Said]:
         if one.get("status") == "True":
             since = moment(one.get("lastTransitionTime"))
             text = (
-                f"It is short of {what} since {at(since, case.now)}: {short(one.get('message'))}."
+                f"It is short of {what} since {at(since, case.now)}:"
+                f" {short(one.get('message')) or one.get('reason')}."
             )
             evidence = [f"{ref}: {kind} is True, {one.get('reason')}"]
             evidence += [event(report, case.now) for report in reports[-1:]]
@@ -213,7 +214,7 @@ def _evicted(case: Case, group: Group) -> Clue:
     own = _own(pod)
     cause = Cause.EPHEMERAL_STORAGE if own else Cause.NODE_PRESSURE
     about = group.owner
-    text = f"{pods_of(case, group)} were evicted from node/{node}: {short(said)}"
+    text = f"node/{node} evicted {pods_of(case, group)}: {short(said)}"
     return Clue(
         cause,
         about,
@@ -232,7 +233,7 @@ def _lost(case: Case, group: Group) -> Iterator[Said]:
     since = began(case.snapshot, group.pods)
     if gates:
         asked = ", ".join(str(one.get("conditionType")) for one in gates)
-        text = f"{pods_of(case, group)} wait for readiness gates: {asked}."
+        text = f"{pods_of(case, group)} must wait for readiness gates: {asked}."
         yield Clue(Cause.UNKNOWN, group.owner, text, (line,), LOW, since=since, explains=group.refs)
         return
     for node in sorted({str((pod.get("spec") or {}).get("nodeName")) for pod in group.pods}):

@@ -103,7 +103,7 @@ def _gated(case: Case, group: Group) -> Said:
     """Whoever set the gates takes them away; jobs are made to queue, a service is not."""
     spec = group.first.pod.get("spec") or {}
     gates = listed(str(one.get("name")) for one in spec.get("schedulingGates") or ())
-    text = f"{pods_of(case, group)} wait for their scheduling gates ({gates})"
+    text = f"{pods_of(case, group)} must wait for their scheduling gates ({gates})"
     if group.owner.kind in ("job", "cronjob"):
         return Notice(group.owner, text)
     begun = onset(case, group, r"schedulingGates")
@@ -194,8 +194,8 @@ def _silent(case: Case, group: Group, scheduler: str) -> Clue:
     begun = onset(case, group, r"schedulerName")
     waiting = pods_of(case, group)
     text = (
-        f"{waiting[0].upper()}{waiting[1:]} wait for scheduler {scheduler}, which says nothing of"
-        " them: it does not run, or has no such name."
+        f"{waiting[0].upper()}{waiting[1:]} must wait for scheduler {scheduler}, which says"
+        " nothing of them: it does not run, or has no such name."
     )
     seen = f"pod/{name_of(group.first.pod)}: spec.schedulerName {scheduler}"
     return Clue(

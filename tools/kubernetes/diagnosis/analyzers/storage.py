@@ -184,8 +184,10 @@ def _unmade(case: Case, group: Group) -> Clue | None:
         return None  # configuration
     begun = onset(case, group, r"volume")
     if not said:
-        text = f"{pods_of(case, group)} are being made since {at(begun.since, case.now)}; no event"
-        text += " says what for."
+        text = (
+            f"A node has been making {pods_of(case, group)} since {at(begun.since, case.now)}; no"
+        )
+        text += " event says what it waits for."
         if (pulls := pulls_since(case.snapshot, group.first.pod)) is not None:
             return _pulled_long(case, group, pulls)
         evidence: tuple[str, ...] = (f"pod/{name_of(group.first.pod)}: ContainerCreating",)
@@ -228,7 +230,8 @@ def _away(case: Case, since: datetime | None) -> frozenset[Ref]:
 
 def _pulled_long(case: Case, group: Group, since: datetime) -> Clue:
     image = str((group.first.pod["spec"].get("containers") or [{}])[0].get("image"))
-    text = f"Image {image} is being pulled since {at(since, case.now)}: {pods_of(case, group)} wait"
+    waiting = pods_of(case, group)
+    text = f"Image {image} is being pulled since {at(since, case.now)}: {waiting} must wait"
     name = name_of(group.first.pod)
     evidence = (f"event Pulling pod/{name} ({at(since, case.now)}), and none after it",)
     return Clue(
