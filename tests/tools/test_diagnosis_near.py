@@ -48,8 +48,7 @@ def test_gates_hold_a_service_and_are_how_jobs_queue() -> None:
         found = diagnosed(deployment("web"), held)
         assert told(found) == findings
         said = found.findings[0].clue if findings else found.notices[0]
-        assert "its only pod must wait for" in said.text
-        assert "shop/reserved" in said.text
+        assert "only pod must wait for scheduling gates (shop/reserved)" in said.text
 
 
 def test_a_pod_that_waits_for_a_node_since_seconds_is_a_notice() -> None:

@@ -103,7 +103,7 @@ def _gated(case: Case, group: Group) -> Said:
     """Whoever set the gates takes them away; jobs are made to queue, a service is not."""
     spec = group.first.pod.get("spec") or {}
     gates = listed(str(one.get("name")) for one in spec.get("schedulingGates") or ())
-    text = f"{pods_of(case, group)} must wait for their scheduling gates ({gates})"
+    text = f"{pods_of(case, group)} must wait for scheduling gates ({gates})"
     if group.owner.kind in ("job", "cronjob"):
         return Notice(group.owner, text)
     begun = onset(case, group, r"schedulingGates")
