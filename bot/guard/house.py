@@ -3,11 +3,12 @@ force.
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 from uuid import UUID
 
 from bot.core.bus import Bus
 from bot.core.errors import LostClaim
-from bot.core.values import Event, Thread
+from bot.core.values import Event, Person, Thread
 from bot.guard.gathering import Asker, Wanted, gathered
 from bot.guard.identities import acting_as
 from bot.guard.people import Directory, Roles, why_not_ask
@@ -19,6 +20,8 @@ from bot.store.database import Database, Transaction
 from bot.store.jobs import Jobs
 from bot.store.outbox import say
 from tools import Catalog, ChangeCall, Identity, JsonObject, Refused
+
+NotLooking = Literal["unknown_person", "not_a_viewer"]
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,21 @@ class House:
         person = await self.directory.person(org, person_id)
         if code := why_not_ask(person, await self.directory.sharing(org, channel)):
             return code
+        if code := self.why_not_look(person):
+            return code
         try:
             acting_as(self.rules.identities, person)
         except Refused:
             return "not_mapped"
         return None
+
+    def why_not_look(self, person: Person) -> NotLooking | None:
+        """The code of the reason why somebody is shown nothing at all, or None: he is neither a
+        viewer nor an approver.
+        """
+        if "viewer" in self.rules.roles.of(person) or self.rules.approvers.include(person):
+            return None
+        return "unknown_person" if person.unknown_groups else "not_a_viewer"
 
     async def policy_input(self, run: Run, wanted: Wanted, *, fresh: bool = False) -> PolicyInput:
         """Gather what the policy looks at, now."""

@@ -4,9 +4,9 @@ from collections.abc import Collection
 from typing import Literal
 
 from bot.core.values import Standing
-from bot.guard.house import House
+from bot.guard.house import House, NotLooking
 
-Unseen = Literal["unknown_person", "not_a_viewer", "not_in_channel"]
+Unseen = NotLooking | Literal["not_in_channel"]
 
 
 class Sight:
@@ -25,11 +25,9 @@ class Sight:
         person = await self._house.directory.person(org, person_id)
         if person.standing is Standing.UNKNOWN:
             return "unknown_person"
-        roles = self._house.rules.roles.of(person)
-        approves = self._house.rules.approvers.include(person)
-        if "viewer" not in roles and not approves:
-            return "unknown_person" if person.unknown_groups else "not_a_viewer"
-        if present or "auditor" in roles:
+        if code := self._house.why_not_look(person):
+            return code
+        if present or "auditor" in self._house.rules.roles.of(person):
             return None
         for channel in shown_in:
             if channel and await self._house.directory.reads(org, channel, person_id):

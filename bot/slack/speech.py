@@ -151,6 +151,8 @@ def may_not_ask(code: str) -> Message:
                 "you are nobody on the clusters: whoever runs me has to add you to "
                 "`identities.users` of my settings, and until then I do nothing for you"
             )
+        case "not_a_viewer":
+            return notices.may_not_ask("the settings name who may look and ask (`viewer`)")
         case "own_turn":
             return notices.may_not_ask(
                 "I was working for somebody else, with his rights; say it again for a turn of yours"

@@ -340,20 +340,28 @@ policy:
     ("people", "refused", "told"),
     [
         ("operator: [U0ALICE00]", "dave", "only operators may propose changes"),
-        ("{viewer: [U0ALICE00], operator: [U0ALICE00]}", "dave", "only operators may propose"),
+        ("{viewer: [U0ALICE00], operator: [U0ALICE00]}", "dave", "who may look and ask"),
     ],
 )
 async def test_who_is_no_operator_proposes_nothing(
     dsn: str, tmp_path: Path, people: str, refused: str, told: str
 ) -> None:
     text = f"people: {people}\n" if people.startswith("{") else f"people:\n  {people}\n"
-    async with ruled(dsn, tmp_path, text) as chat:
+    script = [calls(("k8s_get", {"kind": "pods", "namespace": "shop"})), says("Fine.")]
+    async with ruled(dsn, tmp_path, text, script) as chat:
         thread = await chat.ask(SCALE, by=refused)
         await chat.reads(thread, told)
         thread = await chat.ask("get pods -n shop", by=refused)
-        await chat.reads(thread, "only viewers may look" if "viewer" in people else "web-")
+        await chat.reads(thread, "who may look and ask" if "viewer" in people else "web-")
         thread = await chat.ask(SCALE, by="alice")
         await chat.card(thread)
+        if "viewer" in people:  # nor does a model tell him what others were shown
+            seen = await chat.ask("how is web?", by="alice")
+            await chat.reads(seen, "Fine")
+            await chat.slack.mention(refused, "ops", "and what did you see?", seen)
+            await chat.reads(seen, told)
+            assert chat.model is not None
+            assert len(chat.model.requests) == 2
 
 
 async def test_what_rules_name_and_does_not_exist_is_refused_at_start(
