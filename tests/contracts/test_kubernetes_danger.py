@@ -28,8 +28,12 @@ _POD = "spec: {template: {spec: {%s}}}"
         yaml.safe_dump({"metadata": {"ownerReferences": [_OWNER]}}),
         yaml.safe_dump({"spec": {"template": {"metadata": {"annotations": _APPARMOR}}}}),
         _POD % "containers: [{name: cart, securityContext: {capabilities: {drop: [CHOWN]}}}]",
+        _POD % "containers: [{name: cart, ports: [{containerPort: 80, hostPort: 80}]}]",
     ],
-    ids=["a part of hostPath", "unconfined", "host process", "an owner", "apparmor", "drops less"],
+    ids=[
+        *("a part of hostPath", "unconfined", "host process", "an owner", "apparmor", "drops less"),
+        "a port of its node",
+    ],
 )
 async def test_it_is_danger(patch: str, catalog: Catalog, cluster: Cluster) -> None:
     volumes = [{"name": "tmp", "emptyDir": {}}]  # so that only parts of the list are new

@@ -10,9 +10,8 @@ from tools._kit import Change, NoWayBack, Preview, Refused
 from tools.kubernetes.cluster import STRATEGIC_PATCH, Cluster
 from tools.kubernetes.containers import MaybeContainer, chosen
 from tools.kubernetes.kinds import Object
-from tools.kubernetes.lastrun import failure_of
-from tools.kubernetes.objects import meta, template_of, version_of, why_moving
-from tools.kubernetes.revisions import revisions_of
+from tools.kubernetes.lastrun import failure_of, history_of, strange
+from tools.kubernetes.objects import all_images_of, meta, template_of, version_of, why_moving
 from tools.kubernetes.templates import Beside, Step, TemplateChange
 
 # The grammar of image references: never a flag, a URL, or a path of this machine.
@@ -56,14 +55,12 @@ class SetImage(TemplateChange):
 
     async def beside(self, cluster: Cluster, live: Object) -> Beside:
         """Whether any revision that is kept ran it, and whether that one worked."""
-        try:
-            kept = await revisions_of(cluster, live)
-        except Refused:
+        kept = await history_of(cluster, live)
+        if kept is None:
             return Beside({"ran": None})
-        ran = [one for one in kept if self.image in _all_images(one.template)]
-        if kept and not ran:
-            said = f"{self.image} never ran here: none of its kept revisions ({len(kept)}) has it."
-            return Beside({"ran": False}, (said,))
+        if said := tuple(strange(kept, self.image)):
+            return Beside({"ran": False}, said)
+        ran = [one for one in kept if self.image in all_images_of(one.template)]
         back = next((one for one in ran if not one.current), None)
         failure = await failure_of(cluster, live, back) if back else ""
         return Beside({"ran": True, "failed": bool(failure)}, tuple(filter(None, [failure])))
@@ -92,12 +89,6 @@ class SetImage(TemplateChange):
             before={"image": found.image, "container": found.name},
             way_back=f"set the image back to {found.image}" if known else "",
         )
-
-
-def _all_images(template: Object) -> set[str]:
-    spec = template.get("spec") or {}
-    parts = (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
-    return {str(one.get("image", "")) for one in parts}
 
 
 def _repository(image: str) -> str:

@@ -1,14 +1,14 @@
 """Whether a revision that would run again did not work when it ran last, where that still shows."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tools._kit import Refused
 from tools.kubernetes import events
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.events import Report
 from tools.kubernetes.kinds import Object
-from tools.kubernetes.objects import conditions, namespace_of, selector_text
+from tools.kubernetes.objects import all_images_of, conditions, namespace_of, selector_text
 from tools.kubernetes.pods import Trouble, is_ready, trouble_of
 from tools.kubernetes.revisions import HASHES, Revision, revisions_of
 
@@ -34,20 +34,36 @@ async def failure_of(cluster: Cluster, live: Object, revision: Revision) -> str:
     return f"Revision {revision.number} did not work when it ran last: {why}." if why else ""
 
 
+async def history_of(cluster: Cluster, live: Object) -> Sequence[Revision] | None:
+    """The revisions that are kept; None where they may not be seen."""
+    try:
+        return await revisions_of(cluster, live)
+    except Refused:
+        return None
+
+
 async def failure_under(
-    cluster: Cluster, live: Object, template: Object, *, anew: bool = False
+    cluster: Cluster,
+    live: Object,
+    kept: Sequence[Revision] | None,
+    template: Object,
+    *,
+    anew: bool = False,
 ) -> str:
     """The same of the kept revision that has a template to which something leads; nothing where
-    there is none, or no right to see it. `anew`: also where that is the one of now.
+    there is none. `anew`: also where that is the one of now.
     """
-    try:
-        kept = await revisions_of(cluster, live)
-    except Refused:
-        return ""
-    for one in kept:
+    for one in kept or ():
         if one.template == template and (anew or not one.current):
             return await failure_of(cluster, live, one)
     return ""
+
+
+def strange(kept: Sequence[Revision] | None, *images: str) -> Iterator[str]:
+    """Of images, those that no revision that is kept ran, as far as there are any."""
+    for image in dict.fromkeys(images) if kept else ():
+        if not any(image in all_images_of(one.template) for one in kept or ()):
+            yield f"{image} never ran here: none of its kept revisions ({len(kept or ())}) has it."
 
 
 def _by_pods(pods: Sequence[Object]) -> str:

@@ -129,6 +129,12 @@ def images_of(template: Object) -> tuple[str, ...]:
     )
 
 
+def all_images_of(template: Object) -> tuple[str, ...]:
+    """The same with its init containers', which come first."""
+    init = (template.get("spec") or {}).get("initContainers") or ()
+    return (*(str(one.get("image", "")) for one in init), *images_of(template))
+
+
 def version_of(image: str) -> str:
     """What people call an image's version: its tag, or the start of its digest."""
     rest, _, digest = image.partition("@")

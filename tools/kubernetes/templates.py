@@ -28,6 +28,7 @@ from tools.kubernetes.counting import counted
 from tools.kubernetes.drift import drift_of
 from tools.kubernetes.kinds import Object, RolledKind, access
 from tools.kubernetes.objects import (
+    all_images_of,
     changed_paths,
     difference,
     images_of,
@@ -305,8 +306,8 @@ def scaled_meanwhile(autoscalers: tuple[Object, ...] | None) -> Iterator[str]:
 
 def moving(before: Object, after: Object) -> Iterator[str]:
     """Images that it would run from now on and that may be other code at another time."""
-    for image in images_of(after):
-        if image not in images_of(before) and (why := why_moving(image)):
+    for image in dict.fromkeys(all_images_of(after)):
+        if image not in all_images_of(before) and (why := why_moving(image)):
             yield f"{why}: which code runs is decided when each node pulls it."
 
 

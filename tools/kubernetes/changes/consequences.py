@@ -1,18 +1,19 @@
 """What a write to any object brings with it: what depends on it, and how dangerous it is."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import JsonValue
 
-from tools._kit import ChangedPath, Refused, Risk, sha256_of
+from tools._kit import ChangedPath, Risk, sha256_of
 from tools.kubernetes.changes.dependents import readers_at_start
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.kinds import Object, Resource
-from tools.kubernetes.lastrun import failure_under
+from tools.kubernetes.lastrun import failure_under, history_of, strange
 from tools.kubernetes.objects import (
+    all_images_of,
     changed_paths,
     controller,
     labels_of,
@@ -23,9 +24,9 @@ from tools.kubernetes.objects import (
     told,
     written_paths,
 )
-from tools.kubernetes.quotas import surge_notes
+from tools.kubernetes.quotas import growth_notes, surge_notes
 from tools.kubernetes.reach import reached
-from tools.kubernetes.revisions import revisions_of
+from tools.kubernetes.revisions import Revision
 from tools.kubernetes.templates import moving, replacing, scaled_meanwhile, unprotected
 from tools.kubernetes.workloads import (
     Around,
@@ -42,6 +43,7 @@ from tools.kubernetes.workloads import (
 
 _ROLLED = ("deployment", "statefulset", "daemonset")
 _RUNS_PODS = (*_ROLLED, "replicaset")
+_MAKES_PODS = (*_RUNS_PODS, "job", "cronjob", "pod")
 _KEPT = "It replaces no pods: only new ones take this up."
 _WAITING = "It is paused: its pods take this up only once it is resumed."
 
@@ -66,6 +68,7 @@ _ALWAYS = (
     "seLinuxOptions",
     "sysctls",
     "serviceAccountToken",
+    "hostPort",
     "externalIPs",  # of a Service: it takes traffic that is meant for others
 )
 # As they were written before there were fields for them; a path has the key in quotes.
@@ -115,8 +118,13 @@ async def consequences(
         return _joined(found, await _of_pod(cluster, live, stored))
     if resource.kind == "configmap" and live and stored and _content(live) != _content(stored):
         return _joined(found, await _of_settings(cluster, live))
-    if resource.kind == "service" and live and "spec" in live:
-        return _joined(found, await _of_service(cluster, live, stored))
+    if resource.kind == "service":
+        opened = Consequences(warnings=tuple(_opened(live, stored)))
+        if live and "spec" in live:
+            opened = _joined(opened, await _of_service(cluster, live, stored))
+        return _joined(found, opened)
+    if resource.kind in _MAKES_PODS and not live:
+        return _joined(found, await _of_new(cluster, resource, namespace, stored))
     return found
 
 
@@ -228,10 +236,12 @@ async def _of_workload(
     if stops:
         warnings += _unanswered(services)
     if replaces:
-        runs = await _run_by_pods(cluster, live) if resumes else template_of(live)
-        after = template_of(stored)
-        failure = await failure_under(cluster, live, after, anew=resumes)
+        kept, after = await history_of(cluster, live), template_of(stored)
+        runs = _run_by_pods(kept, live) if resumes else template_of(live)
+        failure = await failure_under(cluster, live, kept, after, anew=resumes)
         warnings += [*filter(None, [failure]), *moving(runs or {}, after), *replacing(stored)]
+        new = [one for one in all_images_of(after) if one not in all_images_of(template_of(live))]
+        warnings += strange(kept, *new)
         warnings += [*scaled_meanwhile(autoscalers), *unprotected(budgets)]
         notes += (*(_rolled_out(runs, after) if resumes else ()),)
         notes += await surge_notes(cluster, live, stored)
@@ -240,19 +250,36 @@ async def _of_workload(
     return Consequences(facts, tuple(warnings), notes, risk)
 
 
+async def _of_new(
+    cluster: Cluster, resource: Resource, namespace: str, stored: Object
+) -> Consequences:
+    """What is new and makes pods, or is one."""
+    spec = stored.get("spec") or {}
+    if resource.kind == "pod":
+        return Consequences(warnings=tuple(moving({}, {"spec": spec})))
+    within = (spec.get("jobTemplate") or {}).get("spec") or spec
+    warnings = [*moving({}, within.get("template") or {})]
+    if resource.kind not in ("deployment", "statefulset"):
+        return Consequences(warnings=tuple(warnings))
+    placed = {**stored, "metadata": {**(stored.get("metadata") or {}), "namespace": namespace}}
+    if replicas_of(placed) == 1:
+        warnings.append("It runs one pod: nothing answers whenever that is replaced or moved.")
+    return Consequences(
+        warnings=tuple(warnings), notes=await growth_notes(cluster, placed, replicas_of(placed))
+    )
+
+
 def _is_paused(workload: Object) -> bool:
     return bool(workload["spec"].get("paused"))
 
 
-async def _run_by_pods(cluster: Cluster, live: Object) -> Object | None:
+def _run_by_pods(kept: Sequence[Revision] | None, live: Object) -> Object | None:
     """The template that pods of a paused deployment run; its own where they run no other, and None
     where that may not be seen.
     """
-    own = template_of(live)
-    try:
-        kept = await revisions_of(cluster, live)
-    except Refused:
+    if kept is None:
         return None
+    own = template_of(live)
     return next((one.template for one in kept if one.pods and one.template != own), own)
 
 
@@ -327,6 +354,20 @@ async def _selector_of(cluster: Cluster, pod: Object) -> Mapping[str, Any] | Non
 def _sends(service: Object, labels: Mapping[str, str]) -> bool:
     selector = (service.get("spec") or {}).get("selector") or {}
     return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
+
+
+def _opened(live: Object, stored: Object) -> Iterator[str]:
+    """That a Service is reached from outside, leads outside, or is no longer where it was."""
+    before, after = live.get("spec") or {}, stored.get("spec") or {}
+    kind = after.get("type")
+    if kind != before.get("type") and kind in ("NodePort", "LoadBalancer"):
+        yield f"As a {kind} it can be reached from outside of the cluster."
+    if kind == "ExternalName" and after.get("externalName") != before.get("externalName"):
+        yield f"It is only another name for {after.get('externalName')}: no pod answers for it."
+    left = [one.get("port") for one in after.get("ports") or ()]
+    for one in before.get("ports") or () if stored else ():
+        if (port := one.get("port")) not in left:
+            yield f"Its port {port} is taken away: whatever calls it there gets no answer."
 
 
 async def _of_service(cluster: Cluster, live: Object, stored: Object) -> Consequences:

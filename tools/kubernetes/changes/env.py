@@ -9,7 +9,7 @@ from tools._kit import Change, NoWayBack, Preview, Refused
 from tools.kubernetes.cluster import JSON_PATCH, Cluster
 from tools.kubernetes.containers import MaybeContainer, chosen
 from tools.kubernetes.kinds import Object
-from tools.kubernetes.lastrun import failure_under
+from tools.kubernetes.lastrun import failure_under, history_of
 from tools.kubernetes.objects import template_of, with_version
 from tools.kubernetes.templates import Beside, Step, TemplateChange
 
@@ -100,7 +100,8 @@ class SetEnv(TemplateChange):
         template = template_of(live)
         found = chosen(template, self.container, self.what)
         after: list[JsonValue] = [*self._changed(found.spec.get("env") or ())]
-        failure = await failure_under(cluster, live, found.within(template, "env", after or None))
+        kept, wanted = await history_of(cluster, live), found.within(template, "env", after or None)
+        failure = await failure_under(cluster, live, kept, wanted)
         return Beside({"failed": bool(failure)}, tuple(filter(None, [failure])))
 
     @property

@@ -13,7 +13,7 @@ from tools.kubernetes import usage
 from tools.kubernetes.cluster import JSON_PATCH, Cluster
 from tools.kubernetes.containers import Container, MaybeContainer, chosen
 from tools.kubernetes.kinds import Object
-from tools.kubernetes.lastrun import failure_under
+from tools.kubernetes.lastrun import failure_under, history_of
 from tools.kubernetes.objects import name_of, template_of, with_version
 from tools.kubernetes.quantities import amount, is_quantity, told
 from tools.kubernetes.templates import Beside, Step, TemplateChange
@@ -106,10 +106,11 @@ class SetResources(TemplateChange):
         template = template_of(live)
         found = chosen(template, self.container, self.what)
         after = self._changed(found.spec.get("resources") or {})
-        ranges, failure = await asyncio.gather(
-            around(cluster, "limitrange", self.namespace),
-            failure_under(cluster, live, found.within(template, "resources", after)),
+        ranges, kept = await asyncio.gather(
+            around(cluster, "limitrange", self.namespace), history_of(cluster, live)
         )
+        wanted = found.within(template, "resources", after)
+        failure = await failure_under(cluster, live, kept, wanted)
         facts: Facts = {
             "failed": bool(failure),
             "limit_ranges": None

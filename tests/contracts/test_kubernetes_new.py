@@ -1,0 +1,87 @@
+"""What is warned of that is new: images, workloads, and ways in and out of the cluster."""
+
+import json
+from typing import Any
+
+from bot.sandbox.cluster import Cluster
+from tests.contracts.stage import deployment, made
+from tools import Catalog, JsonObject
+
+SHOP: JsonObject = {"namespace": "shop"}
+CART: JsonObject = {**SHOP, "kind": "deployment", "name": "cart"}
+SERVICE: JsonObject = {**SHOP, "kind": "service", "name": "cart"}
+
+
+def pods(image: str) -> JsonObject:
+    """A patch of what its pods run."""
+    containers: JsonObject = {"containers": [{"name": "cart", "image": image}]}
+    return {**CART, "patch": json.dumps({"spec": {"template": {"spec": containers}}})}
+
+
+async def test_an_image_that_never_ran_is_told_by_whatever_brings_it(
+    catalog: Catalog, cluster: Cluster
+) -> None:
+    never = "shop/cart:7 never ran here: none of its kept revisions (2) has it."
+    assert never in (await catalog.change("k8s_patch", pods("shop/cart:7")).preview()).warnings
+    spec = deployment("cart", "shop/cart:7", 2)
+    manifest: dict[str, Any] = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": spec}
+    given: JsonObject = {**SHOP, "manifest": json.dumps({**manifest, "metadata": {"name": "cart"}})}
+    applied = await catalog.change("k8s_apply", {**given, "force": True}).preview()
+    assert applied.warnings.count(never) == 1
+    back = await catalog.change("k8s_patch", pods("shop/cart:1.4.1")).preview()
+    assert "never ran" not in " ".join(back.warnings)
+
+
+async def test_what_is_applied_anew_is_looked_at_as_well(
+    catalog: Catalog, cluster: Cluster
+) -> None:
+    made("ResourceQuota", "v1", "small", {"hard": {"pods": "1"}})(cluster)
+    about: dict[str, Any] = {"metadata": {"name": "fresh"}}
+    task: dict[str, Any] = {"restartPolicy": "Never", "containers": [{"name": "a", "image": "x"}]}
+    nightly: dict[str, Any] = {"jobTemplate": {"spec": {"template": {"spec": task}}}}
+    for manifest in (
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            **about,
+            "spec": deployment("fresh", "x", 1),
+        },
+        {
+            "apiVersion": "batch/v1",
+            "kind": "CronJob",
+            **about,
+            "spec": {"schedule": "0 3 * * *", **nightly},
+        },
+        {"apiVersion": "v1", "kind": "Pod", **about, "spec": task},
+    ):
+        given: JsonObject = {**SHOP, "manifest": json.dumps(manifest)}
+        seen = await catalog.change("k8s_apply", given).preview()
+        told = " ".join(seen.warnings)
+        assert "x has no tag, which means latest" in told, manifest["kind"]
+        alone = manifest["kind"] == "Deployment"
+        assert ("It runs one pod: nothing answers whenever that is" in told) is alone
+        assert bool([note for note in seen.notes if "quota small" in note]) is alone
+
+
+async def test_ways_in_and_out_are_told_of_a_service(catalog: Catalog, cluster: Cluster) -> None:
+    for spec, said in (
+        ({"type": "LoadBalancer"}, "As a LoadBalancer it can be reached from outside"),
+        ({"type": "NodePort"}, "As a NodePort it can be reached from outside"),
+        (
+            {"type": "ExternalName", "externalName": "db.example.com"},
+            "It is only another name for db.example.com: no pod answers for it.",
+        ),
+        (
+            {"ports": [{"$patch": "replace"}, {"port": 81}]},
+            "Its port 80 is taken away: whatever calls it there gets no answer.",
+        ),
+    ):
+        patch: JsonObject = {**SERVICE, "patch": json.dumps({"spec": spec})}
+        assert said in " ".join((await catalog.change("k8s_patch", patch).preview()).warnings)
+    fresh = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "open"}}
+    wide = {"type": "LoadBalancer", "ports": [{"port": 80}]}
+    given: JsonObject = {**SHOP, "manifest": json.dumps({**fresh, "spec": wide})}
+    seen = await catalog.change("k8s_apply", given).preview()
+    assert seen.warnings == ("As a LoadBalancer it can be reached from outside of the cluster.",)
+    labelled = await catalog.change("k8s_label", {**SERVICE, "labels": ["a=b"]}).preview()
+    assert labelled.warnings == ()
