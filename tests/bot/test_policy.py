@@ -773,6 +773,8 @@ def test_roles(
     ("given", "effect", "rule"),
     [
         ({"replicas": 0}, Effect.DENY, "shop never sleeps"),
+        ({"tool": "k8s_patch", "replicas": 0}, Effect.DENY, "shop never sleeps"),
+        ({"tool": "k8s_patch", "replicas": None}, Effect.ASK, "a change needs one"),
         ({"replicas": 2}, Effect.ASK, "small steps again"),
         ({"tool": "k8s_label"}, Effect.ASK, "a change needs one"),
         ({"tool": "k8s_set_image"}, Effect.ASK, "a bad image goes back"),
