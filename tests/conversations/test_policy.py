@@ -66,7 +66,7 @@ policy:
     - name: web needs the leads
       match: {{namespace: shop, kind: deployment}}
       when: replicas > 4
-      ask: {{approvers: 2, groups: {LEADS}, expires: 2h}}
+      ask: {{approvers: 2, groups: {LEADS}, expires: 2h, reminder: 10m}}
 """
     async with ruled(dsn, tmp_path, policy) as chat:
         thread = await chat.ask(SCALE)
@@ -78,6 +78,8 @@ policy:
         assert posted.args["text"].endswith(f"<!subteam^{LEADS}>"), "they are called"
         [row] = await chat.rows("SELECT expires_at - created_at AS lives, policy FROM tool_calls")
         assert row["lives"].total_seconds() == 7200
+        await chat.rows(EARLIER.format("interval '11 minutes'") + " RETURNING id")
+        await chat.reads(thread, "still to decide until")  # long before half-time
         typed = re.search(r"approve ([A-Z0-9]{4})", said)
         assert typed is not None
         await chat.slack.slash("dave", "ops", "/ops", f"why {typed[1]}")
