@@ -393,9 +393,7 @@ class Cards:
             ),
             diff=call.preview.diff,
             warnings=call.preview.warnings,
-            untrusted=tuple(
-                sorted(name for name, origin in call.provenance.items() if origin == "untrusted")
-            ),
+            origins=call.provenance,
             notes=call.preview.notes,
             locked=call.preview.locked,
             way_back=call.preview.way_back,

@@ -436,6 +436,18 @@ def test_the_notification_says_what_the_card_says() -> None:
         assert one in both.text
 
 
+def test_it_is_said_where_the_values_are_from() -> None:
+    origins = {"labels.team": "untrusted", "labels.a.b": "untrusted", "name": "inventory"}
+    given: dict[str, JsonValue] = {"name": "web", "labels": {"team": "evil", "a.b": "c"}}
+    call = replace(PROPOSED, arguments=given, origins=origins)
+    assert "nobody who asked said `labels.a.b` and `labels.team` `evil`;" in shown(card.card(call))
+    assert (
+        "Where its values are from. `name`: names that the cluster itself gave; "
+        "`labels.a.b` and `labels.team`: only in text that anybody can write."
+    ) in shown(modals.more(call))
+    assert "Where its values are from" not in shown(modals.more(PROPOSED))
+
+
 def test_approve_opens_the_whole_when_a_value_was_cut() -> None:
     message = card.card(CARDS["proposed-cut"])
     assert message.opens_modal

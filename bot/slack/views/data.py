@@ -68,7 +68,7 @@ class CardData:
     changes: tuple[tuple[str, str, str], ...] = ()
     diff: str = ""
     warnings: tuple[str, ...] = ()
-    untrusted: tuple[str, ...] = ()  # arguments whose value only untrusted text holds
+    origins: Mapping[str, str] = field(default_factory=dict)  # argument → where its value is from
     notes: tuple[str, ...] = ()
     locked: bool = True
     way_back: str = ""

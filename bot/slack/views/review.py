@@ -1,13 +1,22 @@
 """What somebody reads before he decides: heading, facts, warnings, and the whole where it fits."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from pydantic import JsonValue
 
 from bot.core.text import amount
 from bot.slack import limits
 from bot.slack.views import changes, rollback, who, words
 from bot.slack.views.data import CardData
 
+_ORIGINS = {
+    "person": "said by people who may ask",
+    "configuration": "the settings of whoever runs me",
+    "inventory": "names that the cluster itself gave",
+    "unknown": "in nothing that I know, or too short to tell",
+    "untrusted": "only in text that anybody can write",
+}
 _PHONE_WIDTH, _PHONE_LINES = 45, 24  # what one screen of a phone shows of a card
 
 
@@ -58,16 +67,41 @@ def heads_up(call: CardData, *, most: int, width: int) -> tuple[list[str], bool]
 
 def _from_untrusted(call: CardData) -> list[str]:
     """What nobody of ours said: a log, an annotation or somebody else's message did."""
-    if not call.untrusted:
+    untrusted = sorted(name for name, origin in call.origins.items() if origin == "untrusted")
+    if not untrusted:
         return []
-    shown = [
-        f"{words.code(name, 60)[0]} {words.code(str(call.arguments.get(name, '')), 80)[0]}"
-        for name in call.untrusted[:5]
-    ]
-    what = words.either(shown, last="and")
+    shown = []
+    for name in untrusted:
+        value = _value({**call.arguments}, name)
+        shown.append(words.code(name, 60)[0] + (f" {words.code(value, 80)[0]}" if value else ""))
+    what = words.either(shown, last="and", most=5)
     return [
         f"Heads-up: nobody who asked said {what}; it may come from text that anybody can write."
     ]
+
+
+def _value(arguments: JsonValue, name: str) -> str:
+    """The one that a dotted name leads to; empty where a part of that has dots of its own."""
+    found = arguments
+    for part in name.split("."):
+        if isinstance(found, Mapping):
+            found = found.get(part)
+        elif isinstance(found, list) and part.isdecimal() and int(part) < len(found):
+            found = found[int(part)]
+        else:
+            return ""
+    return "" if found is None else str(found)
+
+
+def origins(call: CardData) -> list[str]:
+    """Where the values of its arguments come from."""
+    said = []
+    for origin, what in _ORIGINS.items():
+        names = sorted(name for name, one in call.origins.items() if one == origin)
+        if names:
+            listed = words.either([words.code(one, 60)[0] for one in names], last="and", most=8)
+            said.append(f"{listed}: {what}")
+    return [f"Where its values are from. {'; '.join(said)}."] if said else []
 
 
 def again(title: str, texts: Sequence[str]) -> list[str]:
@@ -92,7 +126,7 @@ def whole(call: CardData) -> list[str] | None:
     if title_cut or line_cut or warnings_cut:
         return None
     texts = [
-        *words.packed([title, line, *warnings], limits.SECTION),
+        *words.packed([title, line, *warnings, *origins(call)], limits.SECTION),
         *changes.everything(call),
         *rollback.everything(call),
     ]
@@ -102,7 +136,8 @@ def whole(call: CardData) -> list[str] | None:
 def shortened(call: CardData) -> list[str]:
     """As much of it as a modal holds, every path if it can, and where the rest is."""
     warnings, _ = heads_up(call, most=8, width=400)
-    above = words.packed([heading(call)[0], facts(call)[0], *warnings], limits.SECTION)
+    first = [heading(call)[0], facts(call)[0], *warnings, *origins(call)]
+    above = words.packed(first, limits.SECTION)
     above.append(
         f"{words.NEEDS_YOU} needs you to read the file: not all of this fits here. "
         f"`{changes.file_name(call)}` in the thread holds every path, value and line."
