@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+import psycopg
+
 _ALONE = 2  # besides the pools: who listens for sayings, and who migrates at the start
 
 
@@ -64,6 +66,15 @@ NETWORK: Final = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
+
+
+LOST: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    # no operational error to psycopg: a process that stood still in a transaction is cut off by it
+    psycopg.errors.IdleInTransactionSessionTimeout,
+)
+"""What somebody meets whose connection is gone, or whose server is."""
 
 
 def bounds(**other: str) -> str:

@@ -15,11 +15,11 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from bot.core.errors import DatabaseAway, NotMigrated
-from bot.store.connections import NETWORK, Room, Sizes, bounds
+from bot.store.connections import LOST, NETWORK, Room, Sizes, bounds
 from bot.store.migrate import place
 
 Row = dict[str, Any]
-_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+_AWAY = (*LOST, PoolTimeout)
 _USUAL = Sizes.of(40)
 _IDLE = 10.0  # seconds after which a connection is asked whether it lives
 _NAME = re.compile(r"^-- (\w+) --$", re.MULTILINE)

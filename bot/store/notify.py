@@ -9,13 +9,13 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from bot.core.errors import DatabaseAway
-from bot.store.connections import NETWORK, bounds
+from bot.store.connections import LOST, NETWORK, bounds
 
 log = structlog.get_logger()
 _AGAIN = 1.0  # seconds between two tries to connect
 _CHECK = 30.0  # seconds of silence after which the connection is tried
 
-AWAY = (DatabaseAway, psycopg.OperationalError, psycopg.InterfaceError)
+AWAY = (DatabaseAway, *LOST)
 """What a database that goes away looks like to who was in the middle of a statement."""
 
 

@@ -170,6 +170,25 @@ async def test_a_database_that_is_away_is_said_in_one_sentence() -> None:
         await Database("postgresql://nobody@127.0.0.1:1/none").open().__aenter__()
 
 
+@pytest.mark.parametrize("then", ["goes on", "commits"])
+async def test_who_stood_still_in_a_transaction_finds_the_database_away(
+    database: Database, then: str
+) -> None:
+    """The server cuts it off, as a machine that slept finds out: no fault that nobody foresaw."""
+
+    async def stands_still() -> None:
+        async with database.transaction() as tx:
+            await tx.connection.execute(b"SET LOCAL idle_in_transaction_session_timeout = '50ms'")
+            await asyncio.sleep(0.3)
+            if then == "goes on":
+                await tx.one("ping")
+
+    with pytest.raises(DatabaseAway):
+        await stands_still()
+    async with database.transaction() as tx:
+        assert await tx.one("ping")
+
+
 async def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
     async def fails() -> None:
         async with database.transaction() as tx:
