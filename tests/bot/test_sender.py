@@ -360,12 +360,10 @@ async def test_an_announcement_is_posted_once_at_most_and_hurts_nobody(
     assert world.undeliverable == []
 
 
-@pytest.mark.parametrize("code", ["token_revoked", "invalid_auth"])
-async def test_what_a_token_that_is_no_good_cannot_say_is_said_with_the_next(
-    world: World, code: str
-) -> None:
+async def test_what_a_token_that_is_no_good_cannot_say_is_said_with_the_next(world: World) -> None:
     thread = await world.thread()
-    world.slack.faults.fail("chat.postMessage", "error", times=3, code=code)
+    for code in ("token_revoked", "invalid_auth", "account_inactive", "token_expired"):
+        world.slack.faults.fail("chat.postMessage", "error", code=code)
     await world.say(thread, "in the thread")
     async with world.sending():
         rows = await world.all_said()
@@ -484,6 +482,27 @@ async def test_an_answer_that_slack_refuses_is_not_passed_over_in_silence(world:
     assert world.texts(thread)[2:] == [
         "⛔ I have an answer, but it could not be shown here: `msg_too_long`. Ask again."
     ]
+
+
+async def test_who_cannot_be_answered_where_he_asked_is_told_so_in_private(world: World) -> None:
+    codes = ["channel_not_found", "not_in_channel", "is_archived", "thread_not_found"]
+    codes.append("restricted_action_thread_locked")
+    dave = world.slack.user_id("dave")
+    async with world.sending():
+        for code in codes:
+            thread = await world.thread()
+            run_id = await world.begin(thread)
+            await world.execute("UPDATE runs SET requester = %s WHERE id = %s", dave, run_id)
+            world.slack.faults.fail("chat.postMessage", "error", code=code)
+            await world.end(thread, run_id)
+            await world.all_said()
+            assert world.texts(thread) == []
+    told = world.slack.app_messages(world.slack.state.direct("dave").id)
+    assert len(told) == len(codes)
+    for code, message in zip(codes, told, strict=True):
+        assert f"<#{world.ops}>" in message["text"]
+        assert f"(`{code}`)" in message["text"]
+        assert "healthy" not in str(message)  # what was found belongs to its channel
 
 
 async def test_a_database_that_goes_and_comes_back_stops_nothing(world: World) -> None:

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import ClientSession
 from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncApp
+from structlog.testing import capture_logs
 
 from bot.core.errors import BadSettings
 from bot.sandbox.slack import EXAMPLE_MANIFEST, Settings, Workspace
@@ -135,7 +136,10 @@ async def test_a_foreign_connection_is_told_once_it_is_believed_in(slack: Worksp
             await slack.close_sockets(slack.hub.sockets[0].number)  # the next one is told of three
             await until(lambda: ears.sockets.connected == 2)
             assert ears.sockets.foreign == 0  # not yet: it may be one of ours that broke
-            await until(lambda: ears.sockets.foreign == 1)
+            with capture_logs() as log:
+                await until(lambda: ears.sockets.foreign == 1)
+            [said] = [line for line in log if line["event"] == "foreign_connection"]
+            assert "another program uses SLACK_APP_TOKEN" in said["mend"]
             ears.sockets.elsewhere = 1  # another replica's, as it turns out
             await until(lambda: ears.sockets.foreign == 0)
             ears.sockets.elsewhere = 0
