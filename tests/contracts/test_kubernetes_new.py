@@ -3,9 +3,11 @@
 import json
 from typing import Any
 
+import pytest
+
 from bot.sandbox.cluster import Cluster
-from tests.contracts.stage import deployment, made
-from tools import Catalog, JsonObject
+from tests.contracts.stage import HPA, IMAGE, deployment, made, writes
+from tools import Catalog, JsonObject, Stale
 
 SHOP: JsonObject = {"namespace": "shop"}
 CART: JsonObject = {**SHOP, "kind": "deployment", "name": "cart"}
@@ -85,3 +87,34 @@ async def test_ways_in_and_out_are_told_of_a_service(catalog: Catalog, cluster: 
     assert seen.warnings == ("As a LoadBalancer it can be reached from outside of the cluster.",)
     labelled = await catalog.change("k8s_label", {**SERVICE, "labels": ["a=b"]}).preview()
     assert labelled.warnings == ()
+
+
+async def test_a_rollback_and_a_restart_are_warned_of_as_any_rollout(
+    catalog: Catalog, cluster: Cluster
+) -> None:
+    where: JsonObject = {**SHOP, "name": "cart"}
+    writes("Deployment", "cart", IMAGE, "shop/cart:latest")(cluster)
+    await cluster.advance(30)
+    latest = "shop/cart:latest is whatever was pushed last: which code runs is decided when"
+    pod = cluster.pods("shop", "cart")[0]["metadata"]["name"]
+    for call in (
+        catalog.change("k8s_rollout_restart", where),
+        catalog.change("k8s_restart_pod", {**SHOP, "name": pod}),
+    ):
+        assert latest in " ".join((await call.preview()).warnings), call.tool.name
+    writes("Deployment", "cart", IMAGE, "shop/cart:1.4.3")(cluster)
+    writes("Deployment", "cart", "spec.strategy", {"type": "Recreate"})(cluster)
+    await cluster.advance(30)
+    made("HorizontalPodAutoscaler", "autoscaling/v2", "cart", HPA)(cluster)
+    back = catalog.change("k8s_rollout_undo", where)
+    seen = await back.preview()
+    told = " ".join(seen.warnings)
+    assert latest in told
+    assert "All its pods stop before new ones start (Recreate)" in told
+    assert "HorizontalPodAutoscaler cart may change the number of pods meanwhile" in told
+    rolling: dict[str, Any] = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}
+    writes("Deployment", "cart", "spec.strategy", rolling)(cluster)
+    made("ResourceQuota", "v1", "small", {"hard": {"pods": "1"}})(cluster)
+    with pytest.raises(Stale, match="how it replaces its pods changed"):
+        await back.apply(seen)
+    assert [note for note in (await back.preview()).notes if note.startswith("quota small")]

@@ -9,7 +9,7 @@ from tools._kit import Change, NoWayBack, Preview, Refused
 from tools.kubernetes.cluster import MERGE_PATCH
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import annotation, meta, template_of
-from tools.kubernetes.templates import Step, TemplateChange
+from tools.kubernetes.templates import Step, TemplateChange, moving
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
@@ -57,4 +57,5 @@ class RolloutRestart(TemplateChange):
             summary=f"Restart `{self.what}` in `{self.namespace}`",
             effect="every pod is replaced",
             done=f"{self.what} in {self.namespace} was restarted",
+            warnings=tuple(moving({}, template_of(live))),
         )

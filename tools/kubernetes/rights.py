@@ -90,7 +90,7 @@ NEEDS: Mapping[str, frozenset[Access]] = {
     "k8s_scale": _WATCHES_IT_SETTLE
     | _looks("resourcequota")
     | _writes("deployment", "statefulset", "replicaset", sub="scale"),
-    "k8s_rollout_undo": _WATCHES_IT_SETTLE | _writes("deployment"),
+    "k8s_rollout_undo": _WATCHES_IT_SETTLE | _looks("resourcequota") | _writes("deployment"),
     "k8s_rollout_restart": _OF_TEMPLATES,
     "k8s_set_image": _OF_TEMPLATES,
     "k8s_set_env": _OF_TEMPLATES,

@@ -39,9 +39,16 @@ from tools.kubernetes.objects import (
     told,
     version_of,
 )
-from tools.kubernetes.reach import reached
+from tools.kubernetes.quotas import surge_notes
+from tools.kubernetes.reach import reach_notes
 from tools.kubernetes.revisions import CAUSE, Revision, revisions_of
-from tools.kubernetes.templates import template_goal, unprotected
+from tools.kubernetes.templates import (
+    moving,
+    replacing,
+    scaled_meanwhile,
+    template_goal,
+    unprotected,
+)
 from tools.kubernetes.verification import follow
 from tools.kubernetes.workloads import (
     Around,
@@ -49,6 +56,7 @@ from tools.kubernetes.workloads import (
     around,
     autoscalers_of,
     base_facts,
+    bounds,
     budget,
     budgets_of,
     fingerprint,
@@ -56,9 +64,9 @@ from tools.kubernetes.workloads import (
     previewed,
     reading,
     replicas_of,
-    services_of,
     stale,
     still,
+    strategy_of,
     workload,
     write_locked,
 )
@@ -75,6 +83,7 @@ class _Seen:
     current: Revision
     goal: Revision
     facts: Facts
+    autoscalers: Around
     budgets: Around
     warnings: tuple[str, ...]
     failure: str  # of the revision to go back to, where it did not work when it ran last
@@ -161,15 +170,14 @@ class RolloutUndo(Change):
 
     async def _preview(self, cluster: Cluster) -> Preview:
         found = await self._examine(cluster)
-        stored, autoscalers, services = await asyncio.gather(
+        stored, reach = await asyncio.gather(
             self._patch(cluster, found, dry_run=True),
-            around(cluster, "horizontalpodautoscaler", self.namespace),
-            around(cluster, "service", self.namespace),
+            reach_notes(cluster, found.live, found.autoscalers, found.budgets),
         )
-        autoscalers = autoscalers_of(autoscalers, found.live)
-        reach = reached(services_of(services, found.live), autoscalers, found.budgets)
         ready = int((found.live.get("status") or {}).get("readyReplicas") or 0)
-        return self._told(found, stored, notes=(f"{ready} of {_pods(found.live)} ready", *reach))
+        quotas = await surge_notes(cluster, found.live, stored)
+        notes = (f"{ready} of {_pods(found.live)} ready", *reach, *quotas)
+        return self._told(found, stored, notes=notes)
 
     def _told(self, found: _Seen, stored: Object, *, notes: tuple[str, ...]) -> Preview:
         before, after = template_of(found.live), template_of(stored)
@@ -185,7 +193,7 @@ class RolloutUndo(Change):
             changes=changes,
             diff=difference(found.live, stored),
             labels=labels_of(found.live),
-            warnings=(*filter(None, [found.failure]), *found.warnings),
+            warnings=(*filter(None, [found.failure]), *moving(before, after), *found.warnings),
             notes=notes,
             fingerprint=fingerprint(_CHANGE, found.facts),
             risk=Risk.DANGER if is_dangerous(RESOURCES["deployment"], changes) else found.risk,
@@ -225,8 +233,9 @@ class RolloutUndo(Change):
         return await cluster.patch(target, body, JSON_PATCH, dry_run=dry_run)
 
     async def _examine(self, cluster: Cluster) -> _Seen:
-        live, budgets = await asyncio.gather(
+        live, autoscalers, budgets = await asyncio.gather(
             workload(cluster, ("deployment", self.namespace, self.name)),
+            around(cluster, "horizontalpodautoscaler", self.namespace),
             around(cluster, "poddisruptionbudget", self.namespace),
         )
         if live["spec"].get("paused"):
@@ -237,7 +246,7 @@ class RolloutUndo(Change):
             raise Refused(f"{self._what} is just taking up a new template: ask again in a moment.")
         goal = self._choose(revisions, current)
         failure = await failure_of(cluster, live, goal)
-        budgets = budgets_of(budgets, live)
+        autoscalers, budgets = autoscalers_of(autoscalers, live), budgets_of(budgets, live)
         limit = live["spec"].get("revisionHistoryLimit", 10)
         facts: Facts = {
             **base_facts(live),
@@ -247,15 +256,17 @@ class RolloutUndo(Change):
             "cause": sha256_of([annotation(live, CAUSE), goal.cause]),
             "failed": bool(failure),
             "budgets": None if budgets is None else [budget(pdb) for pdb in budgets],
+            "autoscalers": None if autoscalers is None else [bounds(hpa) for hpa in autoscalers],
+            "strategy": strategy_of(live),
             "history_limit": limit == 0,
         }
-        warnings = ownership_warnings(live)
-        warnings += unprotected(budgets)
+        warnings = [*ownership_warnings(live), *replacing(live)]
+        warnings += [*scaled_meanwhile(autoscalers), *unprotected(budgets)]
         if limit == 0:
             warnings.append("It keeps no old revisions: there is no way back from this.")
-        danger = cluster.is_home(self.namespace)
-        risk = Risk.DANGER if danger else None
-        return _Seen(live, current, goal, facts, budgets, tuple(warnings), failure, risk)
+        risk = Risk.DANGER if cluster.is_home(self.namespace) else None
+        beside = (autoscalers, budgets)
+        return _Seen(live, current, goal, facts, *beside, tuple(warnings), failure, risk)
 
     def _choose(self, revisions: Sequence[Revision], current: Revision) -> Revision:
         """The revision that is meant. Raises `Refused`."""

@@ -25,8 +25,9 @@ from tools._kit import (
 from tools.kubernetes import missing
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.kinds import RESOURCES, Object, PodKind, access
-from tools.kubernetes.objects import controller, labels_of, meta, name_of
+from tools.kubernetes.objects import controller, labels_of, meta, name_of, template_of
 from tools.kubernetes.pods import is_leaving, pod_status
+from tools.kubernetes.templates import moving
 from tools.kubernetes.verification import Goal, follow
 from tools.kubernetes.workloads import (
     Facts,
@@ -153,7 +154,7 @@ class RestartPod(Change):
         )
         budgets = budgets_of(budgets, owner)
         count = replicas_of(owner)
-        warnings: list[str] = []
+        warnings = [*moving({}, template_of(owner))]
         if kind != "daemonset":
             warnings += blocking(budgets, count)
             if count == 1:
@@ -162,6 +163,7 @@ class RestartPod(Change):
             "uid": str(meta(live)["uid"]),
             "owner": controller(live),
             "replicas": count,
+            "warnings": list[JsonValue](warnings),
             "budgets": None if budgets is None else [budget(one) for one in budgets],
         }
         return live, owner, facts, tuple(warnings)
