@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from bot.sandbox.cluster import Cluster
 from tests.contracts.stage import IMAGE, verdict, writes
-from tools import Catalog, JsonObject, Stale, Verdict
+from tools import Catalog, JsonObject, Lines, Stale, Verdict
 
 _DB: JsonObject = {"namespace": "shop", "kind": "statefulset", "name": "db"}
 _CART: JsonObject = {"namespace": "shop", "kind": "deployment", "name": "cart"}
@@ -102,6 +102,9 @@ async def test_what_was_changed_while_it_was_paused_is_told_before_it_is_resumed
     assert waiting.warnings == ("It is paused: its pods take this up only once it is resumed.",)
     writes("Deployment", "cart", IMAGE, "shop/cart")(cluster)
     await cluster.advance(5)
+    status = await catalog.read("k8s_rollout_status", where).run()
+    assert isinstance(status, Lines)
+    assert status.lines[1] == "no revision yet has its template: shop/cart"
     patch: JsonObject = {**_CART, "patch": "spec: {paused: null}"}
     for call in (resume, catalog.change("k8s_patch", patch)):
         seen = await call.preview()

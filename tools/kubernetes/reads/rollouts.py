@@ -13,9 +13,7 @@ from tools.kubernetes.counting import counted
 from tools.kubernetes.history import history_lines, history_table, template_of_revision
 from tools.kubernetes.kinds import RESOURCES, Object, RolledKind
 from tools.kubernetes.objects import (
-    REVISION,
     age,
-    annotation,
     conditions,
     images_of,
     meta,
@@ -90,10 +88,10 @@ def _summary(live: Object, revisions: Sequence[Revision]) -> list[str]:
         f" generation {generation}, observed {observed}"
     )
     images = ", ".join(images_of(template_of(live)))
-    current = next((str(one.number) for one in revisions if one.current), "")
+    current = next((f"revision {one.number}" for one in revisions if one.current), "")
     return [
         f"rollout {state}: {numbers}",
-        f"revision {annotation(live, REVISION) or current or 'unknown'}: {images}",
+        f"{current or 'no revision yet has its template'}: {images}",
         *_replaced_by_hand(live),
     ]
 
