@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.core.text import visible
+from bot.guard.provenance import Origin
 from bot.sandbox.validate import Surface, validate
 from bot.slack import limits
 from bot.slack.views import answer, batch, card, modals, notices, progress, words
@@ -77,6 +78,7 @@ CALLS = st.builds(
     changes=several(st.tuples(TEXT, TEXT, TEXT), 12),
     diff=TEXT,
     warnings=several(TEXT, 9),
+    origins=st.dictionaries(TEXT, st.sampled_from([*Origin]), max_size=12),
     notes=several(TEXT, 6),
     locked=st.booleans(),
     way_back=TEXT,
