@@ -20,7 +20,7 @@ from tools import (
     Verdict,
     open_providers,
 )
-from tools.kubernetes.diagnostics import DEFAULT, is_allowed
+from tools.kubernetes.diagnostics import DEFAULT, is_allowed, without_values
 
 DB = {"namespace": "shop", "name": "db-0"}
 TOOL = "k8s_exec"  # has no walk: nothing in the cluster shows what became of it
@@ -48,6 +48,13 @@ def test_only_what_is_listed_may_run_word_for_word() -> None:
         ["wget", "-qO-", "-T", "5", "http://localhost:80/x?y=$(id)"],
     ):
         assert not is_allowed(words, DEFAULT), words
+
+
+def test_no_line_of_a_value_is_taken_for_a_name() -> None:
+    key = "-----BEGIN KEY-----\nMIIEowIBAAKCAQEAx7\nZ3VhcmRpYW4tMTIzNDU2Nzg5MA==\nc2Vj0A=\n"
+    text = f"KEY={key}-----END KEY-----\nEMPTY=\nhttp_proxy=\nMixedCase=a\nHOME=/\n"
+    names = ["EMPTY", "HOME", "KEY", "MixedCase", "http_proxy"]
+    assert without_values(("env",), text).split("\n") == names
 
 
 async def test_an_allowed_command_runs_once_and_tells_what_it_printed(

@@ -70,5 +70,10 @@ def without_values(words: Sequence[str], text: str) -> str:
     """What `env` printed, its names only; what others printed as it is."""
     if tuple(words) != ("env",):
         return text
-    names = re.findall(r"^([A-Za-z_][A-Za-z0-9_.-]*)=", text, re.MULTILINE)
-    return "\n".join(sorted(names))
+    found = re.findall(r"^([A-Za-z_][A-Za-z0-9_.-]*)=(.*)$", text, re.MULTILINE)
+    return "\n".join(sorted(name for name, value in found if not _ends_a_value(name, value)))
+
+
+def _ends_a_value(name: str, value: str) -> bool:
+    """Whether it may be the last line of a value in base64, such as a key, and no name at all."""
+    return not value.strip("= \r") and name not in (name.upper(), name.lower())

@@ -73,11 +73,11 @@ class CleanUp(Change):
 
     async def preview(self, cluster: Cluster) -> Preview:
         """Which ones, by name and age."""
-        found = await self._chosen(cluster)
+        found, unseen = await self._chosen(cluster)
         if not found:
             raise Refused(
                 f"There are no {self._which} {self.kind}s in {self.namespace} that ended more than"
-                f" {self.older_than} ago."
+                f" {self.older_than} ago{unseen and f'; {unseen}'}."
             )
         more = len(found) - MOST
         found = found[:MOST]
@@ -99,7 +99,10 @@ class CleanUp(Change):
             diff="",
             objects=tuple(map(self._touched, found)),
             warnings=tuple(self._warnings(found)),
-            notes=(f"{more} more are left for another time",) if more > 0 else (),
+            notes=(
+                *([f"{more} more are left for another time"] if more > 0 else []),
+                *filter(None, [unseen]),
+            ),
             fingerprint=fingerprint(_TOOL, {"uids": uids}),
             risk=Risk.DANGER if cluster.is_home(self.namespace) else None,
             before={"uids": uids},
@@ -116,7 +119,7 @@ class CleanUp(Change):
         ]
         there = {
             (name_of(one), str(meta(one)["uid"])): one
-            for one in await reading(self._chosen(cluster))
+            for one in (await reading(self._chosen(cluster)))[0]
         }
         if not any(one in there for one in wanted):
             raise Stale(f"None of those {self.kind}s in {self.namespace} is there any more.")
@@ -153,8 +156,8 @@ class CleanUp(Change):
         """There is none."""
         return NoWayBack(f"Finished {self.kind}s cannot be brought back, nor what they wrote.")
 
-    async def _chosen(self, cluster: Cluster) -> list[Object]:
-        """Those that are meant, the oldest first."""
+    async def _chosen(self, cluster: Cluster) -> tuple[list[Object], str]:
+        """Those that are meant, the oldest first, and whether there may be more."""
         listing = await cluster.list(self.kind, self.namespace)
         ended = datetime.strptime(self.at, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
         latest = ended - timedelta(seconds=seconds(self.older_than))
@@ -166,7 +169,9 @@ class CleanUp(Change):
             and end <= latest
             and not meta(one).get("deletionTimestamp")
         ]
-        return [one for *_, one in sorted(found, key=lambda each: each[:2])]
+        read = len(listing.items)
+        unseen = f"only {read} of all {self.kind}s could be looked at" if listing.cut else ""
+        return [one for *_, one in sorted(found, key=lambda each: each[:2])], unseen
 
     async def _delete(self, cluster: Cluster, one: Object, *, dry_run: bool) -> None:
         target = (self.kind, self.namespace, name_of(one))
