@@ -109,6 +109,7 @@ def _run(row: Row) -> RunLine:
 
 def _card(row: Row, given: int) -> CardLine:
     asked, ruling = row["policy_input"], row["policy"]
+    named = tuple(ruling.get("groups") or ())  # by its rule, instead of whoever approves in general
     return CardLine(
         short_id=row["short_id"] or "",
         summary=row["summary"] or "",
@@ -118,8 +119,8 @@ def _card(row: Row, given: int) -> CardLine:
         expires_at=row["expires_at"],
         needs=row["quorum"],
         given=given,
-        users=tuple(asked.get("approver_users") or ()),
-        groups=tuple(asked.get("approver_groups") or ()),
-        anyone=bool(asked.get("approver_everybody")),
+        users=() if named else tuple(asked.get("approver_users") or ()),
+        groups=named or tuple(asked.get("approver_groups") or ()),
+        anyone=not named and bool(asked.get("approver_everybody")),
         barred=() if ruling.get("contributors_may") else tuple(row["contributors"]),
     )

@@ -87,6 +87,10 @@ policy:
         assert f"needs two approvals of <!subteam^{LEADS}>" in why
         assert "• far away: namespace differs" in why
         assert "→ web needs the leads" in why
+        await chat.slack.slash("dave", "ops", "/ops", "status")
+        waits = shown(await chat.told("dave", f"`{typed[1]}` waits"))
+        assert LEADS in waits
+        assert "S0SRE" not in waits, "an approver, but not of these"
         await chat.press("Approve", card, by="alice")  # an approver, but not of these
         await chat.told("alice", "not among those")
         await chat.press("Approve", card, by="bob")
