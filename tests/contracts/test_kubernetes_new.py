@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from bot.sandbox.cluster import Cluster
-from tests.contracts.stage import HPA, IMAGE, deployment, made, writes
-from tools import Catalog, JsonObject, Stale
+from tests.contracts.stage import HPA, IMAGE, deployment, made, verdict, writes
+from tools import Catalog, JsonObject, Stale, Verdict
 
 SHOP: JsonObject = {"namespace": "shop"}
 CART: JsonObject = {**SHOP, "kind": "deployment", "name": "cart"}
@@ -63,6 +63,32 @@ async def test_what_is_applied_anew_is_looked_at_as_well(
         alone = manifest["kind"] == "Deployment"
         assert ("It runs one pod: nothing answers whenever that is" in told) is alone
         assert bool([note for note in seen.notes if "quota small" in note]) is alone
+
+
+async def test_what_is_made_is_followed_though_the_server_fills_more_in(
+    catalog: Catalog, cluster: Cluster
+) -> None:
+    """Within its containers too, which are lists."""
+
+    async def ends(kind: str, version: str, name: str, spec: Any) -> Verdict:
+        body = {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}
+        call = catalog.change("k8s_apply", {**SHOP, "manifest": json.dumps(body)})
+        seen = await call.preview()
+        return await verdict(cluster, call, seen, await call.apply(seen))
+
+    well = await ends("Deployment", "apps/v1", "fresh", deployment("fresh", "shop/web:2.4.0", 2))
+    assert well == Verdict("holds", "2 of 2 pods ready on 2.4.0, no restarts for 0.1 s.")
+    broken = deployment("bad", "shop/nowhere:broken", 1)
+    ill = await ends("Deployment", "apps/v1", "bad", broken)
+    assert ill.outcome == "failed"
+    assert ill.reason.endswith(" image shop/nowhere:broken cannot be pulled.")
+    task = {"restartPolicy": "Never", "containers": [{"name": "a", "image": "shop/batch:1"}]}
+    for kind, version, spec in (
+        ("Pod", "v1", task),
+        ("Job", "batch/v1", {"template": {"spec": task}}),
+    ):
+        found = await ends(kind, version, "once", spec)
+        assert found.outcome == "holds", found.reason
 
 
 async def test_ways_in_and_out_are_told_of_a_service(catalog: Catalog, cluster: Cluster) -> None:

@@ -80,6 +80,7 @@ class Step:
     live: Object
     stored: Object
     beside: Consequences
+    number: int  # of the document
     taken: tuple[str, ...] = ()  # what is taken over from others
 
     @cached_property
@@ -135,8 +136,10 @@ class Application(ManifestChange):
         """Follow every object until it is and stays as applied."""
         wanted = cast("list[dict[str, Any]]", seen.before["documents"])
         generations = receipt.facts if receipt is not None else {}
-        applied = receipt is not None
-        followed = [hold(cluster, _wanted(one, generations), applied=applied) for one in wanted]
+        applied, given = receipt is not None, read(self.manifest)
+        followed = [
+            hold(cluster, _wanted(one, given, generations), applied=applied) for one in wanted
+        ]
         async for step in together(followed):
             yield step if isinstance(step, Progress) else of_all(step, "as applied")
 
@@ -224,16 +227,17 @@ class Application(ManifestChange):
         return await cluster.apply(target, body, force=force, dry_run=dry_run)
 
     async def _examine(self, cluster: Cluster) -> list[Step]:
-        return await asyncio.gather(*(self._step(cluster, one) for one in read(self.manifest)))
+        given = enumerate(read(self.manifest))
+        return await asyncio.gather(*(self._step(cluster, one, number) for number, one in given))
 
-    async def _step(self, cluster: Cluster, one: Document) -> Step:
+    async def _step(self, cluster: Cluster, one: Document, number: int) -> Step:
         resource, place = await located(cluster, one, self.namespace)
         try:
             live = await cluster.get(resource, place.namespace, place.name)
         except NotFound:
             live = {}
         refuse_to_shrink(live, one.body)
-        step = Step(one, resource, place, live, {}, Consequences())
+        step = Step(one, resource, place, live, {}, Consequences(), number)
         taken: tuple[str, ...] = ()
         try:
             stored = await self._send(cluster, step, force=False, dry_run=True)
@@ -304,17 +308,26 @@ def _remembered(step: Step) -> JsonValue:
         "paths": list[JsonValue](paths),
         "from": digest_before(step.live, paths),
         "to": digest_at(step.after, paths),
+        "number": step.number,
         "rolls_out": rolls_out(step.after, paths),
     }
 
 
-def _wanted(one: dict[str, Any], generations: dict[str, JsonValue]) -> Wanted:
+def _wanted(
+    one: dict[str, Any], given: list[Document], generations: dict[str, JsonValue]
+) -> Wanted:
     place, paths = Place(*one["place"]), tuple(one["paths"])
     generation = generations.get(str(place))
+
+    def stands(live: Object) -> str:
+        """Of what was made only what was given: the server fills in more, also within lists."""
+        made = not one["uid"]
+        return digest_at(shaped(given[one.get("number", 0)].body, live) if made else live, paths)
+
     return Wanted(
         place=(place.kind, place.namespace, place.name),
         uid=one["uid"],
-        asked=lambda live: digest_at(live, paths) == one["to"],
+        asked=lambda live: stands(live) == one["to"],
         before=lambda live: digest_before(live, paths) == one["from"],
         rolls_out=one["rolls_out"],
         rescales=REPLICAS in paths,
