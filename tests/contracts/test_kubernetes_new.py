@@ -82,13 +82,22 @@ async def test_what_is_made_is_followed_though_the_server_fills_more_in(
     ill = await ends("Deployment", "apps/v1", "bad", broken)
     assert ill.outcome == "failed"
     assert ill.reason.endswith(" image shop/nowhere:broken cannot be pulled.")
-    task = {"restartPolicy": "Never", "containers": [{"name": "a", "image": "shop/batch:1"}]}
-    for kind, version, spec in (
-        ("Pod", "v1", task),
-        ("Job", "batch/v1", {"template": {"spec": task}}),
+    for image, outcome, told in (
+        ("batch:1", "holds", "has run to its end."),
+        ("nowhere:broken", "failed", "image shop/nowhere:broken cannot be pulled."),
     ):
-        found = await ends(kind, version, "once", spec)
-        assert found.outcome == "holds", found.reason
+        container = {"name": "a", "image": f"shop/{image}"}
+        task = {"restartPolicy": "Never", "containers": [container]}
+        name = f"once-{outcome}"
+        for kind, version, spec in (
+            ("Pod", "v1", task),
+            ("Job", "batch/v1", {"template": {"spec": task}}),
+        ):
+            found = await ends(kind, version, name, spec)
+            assert found.outcome == outcome, found.reason
+            assert found.reason.endswith(told), found.reason
+    served = {"containers": [{"name": "a", "image": "shop/web:2.4.0"}]}
+    assert await ends("Pod", "v1", "served", served) == Verdict("holds", "pod/served is ready.")
 
 
 async def test_ways_in_and_out_are_told_of_a_service(catalog: Catalog, cluster: Cluster) -> None:

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tools._kit import NotFound, Progress, Refused, ToolError, Unavailable, Verdict
+from tools.kubernetes.changes.coming import COMING
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import meta
@@ -39,6 +41,7 @@ async def hold(
 ) -> AsyncIterator[Progress | Verdict]:
     """Tell how it goes; the verdict comes last. `applied` False: find out first."""
     kind, namespace, name = wanted.place
+    comes = None if wanted.uid else COMING.get(kind)
     if not wanted.uid:
         live = await _appeared(cluster, wanted)
         if live is None:
@@ -63,8 +66,14 @@ async def hold(
         return
     watch = _Watch(cluster, wanted, applied=applied)
     every = min(0.5, cluster.settle_seconds + 0.01)
+    held = False
     async for step in until_verdict(lambda _: watch.look(), every):
-        yield step
+        held = isinstance(step, Verdict) and step.outcome == "holds"
+        if not (held and comes):
+            yield step
+    if held and comes:
+        async for step in until_verdict(partial(comes, cluster, namespace, name), every):
+            yield step
 
 
 async def _appeared(cluster: Cluster, wanted: Wanted) -> Object | None:

@@ -1,8 +1,6 @@
 """The change that runs a cron job's job once, now."""
 
 import secrets
-from collections.abc import AsyncIterator
-from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, JsonValue, StringConstraints
@@ -14,12 +12,7 @@ from tools._kit import (
     Namespace,
     NoWayBack,
     Preview,
-    Progress,
-    Receipt,
     Refused,
-    ToolError,
-    Unavailable,
-    Verdict,
     sha256_of,
 )
 from tools.kubernetes import missing
@@ -27,13 +20,9 @@ from tools.kubernetes.changes.single import ObjectChange, Place, Plan
 from tools.kubernetes.changes.whole import Delete
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.kinds import RESOURCES, CronJobKind, Object, access
-from tools.kubernetes.objects import conditions, meta
-from tools.kubernetes.pods import trouble_of
-from tools.kubernetes.reasons import telling_line
-from tools.kubernetes.verification import until_verdict
+from tools.kubernetes.objects import meta
 
 _INSTANTIATED = "cronjob.kubernetes.io/instantiate"
-_LONGEST = 300.0  # seconds that a run is followed
 
 
 def _fixed_name(given: dict[str, Any]) -> str:
@@ -109,46 +98,3 @@ class CreateJob(ObjectChange):
     def undo(self, seen: Preview) -> Change | NoWayBack:  # noqa: ARG002 - the contract's name
         """Delete it; what it did stays done."""
         return Delete(namespace=self.namespace, kind="job", name=self.job)
-
-    async def verify(
-        self, cluster: Cluster, seen: Preview, receipt: Receipt | None
-    ) -> AsyncIterator[Progress | Verdict]:
-        """Follow it until it has ended, or has run for long."""
-        found: Progress | Verdict
-        async for found in super().verify(cluster, seen, receipt):
-            if not isinstance(found, Verdict):
-                yield found
-            elif found.outcome != "holds":
-                yield found
-                return
-        look = partial(_look, cluster, self.place)
-        async for found in until_verdict(look, every=0.5):
-            yield found
-
-
-async def _look(cluster: Cluster, place: Place, since: float) -> Progress | Verdict:
-    try:
-        job = await cluster.get("job", place.namespace, place.name)
-        selector = f"job-name={place.name}"
-        pods = (await cluster.list("pod", place.namespace, labels=selector)).items
-    except ToolError as error:
-        if isinstance(error, Unavailable) and since < _LONGEST:
-            return Progress(f"Cannot look right now, trying again: {error}")
-        return Verdict("cannot tell", f"The world could not be read: {error}")
-    ended = conditions(job)
-    if ended.get("Complete", {}).get("status") == "True":
-        return Verdict("holds", f"{place} has run to its end.")
-    troubles = [trouble for pod in pods if (trouble := trouble_of(pod)) is not None]
-    if ended.get("Failed", {}).get("status") == "True":
-        why = " ".join(str(ended["Failed"].get("message") or "it failed").split())[:200]
-        if troubles:
-            line = await telling_line(cluster, place.namespace, troubles[0])
-            why += f": {troubles[0].pod} {troubles[0].words}" + (f": {line}" if line else "")
-        return Verdict("failed", f"{place}: {why}.")
-    if troubles and troubles[0].clear:
-        return Verdict("failed", f"{troubles[0].pod} {troubles[0].words}.")
-    if since >= _LONGEST:
-        return Verdict("holds", f"{place} still runs after {since:.0f} s; how it ends is open.")
-    return Progress(
-        f"{place} runs" + (f"; {troubles[0].pod} {troubles[0].words}" if troubles else "")
-    )
