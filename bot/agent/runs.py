@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -30,6 +31,7 @@ log = structlog.get_logger()
 _INTERRUPT = "__interrupt__"  # the channel in which LangGraph stores why it stopped
 # supersteps that one reply can cause: think, look, propose, ask, act, and a card asked anew
 _STEPS_PER_REPLY = 12
+_MAY_PASS = frozenset({"unknown_person", "unknown_channel"})  # Slack did not say
 
 # Wraps the carrying of one run: what nobody foresaw ends it through the function that is handed in,
 # as (sentence, seconds worked, detail).
@@ -168,8 +170,16 @@ class Runs:
             self._house.bus.publish(Event(run.thread, run.id, "waiting"))
 
     async def _why_not(self, run: Run) -> str | None:
+        """Why it may not be asked for. Who asks himself can try again; what we propose ourselves
+        was promised, and is tried again as long as an approval may wait for its start.
+        """
         thread = run.thread
-        return await self._house.why_not_ask(thread.org, thread.channel, run.requester)
+        code = await self._house.why_not_ask(thread.org, thread.channel, run.requester)
+        if code in _MAY_PASS and (run.wish or {}).get("because"):
+            patience = timedelta(seconds=self._house.rules.start_seconds)
+            if datetime.now(UTC) < run.created_at + patience:
+                raise TryAgain
+        return code
 
 
 def _asks_people(checkpoint: CheckpointTuple) -> bool:

@@ -187,6 +187,12 @@ async def test_what_keeps_it_from_rolling_back_by_itself_is_said_and_people_are_
                 " WHERE thread_ts = %s RETURNING id",
                 thread,
             )
+            # what is promised is not given up because Slack does not say at once whose wish it was
+            chat.slack.change_user("dave", tz="Europe/Paris")
+            await asyncio.sleep(0.5)  # until what was known of him is forgotten
+            chat.slack.faults.fail("users.info", "error", times=4, code="internal_error")
+        await chat.card(thread, 2)
+        chat.slack.faults.methods.clear()
         async with before_the_verdict(chat, CART.replace("cart", "checkout")) as thread:
             threads[thread] = "changes rest until 2099-01-01 00:00 UTC"
             chat.slack.set_group("contractors", ["ada", "dave"])
