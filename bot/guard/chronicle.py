@@ -93,7 +93,8 @@ class Story:
     thread_ts: str
     run: UUID
     asked_by: str
-    asked_at: datetime
+    asked_at: datetime  # at first; `proposed_at`: as it stands here
+    proposed_at: datetime
     contributors: tuple[str, ...]
     rule: str
     effect: str
@@ -282,7 +283,8 @@ def _story(call: Row, votes: Sequence[Row], rows: Sequence[Row]) -> Story:
         thread_ts=call["thread_ts"],
         run=call["run_id"],
         asked_by=asked_by,
-        asked_at=call["created_at"],
+        asked_at=call["wished_at"],
+        proposed_at=call["created_at"],
         contributors=tuple(call["contributors"]),
         rule=policy.get("rule", ""),
         effect=policy.get("effect", ""),

@@ -85,7 +85,10 @@ class WayBack:
             "(the way back of a change of this thread is proposed)",
             because=masking.safe(because),
         )
-        await self._requests.take_in(tx, f"back:{call.id}", "undo", asked)
+        taken = await self._requests.take_in(tx, f"back:{call.id}", "undo", asked)
+        if taken is not None:  # whoever had a part in the change has one in this
+            people = list(call.contributors)
+            await tx.run("set_contributors", id=taken.run_id, contributors=people)
         return True
 
 

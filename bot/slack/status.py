@@ -100,7 +100,8 @@ def _run(row: Row) -> RunLine:
     return RunLine(
         thread_ts=row["thread_ts"],
         state=row["state"],
-        requester=row["requester"],
+        requester=(row["contributors"] or [row["requester"]])[0],
+        unasked=row["unasked"],
         asked=one_line(row["asked"] or "", 200),
         since=row["created_at"],
         stopping=row["stopped_by"] is not None,
@@ -114,6 +115,7 @@ def _card(row: Row, given: int) -> CardLine:
         short_id=row["short_id"] or "",
         summary=row["summary"] or "",
         requester=(row["contributors"] or [row["requester"]])[0],
+        unasked=row["unasked"],
         thread_ts=row["thread_ts"],
         card_ts=row["card_ts"] or "",
         expires_at=row["expires_at"],

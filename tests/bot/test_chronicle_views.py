@@ -31,6 +31,7 @@ STORY = Story(
     run=uuid7(),
     asked_by="U1",
     asked_at=NOW,
+    proposed_at=NOW,
     contributors=("U1", "U3"),
     rule="prod needs two",
     effect="ask",
@@ -190,7 +191,10 @@ ENDS: dict[str, dict[str, Any]] = {
         "rollback_why": "its 10 min were over",
         "outcome": "failed",
     },
-    "asked by <@U1> with <@U3>, edited by <@U6> <!date^": {"edited_by": "U6"},
+    "2026-11-25 14:06:00 UTC>, edited by <@U6> <!date^1795615569^": {
+        "edited_by": "U6",
+        "proposed_at": NOW + timedelta(seconds=9),
+    },
     "edited by <@U6> <!date^1795615560^{date_short} {time_secs}|2026-11-25 14:06:00 UTC>, "
     "nothing was changed · the newer one is `M3TA`": {
         "state": "superseded",

@@ -109,9 +109,19 @@ async def test_who_breaks_the_glass_runs_it_alone_and_all_hear_of_it(
         async with await psycopg.AsyncConnection.connect(chat.dsn) as connection:
             await connection.execute(BREAKS)
         other = await chat.ask("scale deployment/web --replicas 4 -n shop")
-        view = await opened(chat, "dave", await chat.card(other), "Break the glass…")
+        edit = await opened(chat, "ada", await chat.card(other), "Edit…")
+        await chat.slack.submit("ada", edit.id, {"argument:replicas": "6"})
+        view = await opened(chat, "dave", await chat.card(other, 2), "Break the glass…")
         await chat.slack.submit("dave", view.id, {"reason": WHY})
-        assert "from 4 to 5" in shown(await chat.card(other, 2))
+        back = shown(await chat.card(other, 3))
+        assert "from 6 to 5" in back
+        # whoever had a part in the change has one in what takes it back
+        ada = chat.slack.user_id("ada")
+        assert f"to take back what <@{asked}> asked for, edited by <@{ada}>" in back
+        assert f"but <@{asked}> and <@{ada}>" in back
+        await chat.slack.slash("bob", "ops", "/ops", "status")
+        status = shown(await chat.told("bob", "waits: Scale"))
+        assert f"proposed by me, to take back what <@{asked}> asked for" in status
         assert "was not approved by those whom it needs" in chat.thread(other)
         assert "Something broke on my side" in chat.thread(other)
 

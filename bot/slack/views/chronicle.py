@@ -151,8 +151,10 @@ def _asked(story: Story) -> str:
     by = f"asked by {whose}{of if others else ''}"
     if story.unasked:
         by = f"proposed by the bot, to take back what {whose} asked for,"
-    edited = f", edited by {words.mention(story.edited_by)}" if story.edited_by else ""
-    return f"{by}{edited} {_moment(story.asked_at)}"
+    if not story.edited_by:
+        return f"{by} {_moment(story.proposed_at)}"
+    edited = f"edited by {words.mention(story.edited_by)} {_moment(story.proposed_at)}"
+    return f"{by} {_moment(story.asked_at)}, {edited}"
 
 
 def what_became(story: Story) -> str:

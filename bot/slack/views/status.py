@@ -51,6 +51,7 @@ class RunLine:
     asked: str
     since: datetime
     stopping: bool = False
+    unasked: bool = False  # we took it up: to take back what the requester had asked for
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class CardLine:
     groups: tuple[str, ...] = ()
     anyone: bool = False
     barred: tuple[str, ...] = ()
+    unasked: bool = False  # as a run
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def _run(data: StatusData, run: RunLine) -> str:
     where = link(data.workspace, data.channel, run.thread_ts, "thread")
     return (
         f"{words.WORKING} {what} since {words.clock(run.since, exact=True)}, "
-        f"asked by {_person(data, run.requester)}{asked} · {where}"
+        f"{_asked_by(data, run)}{asked} · {where}"
     )
 
 
@@ -139,8 +141,15 @@ def _card(data: StatusData, card: CardLine) -> str:
     return (
         f"{words.NEEDS_YOU} `{card.short_id or '?'}` waits: {words.line(card.summary, 150)} · "
         f"needs {words.count(card.needs, 'approval')}{given}: {_whom(data, card)} · "
-        f"asked by {_person(data, card.requester)} · until {words.clock(card.expires_at)} · {where}"
+        f"{_asked_by(data, card)} · until {words.clock(card.expires_at)} · {where}"
     )
+
+
+def _asked_by(data: StatusData, line: RunLine | CardLine) -> str:
+    whose = _person(data, line.requester)
+    if line.unasked:
+        return f"proposed by me, to take back what {whose} asked for"
+    return f"asked by {whose}"
 
 
 def _whom(data: StatusData, card: CardLine) -> str:

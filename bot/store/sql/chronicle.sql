@@ -42,6 +42,8 @@ ORDER BY id;
 -- is a part of that change's story.
 SELECT c.id, c.org, c.channel, c.thread_ts, c.run_id, c.kind, c.tool, c.arguments, c.target, c.risk, c.requester,
        c.contributors, c.acting, c.state, c.public_id, c.short_id, c.digest, c.policy, c.quorum, c.created_at, c.started_at,
+       (SELECT min(w.created_at) FROM tool_calls w
+         WHERE w.run_id = c.run_id AND w.reply = c.reply AND w.ordinal = c.ordinal) AS wished_at,
        c.ended_at, c.preview->>'summary' AS summary, c.receipt->>'text' AS receipt, c.verdict, c.error, c.withdrawn_by,
        u.public_id AS undoes, coalesce(r.wish ? 'because', false) AS unasked, c.rolls_back IS NOT NULL AS rolls_back,
        s.public_id AS superseded_by, s.short_id AS superseded_short, s.revised_by AS replaced_by,

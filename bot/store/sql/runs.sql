@@ -63,6 +63,10 @@ SELECT author, seq FROM messages
 UPDATE runs SET contributors = contributors || %(person)s::text
  WHERE id = %(id)s AND NOT contributors @> ARRAY[%(person)s::text];
 
+-- set_contributors --
+-- Of a run that is made in this transaction.
+UPDATE runs SET contributors = %(contributors)s::text[] WHERE id = %(id)s;
+
 -- lock_run --
 SELECT * FROM runs WHERE id = %(id)s FOR UPDATE;
 
