@@ -11,7 +11,7 @@ from bot.core.errors import LostClaim
 from bot.core.values import Event, Person, Thread
 from bot.guard.gathering import Asker, Wanted, gathered
 from bot.guard.identities import acting_as
-from bot.guard.people import Directory, Roles, why_not_ask
+from bot.guard.people import Directory, NoMember, Roles, why_no_member, why_not_ask
 from bot.guard.policy import Approvers, PolicyInput
 from bot.guard.records import Call, Run
 from bot.guard.rulebook import Rulebook
@@ -21,7 +21,7 @@ from bot.store.jobs import Jobs
 from bot.store.outbox import say
 from tools import Catalog, ChangeCall, Identity, JsonObject, Refused
 
-NotLooking = Literal["unknown_person", "not_a_viewer"]
+NotLooking = NoMember | Literal["not_a_viewer"]
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,8 @@ class House:
         """
         if "viewer" in self.rules.roles.of(person) or self.rules.approvers.include(person):
             return None
+        if code := why_no_member(person):
+            return code
         return "unknown_person" if person.unknown_groups else "not_a_viewer"
 
     async def policy_input(self, run: Run, wanted: Wanted, *, fresh: bool = False) -> PolicyInput:

@@ -4,7 +4,7 @@ us.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from bot.core.values import Person, Sharing, Standing
 
@@ -61,6 +61,9 @@ _IMPLIED = {
 }
 
 
+NoMember = Literal["guest", "outsider", "unknown_person"]
+
+
 def _names(names: tuple[str, ...], person: Person) -> bool:
     return "*" in names or person.id in names or not person.groups.isdisjoint(names)
 
@@ -71,6 +74,11 @@ def why_not_ask(person: Person, sharing: Sharing) -> str | None:
     """
     if sharing is not Sharing.OURS:
         return "shared_channel" if sharing is Sharing.SHARED else "unknown_channel"
+    return why_no_member(person)
+
+
+def why_no_member(person: Person) -> NoMember | None:
+    """The code of what he is instead of a full member here, or None."""
     match person.standing:
         case Standing.MEMBER:
             return None

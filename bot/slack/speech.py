@@ -111,6 +111,8 @@ def sentence(code: Code, call: Call | None) -> str:
     if code == "decided":
         return f"This was decided already: it is {_state(call)}. Your click changed nothing."
     if code == "not_unknown":
+        if call is not None and call.state == "proposed":
+            return "There is nothing to settle: it waits for a decision."
         return f"There is nothing to settle: it is {_state(call)}."
     if code in _OWN:
         rule = f" (rule “{call.ruling.rule}”)" if call else ""

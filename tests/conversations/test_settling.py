@@ -23,6 +23,8 @@ async def doubted(chat: World, replicas: int, *, glass: bool = False) -> tuple[s
     card = await chat.card(thread)
     chat.cluster.fail("patch", "/deployments/cart", 0, spares_dry_runs=True)
     if glass:
+        [named] = await chat.rows("SELECT short_id FROM tool_calls WHERE state = 'proposed'")
+        await say(chat, "bob", f"settle {named['short_id']} done", "it waits for a decision")
         view = await opened(chat, "dave", card, "Break the glass…")
         await chat.slack.submit("dave", view.id, {"reason": WHY})
     else:

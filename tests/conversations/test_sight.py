@@ -150,6 +150,8 @@ async def test_each_view_for_each_role(dsn: str, tmp_path: Path) -> None:
             await _sees_what_he_may(chat, who, card, why_it)
         for text in NAMING:
             assert "You may not look here" in await word(text)(chat, "ada", card), text
+        assert "Guests can neither ask nor approve" in await more(chat, "gina", card)
+        assert "Only full members of this workspace" in await more(chat, "olga", card)
         # whoever left the channel opens nothing more from a modal that he still has
         for who in ("dave", "bob", "alice"):
             await more(chat, who, card)
