@@ -456,6 +456,11 @@ class Policy(_Part):
                     ("policy", "rules", number),
                     f"never reached: “{earlier.name}” above matches all of it",
                 )
+            elif _is_beyond(rule.match, self.limits.namespaces):
+                yield (
+                    ("policy", "rules", number),
+                    "never reached: limits.namespaces has none of its namespaces",
+                )
 
     def named_groups(self) -> Iterator[tuple[str, Place]]:
         """The Slack user groups that rules name, and where."""
@@ -482,6 +487,15 @@ def _groups_in(condition: str) -> tuple[str, ...]:
     if "requester_groups" not in condition:
         return ()
     return tuple(re.findall(r"""["'](S[A-Z0-9]{2,})["']""", condition))
+
+
+def _is_beyond(match: Match, namespaces: tuple[str, ...] | None) -> bool:
+    """Whether it is about changes only, and all that it names lies where nothing is changed."""
+    if namespaces is None or match.namespace is None or not match.risk or "read" in match.risk:
+        return False
+    return not any(
+        any(mark in one for mark in "*?[") or _covers(namespaces, (one,)) for one in match.namespace
+    )
 
 
 def _hides(earlier: Rule, later: Rule) -> bool:

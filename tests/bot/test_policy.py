@@ -686,6 +686,21 @@ def test_a_rule_that_is_never_reached_and_a_name_that_stands_twice(tmp_path: Pat
     ]
 
 
+def test_a_rule_about_changes_where_nothing_is_changed_is_never_reached(tmp_path: Path) -> None:
+    text = """policy:
+  limits: {namespaces: [shop, "team-*"]}
+  rules:
+    - {name: changes, match: {namespace: kube-system, risk: [write, danger]}, deny: No.}
+    - {name: reads too, match: {namespace: kube-system}, deny: No.}
+    - {name: perhaps, match: {namespace: "*-a", risk: write}, deny: No.}
+    - {name: one of them, match: {namespace: [kube-system, team-a], risk: write}, deny: No.}
+"""
+    assert mistakes(tmp_path, text) == [
+        "countersign.yaml:4: policy.rules.0: never reached: limits.namespaces has none of its"
+        " namespaces.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("first", "second", "hidden"),
     [

@@ -108,7 +108,7 @@ async def test_what_is_printed_and_what_cannot_run(catalog: Catalog, cluster: Cl
     assert "exit code 1 and printed:\nServer" in await run("nslookup", "nowhere")
     with pytest.raises(Refused, match="could not be run there: exec: "):
         await run("free", "-m")
-    with pytest.raises(Refused, match=r"not allowed. Allowed are: cat /etc/resolv.conf; "):
+    with pytest.raises(Refused, match=r"not allowed. Allowed are: `cat /etc/resolv.conf`; "):
         await run("ls")
     with pytest.raises(Refused, match="There is no pod/gone"):
         await run("env", name="gone")

@@ -113,7 +113,7 @@ class Exec(Change):
     async def _examine(self, cluster: Cluster) -> tuple[Object, str, Facts]:
         """The pod, the container, and what an approval is bound to."""
         if not diagnostics.is_allowed(self.command, cluster.exec_commands):
-            allowed = "; ".join(cluster.exec_commands) or "none"
+            allowed = "; ".join(f"`{one}`" for one in cluster.exec_commands) or "none"
             raise Refused(f"That command is not allowed. Allowed are: {allowed}.")
         live = await missing.found(cluster, RESOURCES["pod"], self.namespace, self.name)
         one = named(live["spec"], self.container, f"pod/{self.name}")
