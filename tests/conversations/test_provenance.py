@@ -54,7 +54,10 @@ async def test_what_only_a_log_says_is_asked_though_a_rule_allows_it(
         assert chat.cluster.mutations == []
         await chat.press("More…", card, by="bob")
         more = str((await chat.slack.wait_for_view("bob")).payload)
-        assert "`namespace`: said by people who may ask; `kind` and `name`: names that the" in more
+        assert (
+            "`namespace`: said by people who may propose changes; `kind` and `name`: names that the"
+            in more
+        )
         assert "`replicas`: only in text that anybody can write" in more
         assert await provenance(chat) == {
             "namespace": "person",  # as a word of the question

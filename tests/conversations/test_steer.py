@@ -51,7 +51,7 @@ def tools_of(request: Json) -> set[str]:
     return {tool["function"]["name"] for tool in request["tools"]}
 
 
-async def requests(chat: World, number: int, timeout: float = 10) -> list[Json]:
+async def requests(chat: World, number: int, timeout: float = 30) -> list[Json]:
     """Wait until the model was asked that often."""
     model = chat.model
     assert model is not None

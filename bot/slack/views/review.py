@@ -11,7 +11,7 @@ from bot.slack.views import changes, rollback, who, words
 from bot.slack.views.data import CardData
 
 _ORIGINS = {
-    "person": "said by people who may ask",
+    "person": "said by people who may propose changes",
     "configuration": "the settings of whoever runs me",
     "inventory": "names that the cluster itself gave",
     "unknown": "in nothing that I know, or too short to tell",
