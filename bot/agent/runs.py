@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
@@ -125,15 +124,12 @@ class Runs:
 
     async def _said(self, run: Run) -> list[Message]:
         """What the run's checkpoint holds of the conversation."""
-        config: RunnableConfig = {"configurable": {"thread_id": str(run.id)}}
-        snapshot = await self._graph.aget_state(config)
+        snapshot = await self._graph.aget_state(self._checkpoints.place(run.id, run.attempt))
         return list(snapshot.values.get("messages", []))
 
     async def _invoke(self, run: Run, turn: Turn, control: RunControl) -> None:
-        config: RunnableConfig = {
-            "configurable": {"thread_id": str(run.id)},
-            "recursion_limit": self._steps,
-        }
+        config = self._checkpoints.place(run.id, run.attempt)
+        config["recursion_limit"] = self._steps
         start: State | Command[Any] | None = {
             "messages": [],
             "replies": 0,

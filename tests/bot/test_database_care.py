@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from langgraph.checkpoint.base import empty_checkpoint
 
 from bot.agent.checkpoints import Checkpoints
 from bot.core.errors import DatabaseAway
@@ -90,6 +91,8 @@ CHECKPOINT_WRITE = """
 INSERT INTO checkpoint_writes (thread_id, checkpoint_id, task_id, idx, channel, blob)
 VALUES ('{}', '1', 't', 0, 'c', '')
 """
+CLAIMED_TWICE = "UPDATE runs SET attempt = 2 WHERE id = '{}'"
+WRITES = "SELECT checkpoint_id FROM checkpoint_writes"
 TABLES = """
 SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
 """
@@ -170,6 +173,30 @@ async def test_checkpoints_stay_as_long_as_somebody_wants_them_and_no_longer(
     assert await checkpoints.sweep(0) == 0, "its run is swept already"
     assert await checkpoints.sweep_strays() == 1
     assert await left() == {str(under_way)}
+
+
+async def test_who_lost_his_claim_stores_no_step_of_the_run(database: Database) -> None:
+    """It would be the newest one, and whoever holds the claim would go on from it."""
+    checkpoints = Checkpoints(database)
+    run = await run_of(database)
+    await write(database, CLAIMED_TWICE.format(run))
+    stored: list[str] = []
+    for attempt in (2, 1):  # the earlier worker wakes up after the later one has written
+        config = Checkpoints.place(run, attempt)
+        config["configurable"]["checkpoint_ns"] = ""
+        state = empty_checkpoint()
+        state["channel_values"] = {"heard": attempt, "messages": ["hi"]}
+        state["channel_versions"] = {"heard": "1", "messages": "1"}
+        config = await checkpoints.aput(config, state, {}, state["channel_versions"])
+        config["configurable"]["attempt"] = attempt
+        await checkpoints.aput_writes(config, [("heard", attempt)], "a task")
+        stored.append(state["id"])
+    found = await checkpoints.peek(run)
+    assert found is not None
+    assert found.checkpoint["id"] == stored[0]
+    assert found.checkpoint["channel_values"] == {"heard": 2, "messages": ["hi"]}
+    assert found.pending_writes == [("a task", "heard", 2)]
+    assert [row["checkpoint_id"] for row in await rows(database, WRITES)] == stored[:1]
 
 
 async def test_everything_on_every_connection_is_bounded(dsn: str) -> None:

@@ -160,6 +160,8 @@ OTHERWISE: Mapping[str, Mapping[str, object]] = {
         "acting": "bot",
         "reply": 7,
     },
+    "put_checkpoint": {"thread_id": str(RUN), "checkpoint": "{}", "metadata": "{}"},
+    "put_write": {"thread_id": str(RUN), "idx": 0, "blob": b"", "again": True},
     "insert_decision": {"id": uuid7()},
     "insert_grant": {"id": uuid7(), "call_id": uuid7()},  # of no call: none is inserted
     "note_grant": {"id": uuid7()},

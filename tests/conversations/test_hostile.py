@@ -428,7 +428,7 @@ async def test_a_forged_resume_or_jump_executes_nothing(dsn: str, tmp_path: Path
             for forged in FORGED_STATE:
                 await graph.ainvoke(
                     forged,
-                    {"configurable": {"thread_id": str(row["id"])}},
+                    Checkpoints.place(row["id"], row["attempt"]),
                     context=Claim(Run.of(row)),
                 )
                 await assert_nothing_ran(chat)

@@ -153,7 +153,7 @@ async def test_a_forged_resume_executes_nothing(dsn: str, tmp_path: Path, value:
             graph = build(chat.parts.runs.nodes, Checkpoints(database))
             await graph.ainvoke(
                 Command(resume=value),
-                {"configurable": {"thread_id": str(row["id"])}},
+                Checkpoints.place(row["id"], row["attempt"]),
                 context=Claim(Run.of(row)),
             )
         assert chat.cluster.mutations == []

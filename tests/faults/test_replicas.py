@@ -172,6 +172,35 @@ async def test_a_worker_frozen_in_a_change(
 
 
 @crash
+@pytest.mark.parametrize(
+    "step", [Step.RUN_CLAIMED, Step.MODEL_ANSWERED, Step.READS_DONE, Step.CALL_INSERTED]
+)
+async def test_a_worker_frozen_before_the_card(
+    dsn: str, tmp_path: Path, case: Case, step: Step
+) -> None:
+    """Thawed while people decide on the card of who took over, it changes nothing of that."""
+    async with scene(dsn, tmp_path, case, walks, door=True) as at:
+        stopped_at = HOLDS[step](at)
+        thread = await at.chat.ask("is web fine? then scale it to 5")
+        await stopped_at.arrives(30)
+        frozen = monotonic()
+        at.freeze()
+        stopped_at.release()
+        await at.another()
+        await at.chat.card(thread)
+        await at.state_is(thread, "waiting")
+        at.goes_on(frozen)
+        steps = await at.rows("SELECT checkpoint_id FROM checkpoints ORDER BY 1")
+        at.thaw()
+        await asyncio.sleep(3)
+        assert await at.rows("SELECT checkpoint_id FROM checkpoints ORDER BY 1") == steps
+        async with asyncio.TaskGroup() as group:
+            person = group.create_task(approves(at, thread))
+            await it_ends(at, thread)
+            person.cancel()
+
+
+@crash
 async def test_rolling_restarts_under_load(dsn: str, tmp_path: Path, case: Case) -> None:
     """Three times a new process comes and the oldest one goes, while people ask and approve."""
 
