@@ -96,7 +96,9 @@ async def test_an_edit_is_a_new_card_and_the_editor_has_a_part_in_it(
         await chat.slack.slash("alice", "ops", "/ops", "audit")
         told = shown(await chat.told("alice", "Two changes on"))
         assert re.search(
-            rf"asked by {dave} <[^>]*>, edited by {bob} .*asked by {dave} .*{newer}", told, re.DOTALL
+            rf"asked by {dave} <[^>]*>, edited by {bob} .*asked by {dave} .*{newer}",
+            told,
+            re.DOTALL,
         ), told
         chain = await chat.rows(
             "SELECT kind FROM audit WHERE kind IN ('proposed', 'revised') ORDER BY seq"
