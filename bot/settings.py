@@ -189,7 +189,7 @@ class Partly:
 
     settings: Settings
     mistakes: tuple[str, ...]
-    lacking: frozenset[str]  # names of required ones that cannot be used; they stand empty
+    lacking: frozenset[str]  # names of those that cannot be used; required ones stand empty
 
 
 def read_what_works(environment: Mapping[str, str] | None = None) -> Partly:
@@ -232,7 +232,7 @@ def read_what_works(environment: Mapping[str, str] | None = None) -> Partly:
         # `model_copy` checks nothing: what is required and wrong stands empty
         empty = {field: SecretStr("") for field in required if field not in usable}
         settings = Settings(**{**_WELL_FORMED, **usable}, file=file).model_copy(update=empty)
-    lacking = frozenset(name for field, name in required.items() if field in wrong_ones)
+    lacking = frozenset(name for name, field in _NAMES.items() if field in wrong_ones)
     return Partly(settings, tuple(mistakes), lacking)
 
 

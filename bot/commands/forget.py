@@ -98,6 +98,8 @@ def _tell(removed: Removed, wanted: Wanted) -> None:
             "the chain covers them."
         )
     _tell_open(removed.left)
+    if removed.left and not wanted.force:
+        print("While they are open, nothing is removed without --force.", file=sys.stderr)
 
 
 def _tell_open(runs: tuple[OpenRun, ...]) -> None:

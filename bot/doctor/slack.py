@@ -96,6 +96,8 @@ class SlackSide:
         if self._settings.read_only:
             return [ok("approvers", "none is needed: COUNTERSIGN_READ_ONLY switches changes off")]
         named = Approvers.parse(self._settings.named_approvers())
+        if named.nobody and "COUNTERSIGN_APPROVERS" in self._lacking:
+            return [failed("approvers", "not counted: COUNTERSIGN_APPROVERS is wrong, see above")]
         if named.nobody:
             return [
                 failed(

@@ -85,7 +85,7 @@ async def forget(database: Database, org: str, wanted: Wanted) -> Removed:
     removed = Removed(org)
     async with database.statement() as tx:
         removed.left = tuple(_open(row) for row in await tx.all("open_runs_of", **of_him))
-    if removed.left and not wanted.force:
+    if removed.left and not (wanted.force or wanted.rehearse):
         raise StillOpen(removed.left)
     if not wanted.rehearse:
         async with database.transaction() as tx:  # said first: what comes may break off

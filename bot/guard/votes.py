@@ -499,6 +499,12 @@ class Votes:
             place = Thread(call.thread.org, elsewhere, call.thread.ts)
             await say(tx, place, "announce", data, key=f"glass there:{call.id}", **given)
 
+    async def waits_for_others(self, call: Call) -> bool:
+        """Whether it starts only when others of its run are decided too."""
+        async with self._house.database.statement() as tx:
+            rows = await tx.all("calls_of_run", run_id=call.run_id)
+        return any(row["state"] == "proposed" and row["id"] != call.id for row in rows)
+
     async def refuse(self, click: Click, call: Call, vote: str, code: Code) -> None:
         """Record that somebody's vote did not count, and why."""
         async with self._house.database.relaxed() as tx:

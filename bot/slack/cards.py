@@ -464,6 +464,7 @@ def _grant(call: Call, granted: dict[str, Any] | None) -> GrantData | None:
         at=datetime.fromisoformat(granted["at"]),
         is_open=granted["open"],
         ended=granted["why"],
+        ended_by=granted["by"] or "",
     )
 
 

@@ -7,13 +7,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from bot.agent.control import Word
-from bot.guard import chronicle, refusals
+from bot.guard import chronicle, refusals, short_ids
 from bot.guard.chronicle import Question
 from bot.guard.house import House
 from bot.slack.api import Identity
 from bot.slack.views import notices
 from bot.slack.views.chronicle import AuditData, audit
 from bot.slack.views.data import Message
+from bot.slack.views.why import why_refused
 
 _MOST: Final = 10  # calls in one message
 _MOST_REFUSED: Final = 5
@@ -40,6 +41,11 @@ class Chronicle:
         except ValueError:
             return notices.refused(f"There is no day `{word.about}`; write it as {now:%Y-%m-%d}")
         told, more = await chronicle.newest(self._house.database, org, question, _MOST)
+        if word.short_id and not told:
+            named = short_ids.typed(word.short_id)
+            found = await refusals.newest(self._house.database, org, channel, named)
+            if found is not None:
+                return why_refused(found[1], self._house.rules.book)
         refused, number = await self._refused(question, now)
         return audit(
             AuditData(

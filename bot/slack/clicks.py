@@ -339,7 +339,8 @@ class Clicks:
         if code:
             self._refuse(pressed, Answer(code, call))
             return
-        view = modals.break_glass(await self._cards.data(call.id), MIN_REASON)
+        waits = await self._votes.waits_for_others(call)
+        view = modals.break_glass(await self._cards.data(call.id), MIN_REASON, waits=waits)
         self._dialogs.open(pressed, [call], view)
 
     async def _why(self, pressed: Pressed, click: Click) -> None:

@@ -224,6 +224,12 @@ async def test_what_an_open_run_is_the_command_line_says(
     err = capsys.readouterr().err
     assert f"Still open: run {going} (working) since 2026-11-25 12:00:00 UTC" in err
     assert "Nothing was removed" in err
+    asked = parser(["forget"]).parse_args(["forget", "U123", "--dry-run"])
+    assert await command.run(asked, database.dsn) == 0
+    out, err = capsys.readouterr()
+    assert "would remove of U123: nothing, none is left" in out
+    assert f"Still open: run {going}" in err
+    assert "nothing is removed without --force" in err
     with pytest.raises(SystemExit):
         parser(["forget"]).parse_args(["forget", "dave"])
     assert "names are not ids" in capsys.readouterr().err

@@ -172,7 +172,7 @@ def test_what_works_is_read_although_the_rest_is_wrong(tmp_path: Path) -> None:
         "COUNTERSIGN_APPROVERS": "U012AB3CD",
     }
     found = read_what_works(given)
-    assert found.lacking == {"SLACK_APP_TOKEN", "DATABASE_URL"}
+    assert found.lacking == {"SLACK_APP_TOKEN", "DATABASE_URL", "COUNTERSIGN_JOBS"}
     assert found.settings.slack_bot_token.get_secret_value() == GOOD["SLACK_BOT_TOKEN"]
     assert found.settings.slack_app_token.get_secret_value() == ""
     assert found.settings.approvers == ("U012AB3CD",)

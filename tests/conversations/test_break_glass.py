@@ -57,6 +57,7 @@ async def test_who_breaks_the_glass_runs_it_alone_and_all_hear_of_it(
         assert glass(await opened(chat, "dave", card))
         view = await opened(chat, "dave", card, "Break the glass…")
         assert f"<!subteam^{LEADS}>" in str(view.payload)
+        assert "on your word alone, at once: two approvals" in str(view.payload)
         # ten characters that say nothing are no reason
         for nothing in ("aaaaaaaaaaaa", "\u200b" * 9 + "ok", ". , ; : ! ? - _"):
             sent = await chat.slack.submit("dave", view.id, {"reason": nothing})
@@ -97,7 +98,7 @@ async def test_who_breaks_the_glass_runs_it_alone_and_all_hear_of_it(
         # on a card of two it waits for the other, and that is what is said
         both = await chat.ask("scale both in shop")
         view = await opened(chat, "dave", await chat.card(both), "Break the glass…", more="More 1…")
-        assert "at once or as soon as the others on its card are decided" in str(view.payload)
+        assert "alone, as soon as the others on its card are decided: " in str(view.payload)
         await chat.slack.submit("dave", view.id, {"reason": WHY})
         await chat.reads(both, "runs without your approval, as soon as the others on its card are")
         assert chat.replicas("cart") == 2

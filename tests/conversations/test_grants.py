@@ -118,7 +118,7 @@ async def test_it_ends_when_it_is_revoked_denied_or_its_giver_may_no_more(
         await chat.press("Revoke", chat.cards(thread)[0], by="ada")
         await chat.told("ada", "not among those")
         await chat.press("Revoke", chat.cards(thread)[0], by="alice")
-        await chat.slack.wait_for(lambda: "over: revoked" in shown(chat.cards(thread)[0]), 10)
+        await chat.slack.wait_for(lambda: "over: revoked by <@" in shown(chat.cards(thread)[0]), 10)
         assert buttons(chat.cards(thread)[0]) == ["Undo"]
         await asks(chat, thread, scale(4))
 

@@ -154,6 +154,8 @@ policy:
         assert "• payments is closed: namespace differs" in why
         assert "→ cart is ours: The cart team scales it." in why
         assert "look only" not in why, "nothing comes after what decides"
+        await chat.slack.slash("bob", "ops", "/ops", f"audit {no[1]}")
+        assert "by the rule “cart is ours”" in shown(await chat.told("bob", "is denied"))
         many = await chat.ask("scale deployment/web --replicas 21 -n shop")
         await chat.reads(many, "at most 20 replicas are allowed")
         # what a rule says of a namespace holds for all at once, and for the namespace itself

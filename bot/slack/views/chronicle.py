@@ -48,7 +48,7 @@ _NOT_COUNTED = {
     "own_request": "took part in asking",
     "read_only": "changes were switched off",
     "rights_unknown": "the cluster did not say what he may",
-    "say_why": "without a reason",
+    "say_why": "without a reason that says anything",
     "still_looking": "the bot was still looking",
     "unknown_groups": "Slack did not say who may decide",
     "unknown_person": "Slack did not say who that is",

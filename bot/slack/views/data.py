@@ -43,6 +43,7 @@ class GrantData:
     at: datetime | None = None  # when it was given
     is_open: bool = True
     ended: str = ""  # why it covers nothing any more, other than by its number and time
+    ended_by: str = ""
 
 
 @dataclass(frozen=True)

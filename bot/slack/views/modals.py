@@ -93,11 +93,14 @@ def grant(call: CardData) -> View:
     return _view("Approve, and again?", blocks, call.public_id, GRANT, "Approve")
 
 
-def break_glass(call: CardData, least: int) -> View:
-    """Asks why somebody runs it alone, and says who will be told."""
+def break_glass(call: CardData, least: int, *, waits: bool) -> View:
+    """Asks why somebody runs it alone, and says who will be told; `waits`: for what else stands on
+    its card.
+    """
     whom = who.mentions([call]) or "everybody here"
+    when = "as soon as the others on its card are decided" if waits else "at once"
     text = (
-        "It runs on your word alone, at once or as soon as the others on its card are decided: "
+        f"It runs on your word alone, {when}: "
         f"{words.count(call.needs, 'approval')} would be needed. {whom} will be told now, with "
         "your reason. Everything else holds: what is denied, frozen or changed since does not run."
     )

@@ -121,11 +121,9 @@ def granted(call: CardData) -> str:
         return ""
     said = f"{words.mention(grant.approver)} allowed the same again here: {terms(call)}"
     used = f"{grant.used} used" if grant.used else "none used yet"
-    over = (
-        ""
-        if grant.is_open
-        else f"; over{f': {words.line(grant.ended, 200)}' if grant.ended else ''}"
-    )
+    why = f": {words.line(grant.ended, 200)}" if grant.ended else ""
+    by = f" by {words.mention(grant.ended_by)}" if grant.ended_by else ""
+    over = "" if grant.is_open else f"; over{why}{by}"
     return f"{said}; {used}{over}."
 
 
