@@ -53,9 +53,9 @@ _PACES: Mapping[Method, Pace] = {
     Method.IDENTITY: Pace(100, 100),
     Method.SOCKET: Pace(10, 40),
 }
-# One post a second and channel; Slack allows bursts without saying which. So we do not wait before
-# it says that it was too much, and then keep to the second.
-_CHANNEL = Pace(300, 60)
+# One post a second and channel; Slack allows short bursts without saying which. Three at once are
+# certainly one, less what the time may shrink to that lies between two on their way.
+_CHANNEL = Pace(2.5, 60)
 _RESERVE = 0.3  # of a burst: what progress leaves to the other lanes
 _CHANNELS = 2_000  # as many are remembered
 _PATIENCE = 5.0  # seconds; who would have to wait longer is told to come back
@@ -81,11 +81,17 @@ class Bucket:
         self._waiting: list[tuple[int, int, asyncio.Event]] = []
         self._count = 0
 
-    def wait(self) -> float:
-        """Seconds until there is a token, 0 when there is one."""
+    def wait(self, promised: int = 0) -> float:
+        """Seconds until there is a token, beside so many that are as good as taken; 0 when there is
+        one.
+        """
         self._refill()
-        missing = max(0.0, 1 - self._level) * 60 / self._pace.per_minute
+        missing = max(0.0, 1 + promised - self._level) * 60 / self._pace.per_minute
         return max(missing, self._paused_until - self._at)
+
+    def full(self) -> bool:
+        """Whether nothing is missing, so that it says no more than a new one."""
+        return not self._waiting and self.wait() <= 0 and self._level >= self._pace.burst
 
     def paused(self) -> float:
         """Seconds for which Slack still wants to hear nothing."""
@@ -199,6 +205,19 @@ class Budget:
     def ready(self, method: str, channel: str = "") -> bool:
         """Whether a call that must be made would go out at once."""
         return all(bucket.ready() for bucket in self._buckets(method, channel))
+
+    def busy(self, promised: Mapping[str, int]) -> dict[str, float]:
+        """Channels that take no post now, and seconds until they do; `promised` says how many are
+        about to be posted in each.
+        """
+        waits: dict[str, float] = {}
+        for channel in {*self._channels, *promised}:
+            bucket = self._channel(channel)
+            if (wait := bucket.wait(promised.get(channel, 0))) > 0:
+                waits[channel] = wait
+            elif bucket.full():
+                del self._channels[channel]
+        return waits
 
     def heed(self, limited: Limited) -> None:
         """Slack refused a call for a while: all of that method wait, in every channel."""

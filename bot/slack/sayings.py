@@ -50,6 +50,11 @@ class Saying:
         """The calls that it is about."""
         return [UUID(one) for one in self.data.get("calls") or [self.data["call"]]]
 
+    @property
+    def posts(self) -> bool:
+        """Whether it is a message of its own; a redraw or a fold only edits one."""
+        return self.kind not in {"redraw", "fold"}
+
     def key(self, number: int) -> str:
         """The key in the metadata of one of its messages."""
         return f"outbox:{self.id}:{number}"

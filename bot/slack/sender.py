@@ -6,8 +6,9 @@ carries its row's key in its metadata, and a second try looks for it first.
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
-from contextlib import aclosing
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -45,6 +46,7 @@ _GIVE_UP = timedelta(days=1)  # a row that Slack never takes must not hold up it
 _LONGEST_WAIT = 30.0  # seconds between two tries
 _REFUSED_TRIES = 10  # times the pause before a second try: between tries while our token is no good
 _LAST_WORDS = 5.0  # seconds after a stop for what is still to be said
+_LEAST_LOOK = 0.05  # seconds between two looks for a channel that takes a post again
 _WAITS, _LIMITED = "waits", "limited"
 _EARLIER = "an earlier change"  # how the reason begins for which the rest of a batch is held
 _REFUSED, _REVISED = "refused: ", "revised"
@@ -124,6 +126,8 @@ class Sender:
         # at first, and after an outage: the database may have lost in it that something was begun
         self._doubting = True
         self._in_hand: dict[int, asyncio.Lock] = {}  # rows that are being said here
+        self._places: Counter[str] = Counter()  # how many of them are to be posted in each channel
+        self._look_due: asyncio.TimerHandle | None = None  # some rows' channels take no post now
 
     async def run(self, stop: asyncio.Event) -> None:
         """Say what is stored until `stop`, then what is left, for a few seconds."""
@@ -140,6 +144,8 @@ class Sender:
             finally:
                 for task in (*helpers, *self._speaking):
                     task.cancel()
+                if self._look_due is not None:
+                    self._look_due.cancel()
 
     # --- which row --------------------------------------------------------------------------
 
@@ -174,12 +180,44 @@ class Sender:
     async def _take(self) -> Saying | None:
         self._hints = max(0, self._hints - 1)
         self._takes += 1
+        busy = self._busy()
         async with self._database.statement() as tx:
-            row = await tx.one("take_saying", sender=self._id)
+            row = await tx.one("take_saying", sender=self._id, busy=busy)
         if row is None:
             self._draining = self._doubting = False
             return None
-        return Saying.of(row)
+        return self._taken(row)
+
+    def _taken(self, row: Row) -> Saying:
+        saying = Saying.of(row)
+        if saying.posts:
+            self._places[saying.thread.channel] += 1
+        return saying
+
+    @contextmanager
+    def _placed(self, saying: Saying) -> Iterator[None]:
+        """Afterwards what it took from its channel is known to the budget."""
+        try:
+            yield
+        finally:
+            if saying.posts:
+                self._places -= Counter((saying.thread.channel,))
+
+    def _busy(self) -> list[str]:
+        """Channels that take no post now: what waits for one holds none of the few places. When
+        one does, somebody looks. In doubt nothing is passed over: the doubt ends when all was seen.
+        """
+        waits = {} if self._doubting else self._budget.busy(self._places)
+        if waits and self._look_due is None:
+            seconds = max(min(waits.values()), _LEAST_LOOK)
+            loop = asyncio.get_running_loop()
+            self._look_due = loop.call_later(seconds, self._look_again)
+        return list(waits)
+
+    def _look_again(self) -> None:
+        self._look_due = None
+        self._draining = True
+        self._wake.set()
 
     def _spoken(self, task: asyncio.Task[None]) -> None:
         self._speaking.discard(task)
@@ -234,7 +272,7 @@ class Sender:
         self._draining = True
         try:
             async with asyncio.timeout(_LAST_WORDS):
-                while self._draining or self._hints or self._speaking:
+                while self._draining or self._hints or self._speaking or self._look_due:
                     await self._step(group)
         except TimeoutError:
             log.warning("outbox_left", speaking=len(self._speaking))
@@ -263,8 +301,9 @@ class Sender:
     async def _say(self, saying: Saying, *, look: bool) -> Saying | None:
         try:
             try:
-                async with asyncio.timeout(_ROW_SECONDS):
-                    ts, fold = await self._deliver(saying, look=look or saying.tries > 1)
+                with self._placed(saying):
+                    async with asyncio.timeout(_ROW_SECONDS):
+                        ts, fold = await self._deliver(saying, look=look or saying.tries > 1)
             except Limited as limited:
                 self._budget.heed(limited)
                 await self._later(saying, limited.seconds, _LIMITED)
@@ -598,7 +637,7 @@ class Sender:
         The progress message at `fold` becomes a row that is claimed as it is stored.
         """
         more = not self._doubting and self._budget.pause(Method.POST) <= 0
-        takes = self._takes
+        takes, busy = self._takes, self._busy()
         async with self._database.statement() as tx:
             row = await tx.one(
                 "said",
@@ -608,9 +647,10 @@ class Sender:
                 fold=fold,
                 fold_lane=int(Lane.REST),
                 more=more,
+                busy=busy,
                 sender=self._id,
             )
-        following = Saying.of(row) if row else None
+        following = self._taken(row) if row else None
         if not more or fold or self._takes != takes:
             # somebody who looked meanwhile may have seen neither its end nor what comes after it
             self._hint()

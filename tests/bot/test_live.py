@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from random import Random
 from uuid import UUID
 
 import pytest
@@ -13,6 +14,7 @@ from bot.core.ids import uuid7
 from bot.core.tasks import Tasks
 from bot.core.values import Event, Thread
 from bot.sandbox.slack import EXAMPLE_MANIFEST, Settings, Workspace, shown_text
+from bot.sandbox.slack.limits import Limits
 from bot.slack.api import Limited, Method, Refused, SlackApi
 from bot.slack.budget import Budget, Lane
 from bot.slack.live import Live
@@ -358,6 +360,35 @@ async def test_who_waits_is_served_by_lane() -> None:
     assert served == [Lane.CARD, Lane.ANSWER, Lane.REST, Lane.REST]
 
 
+async def test_no_channel_is_given_more_than_slack_takes_however_long_posts_are_on_their_way() -> (
+    None
+):
+    clock, chance = Hands(), Random(7)
+    budget = Budget(clock=clock)
+    arrivals: list[float] = []
+    while clock.now < 500:
+        while chance.random() < 0.7 and budget.ready(Method.POST, "C1"):
+            await budget.take(Method.POST, Lane.ANSWER, "C1")
+            arrivals.append(clock.now + chance.uniform(0, 0.5))
+        clock.now += 5 if chance.random() < 0.02 else 0.1
+    assert len(arrivals) >= 200
+    limits = Limits(post_burst=3)
+    assert {limits.post("C1", at) for at in sorted(arrivals)} == {0.0}
+
+
+async def test_a_channel_is_busy_where_what_is_about_to_be_posted_takes_all_it_has() -> None:
+    clock = Hands()
+    budget = Budget(clock=clock)
+    await budget.take(Method.POST, Lane.CARD, "C1")
+    assert budget.busy({}) == {}
+    assert budget.busy({"C1": 1}) == {"C1": 0.5}
+    clock.now += 0.5
+    assert budget.busy({"C1": 1}) == {}
+    clock.now += 60
+    assert budget.busy({}) == {}
+    assert budget.busy({"C1": 2, "C2": 3}) == {"C1": 0.5, "C2": 1.5}
+
+
 async def test_a_long_pause_is_not_waited_for() -> None:
     clock = Hands()
     budget = Budget(clock=clock)
@@ -375,10 +406,11 @@ async def test_a_long_pause_is_not_waited_for() -> None:
 async def test_after_a_limit_a_channel_hears_us_once_a_second() -> None:
     clock = Hands()
     budget = Budget(clock=clock)
-    for _ in range(20):
+    for _ in range(2):
         await budget.take(Method.POST, Lane.ANSWER, "C1")
     budget.heed(Limited(2, "chat.postMessage"))
     assert budget.pause(Method.POST) == 2
+    assert set(budget.busy({})) == {"C1"}
     clock.now += 2
     made = 0
     for _ in range(40):

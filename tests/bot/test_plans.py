@@ -111,6 +111,7 @@ GIVEN: Mapping[str, object] = {
     "seen": {"warnings": []},
     "vary": {},
     "wish": None,
+    "busy": ["C9"],
     "cut": [],
     "orphans": [],
     "depends_on": None,

@@ -218,6 +218,25 @@ async def test_a_thread_hears_in_order_and_threads_do_not_wait_for_each_other(
     assert world.texts(one) == [f"⛔ one {number}." for number in range(4)]
 
 
+async def test_a_channel_that_takes_no_more_posts_holds_up_no_other(world: World) -> None:
+    world.slack.faults.rate_limits = True
+    threads = [await world.thread() for _ in range(7)]
+    elsewhere = Thread(
+        ORG, world.slack.channel_id("general"), await world.slack.post("bob", "general", "hm")
+    )
+    async with world.sending():
+        await world.say(threads[0], "here")
+        await world.all_said()  # from now on nothing is in doubt
+        async with world.database.transaction() as tx:
+            for place in (*threads[1:], elsewhere):
+                await say(tx, place, "failure", {"sentence": "and here"})
+        await world.all_said()
+    posts = world.slack.calls_of("chat.postMessage")
+    assert [call.status for call in posts] == [200] * 8
+    channels = [call.args["channel"] for call in posts]
+    assert channels.index(elsewhere.channel) <= 3
+
+
 async def test_what_is_stored_later_is_said_at_once(world: World) -> None:
     thread = await world.thread()
     async with world.sending():
