@@ -206,6 +206,10 @@ class Budget:
         """Whether a call that must be made would go out at once."""
         return all(bucket.ready() for bucket in self._buckets(method, channel))
 
+    def wait(self, method: str, promised: int = 0) -> float:
+        """Seconds until `method` can be called, beside so many calls that are about to be made."""
+        return self._methods[method].wait(promised)
+
     def busy(self, promised: Mapping[str, int]) -> dict[str, float]:
         """Channels that take no post now, and seconds until they do; `promised` says how many are
         about to be posted in each.

@@ -6,9 +6,8 @@ carries its row's key in its metadata, and a second try looks for it first.
 
 import asyncio
 import secrets
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -21,7 +20,9 @@ from bot.slack import speech
 from bot.slack.api import TOKEN_REFUSED, Limited, Method, Posted, Refused, SlackApi, Uncertain
 from bot.slack.budget import Budget, Lane
 from bot.slack.cards import Drawn
+from bot.slack.doubt import Doubt
 from bot.slack.live import EDIT_SECONDS, Live, may_be_lost, progress_key
+from bot.slack.room import Room
 from bot.slack.sayings import Saying
 from bot.slack.unsaid import CANNOT_BE_READ, Undeliverable, Unsaid
 from bot.slack.views import chronicle, notices, who
@@ -46,7 +47,6 @@ _GIVE_UP = timedelta(days=1)  # a row that Slack never takes must not hold up it
 _LONGEST_WAIT = 30.0  # seconds between two tries
 _REFUSED_TRIES = 10  # times the pause before a second try: between tries while our token is no good
 _LAST_WORDS = 5.0  # seconds after a stop for what is still to be said
-_LEAST_LOOK = 0.05  # seconds between two looks for a channel that takes a post again
 _WAITS, _LIMITED = "waits", "limited"
 _EARLIER = "an earlier change"  # how the reason begins for which the rest of a batch is held
 _REFUSED, _REVISED = "refused: ", "revised"
@@ -123,11 +123,9 @@ class Sender:
         self._hints = 0  # rows that may be waiting
         self._takes = 0  # looks for one so far
         self._draining = True  # take until there is none: at start, and when hints may be lost
-        # at first, and after an outage: the database may have lost in it that something was begun
-        self._doubting = True
+        self._doubt = Doubt()
         self._in_hand: dict[int, asyncio.Lock] = {}  # rows that are being said here
-        self._places: Counter[str] = Counter()  # how many of them are to be posted in each channel
-        self._look_due: asyncio.TimerHandle | None = None  # some rows' channels take no post now
+        self._room = Room(budget, self._look_again)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Say what is stored until `stop`, then what is left, for a few seconds."""
@@ -144,8 +142,7 @@ class Sender:
             finally:
                 for task in (*helpers, *self._speaking):
                     task.cancel()
-                if self._look_due is not None:
-                    self._look_due.cancel()
+                self._room.close()
 
     # --- which row --------------------------------------------------------------------------
 
@@ -167,55 +164,36 @@ class Sender:
             saying = await self._take()
         except AWAY as error:
             log.warning("outbox_database_away", error=type(error).__name__)
-            self._doubting = self._draining = True
+            self._doubt.begin()
+            self._draining = True
             await asyncio.sleep(1.0)
         finally:
             if saying is None:
                 self._slots.release()
         if saying is not None:
-            task = group.create_task(self._speak(saying, look=self._doubting), name="saying")
+            task = group.create_task(self._speak(saying), name="saying")
             self._speaking.add(task)
             task.add_done_callback(self._spoken)
 
     async def _take(self) -> Saying | None:
         self._hints = max(0, self._hints - 1)
         self._takes += 1
-        busy = self._busy()
+        doubts, now = self._doubt.times, self._room.now()
         async with self._database.statement() as tx:
-            row = await tx.one("take_saying", sender=self._id, busy=busy)
+            row = await tx.one("take_saying", sender=self._id, busy=list(now.busy), edits=now.edits)
         if row is None:
-            self._draining = self._doubting = False
+            self._draining = False
+            if now.of_all:
+                self._doubt.answered(doubts)
             return None
-        return self._taken(row)
+        return self._claimed(row, doubts)
 
-    def _taken(self, row: Row) -> Saying:
+    def _claimed(self, row: Row, doubts: int) -> Saying:
         saying = Saying.of(row)
-        if saying.posts:
-            self._places[saying.thread.channel] += 1
-        return saying
-
-    @contextmanager
-    def _placed(self, saying: Saying) -> Iterator[None]:
-        """Afterwards what it took from its channel is known to the budget."""
-        try:
-            yield
-        finally:
-            if saying.posts:
-                self._places -= Counter((saying.thread.channel,))
-
-    def _busy(self) -> list[str]:
-        """Channels that take no post now: what waits for one holds none of the few places. When
-        one does, somebody looks. In doubt nothing is passed over: the doubt ends when all was seen.
-        """
-        waits = {} if self._doubting else self._budget.busy(self._places)
-        if waits and self._look_due is None:
-            seconds = max(min(waits.values()), _LEAST_LOOK)
-            loop = asyncio.get_running_loop()
-            self._look_due = loop.call_later(seconds, self._look_again)
-        return list(waits)
+        self._doubt.answered(doubts, saying.claimed_at)
+        return self._room.took(saying)
 
     def _look_again(self) -> None:
-        self._look_due = None
         self._draining = True
         self._wake.set()
 
@@ -233,7 +211,8 @@ class Sender:
         async with aclosing(listening) as heard:
             async for connected in heard:
                 if connected:
-                    self._doubting = self._draining = True
+                    self._doubt.begin()
+                    self._draining = True
                 self._alive.set()
                 self._hint()
 
@@ -272,26 +251,25 @@ class Sender:
         self._draining = True
         try:
             async with asyncio.timeout(_LAST_WORDS):
-                while self._draining or self._hints or self._speaking or self._look_due:
+                while self._draining or self._hints or self._speaking or self._room.is_awaited:
                     await self._step(group)
         except TimeoutError:
             log.warning("outbox_left", speaking=len(self._speaking))
 
     # --- one row ----------------------------------------------------------------------------
 
-    async def _speak(self, saying: Saying, *, look: bool) -> None:
+    async def _speak(self, saying: Saying) -> None:
         """Say this one, and then those that were taken with the end of the one before."""
         following: Saying | None = saying
         while following is not None:
-            following = await self._speak_one(following, look=look)
-            look = self._doubting
+            following = await self._speak_one(following)
 
-    async def _speak_one(self, saying: Saying, *, look: bool) -> Saying | None:
+    async def _speak_one(self, saying: Saying) -> Saying | None:
         """A row whose claim a crash of the database lost is taken again while it is being said:
         that comes to its end first.
         """
         lock = self._in_hand.setdefault(saying.id, asyncio.Lock())
-        look = look or lock.locked()
+        look = self._doubt.of(saying) or lock.locked()
         async with lock:
             try:
                 return await self._say(saying, look=look)
@@ -301,7 +279,7 @@ class Sender:
     async def _say(self, saying: Saying, *, look: bool) -> Saying | None:
         try:
             try:
-                with self._placed(saying):
+                with self._room.of(saying):
                     async with asyncio.timeout(_ROW_SECONDS):
                         ts, fold = await self._deliver(saying, look=look or saying.tries > 1)
             except Limited as limited:
@@ -322,7 +300,7 @@ class Sender:
         except AWAY as error:
             # it stays claimed; the patrol hands it out again, and then the thread is looked at
             log.warning("outbox_database_away", saying=saying.id, error=type(error).__name__)
-            self._doubting = True
+            self._doubt.begin()
         self._hint()  # the next one of its thread
         return None
 
@@ -636,8 +614,8 @@ class Sender:
 
         The progress message at `fold` becomes a row that is claimed as it is stored.
         """
-        more = not self._doubting and self._budget.pause(Method.POST) <= 0
-        takes, busy = self._takes, self._busy()
+        more = self._budget.pause(Method.POST) <= 0
+        takes, doubts, now = self._takes, self._doubt.times, self._room.now()
         async with self._database.statement() as tx:
             row = await tx.one(
                 "said",
@@ -647,10 +625,11 @@ class Sender:
                 fold=fold,
                 fold_lane=int(Lane.REST),
                 more=more,
-                busy=busy,
+                busy=list(now.busy),
+                edits=now.edits,
                 sender=self._id,
             )
-        following = self._taken(row) if row else None
+        following = self._claimed(row, doubts) if row else None
         if not more or fold or self._takes != takes:
             # somebody who looked meanwhile may have seen neither its end nor what comes after it
             self._hint()

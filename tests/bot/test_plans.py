@@ -112,6 +112,7 @@ GIVEN: Mapping[str, object] = {
     "vary": {},
     "wish": None,
     "busy": ["C9"],
+    "edits": True,
     "cut": [],
     "orphans": [],
     "depends_on": None,

@@ -538,6 +538,21 @@ async def test_a_database_that_goes_and_comes_back_stops_nothing(world: World) -
     assert world.texts(thread) == ["⛔ before.", "⛔ after."]
 
 
+async def test_what_is_stored_after_an_outage_is_not_looked_for_in_its_thread(world: World) -> None:
+    """Slack allows so few looks that messages would come in faster than they are said."""
+    threads = [await world.thread() for _ in range(8)]
+    for thread in threads[:4]:  # as many as are said at once: no look finds that nothing waits
+        await world.say(thread, "before")
+    world.slack.faults.fail("chat.postMessage", "slow", seconds=0.5, times=4)
+    async with world.sending():
+        await world.called("chat.postMessage")
+        for thread in threads[4:]:
+            await world.say(thread, "after")
+        await world.all_said()
+    looked = [call.args["ts"] for call in world.slack.calls_of("conversations.replies")]
+    assert set(looked) == {thread.ts for thread in threads[:4]}
+
+
 async def test_what_is_being_said_when_the_database_loses_its_claim_is_said_once(
     world: World,
 ) -> None:
@@ -695,6 +710,38 @@ async def test_edits_that_wait_hold_up_nobody(world: World) -> None:
         await world.say(thread, "heard at once")
         await world.slack.wait_for_message("ops", "heard at once", timeout=1.0)
         assert not world.cards.redraws
+
+
+class Edits(FakeCards):
+    """Cards whose redraws take from the budget, as they do."""
+
+    def __init__(self, budget: Budget) -> None:
+        super().__init__()
+        self.budget = budget
+        self.begun = 0
+
+    async def redraw(self, call_id: UUID) -> None:
+        self.begun += 1
+        await asyncio.sleep(0.05)
+        await self.budget.take("chat.update", 0)
+        await super().redraw(call_id)
+
+
+async def test_of_many_edits_only_as_many_are_begun_as_can_be_made(world: World) -> None:
+    world.cards = cards = Edits(world.budget)
+    threads = [await world.thread() for _ in range(6)]
+    async with world.sending():
+        await world.say(threads[0], "nothing is in doubt from now on")
+        await world.all_said()
+        while world.budget.wait("chat.update", 1) <= 0:
+            await world.budget.take("chat.update", 0)
+        async with world.database.transaction() as tx:
+            for thread in threads[:5]:
+                await say(tx, thread, "redraw", {"call": str(uuid7())})
+        await asyncio.sleep(0.2)
+        await world.say(threads[5], "heard at once")
+        await world.slack.wait_for_message("ops", "heard at once")
+        assert cards.begun == 1
 
 
 async def test_a_deleted_progress_message_does_not_lose_the_answer(world: World) -> None:

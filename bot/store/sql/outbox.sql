@@ -26,7 +26,7 @@ SELECT pg_notify('countersign_outbox', '') FROM waits WHERE not_before <= now();
 
 -- take_saying --
 -- The next one whose thread has nothing older to say, and its run. Only another redraw waits for one. A channel that is
--- `busy` takes no post now.
+-- `busy` takes no post now, and without `edits` nothing can be edited.
 -- What a later version stored and we could not say (its rows carry a higher `version`) is left to it while both run side by
 -- side; ten minutes later nobody else is there.
 -- Materialized, or a plan may look for the next one once for each row it updates, and take several to tell of one.
@@ -34,7 +34,7 @@ WITH next AS MATERIALIZED (
     SELECT o.id, o.run_id FROM outbox o
      WHERE o.is_open AND o.state = 'pending' AND o.not_before <= now()
        AND (o.version <= 1 OR o.created_at < now() - interval '10 minutes')
-       AND (o.channel <> ALL(%(busy)s) OR o.kind IN ('redraw', 'fold'))
+       AND CASE WHEN o.kind IN ('redraw', 'fold') THEN %(edits)s ELSE o.channel <> ALL(%(busy)s) END
        AND NOT EXISTS (
            SELECT FROM outbox p
             WHERE p.org = o.org AND p.channel = o.channel AND p.thread_ts = o.thread_ts
@@ -66,7 +66,7 @@ next AS MATERIALIZED (
     SELECT o.id FROM outbox o
      WHERE o.is_open AND o.state = 'pending' AND o.not_before <= now() AND %(more)s AND %(fold)s = ''
        AND (o.version <= 1 OR o.created_at < now() - interval '10 minutes')
-       AND (o.channel <> ALL(%(busy)s) OR o.kind IN ('redraw', 'fold'))
+       AND CASE WHEN o.kind IN ('redraw', 'fold') THEN %(edits)s ELSE o.channel <> ALL(%(busy)s) END
        AND NOT EXISTS (
            SELECT FROM outbox p
             WHERE p.org = o.org AND p.channel = o.channel AND p.thread_ts = o.thread_ts
