@@ -722,7 +722,7 @@ class Edits(FakeCards):
 
     async def redraw(self, call_id: UUID) -> None:
         self.begun += 1
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(1.0)  # what is read and drawn before
         await self.budget.take("chat.update", 0)
         await super().redraw(call_id)
 
