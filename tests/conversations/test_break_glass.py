@@ -114,12 +114,12 @@ async def test_who_breaks_the_glass_runs_it_alone_and_all_hear_of_it(
         await chat.slack.submit("ada", edit.id, {"argument:replicas": "6"})
         view = await opened(chat, "dave", await chat.card(other, 2), "Break the glass…")
         await chat.slack.submit("dave", view.id, {"reason": WHY})
-        back = shown(await chat.card(other, 3))
-        assert "from 6 to 5" in back
+        taken_back = shown(await chat.card(other, 3))
+        assert "from 6 to 5" in taken_back
         # whoever had a part in the change has one in what takes it back
         ada = chat.slack.user_id("ada")
-        assert f"to take back what <@{asked}> asked for, edited by <@{ada}>" in back
-        assert f"but <@{asked}> and <@{ada}>" in back
+        assert f"to take back what <@{asked}> asked for, edited by <@{ada}>" in taken_back
+        assert f"but <@{asked}> and <@{ada}>" in taken_back
         await chat.slack.slash("bob", "ops", "/ops", "status")
         status = shown(await chat.told("bob", "waits: Scale"))
         assert f"proposed by me, to take back what <@{asked}> asked for" in status
