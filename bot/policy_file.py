@@ -179,6 +179,9 @@ def _within(one: str, glob: str) -> bool:
     return fnmatchcase(one, glob)
 
 
+CARD_SECONDS = 30 * 60  # how long a card is open where no rule and no setting says it
+
+
 class Escalation(_Part):
     """Whom else to call when nobody has decided for a while."""
 
@@ -234,7 +237,7 @@ class Ask(_Part):
 
     @model_validator(mode="after")
     def _in_time(self) -> Self:
-        until = self.expires or 30 * 60
+        until = self.expires or CARD_SECONDS
         if self.escalate and self.escalate.after >= until:
             raise ValueError(f"escalate.after must be before it expires, after {until // 60} min")
         if self.grant and self.approvers > 1:

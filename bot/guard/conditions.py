@@ -43,7 +43,11 @@ def wrong_in_condition(
     """Each name in `source` that nothing has, of a rule that is about those tools."""
     tokens = [_Token(found.lastgroup, found[0]) for found in _TOKEN.finditer(source)]
     arguments = {name for tool in about for name in tool.arguments}
-    said = [*_fields(tokens, arguments), *_compared(tokens, about, tools, clusters)]
+    said = [
+        *_fields(tokens, arguments),
+        *_compared(tokens, about, tools, clusters),
+        *_unseen_groups(tokens),
+    ]
     yield from dict.fromkeys(said)
 
 
@@ -54,6 +58,18 @@ def _fields(tokens: list[_Token], arguments: Collection[str]) -> Iterator[str]:
             yield f"nothing it is about has an argument {name}{meant(name, arguments)}"
         if root == "object" and name not in OBJECT:
             yield f"object has no {name}; known: {', '.join(sorted(OBJECT))}{meant(name, OBJECT)}"
+
+
+def _unseen_groups(tokens: list[_Token]) -> Iterator[str]:
+    """Groups that are put together: of those whose ids stand whole is known who is in them."""
+    if not any(token.text == "requester_groups" for token in tokens):
+        return
+    named = any(token.kind == "string" for token in tokens)
+    if not named or any(token.text == "+" for token in tokens):
+        yield (
+            "requester_groups is compared with ids that stand whole, as in "
+            '"S0LEADS" in requester_groups'
+        )
 
 
 def _parts(tokens: list[_Token]) -> Iterator[tuple[str, str]]:

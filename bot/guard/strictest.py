@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial, reduce
 
 from bot.guard.policy import Approvers, Effect, Ruling
+from bot.policy_file import CARD_SECONDS
 
 _ORDER = (Effect.ALLOW, Effect.ASK, Effect.PREVIEW, Effect.DENY)
 
@@ -24,13 +25,13 @@ def _both(approvers: Approvers, one: Ruling, other: Ruling) -> Ruling:
         who = f"“{strict.rule}” and “{mild.rule}” ask different people"
         reason = f"it is of several objects, and {who}: propose them one by one"
         return Ruling(Effect.DENY, strict.rule, reason=reason)
-    times = [one for one in (strict.expires, mild.expires) if one]
+    times = [one or CARD_SECONDS for one in (strict.expires, mild.expires)]
     return replace(
         strict,
         contributors_may=strict.contributors_may and mild.contributors_may,
         groups=groups,
         escalate_to=_among(approvers.of(mild), strict.escalate_to),
-        expires=min(times, default=0),
+        expires=min(times) if strict.expires or mild.expires else 0,
         break_glass=tuple(one for one in strict.break_glass if one in mild.break_glass),
         rollback=min(strict.rollback, mild.rollback),  # 0: never
         grant_times=0,

@@ -155,6 +155,10 @@ policy: {rules: [{name: a, match: {cluster: a}, deny: No.}]}
         ),
         ("when: 'channel == \"ops\"', deny: No.", "compared with ops: a Slack channel id (C…) is"),
         (
+            'when: \'"S0" + "SRE" in requester_groups\', deny: No.',
+            'ids that stand whole, as in "S0LEADS" in requester_groups.',
+        ),
+        (
             "when: '\"sre\" in requester_groups', deny: No.",
             "a Slack user-group id (S…) is expected.",
         ),

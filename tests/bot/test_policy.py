@@ -302,6 +302,9 @@ def test_several_demands_are_all_met() -> None:
     nobody = Approvers()
     assert strictest([one, other], nobody) == strictest([other, one], nobody) == both
     assert strictest([one, one], nobody) == one
+    # whichever is over first: where a rule says nothing, after half an hour
+    late = replace(other, expires=7200)
+    assert strictest([one, late], nobody).expires == 1800
 
 
 def test_who_may_approve_one_of_several_objects_approves_no_other() -> None:
