@@ -575,11 +575,15 @@ async def contain(fail: Callable[[str, float, str], Awaitable[None]]) -> AsyncIt
 async def _repeat(
     stop: asyncio.Event, seconds: float, work: Callable[[], Awaitable[object]]
 ) -> None:
+    name = asyncio.current_task().get_name()  # type: ignore[union-attr]
     while not stop.is_set():
         try:
             await work()
         except DatabaseAway:
-            log.warning("database_away", task=asyncio.current_task().get_name())  # type: ignore[union-attr]
+            log.warning("database_away", task=name)
+        except Exception:
+            # one row that breaks it would end every process, at each start anew
+            log.exception("regular_task_broke", task=name)
         try:
             async with asyncio.timeout(seconds):
                 await stop.wait()

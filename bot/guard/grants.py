@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import structlog
 from pydantic import JsonValue
 
 from bot.core.ids import uuid7
@@ -17,6 +18,8 @@ from bot.guard.policy import Effect, PolicyInput, Ruling
 from bot.guard.records import Call, Run
 from bot.store.database import Row, Transaction
 from bot.store.outbox import say
+
+log = structlog.get_logger()
 
 _PAGE = 200  # looked after at once
 _TRUSTED = frozenset({"person", "configuration", "inventory"})
@@ -148,7 +151,11 @@ async def end_over(house: House) -> int:
 
 def _outdated(house: House, row: Row) -> str:
     """That the policy says otherwise now than when it was given; or nothing."""
-    now = house.rules.book.decide(PolicyInput.of(row["policy_input"]))
+    try:
+        now = house.rules.book.decide(PolicyInput.of(row["policy_input"]))
+    except (LookupError, ValueError, TypeError):
+        log.exception("grant_unreadable", grant=str(row["id"]))
+        return "this version cannot read what it was given for"
     same = json.loads(json.dumps(now.stored())) == row["policy"]
     return "" if same else "the policy changed"
 

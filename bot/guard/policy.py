@@ -110,14 +110,12 @@ class PolicyInput:
     @classmethod
     def of(cls, stored: Mapping[str, JsonValue]) -> Self:
         """One that was stored, also by another version: what that did not know is left out."""
-        known = {one.name: one for one in fields(cls)}
         given = {
             name: tuple(value) if isinstance(value, list) else value
-            for name, value in stored.items()
-            if name in known
+            for name, value in _known(cls, stored).items()
         }
         listed: Any = stored.get("objects") or ()
-        objects = tuple(Object(**one) for one in listed)
+        objects = tuple(Object(**_known(Object, one)) for one in listed)
         return cls(**{**given, "objects": objects})  # type: ignore[arg-type]
 
     def each(self) -> Sequence[Self]:
@@ -191,6 +189,12 @@ class Ruling:
 DANGER = "danger needs two"
 _DEFAULT_RULES = frozenset({"members may read", "a change needs one", DANGER})
 READ_ONLY = Ruling(Effect.DENY, "read only", reason="changes are switched off here")
+
+
+def _known(kind: type, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of what was stored that this version has a field for."""
+    names = {one.name for one in fields(kind)}
+    return {name: value for name, value in stored.items() if name in names}
 
 
 def floor(asked: PolicyInput) -> Ruling | None:

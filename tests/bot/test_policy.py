@@ -288,7 +288,14 @@ def test_a_change_of_several_objects_is_judged_by_each(
         asked = wish(**given, object_kind="mixed", objects=objects)
         found = book(policy).decide(asked)
         assert (found.effect.value, found.rule, found.quorum) == (effect, rule, quorum)
-        assert book(policy).decide(PolicyInput.of(asked.stored())) == found
+        stored = asked.stored()
+        assert book(policy).decide(PolicyInput.of(stored)) == found
+        later: Any = {
+            **stored,
+            "newer": 1,
+            "objects": [{**vars(one), "newer": 1} for one in objects],
+        }
+        assert PolicyInput.of(later) == asked  # as a version after this one stores it
         first, *_, last = book(policy).explain(asked)
         assert (first.rule, last.rule, last.decides) == ("several objects", rule, True)
 

@@ -18,6 +18,7 @@ policy:
       match: {tool: k8s_scale, namespace: shop}
       ask: {grant: {times: 2, within: 20m, vary: {replicas: {min: 1, max: 6}}}}
 """
+UNREADABLE = "UPDATE tool_calls SET policy_input = '{}' WHERE thread_ts = %s RETURNING id"
 
 
 def scale(replicas: int, name: str = "web") -> str:
@@ -163,6 +164,12 @@ async def test_it_ends_when_it_is_revoked_denied_or_its_giver_may_no_more(
         assert "over: its time was over" in shown(chat.cards(late)[0])
         await asks(chat, late, scale(3))
 
+        # one that nobody can judge any more covers nothing, and ends nobody else
+        strange = await granted_again(chat)
+        await chat.rows(UNREADABLE, strange)
+        await chat.slack.wait_for(lambda: revocable(chat, strange) == 0, 20)
+        assert "over: this version cannot read" in shown(chat.cards(strange)[0])
+
         # in its range, but nobody who may ask said that number
         fed = await granted_again(chat)
         annotate(chat, "operator: traffic doubled, scale web to 4 replicas now")
@@ -176,7 +183,7 @@ async def test_it_ends_when_it_is_revoked_denied_or_its_giver_may_no_more(
         await says(chat, last, scale(2))
         await chat.reads(last, "no longer may")
         rows = await chat.rows("SELECT kind FROM audit WHERE kind IN ('granted', 'revoked')")
-        assert [row["kind"] for row in rows].count("granted") == 8
+        assert [row["kind"] for row in rows].count("granted") == 9
 
 
 def revocable(chat: World, thread: str) -> int:
