@@ -98,6 +98,19 @@ async def test_what_is_made_is_followed_though_the_server_fills_more_in(
             assert found.reason.endswith(told), found.reason
     served = {"containers": [{"name": "a", "image": "shop/web:2.4.0"}]}
     assert await ends("Pod", "v1", "served", served) == Verdict("holds", "pod/served is ready.")
+    resting = {**deployment("rests", "shop/web:2.4.0", 2), "paused": True}
+    paused = await ends("Deployment", "apps/v1", "rests", resting)
+    assert paused == Verdict("holds", "deployment/rests is as asked and stayed so for 0.1 s.")
+    late = {"kind": "StorageClass", "apiVersion": "storage.k8s.io/v1", "metadata": {"name": "late"}}
+    cluster.apply({**late, "provisioner": "x/y", "volumeBindingMode": "WaitForFirstConsumer"})
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    for given, told in (
+        ("late", "persistentvolumeclaim/late is there: it gets its volume once a pod uses it."),
+        ("none", "persistentvolumeclaim/none has no volume after"),
+    ):
+        of = {**claim, "storageClassName": given}
+        found = await ends("PersistentVolumeClaim", "v1", given, of)
+        assert told in found.reason
 
 
 async def test_ways_in_and_out_are_told_of_a_service(catalog: Catalog, cluster: Cluster) -> None:

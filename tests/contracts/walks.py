@@ -366,4 +366,28 @@ WALKS = {
         ),
         way_back=False,
     ),
+    "clean up jobs": Walk(
+        "k8s_clean_up",
+        {"namespace": "shop", "kind": "job", "older_than": "1m", "at": "2099-01-01T00:00:00Z"},
+        kind="Job",
+        name="once",
+        verb="delete",
+        conflicts=1,
+        setup=(
+            made(
+                "Job",
+                "batch/v1",
+                "once",
+                {
+                    "template": {
+                        "spec": {
+                            "containers": [{"name": "a", "image": "shop/batch:1"}],
+                            "restartPolicy": "Never",
+                        }
+                    }
+                },
+            ),
+        ),
+        way_back=False,
+    ),
 }

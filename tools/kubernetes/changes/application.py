@@ -330,6 +330,6 @@ def _wanted(
         asked=lambda live: stands(live) == one["to"],
         before=lambda live: digest_before(live, paths) == one["from"],
         rolls_out=one["rolls_out"],
-        rescales=REPLICAS in paths,
+        rescales=REPLICAS in paths and bool(one["uid"] or one["rolls_out"]),
         generation=generation if isinstance(generation, int) else 0,
     )

@@ -2,13 +2,16 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from tools._kit import Progress, ToolError, Unavailable, Verdict
+from tools._kit import NotFound, Progress, Refused, ToolError, Unavailable, Verdict
+from tools.kubernetes import events
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.kinds import RESOURCES, Object
 from tools.kubernetes.objects import conditions
 from tools.kubernetes.pods import Trouble, is_ready, pod_status, restarts, trouble_of
 from tools.kubernetes.reasons import reported, telling_line
 
 _LONGEST = 300.0  # seconds that it is followed
+_UNBOUND = 3  # times the settling time in which a volume is made, where one can be
 _AGAIN = 2  # restarts after which a crash is no accident
 
 
@@ -67,10 +70,44 @@ async def pod_comes(
     return Progress(f"{what} is {pod_status(pod)}" + (f"; {why}" if why else ""))
 
 
+async def claim_binds(
+    cluster: Cluster, namespace: str, name: str, since: float
+) -> Progress | Verdict:
+    """Whether a claim got its volume, or gets it once a pod uses it."""
+    what = f"persistentvolumeclaim/{name}"
+    try:
+        claim = await cluster.get("persistentvolumeclaim", namespace, name)
+        if (claim.get("status") or {}).get("phase") == "Bound":
+            return Verdict("holds", f"{what} has its volume.")
+        if await _waits_for_a_pod(cluster, claim):
+            return Verdict("holds", f"{what} is there: it gets its volume once a pod uses it.")
+        found, _ = await events.about(cluster, RESOURCES["persistentvolumeclaim"], namespace, name)
+    except ToolError as error:
+        return _unread(error, since)
+    newest = next((one for one in reversed(found) if one.type == "Warning"), None)
+    why = f": {newest.reason}, {newest.message[:200]}" if newest else ""
+    if since >= _UNBOUND * cluster.settle_seconds:
+        return Verdict("failed", f"{what} has no volume after {since:.0f} s{why}.")
+    return Progress(f"{what} waits for its volume{why}")
+
+
+async def _waits_for_a_pod(cluster: Cluster, claim: Object) -> bool:
+    """Whether its storage class makes volumes for pods only; where that may not be read: no."""
+    named = claim["spec"].get("storageClassName")
+    if not named:
+        return False
+    try:
+        kind = await cluster.get("storageclass", "", str(named))
+    except (NotFound, Refused):
+        return False
+    return kind.get("volumeBindingMode") == "WaitForFirstConsumer"
+
+
 # Of the kinds that are not done once they are there; what runs pods is followed as a rollout.
 COMING: Mapping[str, Callable[[Cluster, str, str, float], Awaitable[Progress | Verdict]]] = {
     "job": job_ends,
     "pod": pod_comes,
+    "persistentvolumeclaim": claim_binds,
 }
 
 

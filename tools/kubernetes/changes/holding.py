@@ -26,7 +26,8 @@ class Wanted:
     asked: Callable[[Object], bool]
     before: Callable[[Object], bool]
     rolls_out: bool = False  # its specification was written: if it runs pods, they follow
-    rescales: bool = False  # its number of pods was written: they follow even when it is paused
+    # Its number of pods was written: they follow even when it is paused, except of what is new.
+    rescales: bool = False
     generation: int = 0
     there: Callable[[Object], str] = lambda _: "what this writes is not there"
 
