@@ -589,6 +589,9 @@ class Sender:
                 settle = f"{who.mentions([card])} {said}" if (said := to_settle(card)) else ""
                 reason = str(data.get("reason") or "")
                 return notices.unknown_outcome(card.summary, reason, settle.strip())
+            case "not_redrawn":
+                card = await self._cards.data(UUID(data["call"]))
+                return notices.not_redrawn(card, str(data["why"]))
             case "settled":
                 return notices.settled(await self._cards.data(UUID(data["call"])))
             case "broken_glass":

@@ -22,6 +22,8 @@ _UNREACHABLE = frozenset(
 )
 # The words may be all right: it is how they are laid out, or how many they are.
 _FORM = ("msg_too_long", "msg_blocks", "invalid_blocks", "markdown_text", "too_many_", "metadata_")
+# Of a call: it moves on by itself, or people move it.
+_PASSING = frozenset({"proposed", "approved", "executing", "standby"})
 
 Undeliverable = Callable[[UUID, str], Awaitable[None]]
 
@@ -51,6 +53,8 @@ class Unsaid:
             run = await tx.one("run", id=saying.run_id) if saying.run_id else None
             if saying.kind in {"answer", "failure"}:
                 await self._instead(tx, saying, code, run)
+            elif saying.kind == "redraw" and code.startswith(_FORM):
+                await _tell_state(tx, saying, code)
             if run is not None and saying.ends_run and run["progress_ts"]:
                 await _fold(tx, saying, str(run["progress_ts"]))
 
@@ -85,6 +89,17 @@ class Unsaid:
                 key = f"card:{call_id}:alone"
                 await say(tx, saying.thread, "card", data, key=key, run_id=saying.run_id)
         return True
+
+
+async def _tell_state(tx: Transaction, saying: Saying, code: str) -> None:
+    """Its card shows an older state for good; what became of the call is told in words, once."""
+    call = await tx.one("call", id=saying.data["call"])
+    if call is None or call["state"] in _PASSING:
+        return  # another redraw is to come
+    data = {"code": "not_redrawn", "call": str(call["id"]), "why": code}
+    found = (call["verdict"] or {}).get("outcome", "")
+    key = f"not_redrawn:{call['id']}:{call['state']}:{found}"
+    await say(tx, saying.thread, "notice", data, key=key, run_id=saying.run_id, call_id=call["id"])
 
 
 async def _fold(tx: Transaction, saying: Saying, ts: str) -> None:

@@ -40,6 +40,25 @@ async def test_a_deleted_card_comes_again_and_a_click_draws_it_without_any_edit(
         assert len(await votes(chat)) == len(chat.cluster.mutations) == 1
 
 
+async def test_where_slack_takes_no_redraw_of_a_card_the_thread_says_what_became_of_it(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with world(dsn, tmp_path, slack=PATIENT) as chat:
+        thread = await chat.ask(SCALE)
+        card = await chat.card(thread)
+        await chat.quiet(thread)
+        chat.slack.faults.fail("chat.update", "error", times=100, code="msg_blocks_too_long")
+        await chat.press("Approve", card, by="bob")
+        told = (
+            r"shows an older state: .* \(`msg_blocks_too_long`\)\. What became of it: ✅ verified"
+        )
+        await chat.reads(thread, told)
+        await chat.quiet(thread)
+        texts = [shown(one) for one in chat.slack.app_messages("ops", thread)]
+        assert sum("✅ verified" in text and "older state" in text for text in texts) == 1
+        assert len(chat.cluster.mutations) == 1
+
+
 async def test_who_is_out_of_reach_in_his_channel_is_told_so_in_private(
     dsn: str, tmp_path: Path
 ) -> None:

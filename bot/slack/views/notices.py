@@ -135,6 +135,15 @@ def as_file(code: str) -> Message:
     return _said(f"Slack did not take my answer as a message (`{code}`): it is in this file.")
 
 
+def not_redrawn(call: CardData, code: str) -> Message:
+    """Slack does not take a card as it would look now: what became of its call, in words."""
+    return _said(
+        f"{words.NEEDS_YOU} The card of “{words.line(call.summary, 300)}” shows an older state: "
+        f"Slack did not take it as it is now (`{words.line(code, 60)}`). What became of it: "
+        f"{outcome.outcome(call)}"
+    )
+
+
 def unreachable(channel: str, code: str) -> Message:
     """To somebody in private, where his answer could not be given any more: that, and no more."""
     why = {
