@@ -35,6 +35,10 @@ from bot.guard.reads import Reads
 from bot.guard.records import Call, Place, Run
 from bot.guard.steering import Steering
 
+# Of what a run's rows and checkpoints hold. One more as soon as a process of before could not carry
+# a run on from there: it leaves such runs to later ones.
+VERSION = 1
+
 
 class State(TypedDict):
     """What is checkpointed: this run's own messages as plain dicts, and how many replies there

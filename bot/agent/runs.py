@@ -15,7 +15,7 @@ from langgraph.types import Command
 
 from bot.agent.checkpoints import Checkpoints
 from bot.agent.closing import Closing
-from bot.agent.graph import Graph, Interrupted, Nodes, State, Turn, build
+from bot.agent.graph import VERSION, Graph, Interrupted, Nodes, State, Turn, build
 from bot.agent.model import Message
 from bot.core.errors import LostClaim
 from bot.core.model_errors import ModelError
@@ -30,6 +30,11 @@ log = structlog.get_logger()
 _INTERRUPT = "__interrupt__"  # the channel in which LangGraph stores why it stopped
 # supersteps that one reply can cause: think, look, propose, ask, act, and a card asked anew
 _STEPS_PER_REPLY = 12
+_LEFT = 300.0  # seconds for which a run of a later version waits for a process of that version
+_LATER = (
+    "A later version of me began this, and only an earlier one runs now, which cannot go on from "
+    "there. Nothing more was done. Ask again."
+)
 _MAY_PASS = frozenset({"unknown_person", "unknown_channel"})  # Slack did not say
 
 # Wraps the carrying of one run: what nobody foresaw ends it through the function that is handed in,
@@ -71,13 +76,17 @@ class Runs:
             raise TryAgain
         run = await self._claim(run_id)
         if run is None:
+            await self._leave(run_id)
             return
         with structlog.contextvars.bound_contextvars(
             run=str(run.id), thread=str(run.thread), actor=run.requester, attempt=run.attempt
         ):
             try:
                 async with self._contain(partial(self._closing.fail, run)):
-                    await self._carry(run)
+                    if run.version > VERSION:
+                        await self._closing.fail(run, _LATER, 0.0)
+                    else:
+                        await self._carry(run)
             except LostClaim:
                 log.info("claim_lost")
 
@@ -99,8 +108,15 @@ class Runs:
 
     async def _claim(self, run_id: UUID) -> Run | None:
         async with self._house.database.statement() as tx:
-            row = await tx.one("claim_run", id=run_id)
+            row = await tx.one("claim_run", id=run_id, version=VERSION, patience=_LEFT)
         return Run.of(row) if row is not None else None
+
+    async def _leave(self, run_id: UUID) -> None:
+        """It has ended; or it is a later version's: raises `TryAgain`, as one may take it then."""
+        async with self._house.database.statement() as tx:
+            if await tx.one("leave_run", id=run_id, version=VERSION):
+                log.info("run_left_to_a_later_version", run=str(run_id))
+                raise TryAgain
 
     async def _carry(self, run: Run) -> None:
         turn, control = Turn(run), RunControl()

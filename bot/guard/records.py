@@ -46,6 +46,7 @@ class Run:
     parent: UUID | None = None  # of a side turn: the run that waits for people meanwhile
     stopped: bool = False
     heard: int = 0  # the last message that a model call of it has read, or its own first one
+    version: int = 1  # of what its rows and checkpoints hold
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -66,6 +67,7 @@ class Run:
             parent=row["parent_run_id"],
             stopped=bool(row["stopped_by"]),
             heard=row["heard_seq"],
+            version=row["version"],
         )
 
 

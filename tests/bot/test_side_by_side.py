@@ -9,10 +9,14 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 import psycopg
 import pytest
+from langgraph.graph import START
 
+from bot.agent.checkpoints import Checkpoints
+from bot.agent.graph import VERSION, Nodes, State, build
 from bot.store.database import named
 from bot.store.migrate import migrations
 from tests.bot.test_store import prepare_all
@@ -76,6 +80,18 @@ def test_what_takes_away_is_found(text: str) -> None:
 def test_what_only_adds_is_left_alone() -> None:
     assert (
         narrowed("ALTER TABLE runs ADD COLUMN a text, ADD COLUMN b int NOT NULL DEFAULT 0;") == []
+    )
+
+
+def test_what_a_checkpoint_holds_is_of_the_version_that_it_says() -> None:
+    """A process of before breaks on a step or a field that it does not know: where this changes,
+    `VERSION` is one more.
+    """
+    graph = build(Nodes.__new__(Nodes), cast("Checkpoints", None))
+    assert (VERSION, set(graph.nodes) - {START}, set(State.__annotations__)) == (
+        1,
+        {"think", "look", "propose", "ask", "act", "answer", "leave"},
+        {"messages", "replies", "open", "asked", "heard", "over"},
     )
 
 

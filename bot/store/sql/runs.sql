@@ -3,15 +3,25 @@ SELECT * FROM runs WHERE id = %(id)s;
 
 -- claim_run --
 -- Raises the attempt: every later write of an earlier worker misses its row.
--- A run that finds another one waiting for people is a side turn of it.
+-- A run that finds another one waiting for people is a side turn of it. One that a later version carried is left to that,
+-- until nobody of it has come for minutes.
 UPDATE runs r SET attempt = r.attempt + 1, state = 'working', started_at = coalesce(r.started_at, now()),
+       version = greatest(r.version, %(version)s),
+       left_since = CASE WHEN r.version > %(version)s THEN r.left_since END,
        parent_run_id = coalesce(r.parent_run_id, (
            SELECT w.id FROM runs w
             WHERE w.org = r.org AND w.channel = r.channel AND w.thread_ts = r.thread_ts
               AND w.id < r.id AND w.ended_at IS NULL AND w.state = 'waiting'
             ORDER BY w.id DESC LIMIT 1))
  WHERE r.id = %(id)s AND r.state IN ('queued', 'working', 'waiting')
+   AND (r.version <= %(version)s OR r.left_since < now() - make_interval(secs => %(patience)s))
 RETURNING r.*;
+
+-- leave_run --
+-- Nothing comes back where it has ended, or is not of a later version.
+UPDATE runs SET left_since = coalesce(left_since, now())
+ WHERE id = %(id)s AND ended_at IS NULL AND version > %(version)s
+RETURNING id;
 
 -- listen --
 -- What people said to a run since `heard`, whether somebody stopped it, whether anything of other runs waits for people,
