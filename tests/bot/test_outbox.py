@@ -13,6 +13,8 @@ from bot.core.values import Thread
 from bot.store.database import Database, Row
 from bot.store.outbox import Kind, say
 
+# a sender that nothing keeps from saying whatever comes next
+TAKER: dict[str, Any] = {"sender": 1, "busy": [], "edits": True}
 HERE, THERE = Thread("T1", "C1", "1.0"), Thread("T1", "C1", "2.0")
 RUN = (
     "INSERT INTO runs (id, org, channel, thread_ts, kind, requester, contributors)"
@@ -39,11 +41,11 @@ async def _say(database: Database, thread: Thread, kind: Kind, n: int) -> None:
 
 async def _take(database: Database) -> Row | None:
     async with database.statement() as tx:
-        return await tx.one("take_saying", sender=1)
+        return await tx.one("take_saying", **TAKER)
 
 
 async def _said(database: Database, row: Row, **other: Any) -> Row | None:
-    given = {"ts": "9.0", "fold": "", "fold_lane": 2, "more": True, "sender": 1} | other
+    given = {"ts": "9.0", "fold": "", "fold_lane": 2, "more": True} | TAKER | other
     async with database.statement() as tx:
         return await tx.one("said", id=row["id"], tries=row["tries"], **given)
 
@@ -126,7 +128,7 @@ async def test_a_redraw_that_somebody_takes_now_is_not_counted_on(
 ) -> None:
     await _redraw(database, call_id)
     async with database.relaxed() as taking:
-        assert await taking.one("take_saying", sender=1) is not None
+        assert await taking.one("take_saying", **TAKER) is not None
         await _redraw(database, call_id)
     assert len(await _rows(database)) == 2
 

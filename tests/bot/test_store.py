@@ -16,6 +16,7 @@ from bot.store.database import STATEMENTS, Database
 from bot.store.embedded import fresh_database
 from bot.store.migrate import migrate, migrations, outstanding
 from bot.store.outbox import say
+from tests.bot.test_outbox import TAKER
 
 THREAD = Thread("T1", "C1", "1.0")
 
@@ -57,7 +58,7 @@ async def test_a_saying_waits_for_the_older_one_of_its_thread(database: Database
         await say(tx, Thread("T1", "C1", "2.0"), "notice", {"n": 3})
     taken = []
     async with database.relaxed() as tx:
-        while row := await tx.one("take_saying", sender=1):
+        while row := await tx.one("take_saying", **TAKER):
             taken.append(row["data"]["n"])
     assert taken == [1, 3]
 
@@ -67,9 +68,9 @@ async def test_what_a_later_version_says_is_left_to_it_for_a_while(database: Dat
         await say(tx, THREAD, "notice", {"n": 1})
         await tx.connection.execute("UPDATE outbox SET version = 2")
     async with database.relaxed() as tx:
-        assert await tx.one("take_saying", sender=1) is None
+        assert await tx.one("take_saying", **TAKER) is None
         await tx.connection.execute("UPDATE outbox SET created_at = now() - interval '1 hour'")
-        assert await tx.one("take_saying", sender=1) is not None
+        assert await tx.one("take_saying", **TAKER) is not None
 
 
 async def test_one_saying_is_taken_at_a_time_whatever_the_plan(database: Database) -> None:
@@ -85,7 +86,7 @@ async def test_one_saying_is_taken_at_a_time_whatever_the_plan(database: Databas
         )
     taken = []
     async with database.relaxed() as tx:
-        while row := await tx.one("take_saying", sender=1):
+        while row := await tx.one("take_saying", **TAKER):
             taken.append(row["data"]["n"])
     assert taken == [0, 1, 2, 3]
 
@@ -95,8 +96,8 @@ async def test_a_key_is_said_once(database: Database) -> None:
         async with database.transaction() as tx:
             await say(tx, THREAD, "notice", {}, key="end:1")
     async with database.relaxed() as tx:
-        assert await tx.one("take_saying", sender=1) is not None
-        assert await tx.one("take_saying", sender=1) is None
+        assert await tx.one("take_saying", **TAKER) is not None
+        assert await tx.one("take_saying", **TAKER) is None
 
 
 async def test_the_audit_chain_shows_what_was_changed_or_cut(database: Database) -> None:
@@ -198,4 +199,4 @@ async def test_a_transaction_that_fails_leaves_nothing(database: Database) -> No
     with pytest.raises(RuntimeError):
         await fails()
     async with database.relaxed() as tx:
-        assert await tx.one("take_saying", sender=1) is None
+        assert await tx.one("take_saying", **TAKER) is None
