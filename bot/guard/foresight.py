@@ -21,10 +21,10 @@ class Foresight:
 
     async def noted(self, back: ChangeCall, preview: Preview, undoes: UUID | None) -> Preview:
         """The preview of a way back says what was written since the change that it takes back."""
-        note = await self._no_longer_exact(undoes, back.acting) if undoes is not None else ""
-        if not note:
+        said = await self._no_longer_exact(undoes, back.acting) if undoes is not None else ""
+        if not said:
             return preview
-        return preview.model_copy(update={"notes": (note, *preview.notes)})
+        return preview.model_copy(update={"cautions": (said, *preview.cautions)})
 
     async def _no_longer_exact(self, undoes: UUID, acting: Identity | None) -> str:
         call = await load_call(self._house.database, undoes)

@@ -65,7 +65,7 @@ def gathered(
         contributors=asker.contributors,
         channel=asker.channel,
         sharing=Sharing(asker.sharing).value,
-        warnings=preview.warnings if preview else (),
+        warnings=preview.heads_up if preview else (),
         approver_users=approvers.users,
         approver_groups=approvers.groups,
         approver_everybody=approvers.everybody,

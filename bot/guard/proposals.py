@@ -619,7 +619,7 @@ def _previewed(judged: Judged) -> Turned:
     """What it would do, of what may only be looked at."""
     preview, ruling = judged.preview, judged.ruling
     paths = "\n".join(f"- {one.path}: {one.before} → {one.after}" for one in preview.changes)
-    warnings = "".join(f"\nWarning: {one}" for one in preview.warnings)
+    warnings = "".join(f"\nWarning: {one}" for one in preview.heads_up)
     refusal = Refusal(judged.asked, ruling)
     return Turned(
         f"Only a preview: {ruling.reason} (rule “{ruling.rule}”). It was not proposed. "

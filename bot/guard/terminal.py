@@ -234,7 +234,7 @@ def _foreseen(call: ChangeCall, preview: Preview) -> Tried:
         masked.summary,
         *([masked.effect] if masked.effect else []),
         f"target {call.target}, risk {risk.value}",
-        *(f"Heads-up: {line}" for line in masked.warnings),
+        *(f"Heads-up: {line}" for line in masked.heads_up),
         *masked.notes,
         _way_back(call, preview, masked),
         *([masked.diff] if masked.diff else map(_changed, masked.changes)),

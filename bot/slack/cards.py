@@ -392,7 +392,7 @@ class Cards:
                 (one.path, as_text(one.before), as_text(one.after)) for one in call.preview.changes
             ),
             diff=call.preview.diff,
-            warnings=call.preview.warnings,
+            warnings=call.preview.heads_up,
             origins=call.provenance,
             notes=call.preview.notes,
             locked=call.preview.locked,

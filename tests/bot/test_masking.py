@@ -477,6 +477,7 @@ def test_a_value_hidden_in_the_changes_is_hidden_in_every_text() -> None:
         changes=(ChangedPath(path=path, before="hunter2", after="correct-horse"),),
         diff="@@ -1 +1 @@\n-  was: hunter2\n+  was: correct-horse\n",
         warnings=("hunter2 is short",),
+        cautions=("hunter2 is used just now",),
         notes=("it was hunter2, not hunter22",),
         before={},
         way_back="back to hunter2",

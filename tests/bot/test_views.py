@@ -456,6 +456,21 @@ def test_approve_opens_the_whole_when_a_value_was_cut() -> None:
     assert "x" * 400 in shown(modals.approve_full(CARDS["proposed-cut"]))
 
 
+def test_no_note_is_ever_missing_from_the_whole() -> None:
+    """A card that is short of one says so, and Approve opens all of them."""
+    notes = tuple(f"note {number} {'x' * 500}" for number in range(7))
+    call = replace(PROPOSED, notes=notes, way_back="", no_way_back=f"{'y' * 600} end")
+    message = card.card(call)
+    assert message.opens_modal
+    assert "… 1 more note." in shown(message)
+    whole = shown(modals.approve_full(call))
+    assert all(f"{note}." in whole for note in notes)
+    assert "yy end." in whole
+    huge = replace(call, diff="+ x\n" * 200_000)
+    _, text = card.card(huge).file or ("", "")
+    assert all(note in text for note in (*notes, huge.no_way_back))
+
+
 def test_a_shared_card_gives_room_to_those_that_need_it() -> None:
     assert batch.shares([100, 5_000, 300], 1_000) == [100, 600, 300]
     assert batch.shares([500, 500], 600) == [300, 300]

@@ -93,9 +93,8 @@ async def test_what_depends_on_it_is_said(catalog: Catalog, cluster: Cluster) ->
 
     asked = await look(catalog, "set_resources", {**CART, "requests": "cpu=1,memory=128Mi"})
     assert asked.effect.startswith("cpu request none → 1, memory request none → 128Mi")
-    assert any(
-        "quota small is for 100m of requests.cpu, it is not known" in note for note in asked.notes
-    )
+    told = "Quota small leaves 100m of 100m requests.cpu just now, and its rollout needs 2: it"
+    assert told in asked.heads_up[0]
     replaced = await look(catalog, "set_env", {**SHOP, "name": "web", "env": ["s=plain"]})
     assert "s comes from secret/db (key password)" in " ".join(replaced.warnings)
     assert replaced.way_back == ""
@@ -380,7 +379,7 @@ async def test_a_node_is_drained_as_far_as_budgets_allow(
     ]
     call = catalog.change("k8s_drain", {"name": node})
     seen = await call.preview()
-    assert "PodDisruptionBudget shop/cart lets none of its pods go just now" in seen.notes
+    assert "PodDisruptionBudget shop/cart lets none of its pods go just now" in seen.cautions
     assert "shop" in seen.reaches, "who closed that namespace is heard"
     receipt = await call.apply(seen)
     assert "are left" in receipt.text

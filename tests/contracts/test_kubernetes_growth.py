@@ -1,6 +1,7 @@
 """What is said of a number of replicas that will not stay, or cannot be had."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ def deployment(replicas: int) -> Json:
     container: Json = {
         "name": "cart",
         "image": "shop/cart:1.4.2",
-        "resources": {"requests": {"cpu": "250m", "memory": "64Mi"}},
+        "resources": {"requests": {"cpu": "250m", "memory": "64Mi", "ephemeral-storage": "64Mi"}},
     }
     template: Json = {
         "metadata": {"labels": {"app": "cart"}},
@@ -87,26 +88,61 @@ async def test_a_number_outside_an_autoscalers_bounds_is_said_to_be_set_back(
 async def test_ten_times_as_many_and_more_than_the_quotas_leave(
     catalog: Catalog, cluster: Cluster
 ) -> None:
-    assert (await seen(catalog, 29)).warnings == ()
+    assert (await seen(catalog, 29)).heads_up == ()
     first = await seen(catalog, 31)
-    assert first.warnings == ("That is 10 times as many pods as now.",)
+    assert first.heads_up == ("That is 10 times as many pods as now.",)
     hard: Json = {"pods": "20", "requests.cpu": "5", "memory": "4Gi", "limits.cpu": "1"}
-    quota = made("ResourceQuota", "v1", "shop", {"hard": hard})
-    cluster.apply(quota)
-    end = "it may not get all its pods"
-    unknown = "20 of pods, it is not known how much of that is used, and 28 more pods need 28"
-    assert f"quota shop is for {unknown}: {end}" in (await seen(catalog, 31)).notes
-    counted = {**(cluster.get("ResourceQuota", "shop", "shop") or {}), "status": {"hard": hard}}
-    counted["status"]["used"] = dict.fromkeys(hard, "0")
-    cluster.store.update(of_kind("ResourceQuota"), counted)
+    cluster.apply(made("ResourceQuota", "v1", "shop", {"hard": hard}))
+    await cluster.advance(1)
     told = await seen(catalog, 31)
-    assert told.notes[1:] == (
-        f"quota shop leaves 20 of pods just now, and 28 more pods need 28: {end}",
-        f"quota shop leaves 5 of requests.cpu just now, and 28 more pods need 7: {end}",
+    end = "it will not get all its pods."
+    short = (
+        f"Quota shop leaves 17 of 20 pods just now, and 28 more pods need 28: {end}",
+        f"Quota shop leaves 4250m of 5 requests.cpu just now, and 28 more pods need 7: {end}",
     )
+    assert told.heads_up == (*short, *first.warnings)
     # what is used at the moment is no part of what is approved
     assert told.fingerprint == first.fingerprint
     assert (await seen(catalog, 2)).notes == ("3 of 3 pods ready",)
+    # what nobody has counted yet is counted by the pods that there are
+    disk: Json = {"hard": {"requests.ephemeral-storage": "1Gi"}}
+    cluster.apply(made("ResourceQuota", "v1", "disk", disk))
+    needs = "requests.ephemeral-storage just now, and 28 more pods need 1.8Gi"
+    assert f"Quota disk leaves 832Mi of 1Gi {needs}: {end}" in (await seen(catalog, 31)).cautions
+    # of a quota for some pods only it is neither known nor certain
+    cluster.apply(made("ResourceQuota", "v1", "disk", {**disk, "scopes": ["NotTerminating"]}))
+    maybe = f"Quota disk is for 1Gi {needs}: it may not get all its pods."
+    assert maybe in (await seen(catalog, 31)).cautions
+    unknown = "Quota disk is for 1Gi requests.ephemeral-storage, nobody tells how much of that is"
+    assert (await seen(catalog, 6)).notes[1].startswith(f"{unknown} used, and 3 more pods need 192")
+    assert (await seen(catalog, 4)).notes == ("3 of 3 pods ready",), "too small for a word"
+
+
+async def test_what_a_container_uses_and_what_no_node_holds_comes_first(
+    catalog: Catalog, cluster: Cluster
+) -> None:
+    """Both are numbers of just now: to beware of, and no part of what is approved."""
+    limits: Json = {**CART, "limits": "memory=8Mi", "requests": "memory=4Mi"}
+    small = await catalog.change("k8s_set_resources", limits).preview()
+    assert small.heads_up[0] == "A pod's cart uses 48Mi memory just now: more than 8Mi."
+    huge: Json = {**CART, "requests": "cpu=2000"}
+    large = await catalog.change("k8s_set_resources", huge).preview()
+    template: Json = {"containers": [{"name": "cart", "resources": {"requests": {"cpu": "2000"}}}]}
+    patch = {"spec": {"template": {"spec": template}}}
+    given: Json = {**CART, "kind": "deployment", "patch": json.dumps(patch)}
+    patched = await catalog.change("k8s_patch", given).preview()
+    fresh = {**deployment(2), "metadata": {"name": "fresh"}}
+    fresh["spec"]["template"]["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "2000"}}
+    made_new: Json = {"namespace": "shop", "manifest": json.dumps(fresh)}
+    applied = await catalog.change("k8s_apply", made_new).preview()
+    words = "A pod that requests 2000 cpu fits no node even if it were empty: the largest has 4."
+    for one in (large, patched, applied):
+        assert one.heads_up[0] == words
+    for name in [node["metadata"]["name"] for node in cluster.store.objects(of_kind("Node"))]:
+        cluster.store.delete(of_kind("Node"), "", name)
+    again = await catalog.change("k8s_set_resources", huge).preview()
+    assert again.cautions == ()
+    assert again.fingerprint == large.fingerprint
 
 
 @pytest.mark.parametrize("wanted", [7, 5])

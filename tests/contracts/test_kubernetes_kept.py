@@ -109,7 +109,7 @@ async def test_what_was_changed_while_it_was_paused_is_told_before_it_is_resumed
     for call in (resume, catalog.change("k8s_patch", patch)):
         seen = await call.preview()
         told = (
-            "it rolls out what its pods do not run yet: containers[cart].image"
+            "It rolls out what its pods do not run yet: containers[cart].image"
             " shop/cart:1.4.2 → shop/cart"
         )
         assert told in seen.notes

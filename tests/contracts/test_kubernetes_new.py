@@ -62,7 +62,7 @@ async def test_what_is_applied_anew_is_looked_at_as_well(
         assert "x has no tag, which means latest" in told, manifest["kind"]
         alone = manifest["kind"] == "Deployment"
         assert ("It runs one pod: nothing answers whenever that is" in told) is alone
-        assert bool([note for note in seen.notes if "quota small" in note]) is alone
+        assert bool([note for note in seen.cautions if "Quota small" in note]) is alone
 
 
 async def test_what_is_made_is_followed_though_the_server_fills_more_in(
@@ -165,4 +165,4 @@ async def test_a_rollback_and_a_restart_are_warned_of_as_any_rollout(
     made("ResourceQuota", "v1", "small", {"hard": {"pods": "1"}})(cluster)
     with pytest.raises(Stale, match="how it replaces its pods changed"):
         await back.apply(seen)
-    assert [note for note in (await back.preview()).notes if note.startswith("quota small")]
+    assert [note for note in (await back.preview()).cautions if note.startswith("Quota small")]

@@ -171,13 +171,19 @@ class Preview(_Stored):
     objects: tuple[Touched, ...] = ()  # each that it writes, where its arguments name not one alone
     reaches: tuple[str, ...] = ()  # namespaces whose objects go along, besides the target's own
     warnings: tuple[str, ...] = ()  # what a senior colleague would say; part of the fingerprint
-    notes: tuple[str, ...] = ()  # numbers from status, with their time; not part of the fingerprint
+    cautions: tuple[str, ...] = ()  # the same of numbers from status: not part of the fingerprint
+    notes: tuple[str, ...] = ()  # such numbers that nobody need beware of
     fingerprint: str  # SHA-256 hex; see ARCHITECTURE.md, "Fingerprint"
     locked: bool = True  # False: nothing keeps the world still between this preview and the apply
     risk: Risk | None = None  # raises the class's floor; never lowers it
     # What `apply` and `undo` need of the world as seen.
     before: dict[str, JsonValue] = Field(default_factory=dict)
     way_back: str = ""  # in words: "scale back to 3"; empty: `undo` gives NoWayBack
+
+    @property
+    def heads_up(self) -> tuple[str, ...]:
+        """All that people should beware of, what is so just now first."""
+        return (*self.cautions, *self.warnings)
 
 
 class Receipt(_Stored):

@@ -23,6 +23,7 @@ def _writes(*kinds: str, sub: str = "", verb: str = "patch") -> frozenset[Access
 
 _LOGS = frozenset({access("get", "pod", "log")})
 _WATCHES_IT_SETTLE = _looks(*_RUN_BY_CONTROLLERS, *_SURROUNDINGS, "pod", "event") | _LOGS
+_ROOM = frozenset({access("list", "node")})  # whether one is large enough
 _USED = Access("list", "metrics.k8s.io", "pods")
 _TEMPLATED = ("deployment", "statefulset", "daemonset")
 _OF_TEMPLATES = (
@@ -43,7 +44,10 @@ _ORDINARY = tuple(
     and kind != "persistentvolumeclaim"
 )
 _OF_ANY = (
-    _WATCHES_IT_SETTLE | _looks(*_ORDINARY, "resourcequota", "namespace") | _writes(*_ORDINARY)
+    _WATCHES_IT_SETTLE
+    | _looks(*_ORDINARY, "resourcequota", "namespace")
+    | _ROOM
+    | _writes(*_ORDINARY)
 )  # every change of an object of any kind
 _OF_ANY_GONE = _looks("namespace", *_ORDINARY, "persistentvolumeclaim") | _writes(
     *_ORDINARY, verb="delete"
@@ -90,12 +94,18 @@ NEEDS: Mapping[str, frozenset[Access]] = {
     "k8s_scale": _WATCHES_IT_SETTLE
     | _looks("resourcequota")
     | _writes("deployment", "statefulset", "replicaset", sub="scale"),
-    "k8s_rollout_undo": _WATCHES_IT_SETTLE | _looks("resourcequota") | _writes("deployment"),
+    "k8s_rollout_undo": _WATCHES_IT_SETTLE
+    | _looks("resourcequota")
+    | _ROOM
+    | _writes("deployment"),
     "k8s_rollout_restart": _OF_TEMPLATES,
     "k8s_set_image": _OF_TEMPLATES,
     "k8s_set_env": _OF_TEMPLATES,
     "k8s_rollout_pause": _WATCHES_IT_SETTLE | _looks("resourcequota") | _writes("deployment"),
-    "k8s_rollout_resume": _WATCHES_IT_SETTLE | _looks("resourcequota") | _writes("deployment"),
+    "k8s_rollout_resume": _WATCHES_IT_SETTLE
+    | _looks("resourcequota")
+    | _ROOM
+    | _writes("deployment"),
     "k8s_label": _OF_ANY,
     "k8s_annotate": _OF_ANY,
     "k8s_patch": _OF_ANY,
@@ -120,7 +130,7 @@ NEEDS: Mapping[str, frozenset[Access]] = {
     | _writes("pod", sub="eviction", verb="create"),
     "k8s_suspend_cronjob": _OF_CRONJOBS,
     "k8s_resume_cronjob": _OF_CRONJOBS,
-    "k8s_set_resources": _OF_TEMPLATES | _looks("limitrange") | {_USED},
+    "k8s_set_resources": _OF_TEMPLATES | _looks("limitrange") | _ROOM | {_USED},
 }
 
 

@@ -22,10 +22,12 @@ from tools._kit import (
     Verdict,
     sha256_of,
 )
+from tools.kubernetes import capacity
 from tools.kubernetes.changes.consequences import is_dangerous
 from tools.kubernetes.cluster import JSON_PATCH, Cluster
 from tools.kubernetes.counting import counted
 from tools.kubernetes.drift import drift_of
+from tools.kubernetes.justnow import JustNow
 from tools.kubernetes.kinds import RESOURCES, DeploymentKind, Object, access
 from tools.kubernetes.lastrun import failure_of
 from tools.kubernetes.objects import (
@@ -39,7 +41,6 @@ from tools.kubernetes.objects import (
     told,
     version_of,
 )
-from tools.kubernetes.quotas import surge_notes
 from tools.kubernetes.reach import reach_notes
 from tools.kubernetes.revisions import CAUSE, Revision, revisions_of
 from tools.kubernetes.templates import (
@@ -158,7 +159,7 @@ class RolloutUndo(Change):
 
     def leading(self, left: _Seen, goal: Object) -> Preview:
         """What it would do from a state that is not there yet to the one that is."""
-        return self._told(left, goal, notes=())
+        return self._told(left, goal, JustNow())
 
     async def drift(self, cluster: Cluster, seen: Preview, receipt: Receipt) -> Drift:
         """Whether it still has the template that this gave it, and nothing else was written."""
@@ -175,18 +176,19 @@ class RolloutUndo(Change):
             reach_notes(cluster, found.live, found.autoscalers, found.budgets),
         )
         ready = int((found.live.get("status") or {}).get("readyReplicas") or 0)
-        quotas = await surge_notes(cluster, found.live, stored)
-        notes = (f"{ready} of {_pods(found.live)} ready", *reach, *quotas)
-        return self._told(found, stored, notes=notes)
+        known = JustNow(notes=(f"{ready} of {_pods(found.live)} ready", *reach))
+        return self._told(
+            found, stored, known + await capacity.for_rollout(cluster, found.live, stored)
+        )
 
-    def _told(self, found: _Seen, stored: Object, *, notes: tuple[str, ...]) -> Preview:
+    def _told(self, found: _Seen, stored: Object, now: JustNow) -> Preview:
         before, after = template_of(found.live), template_of(stored)
         changes = (
             *changed_paths(before, after, "spec.template"),
             *changed_paths(_noted(found.live), _noted(stored), "metadata.annotations"),
         )
         keeps = found.live["spec"].get("revisionHistoryLimit", 10) != 0
-        goal, now = found.goal.number, found.current.number
+        goal, current = found.goal.number, found.current.number
         return Preview(
             summary=f"Roll back `{self._what}` in `{self.namespace}` to revision {goal}",
             effect=f"{_versions(before, after) or told(changes[0])} · {_pods(found.live)}",
@@ -194,19 +196,20 @@ class RolloutUndo(Change):
             diff=difference(found.live, stored),
             labels=labels_of(found.live),
             warnings=(*filter(None, [found.failure]), *moving(before, after), *found.warnings),
-            notes=notes,
+            cautions=now.cautions,
+            notes=now.notes,
             fingerprint=fingerprint(_CHANGE, found.facts),
             risk=Risk.DANGER if is_dangerous(RESOURCES["deployment"], changes) else found.risk,
             before={
                 "uid": str(meta(found.live)["uid"]),
-                "revision": now,
+                "revision": current,
                 "to_revision": goal,
                 "template": sha256_of(before),
                 # As the server stores it: it may fill in more than the replica set holds.
                 "to_template": sha256_of(after),
                 "facts": found.facts,
             },
-            way_back=f"roll forward to revision {now}" if keeps else "",
+            way_back=f"roll forward to revision {current}" if keeps else "",
         )
 
     async def _write(self, cluster: Cluster, seen: Preview) -> Receipt:

@@ -23,11 +23,12 @@ from tools._kit import (
     Risk,
     Verdict,
 )
+from tools.kubernetes import quotas
 from tools.kubernetes.cluster import MERGE_PATCH, Cluster
 from tools.kubernetes.drift import drift_of
+from tools.kubernetes.justnow import JustNow
 from tools.kubernetes.kinds import Object, ScalableKind, access
 from tools.kubernetes.objects import difference, labels_of, meta, name_of
-from tools.kubernetes.quotas import growth_notes
 from tools.kubernetes.reach import reach_notes
 from tools.kubernetes.verification import Goal, follow
 from tools.kubernetes.workloads import (
@@ -165,7 +166,7 @@ class Scale(Change):
 
     async def leading(self, cluster: Cluster, left: Object, goal: Object) -> Preview:
         """What it would do from a state that is not there yet to the one that is."""
-        return self._told(await self._examine(cluster, left), goal, notes=())
+        return self._told(await self._examine(cluster, left), goal, JustNow())
 
     async def drift(self, cluster: Cluster, seen: Preview, receipt: Receipt) -> Drift:
         """Whether the number is still this, and nothing else was written."""
@@ -180,34 +181,36 @@ class Scale(Change):
         now = replicas_of(found.live)
         if now == self.replicas:
             raise Refused(f"{self._what} in {self.namespace} already has {now} replicas.")
-        stored, reach, quotas = await asyncio.gather(
+        stored, reach, left = await asyncio.gather(
             self._patch(cluster, found.live, dry_run=True),
             reach_notes(cluster, found.live, found.autoscalers, found.budgets),
-            growth_notes(cluster, found.live, self.replicas - now),
+            quotas.of_growth(cluster, found.live, self.replicas - now),
         )
         after = copy.deepcopy(found.live)
         after["spec"]["replicas"] = stored["spec"].get("replicas", 0)
         ready = int((found.live.get("status") or {}).get("readyReplicas") or 0)
-        return self._told(found, after, notes=(f"{ready} of {now} pods ready", *reach, *quotas))
+        known = JustNow(notes=(f"{ready} of {now} pods ready", *reach))
+        return self._told(found, after, known + left)
 
-    def _told(self, found: _Seen, after: Object, *, notes: tuple[str, ...]) -> Preview:
-        now, place, wanted = replicas_of(found.live), self.namespace, self.replicas
+    def _told(self, found: _Seen, after: Object, now: JustNow) -> Preview:
+        was, place, wanted = replicas_of(found.live), self.namespace, self.replicas
         return Preview(
-            summary=f"Scale `{self._what}` in `{place}` from {now} to {wanted} replicas",
-            effect=f"replicas {now} → {self.replicas}",
-            changes=(ChangedPath(path="spec.replicas", before=now, after=self.replicas),),
+            summary=f"Scale `{self._what}` in `{place}` from {was} to {wanted} replicas",
+            effect=f"replicas {was} → {self.replicas}",
+            changes=(ChangedPath(path="spec.replicas", before=was, after=self.replicas),),
             diff=difference(found.live, after),
             labels=labels_of(found.live),
             warnings=found.warnings,
-            notes=notes,
+            cautions=now.cautions,
+            notes=now.notes,
             fingerprint=fingerprint(_CHANGE, found.facts),
             risk=found.risk,
             before={
                 "uid": str(meta(found.live)["uid"]),
-                "replicas": now,
+                "replicas": was,
                 "facts": found.facts,
             },
-            way_back=f"scale back to {now}",
+            way_back=f"scale back to {was}",
         )
 
     async def _write(self, cluster: Cluster, seen: Preview) -> Receipt:

@@ -23,9 +23,11 @@ from tools._kit import (
     Verdict,
     sha256_of,
 )
+from tools.kubernetes import capacity
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.counting import counted
 from tools.kubernetes.drift import drift_of
+from tools.kubernetes.justnow import JustNow
 from tools.kubernetes.kinds import Object, RolledKind, access
 from tools.kubernetes.objects import (
     all_images_of,
@@ -38,7 +40,6 @@ from tools.kubernetes.objects import (
     template_of,
     why_moving,
 )
-from tools.kubernetes.quotas import surge_notes
 from tools.kubernetes.reach import reach_notes
 from tools.kubernetes.verification import Goal, follow
 from tools.kubernetes.workloads import (
@@ -120,9 +121,9 @@ class TemplateChange(Change):
         """What else bears on it. Raises `ToolError`."""
         return Beside()
 
-    async def notes(self, cluster: Cluster, live: Object, stored: Object) -> tuple[str, ...]:
-        """Numbers of just now that people should see. Raises `ToolError`."""
-        return await surge_notes(cluster, live, stored)
+    async def now(self, cluster: Cluster, live: Object, stored: Object) -> JustNow:
+        """What numbers of just now tell. Raises `ToolError`."""
+        return await capacity.for_rollout(cluster, live, stored)
 
     def target(self) -> str:
         """The workload."""
@@ -159,7 +160,7 @@ class TemplateChange(Change):
 
     async def leading(self, cluster: Cluster, left: Object, goal: Object) -> Preview:
         """What it would do from a state that is not there yet to the one that is."""
-        return self._told(await self._examine(cluster, left), goal, notes=())
+        return self._told(await self._examine(cluster, left), goal, JustNow())
 
     async def drift(self, cluster: Cluster, seen: Preview, receipt: Receipt) -> Drift:
         """Whether it still has the template that this gave it, and nothing else was written."""
@@ -178,10 +179,10 @@ class TemplateChange(Change):
         )
         counts = counts_of(found.live)
         ready = f"{counts.ready} of {counts.wanted} pods ready"
-        notes = await self.notes(cluster, found.live, stored)
-        return self._told(found, stored, notes=(ready, *reach, *notes))
+        known = JustNow(notes=(ready, *reach))
+        return self._told(found, stored, known + await self.now(cluster, found.live, stored))
 
-    def _told(self, found: _Seen, stored: Object, *, notes: tuple[str, ...]) -> Preview:
+    def _told(self, found: _Seen, stored: Object, now: JustNow) -> Preview:
         before, after = template_of(found.live), template_of(stored)
         return Preview(
             summary=found.step.summary,
@@ -190,7 +191,8 @@ class TemplateChange(Change):
             diff=difference(found.live, stored),
             labels=labels_of(found.live),
             warnings=found.warnings,
-            notes=notes,
+            cautions=now.cautions,
+            notes=now.notes,
             fingerprint=fingerprint(self.tool, found.facts),
             risk=found.risk,
             before={

@@ -143,6 +143,7 @@ def mask_preview(preview: Preview) -> tuple[Preview, bool]:
     }
     lists = {
         "warnings": tuple(masker.text(without(line)) for line in preview.warnings),
+        "cautions": tuple(masker.text(without(line)) for line in preview.cautions),
         "notes": tuple(masker.text(without(line)) for line in preview.notes),
     }
     before = Masker()

@@ -17,8 +17,8 @@ after_processing=True)` (0 drops the connection; here after the write took effec
 `cluster.touch_status("Deployment", "shop", "web", 100)`.
 Users are `admin`, `viewer` (reads) and `bot`, whose rights `cluster.allow("bot", Rule(...))` sets;
 without rules he may nothing. Requests without a token are `system:anonymous`, who may nothing
-until allowed. Deployments, replica sets, pods, endpoints, budgets and autoscalers' bounds are
-alive; stateful sets, daemon sets, jobs, cron jobs, claims and quotas are only kept.
+until allowed. What has a controller here is alive (see `_start_controllers` of `cluster.py`);
+quotas are counted and refuse nothing.
 The seed is described in `seed.py`; what becomes of an image in `fate.py`.
 """
 

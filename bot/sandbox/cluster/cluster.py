@@ -30,6 +30,7 @@ from bot.sandbox.cluster.jsons import clone
 from bot.sandbox.cluster.kinds import DEPLOYMENTS, PODS, of_kind, of_manifest
 from bot.sandbox.cluster.kubelet import Kubelet
 from bot.sandbox.cluster.metrics import Metrics
+from bot.sandbox.cluster.quotas import Quotas
 from bot.sandbox.cluster.removal import Removal
 from bot.sandbox.cluster.replicasets import ReplicaSets
 from bot.sandbox.cluster.revisioned import DaemonSets, StatefulSets
@@ -121,6 +122,8 @@ class Cluster:
         add("certificate", certificates.reconcile, certificates.concerns)
         add("endpoints", endpoints.reconcile, endpoints.concerns)
         add("budget", budgets.reconcile, budgets.concerns)
+        quotas = Quotas(store)
+        add("quota", quotas.reconcile, quotas.concerns)
         add("autoscaler", scalers.reconcile, scalers.concerns)
 
     async def __aenter__(self) -> Self:

@@ -26,7 +26,7 @@ from bot.sandbox.cluster.store import Change, Object, Store
 _SLICE = "x7k2p"  # how the slice of a service ends; the real controller draws it
 
 
-def _beside(change: Change, store: Store, resource: Resource, cause: Resource) -> Iterable[Name]:
+def beside(change: Change, store: Store, resource: Resource, cause: Resource) -> Iterable[Name]:
     """Name the objects of `resource` in the namespace where something of `cause` changed."""
     meta = change.object["metadata"]
     if change.resource is resource and change.type != "DELETED":
@@ -44,7 +44,7 @@ class Endpoints:
 
     def concerns(self, change: Change) -> Iterable[Name]:
         """Look at services when they or pods beside them change."""
-        return _beside(change, self.store, SERVICES, PODS)
+        return beside(change, self.store, SERVICES, PODS)
 
     def reconcile(self, namespace: str, name: str) -> datetime | None:
         """Write the addresses of the pods that a service selects."""
@@ -148,7 +148,7 @@ class Budgets:
 
     def concerns(self, change: Change) -> Iterable[Name]:
         """Look at budgets when they or pods beside them change."""
-        return _beside(change, self.store, BUDGETS, PODS)
+        return beside(change, self.store, BUDGETS, PODS)
 
     def reconcile(self, namespace: str, name: str) -> datetime | None:
         """Write a budget's counters."""
@@ -192,7 +192,7 @@ class Autoscalers:
 
     def concerns(self, change: Change) -> Iterable[Name]:
         """Look at autoscalers when they or deployments beside them change."""
-        return _beside(change, self.store, AUTOSCALERS, DEPLOYMENTS)
+        return beside(change, self.store, AUTOSCALERS, DEPLOYMENTS)
 
     def reconcile(self, namespace: str, name: str) -> datetime | None:
         """Bring the target within bounds when it has been outside for a while."""

@@ -44,24 +44,32 @@ def facts(call: CardData, limit: int = 400) -> tuple[str, bool]:
 
 
 def heads_up(call: CardData, *, most: int, width: int) -> tuple[list[str], bool]:
-    """What a careful colleague would say first, a line each, and whether a warning is cut."""
-    lines, cut = _from_untrusted(call), len(call.warnings) > most
-    for warning in call.warnings[:most]:
-        text, missing = words.sentence(warning, width)
-        cut = cut or missing
-        lines.append(f"Heads-up: {_ended(text)}")
-    if len(call.warnings) > most:
-        lines.append(f"… {amount(len(call.warnings) - most, 'more warning')}.")
-    lines += [_ended(words.line(note)) for note in call.notes[:4]]
+    """What a careful colleague would say first, a line each, and whether anything is cut."""
+    warnings, some_cut = _lines("Heads-up: ", call.warnings, "warning", most, width)
+    notes, others_cut = _lines("", call.notes, "note", most, width)
+    lines = [*_from_untrusted(call), *warnings, *notes]
     if not call.locked:
         lines.append(
             "Heads-up: nothing holds the target still; somebody may change it between this card "
             "and the run."
         )
-    if call.way_back:
-        lines.append(f"Way back: {_ended(words.line(call.way_back))}")
-    elif call.no_way_back:
-        lines.append(f"No way back: {_ended(words.line(call.no_way_back))}")
+    way, way_cut = words.sentence(call.way_back or call.no_way_back, width)
+    if way:
+        lines.append(f"{'Way back' if call.way_back else 'No way back'}: {_ended(way)}")
+    return lines, some_cut or others_cut or way_cut
+
+
+def _lines(
+    mark: str, texts: Sequence[str], noun: str, most: int, width: int
+) -> tuple[list[str], bool]:
+    """At most so many of them, how many more there are, and whether anything is cut."""
+    lines, cut = [], len(texts) > most
+    for one in texts[:most]:
+        text, missing = words.sentence(one, width)
+        cut = cut or missing
+        lines.append(f"{mark}{_ended(text)}")
+    if len(texts) > most:
+        lines.append(f"… {amount(len(texts) - most, f'more {noun}')}.")
     return lines, cut
 
 

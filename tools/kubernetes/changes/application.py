@@ -153,7 +153,8 @@ class Application(ManifestChange):
         risks = [step.beside.risk for step in changed if step.beside.risk is not None]
         risks += [Risk.DANGER] if self.kind == MIXED else []  # much to see at once
         same = [str(step.place) for step in steps if not step.changes]
-        notes = [_of(step, note, alone) for step in changed for note in step.beside.notes]
+        now = [(step, step.beside.now) for step in changed]
+        notes = [_of(step, note, alone) for step, said in now for note in said.notes]
         was = [as_it_was(s.one, s.live, s.changes) if s.live else s.one.body for s in changed]
         lasting = _lasting(changed, created)
         back = not lasting
@@ -173,6 +174,7 @@ class Application(ManifestChange):
                 () if alone else tuple(touched(s.one, s.place, s.live or s.stored) for s in changed)
             ),
             warnings=tuple(_of(s, warning, alone) for s in steps for warning in s.warnings),
+            cautions=tuple(_of(s, one, alone) for s, said in now for one in said.cautions),
             notes=(*notes, *([f"{', '.join(same)} stays as it is"] if same else [])),
             fingerprint=fingerprint(_TOOL, _facts(steps)),
             risk=max(risks, key=lambda risk: risk.level, default=None),

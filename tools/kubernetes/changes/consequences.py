@@ -8,8 +8,10 @@ from typing import Any
 from pydantic import JsonValue
 
 from tools._kit import ChangedPath, Risk, sha256_of
+from tools.kubernetes import capacity
 from tools.kubernetes.changes.dependents import readers_at_start
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.justnow import JustNow
 from tools.kubernetes.kinds import Object, Resource
 from tools.kubernetes.lastrun import failure_under, history_of, strange
 from tools.kubernetes.objects import (
@@ -24,7 +26,6 @@ from tools.kubernetes.objects import (
     told,
     written_paths,
 )
-from tools.kubernetes.quotas import growth_notes, surge_notes
 from tools.kubernetes.reach import reached
 from tools.kubernetes.revisions import Revision
 from tools.kubernetes.templates import moving, replacing, scaled_meanwhile, unprotected
@@ -97,7 +98,7 @@ class Consequences:
 
     facts: Facts = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    now: JustNow = field(default_factory=JustNow)
     risk: Risk | None = None
 
 
@@ -192,7 +193,7 @@ def _joined(one: Consequences, other: Consequences) -> Consequences:
     return Consequences(
         {**one.facts, **other.facts},
         (*one.warnings, *other.warnings),
-        (*one.notes, *other.notes),
+        one.now + other.now,
         one.risk or other.risk,
     )
 
@@ -229,7 +230,7 @@ async def _of_workload(
         "services": None if services is None else [name_of(service) for service in services],
     }
     warnings = [] if replaces else [*keeps]
-    notes = reached(services, autoscalers, budgets)
+    now = JustNow(notes=reached(services, autoscalers, budgets))
     if rescales:
         warnings += [*_fought(autoscalers), *thinned(replicas_of(live), replicas_of(stored))]
     stops = rescales and replicas_of(stored) == 0
@@ -243,11 +244,11 @@ async def _of_workload(
         new = [one for one in all_images_of(after) if one not in all_images_of(template_of(live))]
         warnings += strange(kept, *new)
         warnings += [*scaled_meanwhile(autoscalers), *unprotected(budgets)]
-        notes += (*(_rolled_out(runs, after) if resumes else ()),)
-        notes += await surge_notes(cluster, live, stored)
+        now += JustNow(notes=(*(_rolled_out(runs, after) if resumes else ()),))
+        now += await capacity.for_rollout(cluster, live, stored)
     has_traffic = services is None or bool(services)
     risk = Risk.DANGER if stops and has_traffic else None
-    return Consequences(facts, tuple(warnings), notes, risk)
+    return Consequences(facts, tuple(warnings), now, risk)
 
 
 async def _of_new(
@@ -264,9 +265,7 @@ async def _of_new(
     placed = {**stored, "metadata": {**(stored.get("metadata") or {}), "namespace": namespace}}
     if replicas_of(placed) == 1:
         warnings.append("It runs one pod: nothing answers whenever that is replaced or moved.")
-    return Consequences(
-        warnings=tuple(warnings), notes=await growth_notes(cluster, placed, replicas_of(placed))
-    )
+    return Consequences(warnings=tuple(warnings), now=await capacity.for_new(cluster, placed))
 
 
 def _is_paused(workload: Object) -> bool:
@@ -286,9 +285,9 @@ def _run_by_pods(kept: Sequence[Revision] | None, live: Object) -> Object | None
 def _rolled_out(runs: Object | None, after: Object) -> Iterator[str]:
     """What was changed while it was paused."""
     if runs is None:
-        yield "it cannot be told what was changed while it was paused, which is rolled out"
+        yield "It cannot be told what was changed while it was paused, which is rolled out"
     elif changes := [told(one) for one in changed_paths(runs, after, "spec.template")]:
-        yield f"it rolls out what its pods do not run yet: {'; '.join(changes)}"
+        yield f"It rolls out what its pods do not run yet: {'; '.join(changes)}"
 
 
 def _fought(autoscalers: Around) -> Iterator[str]:
@@ -390,4 +389,4 @@ async def _of_service(cluster: Cluster, live: Object, stored: Object) -> Consequ
         warning = "It would have other pods behind it."
     then = f", and would be {has}" if stored else ""
     notes = (f"{had} pod{'s'[: had != 1]} {'is' if had == 1 else 'are'} behind it{then}",)
-    return Consequences({"behind": [had > 0, has > 0]}, (warning,), notes)
+    return Consequences({"behind": [had > 0, has > 0]}, (warning,), JustNow(notes=notes))

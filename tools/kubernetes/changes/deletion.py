@@ -29,6 +29,7 @@ from tools.kubernetes.changes.documents import as_yaml
 from tools.kubernetes.changes.labels import MaybeNamespace
 from tools.kubernetes.changes.single import Place, exact
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.justnow import JustNow
 from tools.kubernetes.kinds import ChangedKind, Object, Resource, access
 from tools.kubernetes.objects import (
     cleaned,
@@ -82,7 +83,7 @@ class Doomed:
     owned: Owned
     facts: Facts
     warnings: tuple[str, ...]
-    notes: tuple[str, ...]
+    now: JustNow
 
     @property
     def content(self) -> tuple[JsonValue, JsonValue]:
@@ -147,7 +148,8 @@ class Deletion(Change):
             diff=difference(found.live, {}),
             labels=labels_of(found.live),
             warnings=found.warnings,
-            notes=found.notes,
+            cautions=found.now.cautions,
+            notes=found.now.notes,
             fingerprint=fingerprint(_TOOL, found.facts),
             before={
                 "uid": str(meta(found.live)["uid"]),
@@ -202,8 +204,9 @@ class Deletion(Change):
             "owned": list[JsonValue](owned.lasting()),
             "warnings": list[JsonValue](warnings),
         }
-        unseen = () if owned.whole else ("not all that it may own could be looked at",)
-        return Doomed(resource, live, owned, facts, warnings, (*beside.notes, *unseen))
+        unseen = () if owned.whole else ("Not all that it may own could be looked at",)
+        now = beside.now + JustNow(notes=unseen)
+        return Doomed(resource, live, owned, facts, warnings, now)
 
     async def _look(
         self, cluster: Cluster, seen: Preview, since: float, *, applied: bool

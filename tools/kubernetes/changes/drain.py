@@ -1,7 +1,7 @@
 """The change that empties a node: cordoned first, then its pods are evicted one by one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, cast
 
@@ -28,6 +28,7 @@ from tools.kubernetes.changes.moving import Moving, MovingPod, moving_off
 from tools.kubernetes.changes.switches import Uncordon, takes_pods
 from tools.kubernetes.cluster import MERGE_PATCH, Cluster
 from tools.kubernetes.counting import counted
+from tools.kubernetes.justnow import JustNow
 from tools.kubernetes.kinds import RESOURCES, NodeKind, Object, access
 from tools.kubernetes.objects import labels_of, meta, name_of, namespace_of
 from tools.kubernetes.verification import until_verdict
@@ -58,7 +59,7 @@ class _Seen:
     moving: Moving
     facts: Facts
     warnings: tuple[str, ...]
-    notes: tuple[str, ...]
+    now: JustNow
 
 
 @dataclass
@@ -148,7 +149,8 @@ class Drain(Change):
             labels=labels_of(found.node),
             reaches=tuple(sorted({pod.namespace for pod in moving})),
             warnings=found.warnings,
-            notes=found.notes,
+            cautions=found.now.cautions,
+            notes=found.now.notes,
             fingerprint=fingerprint(_TOOL, found.facts),
             before={
                 "uid": str(meta(found.node)["uid"]),
@@ -234,7 +236,7 @@ class Drain(Change):
             else [[namespace_of(one), budget(one)] for one in mine],
             "warnings": list[JsonValue](warnings),
         }
-        return _Seen(node, moving, facts, warnings, tuple(_held(mine)))
+        return _Seen(node, moving, facts, warnings, _held(mine))
 
     async def _look(
         self, cluster: Cluster, seen: Preview, receipt: Receipt | None, since: float
@@ -386,12 +388,16 @@ def _full(pod: Object) -> str:
     return f"{namespace_of(pod)}/pod/{name_of(pod)}"
 
 
-def _held(budgets: list[Object]) -> Iterator[str]:
+def _held(budgets: list[Object]) -> JustNow:
+    """How many pods their budgets let go."""
+    found = JustNow()
     for one in budgets:
         allowed = (one.get("status") or {}).get("disruptionsAllowed")
         words = "not known how many" if allowed is None else str(allowed or "none")
         where = f"{namespace_of(one)}/{name_of(one)}"
-        yield f"PodDisruptionBudget {where} lets {words} of its pods go just now"
+        said = f"PodDisruptionBudget {where} lets {words} of its pods go just now"
+        found += JustNow(cautions=(said,)) if allowed == 0 else JustNow(notes=(said,))
+    return found
 
 
 def _staying(moving: Moving) -> str:

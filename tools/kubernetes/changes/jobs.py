@@ -19,10 +19,12 @@ from tools.kubernetes import missing
 from tools.kubernetes.changes.single import ObjectChange, Place, Plan
 from tools.kubernetes.changes.whole import Delete
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.justnow import JustNow
 from tools.kubernetes.kinds import RESOURCES, CronJobKind, Object, access
 from tools.kubernetes.objects import meta
 
 _INSTANTIATED = "cronjob.kubernetes.io/instantiate"
+_RUNS_NOW = "A job of it runs just now: two would run at a time."
 
 
 def _fixed_name(given: dict[str, Any]) -> str:
@@ -91,7 +93,7 @@ class CreateJob(ObjectChange):
             warnings=(f"It may not run twice at a time ({policy}): this does not ask.",)
             if policy != "Allow"
             else (),
-            notes=("a job of it runs just now",) if running else (),
+            now=JustNow((_RUNS_NOW,) if running else ()),
             way_back="delete the job",
         )
 

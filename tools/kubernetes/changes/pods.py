@@ -122,7 +122,7 @@ class RestartPod(Change):
             diff="",
             labels=labels_of(live),
             warnings=warnings,
-            notes=(f"it is {pod_status(live)} just now",),
+            notes=(f"It is {pod_status(live)} just now",),
             fingerprint=fingerprint(_TOOL, facts),
             risk=Risk.DANGER if cluster.is_home(self.namespace) else None,
             before={"uid": str(meta(live)["uid"]), "follow": follows, "facts": facts},

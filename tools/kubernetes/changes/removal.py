@@ -149,7 +149,10 @@ class Removal(ManifestChange):
                 ),
                 *(f"{part.place}: {said}" for part, at in doomed for said in at.warnings),
             ),
-            notes=tuple(f"{part.place}: {said}" for part, at in doomed for said in at.notes),
+            cautions=tuple(
+                f"{part.place}: {said}" for part, at in doomed for said in at.now.cautions
+            ),
+            notes=tuple(f"{part.place}: {said}" for part, at in doomed for said in at.now.notes),
             fingerprint=fingerprint(_TOOL, _facts(parts)),
             before={
                 "objects": [[*part.place, str(meta(at.live)["uid"])] for part, at in doomed],

@@ -12,6 +12,7 @@ from tools._kit import Change, NoWayBack, Preview, Refused
 from tools.kubernetes import usage
 from tools.kubernetes.cluster import JSON_PATCH, Cluster
 from tools.kubernetes.containers import Container, MaybeContainer, chosen
+from tools.kubernetes.justnow import JustNow
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.lastrun import failure_under, history_of
 from tools.kubernetes.objects import name_of, template_of, with_version
@@ -119,14 +120,14 @@ class SetResources(TemplateChange):
         }
         return Beside(facts, (*filter(None, [failure]), *_out_of(ranges or (), after)))
 
-    async def notes(self, cluster: Cluster, live: Object, stored: Object) -> tuple[str, ...]:
+    async def now(self, cluster: Cluster, live: Object, stored: Object) -> JustNow:
         """What the container uses now, where that is more than it may."""
         found = chosen(template_of(live), self.container, self.what)
         after = self._changed(found.spec.get("resources") or {}).get("limits") or {}
-        quotas, used = await asyncio.gather(
-            super().notes(cluster, live, stored), usage.of_container(cluster, live, found.name)
+        space, used = await asyncio.gather(
+            super().now(cluster, live, stored), usage.of_container(cluster, live, found.name)
         )
-        return (*quotas, *_below(found, after, used))
+        return JustNow(cautions=tuple(_below(found, after, used))) + space
 
     def _changed(self, now: Object) -> Object:
         after: Object = {key: value for key, value in now.items() if value}
@@ -182,4 +183,4 @@ def _below(found: Container, limits: Mapping[str, str], used: Mapping[str, str])
     for name, limit in limits.items():
         if name in used and amount(used[name]) > amount(limit):
             most = told(amount(used[name]), name)
-            yield f"a pod's {found.name} uses {most} {name} just now: more than {limit}"
+            yield f"A pod's {found.name} uses {most} {name} just now: more than {limit}."

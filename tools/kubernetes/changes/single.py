@@ -29,6 +29,7 @@ from tools.kubernetes.changes.consequences import Consequences, consequences
 from tools.kubernetes.changes.holding import Wanted, hold
 from tools.kubernetes.cluster import MERGE_PATCH, Cluster
 from tools.kubernetes.drift import drift_of, value_at
+from tools.kubernetes.justnow import JustNow
 from tools.kubernetes.kinds import Object, Resource, access
 from tools.kubernetes.objects import (
     controller,
@@ -87,7 +88,7 @@ class Plan:
     content_type: str = MERGE_PATCH
     facts: Facts = field(default_factory=dict)
     warnings: tuple[str, ...] = ()  # of what is fingerprinted, so not of its status
-    notes: tuple[str, ...] = ()  # numbers of just now
+    now: JustNow = field(default_factory=JustNow)
     risk: Risk | None = None
     before: dict[str, JsonValue] = field(default_factory=dict)
     way_back: str = ""
@@ -237,7 +238,7 @@ class ObjectChange(Change):
 
     def _told(self, found: Seen) -> Preview:
         plan, beside, changes = self.finished(found), found.beside, found.changes
-        paths = [change.path for change in changes]
+        paths, now = [change.path for change in changes], plan.now + beside.now
         return Preview(
             summary=plan.summary,
             effect=plan.effect or _effect(changes),
@@ -245,7 +246,8 @@ class ObjectChange(Change):
             diff=difference(found.live, found.after),
             labels=labels_of(found.live or found.stored),
             warnings=(*plan.warnings, *ownership_warnings(found.live), *beside.warnings),
-            notes=(*plan.notes, *beside.notes),
+            cautions=now.cautions,
+            notes=now.notes,
             fingerprint=fingerprint(self.tool, found.facts),
             risk=max(
                 (risk for risk in (plan.risk, beside.risk) if risk is not None),

@@ -8,6 +8,7 @@ from typing import ClassVar
 from tools._kit import Change, Name, Namespace, NoWayBack, Preview, Refused, Risk
 from tools.kubernetes.changes.single import ObjectChange, Place, Plan
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.justnow import JustNow
 from tools.kubernetes.kinds import CronJobKind, DeploymentKind, NodeKind, Object
 from tools.kubernetes.objects import conditions, name_of
 from tools.kubernetes.workloads import Facts, around
@@ -45,7 +46,7 @@ class _Switch(ObjectChange):
             done=f"{self.place.at} is {self.past}",
             effect=f"{self.switch} {str(now).lower()} → {str(self.on).lower()}",
             warnings=tuple(self.warned(live)),
-            notes=tuple(self.noted(live)),
+            now=JustNow(notes=tuple(self.noted(live))),
             way_back=f"{self.back().verb.lower()} it{'' if self.on else ' again'}",
         )
 
@@ -83,7 +84,7 @@ class RolloutPause(_Rollout):
         """That a rollout stops half-way."""
         progressing = conditions(live).get("Progressing", {})
         if progressing.get("reason") in ("ReplicaSetUpdated", "NewReplicaSetCreated"):
-            yield "it is rolling out just now: old and new pods stay side by side"
+            yield "It is rolling out just now: old and new pods stay side by side"
 
     def back(self) -> "_Switch":
         """Resume it."""
@@ -134,7 +135,7 @@ class SuspendCronjob(_CronJob):
     def noted(self, live: Object) -> Iterator[str]:
         """That a job goes on."""
         if (live.get("status") or {}).get("active"):
-            yield "a job of it runs just now and goes on"
+            yield "A job of it runs just now and goes on"
 
     def back(self) -> "_Switch":
         """Resume it."""
@@ -224,7 +225,7 @@ class Uncordon(_Node):
     def noted(self, live: Object) -> Iterator[str]:
         """Whether it is well."""
         if conditions(live).get("Ready", {}).get("status") != "True":
-            yield "the node is not ready just now"
+            yield "The node is not ready just now"
 
     def back(self) -> "_Switch":
         """Cordon it again."""

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Final
 
 from tools.kubernetes.diagnosis.case import Case, Group
@@ -14,7 +13,8 @@ from tools.kubernetes.diagnosis.symptoms import STARTING, What
 from tools.kubernetes.diagnosis.wording import event, listed, pods_of, short
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import conditions, meta, moment, name_of
-from tools.kubernetes.quantities import amount, told
+from tools.kubernetes.quantities import told
+from tools.kubernetes.room import FITS_NONE, largest, requests
 
 _CONTROL: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 _NODE_TAINTS: Final = (
@@ -279,27 +279,13 @@ def _nodes(case: Case) -> frozenset[Ref]:
     )
 
 
-def requests(spec: Object) -> dict[str, Decimal]:
-    """What a pod asks for in all."""
-    found: dict[str, Decimal] = {}
-    for container in spec.get("containers") or ():
-        for key, value in ((container.get("resources") or {}).get("requests") or {}).items():
-            found[key] = found.get(key, Decimal(0)) + amount(value)
-    return dict(sorted(found.items()))
-
-
 def _capacity(case: Case, group: Group) -> list[str]:
     """Whether any node is large enough at all."""
-    nodes = case.snapshot.of("node")
-    lines = []
-    for key, wanted in requests(group.first.pod.get("spec") or {}).items():
-        sizes = [
-            amount(((n.get("status") or {}).get("allocatable") or {}).get(key, 0)) for n in nodes
-        ]
-        if sizes and wanted and key in ("cpu", "memory"):
-            most = told(max(sizes), key)
-            fits = "fits no node even if it were empty" if wanted > max(sizes) else "would fit one"
-            lines.append(
-                f"nodes: the largest allocatable {key} is {most}; {told(wanted, key)} {fits}"
-            )
+    asked, lines = requests(group.first.pod.get("spec") or {}), []
+    for key, most in largest([*case.snapshot.of("node")], asked).items():
+        fits = FITS_NONE if asked[key] > most else "would fit one"
+        lines.append(
+            f"nodes: the largest allocatable {key} is {told(most, key)};"
+            f" {told(asked[key], key)} {fits}"
+        )
     return lines
