@@ -138,7 +138,9 @@ def _state(call: Call | None) -> str:
 
 
 def may_not_ask(code: str) -> Message:
-    """Why somebody may not ask here."""
+    """Why somebody may not ask here. Raises `ValueError` for a code of another version: any words
+    for it could be wrong.
+    """
     match code:
         case "shared_channel":
             return notices.shared_channel()
@@ -161,8 +163,9 @@ def may_not_ask(code: str) -> Message:
             )
         case "unknown_person":
             return notices.may_not_ask("I could not find out from Slack who you are; try again")
-        case _:
+        case "outsider":
             return notices.may_not_ask("only full members of this workspace can")
+    raise ValueError(f"nothing to say about {code}")
 
 
 # --- control words ------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """What becomes of what Slack does not take: it ends, and somebody hears of it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
 import structlog
@@ -40,9 +40,10 @@ class Unsaid:
     async def end(self, saying: Saying, code: str) -> None:
         """It is never said; what has to be said instead is stored with that."""
         log.error("unsayable", saying=saying.id, kind=saying.kind, code=code, run=saying.run_id)
-        if saying.kind == "card" and not await self._parted(saying):
+        calls = _calls(saying) if saying.kind == "card" else []
+        if not await self._parted(saying, calls):
             # first: its end must not be lost between the two
-            for call_id in saying.calls:
+            for call_id in calls:
                 try:
                     await self._undeliverable(call_id, code)
                 except CANNOT_BE_READ:
@@ -51,7 +52,7 @@ class Unsaid:
         async with self._database.relaxed() as tx:
             await tx.run("unsayable", id=saying.id, tries=saying.tries, error=code)
             run = await tx.one("run", id=saying.run_id) if saying.run_id else None
-            if saying.kind in {"answer", "failure"}:
+            if saying.ends_run or saying.kind in {"answer", "failure"}:
                 await self._instead(tx, saying, code, run)
             elif saying.kind == "redraw" and code.startswith(_FORM):
                 await _tell_state(tx, saying, code)
@@ -67,24 +68,25 @@ class Unsaid:
                 about = {"code": "unreachable", "channel": saying.thread.channel, "why": code}
                 await say(tx, person, "notice", about, key=f"unreachable:{run['id']}")
             return
-        if saying.kind != "answer":
+        if saying.kind == "failure":
             return
         kind: Kind = "failure"
         sentence = f"I have an answer, but it could not be shown here: `{code}`. Ask again"
         data: Mapping[str, JsonValue] = {"sentence": sentence}
-        if code.startswith(_FORM) and "refused" not in saying.data:
+        is_answer = saying.kind == "answer" and "refused" not in saying.data
+        if is_answer and code.startswith(_FORM):
             kind, data = "answer", {**saying.data, "refused": code}
         key = f"unsayable:{saying.id}"
         await say(tx, saying.thread, kind, data, key=key, run_id=saying.run_id)
 
-    async def _parted(self, saying: Saying) -> bool:
+    async def _parted(self, saying: Saying, calls: Sequence[UUID]) -> bool:
         """A card of several that Slack refuses is said again as one for each: the fault may be in
         only one of them.
         """
-        if len(saying.calls) < 2:
+        if len(calls) < 2:
             return False
         async with self._database.transaction() as tx:
-            for call_id in saying.calls:
+            for call_id in calls:
                 data = {"call": str(call_id)}
                 key = f"card:{call_id}:alone"
                 await say(tx, saying.thread, "card", data, key=key, run_id=saying.run_id)
@@ -100,6 +102,15 @@ async def _tell_state(tx: Transaction, saying: Saying, code: str) -> None:
     found = (call["verdict"] or {}).get("outcome", "")
     key = f"not_redrawn:{call['id']}:{call['state']}:{found}"
     await say(tx, saying.thread, "notice", data, key=key, run_id=saying.run_id, call_id=call["id"])
+
+
+def _calls(saying: Saying) -> list[UUID]:
+    """Those that a card is about; none where nobody can read that: their time ends them."""
+    try:
+        return saying.calls
+    except CANNOT_BE_READ:
+        log.exception("calls_unreadable", saying=saying.id)
+        return []
 
 
 async def _fold(tx: Transaction, saying: Saying, ts: str) -> None:

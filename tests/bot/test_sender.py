@@ -307,6 +307,27 @@ async def test_a_row_that_cannot_be_rendered_stops_nobody(world: World) -> None:
     assert [row["state"] for row in rows] == ["failed", "sent"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [("card", {"calls": 5}), ("card", {"call": "K7QF"}), ("notice", {"code": "?"})],
+)
+async def test_what_another_version_stored_ends_and_is_not_said_in_wrong_words(
+    world: World, kind: Kind, data: Mapping[str, JsonValue]
+) -> None:
+    thread = await world.thread()
+    run_id = await world.begin(thread)
+    async with world.sending():
+        await world.end(thread, run_id, kind, **data)
+        await world.say(thread, "after it")
+        rows = await world.all_said()
+    assert [row["state"] for row in rows] == ["failed", "sent", "sent"]
+    instead = "I have an answer, but it could not be shown here: `unrenderable: "
+    after, told = world.texts(thread)
+    assert after == "⛔ after it."
+    assert instead in told
+    assert world.undeliverable == []
+
+
 async def test_a_card_counts_where_it_was_posted(world: World) -> None:
     thread = await world.thread()
     call_id = await world.card(thread, reason="somebody scaled `web` to 4")
