@@ -46,6 +46,7 @@ _GONE = (
 _GIVE_UP = timedelta(days=1)  # a row that Slack never takes must not hold up its thread for ever
 _LONGEST_WAIT = 30.0  # seconds between two tries
 _REFUSED_TRIES = 10  # times the pause before a second try: between tries while our token is no good
+_BUSY = (0.2, 1.0)  # seconds until it is noted once more that something was said
 _LAST_WORDS = 5.0  # seconds after a stop for what is still to be said
 _WAITS, _LIMITED = "waits", "limited"
 _EARLIER = "an earlier change"  # how the reason begins for which the rest of a batch is held
@@ -296,7 +297,7 @@ class Sender:
                 log.exception("saying_broken", saying=saying.id, kind=saying.kind)
                 await self._unsayable(saying, f"unrenderable: {type(error).__name__}")
             else:
-                return await self._said(saying, ts, fold)
+                return await self._surely_said(saying, ts, fold)
         except AWAY as error:
             # it stays claimed; the patrol hands it out again, and then the thread is looked at
             log.warning("outbox_database_away", saying=saying.id, error=type(error).__name__)
@@ -611,6 +612,19 @@ class Sender:
                 return speech.may_not_ask(str(code))
 
     # --- what became of it ------------------------------------------------------------------
+
+    async def _surely_said(self, saying: Saying, ts: str, fold: str) -> Saying | None:
+        """As `_said`; a database that is only busy is asked again, since the rest of its thread
+        waits until a row that stays claimed is handed out again.
+        """
+        for pause in _BUSY:
+            try:
+                return await self._said(saying, ts, fold)
+            except AWAY as error:
+                log.warning("said_not_noted", saying=saying.id, error=type(error).__name__)
+                self._doubt.begin()
+                await asyncio.sleep(pause)
+        return await self._said(saying, ts, fold)
 
     async def _said(self, saying: Saying, ts: str, fold: str) -> Saying | None:
         """Note that it is said, and take the next one in the same round trip, if there is one.

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from pydantic import JsonValue
 
 from bot.core.bus import Bus
+from bot.core.errors import DatabaseAway
 from bot.core.ids import uuid7
 from bot.core.tasks import Tasks
 from bot.core.values import Event, Thread
@@ -557,6 +558,24 @@ async def test_a_database_that_goes_and_comes_back_stops_nothing(world: World) -
         await world.say(thread, "after")
         await world.all_said()
     assert world.texts(thread) == ["⛔ before.", "⛔ after."]
+
+
+async def test_a_database_that_is_busy_for_a_moment_does_not_stop_a_thread(world: World) -> None:
+    thread = await world.thread()
+    world.slack.faults.fail("chat.postMessage", "slow", seconds=0.5)
+    await world.say(thread, "one")
+    await world.say(thread, "two")
+    async with world.sending():
+        await world.called("chat.postMessage")
+        async with AsyncExitStack() as stack:
+            with suppress(DatabaseAway):
+                while True:  # as many as there are
+                    await stack.enter_async_context(world.database.statement())
+            await asyncio.sleep(1.0)
+        await world.all_said()
+    # noted as what it was: not handed out again, and looked for in the thread
+    assert [row["tries"] for row in await world.rows()] == [1, 1]
+    assert world.texts(thread) == ["⛔ one.", "⛔ two."]
 
 
 async def test_what_is_stored_after_an_outage_is_not_looked_for_in_its_thread(world: World) -> None:
