@@ -82,6 +82,7 @@ def gathered(
         name=_word(wanted.arguments, "name"),
         labels=preview.labels if preview else {},
         objects=tuple(Object(**dict(one)) for one in preview.objects) if preview else (),
+        along=tuple(Object(**dict(one)) for one in preview.along) if preview else (),
         changed_paths=tuple(one.path for one in preview.changes) if preview else (),
         reaches=preview.reaches if preview else (),
         images=tuple(str(one) for one in _set(preview, "image")),

@@ -5,7 +5,7 @@ allowed.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import JsonValue
 
@@ -70,6 +70,9 @@ class Object:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
+_Input = TypeVar("_Input", bound="PolicyInput")
+
+
 @dataclass(frozen=True)
 class PolicyInput:
     """All that the policy may look at; stored with every call, so that it can be replayed."""
@@ -101,6 +104,7 @@ class PolicyInput:
     objects: tuple[Object, ...] = ()  # each, where they are several: judged one by one
     changed_paths: tuple[str, ...] = ()
     reaches: tuple[str, ...] = ()  # namespaces whose objects go along
+    along: tuple[Object, ...] = ()  # whose pods do: what is denied of them is denied of this
     images: tuple[str, ...] = ()  # that it would set
     replicas: int | None = None  # the most that it would set
     provenance: dict[str, str] = field(default_factory=dict)  # argument → where its value is from
@@ -114,23 +118,21 @@ class PolicyInput:
             name: tuple(value) if isinstance(value, list) else value
             for name, value in _known(cls, stored).items()
         }
-        listed: Any = stored.get("objects") or ()
-        objects = tuple(Object(**_known(Object, one)) for one in listed)
-        return cls(**{**given, "objects": objects})  # type: ignore[arg-type]
+        listed: Any = {name: stored.get(name) or () for name in ("objects", "along")}
+        read = {
+            name: tuple(Object(**_known(Object, one)) for one in ones)
+            for name, ones in listed.items()
+        }
+        return cls(**{**given, **read})  # type: ignore[arg-type]
 
     def each(self) -> Sequence[Self]:
         """The same about each of its objects alone."""
-        return [
-            replace(
-                self,
-                object_kind=one.kind,
-                name=one.name,
-                namespace=one.namespace,
-                labels=dict(one.labels),
-                objects=(),
-            )
-            for one in self.objects
-        ] or [self]
+        return [_about(self, one) for one in self.objects] or [self]
+
+    def beside(self) -> Sequence[Self]:
+        """The same about each that goes along alone."""
+        alone = replace(self, reaches=(), along=())
+        return [_about(alone, one) for one in self.along]
 
     def stored(self) -> dict[str, JsonValue]:
         """As JSON."""
@@ -138,6 +140,17 @@ class PolicyInput:
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
         }
+
+
+def _about(asked: _Input, one: Object) -> _Input:
+    return replace(
+        asked,
+        object_kind=one.kind,
+        name=one.name,
+        namespace=one.namespace,
+        labels=dict(one.labels),
+        objects=(),
+    )
 
 
 @dataclass(frozen=True)

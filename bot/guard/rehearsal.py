@@ -29,6 +29,10 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+def _touched(one: "_Object") -> Touched:
+    return Touched(kind=one.kind, name=one.name, namespace=one.namespace, labels=one.labels)
+
+
 def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
@@ -60,6 +64,7 @@ class _Given(_Part):
     warnings: _Words = ()
     changed_paths: _Words = ()
     reaches: _Words = ()
+    along: tuple[_Object, ...] = ()
     images: _Words = ()
     replicas: int | None = None
     provenance: dict[str, str] = {}
@@ -143,10 +148,8 @@ class Case(_Part):
             diff="",
             fingerprint="",
             labels=given.object.labels,
-            objects=tuple(
-                Touched(kind=one.kind, name=one.name, namespace=one.namespace, labels=one.labels)
-                for one in given.objects
-            ),
+            objects=tuple(map(_touched, given.objects)),
+            along=tuple(map(_touched, given.along)),
             reaches=given.reaches,
             warnings=given.warnings,
         )

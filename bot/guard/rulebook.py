@@ -200,7 +200,17 @@ def _is_about(rule: Rule, tool: str) -> bool:
 
 
 def _tried(compiled: _Compiled, asked: PolicyInput, context: _Context) -> Ruling | None:
-    """What the rule says, or None when it is not about this."""
+    """What the rule says, or None when it is about neither this nor, where it denies, what goes
+    along.
+    """
+    ruling = _said(compiled, asked, context)
+    if ruling is None and _reach(compiled.rule) is _Reach.ALL:
+        said = (_said(compiled, one, _Context(one)) for one in asked.beside())
+        ruling = next(filter(None, said), None)
+    return ruling
+
+
+def _said(compiled: _Compiled, asked: PolicyInput, context: _Context) -> Ruling | None:
     if compiled.rule.allow and asked.kind != "read" and not _is_trusted(asked):
         return None  # what nobody of ours said is looked at by people
     try:
@@ -457,7 +467,8 @@ def _at_rest(windows: Iterable[Window], asked: PolicyInput) -> Ruling | None:
 def _is_matched(match: Match, asked: PolicyInput) -> bool:
     if match.tool is not None and not _any(match.tool, asked.tool):
         return False
-    return all(fits(asked) for _, fits in _checks(match, _Reach.ALL))
+    checks = [fits for _, fits in _checks(match, _Reach.ALL)]
+    return any(all(fits(one) for fits in checks) for one in (asked, *asked.beside()))
 
 
 def _list(names: Sequence[str]) -> str:

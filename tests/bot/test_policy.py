@@ -211,6 +211,41 @@ def test_what_restricts_a_namespace_and_what_allows_one(
         )
 
 
+def test_what_is_closed_for_a_workload_is_closed_for_a_drain_of_its_pods() -> None:
+    ledger = Object("statefulset", "ledger", "payments", {"tier": "gold"})
+    web = Object("replicaset", "web-7f", "shop", {"tier": "iron"})
+    drain: dict[str, Any] = {
+        "tool": "k8s_drain",
+        "risk": "danger",
+        "namespace": "",
+        "object_kind": "node",
+        "name": "node-1",
+        "labels": {},
+        "reaches": ("payments", "shop"),
+        "along": (web, ledger),
+    }
+    for match, closed in (
+        ("namespace: payments, kind: statefulset", True),
+        ("namespace: shop, kind: statefulset", False),  # of no one object both are true
+        ("kind: statefulset, labels: {tier: gold}", True),
+        ("kind: statefulset, labels: {tier: iron}", False),
+    ):
+        rule = f"name: a, match: {{{match}}}"
+        denied = ruled(rules(f"{rule}, deny: Closed"), **drain)
+        assert (denied.reason == "Closed") is closed, match
+        freeze = f"windows: [{{{rule}, kind: freeze, weekly: {{start: mon 00:00, end: sun 23:59"
+        assert (ruled(f"{freeze}}}}}]", **drain).rule == "a") is closed, match
+        for effect in ("ask: {}", "allow: true"):
+            assert ruled(rules(f"{rule}, {effect}"), **drain).rule != "a"
+    named = "name: a, when: \"object.name == 'ledger'\""
+    assert ruled(rules(f"{named}, deny: Closed"), **drain).reason == "Closed"
+    assert ruled(rules(f"{named}, ask: {{}}"), **drain).rule != "a"
+    again = PolicyInput.of(wish(**drain).stored())
+    assert again == wish(**drain)
+    steps = book(rules("name: a, match: {kind: statefulset}, deny: Closed")).explain(again)
+    assert (steps[-1].rule, steps[-1].why) == ("a", "Closed")
+
+
 @pytest.mark.parametrize(
     ("match", "several", "about"),
     [

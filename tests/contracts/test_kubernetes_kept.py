@@ -48,6 +48,24 @@ async def test_a_paused_deployment_is_scaled_with_its_old_pods(
     assert told == Verdict("holds", "2 of 2 pods ready, no restarts for 0.1 s.")
 
 
+async def test_whose_pods_they_are_is_what_rules_hear(catalog: Catalog, cluster: Cluster) -> None:
+    """Of a pod that is restarted or deleted its owners too, of a drain those of all that move."""
+    pod = cluster.pods("shop", "cart")[0]
+    name, node = pod["metadata"]["name"], pod["spec"]["nodeName"]
+    cart = (("replicaset", name.rpartition("-")[0]), ("deployment", "cart"))
+    gone: JsonObject = {"namespace": "shop", "kind": "pod", "name": name}
+    for call in (
+        catalog.change("k8s_restart_pod", {"namespace": "shop", "name": name}),
+        catalog.change("k8s_delete", gone),
+    ):
+        objects = (await call.preview()).objects
+        assert tuple((one.kind, one.name) for one in objects) == (("pod", name), *cart)
+        assert {one.namespace for one in objects} == {"shop"}
+        assert objects[0].labels["app"] == "cart"
+    along = (await catalog.change("k8s_drain", {"name": node}).preview()).along
+    assert {*cart} <= {(one.kind, one.name) for one in along}
+
+
 async def test_a_pod_that_its_owner_makes_anew_is_deleted_all_the_same(
     catalog: Catalog, cluster: Cluster
 ) -> None:

@@ -170,6 +170,7 @@ class Preview(_Stored):
     labels: dict[str, str] = Field(default_factory=dict)  # of the object as it is, for the policy
     objects: tuple[Touched, ...] = ()  # each that it writes, where its arguments name not one alone
     reaches: tuple[str, ...] = ()  # namespaces whose objects go along, besides the target's own
+    along: tuple[Touched, ...] = ()  # whose pods go along: what is denied of them is denied of this
     warnings: tuple[str, ...] = ()  # what a senior colleague would say; part of the fingerprint
     cautions: tuple[str, ...] = ()  # the same of numbers from status: not part of the fingerprint
     notes: tuple[str, ...] = ()  # such numbers that nobody need beware of

@@ -126,7 +126,7 @@ NEEDS: Mapping[str, frozenset[Access]] = {
     | _writes("pod", sub="exec", verb="create")
     | _writes("pod", sub="exec", verb="get"),
     "k8s_drain": _OF_NODES
-    | _looks("pod", "poddisruptionbudget", "replicaset", "statefulset")
+    | _looks("pod", "poddisruptionbudget", "replicaset", "statefulset", "deployment")
     | _writes("pod", sub="eviction", verb="create"),
     "k8s_suspend_cronjob": _OF_CRONJOBS,
     "k8s_resume_cronjob": _OF_CRONJOBS,

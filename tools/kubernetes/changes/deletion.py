@@ -27,6 +27,7 @@ from tools.kubernetes.changes.consequences import consequences
 from tools.kubernetes.changes.dependents import Owned, owned_by, users_of
 from tools.kubernetes.changes.documents import as_yaml
 from tools.kubernetes.changes.labels import MaybeNamespace
+from tools.kubernetes.changes.owners import with_owners
 from tools.kubernetes.changes.single import Place, exact
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.justnow import JustNow
@@ -136,6 +137,8 @@ class Deletion(Change):
     async def _preview(self, cluster: Cluster) -> Preview:
         found = await self.examine(cluster)
         await self.send(cluster, found, dry_run=True)
+        is_pod = self.kind == "pod"
+        objects = await with_owners(cluster, "pod", found.live) if is_pod else ()
         along = found.owned.said() if self.cascade != "orphan" else ""
         back = self.kind not in WHY_NOT_BACK and not controller(found.live)
         kept = [cleaned(found.live)] if back else []
@@ -147,6 +150,7 @@ class Deletion(Change):
             changes=(what, *(_gone(path) for path in found.owned.lasting() if along)),
             diff=difference(found.live, {}),
             labels=labels_of(found.live),
+            objects=objects if len(objects) > 1 else (),
             warnings=found.warnings,
             cautions=found.now.cautions,
             notes=found.now.notes,

@@ -25,6 +25,7 @@ from tools._kit import (
 )
 from tools.kubernetes import missing
 from tools.kubernetes.changes.moving import Moving, MovingPod, moving_off
+from tools.kubernetes.changes.owners import of_all
 from tools.kubernetes.changes.switches import Uncordon, takes_pods
 from tools.kubernetes.cluster import MERGE_PATCH, Cluster
 from tools.kubernetes.counting import counted
@@ -128,6 +129,7 @@ class Drain(Change):
     async def _preview(self, cluster: Cluster) -> Preview:
         found = await self._examine(cluster)
         moving = found.moving.pods
+        owners = {pod.owner for pod in moving}
         cordoned = bool(found.node["spec"].get("unschedulable"))
         if not cordoned:
             await self._patch(cluster, found.node, dry_run=True)
@@ -148,13 +150,14 @@ class Drain(Change):
             diff="",
             labels=labels_of(found.node),
             reaches=tuple(sorted({pod.namespace for pod in moving})),
+            along=await of_all(cluster, owners),
             warnings=found.warnings,
             cautions=found.now.cautions,
             notes=found.now.notes,
             fingerprint=fingerprint(_TOOL, found.facts),
             before={
                 "uid": str(meta(found.node)["uid"]),
-                "owners": list[JsonValue](sorted({pod.owner for pod in moving})),
+                "owners": list[JsonValue](sorted(owners)),
                 "facts": found.facts,
             },
             way_back="" if cordoned else "uncordon it; the pods stay where they are then",

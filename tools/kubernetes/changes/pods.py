@@ -23,6 +23,7 @@ from tools._kit import (
     Verdict,
 )
 from tools.kubernetes import missing
+from tools.kubernetes.changes.owners import with_owners
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.kinds import RESOURCES, Object, PodKind, access
 from tools.kubernetes.objects import controller, labels_of, meta, name_of, template_of
@@ -114,13 +115,16 @@ class RestartPod(Change):
     async def _preview(self, cluster: Cluster) -> Preview:
         live, owner, facts, warnings = await self._examine(cluster)
         await self._delete(cluster, live, dry_run=True)
-        follows = await _followed(cluster, owner)
+        follows, objects = await asyncio.gather(
+            _followed(cluster, owner), with_owners(cluster, "pod", live)
+        )
         return Preview(
             summary=f"Restart `{self._what}` in `{self.namespace}`",
             effect=f"it is deleted, and {controller(live)} makes another",
             changes=(ChangedPath(path=self._what, before="there", after=None),),
             diff="",
             labels=labels_of(live),
+            objects=objects,
             warnings=warnings,
             notes=(f"It is {pod_status(live)} just now",),
             fingerprint=fingerprint(_TOOL, facts),
