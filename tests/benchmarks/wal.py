@@ -2,7 +2,9 @@
 writes to a page after a checkpoint are whole pages, so medians of several turns are compared.
 """
 
-from tests.benchmarks.figures import Figure, median, spread
+from collections.abc import Sequence
+
+from tests.benchmarks.figures import Figure, calibrate, median, spread
 from tests.benchmarks.harness import Bench, Stage, until
 from tests.standins.model import Json, Turn, calls, says
 
@@ -25,6 +27,7 @@ async def turns(bench: Bench) -> list[Figure]:
     written: list[float] = []
     cpu: list[float] = []
     stored: list[float] = []
+    loops: list[float] = []
     async with bench.warm_stage(looks_once) as stage:
         thread = await stage.chat.ask("start")
         await _ended(stage, 1)
@@ -35,6 +38,7 @@ async def turns(bench: Bench) -> list[Figure]:
             written.append((await stage.wal() - wal) / 1000)
             cpu.append((stage.cpu() - spent) * 1000)
             stored.append((await _stored(stage) - size) / 1000)
+            loops.append(calibrate(3))
     early, late = written[10 - NEAR : 10 + NEAR], written[-2 * NEAR :]
     about = "one read, 0.5 kB asked, 2 kB answered; median of 10 turns around it"
     return [
@@ -45,14 +49,14 @@ async def turns(bench: Bench) -> list[Figure]:
             "WAL per turn, at turn 200", median(late), "kB", f"{about}: {spread(late, 'kB')}", 50
         ),
         _flat("WAL", written, "kB"),
-        _flat("CPU", cpu, "ms"),
+        _flat("CPU", cpu, "ms", loops),
         _flat("bytes kept", stored, "kB"),
     ]
 
 
-def _flat(what: str, values: list[float], unit: str) -> Figure:
+def _flat(what: str, values: list[float], unit: str, loops: Sequence[float] = ()) -> Figure:
     """How the last fifth compares with the second one: in the first the model is not yet told its
-    fill of earlier turns.
+    fill of earlier turns. With `loops`, as if the machine had been as fast in both.
     """
     fifth = len(values) // 5
     early, late = median(values[fifth : 2 * fifth]), median(values[-fifth:])
@@ -60,7 +64,12 @@ def _flat(what: str, values: list[float], unit: str) -> Figure:
         f"medians of turns {len(values) - fifth + 1}–{len(values)} and {fifth + 1}–{2 * fifth}:"
         f" {late:.1f} and {early:.1f} {unit}"
     )
-    return Figure(f"{what} per turn, late / early", late / early, "", how, 1.1)
+    slower = 1.0
+    if loops:
+        then, now = median(loops[fifth : 2 * fifth]), median(loops[-fifth:])
+        slower = now / then
+        how += f", while the loop took {now:.1f} and {then:.1f} ms"
+    return Figure(f"{what} per turn, late / early", late / early / slower, "", how, 1.1)
 
 
 async def _stored(stage: Stage) -> int:
