@@ -86,7 +86,7 @@ def test_a_hook_after_the_start_is_named_as_what_fails() -> None:
 
 def test_a_kill_for_memory_began_with_its_end_and_not_with_what_was_reported_after() -> None:
     """The back-off is told of a minute later; what a pod has all its life is no beginning."""
-    dead = crashing("web", 137, "OOMKilled", restarts=1, since=ago(minutes=2))
+    dead = crashing("web", 137, "OOMKilled", restarts=0, since=ago(minutes=2))
     later = warning("Pod/web-aaa-1", "BackOff", "Back-off restarting", first=ago(minutes=2))
     always = warning("Pod/web-aaa-1", "DNSConfigForming", "Nameserver limits", first=ago(days=3))
     found = diagnosed(deployment("web", ready=0), dead, later, always)

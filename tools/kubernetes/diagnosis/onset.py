@@ -1,7 +1,7 @@
 """Since when, and since which revision: a trouble's beginning, and what was changed just before."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,7 +10,7 @@ from tools.kubernetes.counting import counted
 from tools.kubernetes.diagnosis.case import Case, Group, template_hash
 from tools.kubernetes.diagnosis.clues import Proposal, Ref
 from tools.kubernetes.diagnosis.snapshot import Snapshot, controlled_by, ref_of
-from tools.kubernetes.diagnosis.symptoms import What, ended_of
+from tools.kubernetes.diagnosis.symptoms import What, ended_of, is_restarting
 from tools.kubernetes.diagnosis.wording import at, listed
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import (
@@ -29,6 +29,7 @@ from tools.kubernetes.pods import container_statuses, is_ready
 
 # Warnings that say nothing of a pod's health, and that some pods have all their lives.
 _ALWAYS: Final = frozenset({"DNSConfigForming", "MissingClusterDNS", "PolicyViolation"})
+_FIRST: Final = timedelta(seconds=5)  # of a pod, in which nothing has been tried yet
 _SOON: Final = timedelta(minutes=10)  # after a revision: its doing
 
 
@@ -88,7 +89,8 @@ def onset(case: Case, group: Group, concerns: str = r"^spec\.") -> Onset:
     paths = list(changed_paths(before.template, newest.template))
     concerned = [path for path in paths if re.search(concerns, path.path)]
     others_well = _others_well(case, group, newest)
-    soon = timedelta() <= since - made + timedelta(seconds=5) and since - made <= _SOON
+    after = min([since, *_never_ready(group.pods)]) - made
+    soon = timedelta() <= after + timedelta(seconds=5) and after <= _SOON
     if not concerned or not (soon or others_well):
         return _unblamed(since, case.now)
     return _blamed(case, group, since, (newest, before, made), [told(one) for one in concerned])
@@ -157,25 +159,51 @@ def _others_well(case: Case, group: Group, newest: Revision) -> int:
     return sum(is_ready(pod) for pod in pods if template_hash(pod) != newest.hash)
 
 
+def _never_ready(pods: Sequence[Object]) -> list[datetime]:
+    """When those pods were made that have never been ready: well at no time since."""
+    found = []
+    for pod in pods:
+        turned = moment(conditions(pod).get("Ready", {}).get("lastTransitionTime"))
+        if turned and not is_ready(pod) and not _turned(pod, turned):
+            found.append(turned)
+    return found
+
+
+def _turned(pod: Object, when: datetime) -> bool:
+    """Whether a pod ceased to be ready then; one that starts is not ready from its first moment."""
+    status = pod.get("status") or {}
+    begun = moment(status.get("startTime")) or moment(meta(pod).get("creationTimestamp"))
+    return begun is None or when - begun > _FIRST
+
+
 def began(snapshot: Snapshot, pods: Sequence[Object], *, hard: bool = True) -> datetime | None:
-    """The first sign of a trouble of these pods: not ready any more, or a warning."""
+    """The first sign of a trouble of these pods: not ready any more, an end, or a warning."""
     signs: list[datetime] = []
     for pod in pods:
         ready = conditions(pod).get("Ready", {})
         if hard and ready.get("status") != "True":
             found = moment(ready.get("lastTransitionTime"))
-            signs += [found] if found else []
+            signs += [found] if found and _turned(pod, found) else []
         signs += [
             first
             for one in snapshot.reports(ref_of("pod", pod))
             if one.type == "Warning" and one.reason not in _ALWAYS and (first := moment(one.first))
         ]
-        # What is reported of a container that ends comes after its end.
-        signs += [
-            over
-            for status in container_statuses(pod)
-            if not status.get("ready") and (over := moment(ended_of(status).get("finishedAt")))
-        ]
+        signs += [end for one in container_statuses(pod) for end in _ends(one, snapshot.now)]
         if not signs and (made := moment(meta(pod).get("creationTimestamp"))):
             signs.append(made)
     return min(signs, default=None)
+
+
+def _ends(status: Object, now: datetime) -> Iterator[datetime]:
+    """When a container ended that does not get on: what is reported of that comes after it."""
+    ended = ended_of(status)
+    over, started = moment(ended.get("finishedAt")), moment(ended.get("startedAt"))
+    if over is None or (status.get("ready") and not is_restarting(status, now)):
+        return
+    yield over
+    # A run that was a restart began because one had ended, of which nothing else is kept.
+    running = "running" in (status.get("state") or {})
+    restart = int(status.get("restartCount") or 0) > running
+    if started and restart and over - started < _SOON:
+        yield started

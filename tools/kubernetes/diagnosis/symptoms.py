@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from tools.kubernetes.diagnosis.clues import Ref
+from tools.kubernetes.diagnosis.flapping import flaps, probe_reports
 from tools.kubernetes.diagnosis.snapshot import Snapshot, controlled_by, ref_of
 from tools.kubernetes.events import Report
 from tools.kubernetes.kinds import Object
@@ -22,8 +23,7 @@ STARTING: Final = timedelta(seconds=45)  # that long a pod may take without anyb
 _RECENT: Final = timedelta(minutes=15)
 _LEAVING: Final = timedelta(seconds=90)
 _LONG_INIT: Final = timedelta(minutes=4)
-_QUIET: Final = timedelta(minutes=5)  # without a failed probe: it is over
-_FLAPS: Final = 3  # failed probes of a ready pod that are more than an accident
+_FAILS: Final = 3  # failed probes that are more than an accident
 _OFTEN: Final = 3  # restarts that are more than an accident
 _PULLING: Final = timedelta(minutes=10)  # that long a large image may take
 
@@ -36,7 +36,7 @@ class What(StrEnum):
     WAITING = "waiting"  # a container cannot be started: image, configuration, command
     CRASHING = "crashing"
     UNREADY = "unready"
-    FLAPPING = "flapping"  # ready, and its probe fails on and off
+    FLAPPING = "flapping"  # ready now and then: its probe fails on and off
     LOST = "lost"  # its containers are said to be well, the pod is not: its node is away
     EVICTED = "evicted"
     FAILED = "failed"
@@ -181,13 +181,15 @@ def _of_running(snapshot: Snapshot, pod: Object, status: Object) -> What | None:
     now, started = snapshot.now, moment((status["state"]["running"] or {}).get("startedAt"))
     if is_restarting(status, now):
         return What.CRASHING
+    if flaps(snapshot, pod, status):
+        return What.FLAPPING
     if not status.get("ready"):
         if starts_until(pod, status, now) is not None:
             return None
         waits = started is not None and now - started <= STARTING
-        failed = any(one.count >= _FLAPS for one in probe_reports(snapshot, pod, status["name"]))
+        failed = any(one.count >= _FAILS for one in probe_reports(snapshot, pod, status["name"]))
         return None if waits and not failed else What.UNREADY
-    return What.FLAPPING if _flaps(snapshot, pod, str(status["name"])) else None
+    return None
 
 
 def starts_until(pod: Object, status: Object, now: datetime) -> datetime | None:
@@ -234,33 +236,6 @@ def is_restarting(status: Object, now: datetime) -> bool:
     if count >= _OFTEN and lasted > timedelta(minutes=2):
         return runs < lasted * 2
     return runs < max(lasted * 3, timedelta(seconds=90))
-
-
-def probe_reports(snapshot: Snapshot, pod: Object, container: str) -> list[Report]:
-    """What the probes of a container found. Their reports name no container but by their field."""
-    found = snapshot.reports(ref_of("pod", pod), "Unhealthy", "ProbeWarning")
-    only = len((pod.get("spec") or {}).get("containers") or ()) == 1
-    named = [one for one in found if only or container in one.field]
-    return named or found
-
-
-def _flaps(snapshot: Snapshot, pod: Object, container: str) -> bool:
-    """Whether probes fail though the pod had become ready, more often than by accident."""
-    ready = moment(conditions(pod).get("Ready", {}).get("lastTransitionTime"))
-    started = moment((pod.get("status") or {}).get("startTime"))
-    for one in probe_reports(snapshot, pod, container):
-        last, first = moment(one.last), moment(one.first)
-        if last is None or first is None or ready is None or one.count < _FLAPS:
-            continue
-        # What began before it was ready belongs to its start, unless it goes on now.
-        quiet = snapshot.now - last > (_QUIET if first > ready else _QUIET / 2)
-        if last > ready and not quiet:
-            return True
-        # It was ready before, was not for a while, and is again: for how long?
-        late = started is not None and first - started > _RECENT
-        if late and not quiet and snapshot.now - ready < _QUIET:
-            return True
-    return False
 
 
 _MAKING: Final = (

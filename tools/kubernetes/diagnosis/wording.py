@@ -104,11 +104,20 @@ def pods_of(case: Case, group: Group) -> str:
         return "its pods run, and are"
     if group.owner.kind == "pod":
         return "the pod"
-    total = len([p for p in case.snapshot.pods_of(group.owner) if _lives(p)])
-    count = len({one.ref for one in group.symptoms})
+    return share_of(case, group.owner, len({one.ref for one in group.symptoms}))
+
+
+def share_of(case: Case, workload: Ref, count: int) -> str:
+    """So many of a workload's pods in words."""
+    total = len(living(case, workload))
     if count >= total:
         return "its only pod" if count == 1 else f"all {count} pods"
     return f"{count} of {total} pods"
+
+
+def living(case: Case, workload: Ref) -> list[Object]:
+    """Its pods, without those that ended or leave."""
+    return [pod for pod in case.snapshot.pods_of(workload) if _lives(pod)]
 
 
 def _lives(pod: Object) -> bool:

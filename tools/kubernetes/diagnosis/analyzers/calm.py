@@ -8,17 +8,19 @@ from tools.kubernetes.diagnosis.analyzers.scheduling import may_wait
 from tools.kubernetes.diagnosis.case import Case
 from tools.kubernetes.diagnosis.causes import Cause, depth
 from tools.kubernetes.diagnosis.clues import MEDIUM, Clue, Notice, Ref, Said
+from tools.kubernetes.diagnosis.flapping import LATELY, probe_reports
 from tools.kubernetes.diagnosis.onset import began
+from tools.kubernetes.diagnosis.snapshot import names, ref_of
 from tools.kubernetes.diagnosis.symptoms import (
     What,
     is_calm,
-    probe_reports,
     pulls_since,
     starts_until,
 )
 from tools.kubernetes.diagnosis.wording import at, pods_of, short, stamp
+from tools.kubernetes.events import Report
 from tools.kubernetes.kinds import Object
-from tools.kubernetes.objects import name_of
+from tools.kubernetes.objects import conditions, moment, name_of
 from tools.kubernetes.pods import container_statuses, is_ready
 
 
@@ -26,6 +28,7 @@ def calm(case: Case) -> Iterator[Said]:
     """Notices of pods that are well."""
     unwell = {one.ref for one in case.symptoms}
     gone: dict[Ref, list[Object]] = defaultdict(list)
+    late: dict[Ref, list[Object]] = defaultdict(list)
     for ref, pod in case.snapshot.refs("pod"):
         owner = case.snapshot.owner(pod)
         if (pod.get("status") or {}).get("phase") == "Failed":
@@ -34,6 +37,9 @@ def calm(case: Case) -> Iterator[Said]:
         elif ref not in unwell:
             yield from _restarts(case, owner, pod)
             yield from _starts(case, owner, pod)
+            if _just_ready(case, pod):
+                late[owner].append(pod)
+    yield from (_lately(case, owner, pods) for owner, pods in sorted(late.items()))
     for owner, pods in sorted(gone.items()):
         reasons = sorted({str((pod.get("status") or {}).get("reason")) for pod in pods})
         yield Notice(
@@ -78,6 +84,30 @@ def _starts(case: Case, owner: Ref, pod: Object) -> Iterator[Notice]:
                 f"pod/{name} starts: its startup probe gives it until {at(until, case.now)}{why}"
             )
             yield Notice(owner, words)
+
+
+def _just_ready(case: Case, pod: Object) -> bool:
+    """Whether a pod's probes failed until a moment ago, be it as it started or again."""
+    turned = moment(conditions(pod).get("Ready", {}).get("lastTransitionTime"))
+    if not is_ready(pod) or turned is None or case.now - turned > LATELY:
+        return False
+    lasts = [moment(one.last) for one in _probed(case, pod)]
+    return any(last is not None and case.now - last <= LATELY for last in lasts)
+
+
+def _probed(case: Case, pod: Object) -> list[Report]:
+    return case.snapshot.reports(ref_of("pod", pod), "Unhealthy")
+
+
+def _lately(case: Case, owner: Ref, pods: Sequence[Object]) -> Notice:
+    """Ready now, which a look at that moment alone would call well."""
+    reports = [one for pod in pods for one in _probed(case, pod)]
+    last = max(reports, key=lambda one: one.last)
+    times = counted(sum(one.count for one in reports), "time")
+    which = f"{'pod' if len(pods) == 1 else 'pods'} {names(pods)}"
+    words = f"{which} became ready only just now: probes failed {times}, last at"
+    words += f" {stamp(last.last, case.now)} ({short(last.message, 120)})"
+    return Notice(owner, f"{words}; if that goes on, ask again")
 
 
 def _restarts(case: Case, owner: Ref, pod: Object) -> Iterator[Notice]:

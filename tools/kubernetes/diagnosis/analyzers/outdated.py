@@ -1,6 +1,6 @@
 """Settings that were changed after their readers started: a container reads variables only then."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from tools.kubernetes.diagnosis.case import Case, Group, variable_sources
@@ -8,7 +8,7 @@ from tools.kubernetes.diagnosis.causes import Cause
 from tools.kubernetes.diagnosis.clues import HIGH, Clue, Notice, Proposal, Said
 from tools.kubernetes.diagnosis.lastwords import Hint
 from tools.kubernetes.diagnosis.onset import onset
-from tools.kubernetes.diagnosis.wording import at, log_line, pods_of
+from tools.kubernetes.diagnosis.wording import at, living, log_line, share_of
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import meta, moment
 from tools.kubernetes.pods import container_statuses
@@ -63,8 +63,8 @@ def _clue(
         Cause.CONFIG_OUTDATED,
         owner,
         f"Its connection pool is used up, and it has not read its newest settings: configmap/{name}"
-        f" says {setting} since {at(when, case.now)}, {pods_of(case, group)} started before it;"
-        " variables are read only at a start.",
+        f" says {setting} since {at(when, case.now)}, {_before(case, group, when)} started before"
+        " it; variables are read only at a start.",
         (
             f"configmap/{name}: {setting}, changed at {at(when, case.now)}",
             f"pod/{meta(group.first.pod).get('name')}: started at {at(started, case.now)}",
@@ -77,14 +77,28 @@ def _clue(
     )
 
 
+def _before(case: Case, group: Group, when: datetime) -> str:
+    """The pods that have the values of before: also those of which nothing is seen yet."""
+    if group.owner.kind == "pod":
+        return "the pod"
+    starts = [_starts([pod], group.container) for pod in living(case, group.owner)]
+    early = [one for one in starts if any(start is not None and start < when for start in one)]
+    return share_of(case, group.owner, len(early))
+
+
+def _starts(pods: Sequence[Object], container: str) -> list[datetime | None]:
+    """When the containers of that name began that run."""
+    return [
+        moment(((status.get("state") or {}).get("running") or {}).get("startedAt"))
+        for pod in pods
+        for status in container_statuses(pod)
+        if status.get("name") == container
+    ]
+
+
 def _started(group: Group) -> datetime | None:
     """When the newest of its containers began: earlier ones have older values still."""
-    times = [
-        moment(((status.get("state") or {}).get("running") or {}).get("startedAt"))
-        for pod in group.pods
-        for status in container_statuses(pod)
-        if status.get("name") == group.container
-    ]
+    times = _starts(group.pods, group.container)
     known = [one for one in times if one is not None]
     return max(known) if known and len(known) == len(times) else None
 

@@ -8,10 +8,11 @@ from typing import Any, Final
 from tools.kubernetes.diagnosis.case import Case, Group
 from tools.kubernetes.diagnosis.causes import Cause
 from tools.kubernetes.diagnosis.clues import HIGH, LOW, MEDIUM, Clue, Confidence, Said
+from tools.kubernetes.diagnosis.flapping import probe_reports
 from tools.kubernetes.diagnosis.lastwords import NETWORK, Points
 from tools.kubernetes.diagnosis.links import leads_to, leads_to_by_settings
 from tools.kubernetes.diagnosis.onset import Onset, onset
-from tools.kubernetes.diagnosis.symptoms import What, probe_reports
+from tools.kubernetes.diagnosis.symptoms import What
 from tools.kubernetes.diagnosis.wording import event, last_lines, pods_of, short, state
 from tools.kubernetes.events import Report
 from tools.kubernetes.kinds import Object
