@@ -9,12 +9,23 @@ from pydantic import JsonValue
 
 from bot.agent import control
 from bot.agent.forms import FORMS, Arguments, Form, Wrong, as_word, quoted
+from bot.agent.forms.form import is_strange, unknown_kind
 from bot.agent.left_out import LEFT_OUT, left_out
 from bot.agent.vocabulary import OF_NO_NAMESPACE
 from bot.core.text import visible
 from bot.guard.masking import IS_MASK
 
-__all__ = ["FORMS", "Command", "Form", "Miss", "nearest", "parse", "render", "usage"]
+__all__ = [
+    "FORMS",
+    "Command",
+    "Form",
+    "Miss",
+    "nearest",
+    "parse",
+    "render",
+    "strange_kind",
+    "usage",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +64,19 @@ LONGEST = 2000
 LONGEST_BLOCK = 30_000
 
 
-def parse(text: str) -> Command | Miss | None:
+def parse(text: str, *, alone: bool = False) -> Command | Miss | None:
     """Return the command that the whole of `text` is.
 
     `Miss`: it starts like one but is none; only for a bot without a model, which would otherwise
-    have answered. None: it is something else.
+    have answered. None: it is something else. `alone`: no model reads what is no command, so any
+    word in the place of a kind may be one of the cluster's own.
     """
     line, block = _with_block(text.replace("\r\n", "\n"))
     if len(line) > LONGEST or len(text) > LONGEST_BLOCK or not _is_plain(text):
         return None
     try:
-        words = _without_kubectl(_words(line))
+        written = _words(line)
+        words = _without_kubectl(written)
     except Wrong as wrong:
         form = _started(_without_kubectl(line.split()))
         return Miss(str(wrong), form.usage) if form else None
@@ -76,9 +89,24 @@ def parse(text: str) -> Command | Miss | None:
     if not form.begins([w.lower() for w in words]):
         return Miss(_second_word(words[0].lower()), form.usage)
     try:
-        return Command(form.tool, _arguments(form, words[len(form.words) :], block))
+        command = Command(form.tool, _arguments(form, words[len(form.words) :], block))
     except Wrong as wrong:
         return Miss(str(wrong), form.usage)
+    strange = strange_kind(command)
+    if strange and not (alone or _is_unmistakable(written, words[len(form.words) :])):
+        return Miss(unknown_kind(strange), form.usage)
+    return command
+
+
+def strange_kind(command: Command) -> str:
+    """The kind in a command that only the cluster may know; empty: none."""
+    kinds = str(command.arguments.get("kind", "")).split(",")
+    return next((kind for kind in kinds if kind and is_strange(kind)), "")
+
+
+def _is_unmistakable(written: list[str], after: list[str]) -> bool:
+    """Whether no sentence is written so: "get coffee" may be one, "get coffee -n shop" is none."""
+    return written[0].lower() == "kubectl" or any("/" in w or w.startswith("-") for w in after)
 
 
 def _second_word(first: str) -> str:

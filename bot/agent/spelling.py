@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from bot.agent import control
-from bot.agent.grammar import FORMS, Command, Form, Miss, nearest, parse
+from bot.agent.grammar import FORMS, Command, Form, Miss, nearest, parse, strange_kind
 from bot.agent.vocabulary import KINDS, TALK
 
 _LONGEST = 300
@@ -26,11 +26,11 @@ def did_you_mean(text: str) -> str | None:
         return None
     words = line.split(" ")
     start = 1 if words[0].lower() == "kubectl" else 0
-    for verb in _near(words[start].lower(), _VERBS) if len(words) > start else ():
-        for fixed in _with_verb(words[:start], verb, words[start + 1 :]):
-            if fixed != line and _is_one(fixed):
-                return fixed
-    return None
+    verbs = _near(words[start].lower(), _VERBS) if len(words) > start else ()
+    fixed = (one for verb in verbs for one in _with_verb(words[:start], verb, words[start + 1 :]))
+    found = [one for one in fixed if one != line and _is_one(one)]
+    # a kind that only the cluster may know is more likely another slip
+    return next((one for one in found if not _is_strange(one)), next(iter(found), None))
 
 
 def advice(text: str) -> str:
@@ -47,6 +47,11 @@ def advice(text: str) -> str:
 
 def _is_one(line: str) -> bool:
     return control.parse_word(line) is not None or isinstance(parse(line), Command)
+
+
+def _is_strange(line: str) -> bool:
+    command = parse(line)
+    return isinstance(command, Command) and bool(strange_kind(command))
 
 
 def _with_verb(before: list[str], verb: str, rest: list[str]) -> Iterator[str]:

@@ -26,12 +26,12 @@ KINDS = tuple(_KINDS_IN_WORDS.split())
 
 # Words that end or go on a sentence; an object with such a name is written <kind>/<name>.
 _TALK_IN_WORDS = """
-a again all and are as asap at be been before better but by can crash crashed crashes crashing
-did do does done down error errors fail failed failing fails failure failures fast first for
+a again all and are as asap at be been before better but by can crash crashed crashes crashing did
+do does done down error errors explain fail failed failing fails failure failures fast first for
 forever from get gone good had has have help here how i if in instead is issue issues it later
-like maybe me my need needs never no not nothing now of off ok okay on only or our out please pls
-problem problems quick quickly really restart restarted right running screams shit show slow so
-something soon still stuff sucks thanks that the their them then there these they this those to
+like lost maybe me my need needs never no not nothing now of off ok okay on only or our out please
+pls problem problems quick quickly really restart restarted right running screams shit show slow
+so something soon still stuff sucks thanks that the their them then there these they this those to
 today tomorrow tonight too trouble up us was we were what when where which who why will with
 working would wrong yes yesterday you your
 """

@@ -196,7 +196,7 @@ class Listening:
         if word is not None and word.name != "help":
             await self._slash.commands.hear(_heard(word, said))
             return
-        command = parse(text)
+        command = parse(text, alone=not self._slash.model)
         asked = Request(
             thread=thread,
             author=said.user,

@@ -64,7 +64,7 @@ class Slash:
         self._live = live
         self.voice = voice
         self._tasks = voice.tasks
-        self._model = model
+        self.model = model
         self._requests = Requests(house)
         self._underway = Underway(voice.tasks)
 
@@ -104,7 +104,7 @@ class Slash:
     async def _take(self, slashed: Slashed) -> None:
         text = cleaned(slashed.text)
         word = self.commands.word(text) if text else Word("help")
-        command = parse(text)
+        command = parse(text, alone=not self.model)
         if isinstance(command, Command) and command.tool == "help":
             word = Word("help")
         if word is not None:
@@ -116,7 +116,7 @@ class Slash:
             await self._begin(slashed, text, command)
         elif meant := did_you_mean(text):
             self._tell(slashed, notices.refused(speech.meant(f"/ops {meant}")))
-        elif self._model:
+        elif self.model:
             await self._begin(slashed, text, None)
         else:
             self._tell(slashed, notices.refused(advice(text)))

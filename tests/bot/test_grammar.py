@@ -16,6 +16,22 @@ WEB = {"kind": "deployment", "name": "web"}
 
 
 @pytest.mark.parametrize(
+    "text", ["get coffee", "get certs", "explain cert", "describe coffee machine"]
+)
+def test_a_word_that_may_be_a_kind_is_one_where_no_model_reads_it(text: str) -> None:
+    """Beside a model it is a sentence, which that understands."""
+    assert isinstance(parse(text), Miss)
+    command = parse(text, alone=True)
+    assert isinstance(command, Command)
+    assert command.arguments["kind"] == text.split()[1]
+
+
+@pytest.mark.parametrize("text", ["get me a coffee", "get lost", "explain this", "get it -n shop"])
+def test_a_sentence_is_one_wherever_it_is_read(text: str) -> None:
+    assert isinstance(parse(text, alone=True), Miss)
+
+
+@pytest.mark.parametrize(
     ("text", "tool", "arguments"),
     [
         ("get pods", "k8s_get", {"kind": "pods"}),
@@ -118,6 +134,17 @@ WEB = {"kind": "deployment", "name": "web"}
             "explain certificates.cert-manager.io --field spec.dnsNames",
             "k8s_explain",
             {"kind": "certificates.cert-manager.io", "field": "spec.dnsNames"},
+        ),
+        # kinds that only the cluster knows, where no sentence is written so
+        ("get certs -A", "k8s_get", {"kind": "certs", "all_namespaces": True}),
+        ("get cert/x", "k8s_get", {"kind": "cert", "name": "x"}),
+        ("kubectl get Certificates", "k8s_get", {"kind": "certificates"}),
+        ("describe certificate/x", "k8s_describe", {"kind": "certificate", "name": "x"}),
+        ("explain cert.spec.dnsNames", "k8s_explain", {"kind": "cert.spec.dnsNames"}),
+        (
+            "explain certificates.cert-manager.io.spec",
+            "k8s_explain",
+            {"kind": "certificates.cert-manager.io.spec"},
         ),
         ("auth can-i", "k8s_can_i", {}),
         (

@@ -354,7 +354,7 @@ async def test_misspelt_commands_get_the_nearest_usage(dsn: str, tmp_path: Path)
         "scale deployment/web --replicas lots": "must be a number from 0 to 1000, not .*lots",
         "scale deployment/web --replicas -1": "`--replicas` needs a value",
         "scale web --replicas 5": "it needs exactly one <kind>/<name>",
-        "get podz": "podz.* is no kind I know.*Usage: .*get <kind>",
+        "logs podz/web": "podz.* is no kind I know.*Usage: .*logs",
         "get pods -n --server=x": "`-n` needs a value",
         "get pods -n ../etc": r"\.\./etc.* is no namespace",
         "get pods --server=x": "--server.* is unknown here",
@@ -372,6 +372,11 @@ async def test_misspelt_commands_get_the_nearest_usage(dsn: str, tmp_path: Path)
             assert re.search(says_so, plain(said), re.DOTALL), (text, said)
         assert chat.cluster.mutations == []
         assert await chat.rows("SELECT 1 FROM tool_calls") == []
+        # which kinds there are the cluster knows
+        thread = await chat.ask("get podz")
+        assert "Nearest: pod, pods" in shown(await chat.reads(thread, "serves no kind podz"))
+        thread = await chat.ask("explain certs.spec.dnsNames")
+        await chat.reads(thread, "certificate.spec.dnsNames")
 
 
 def plain(said: str) -> str:

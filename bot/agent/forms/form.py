@@ -119,14 +119,32 @@ read_name = matching(NAME, "name")
 
 def read_kind(word: str) -> JsonValue:
     """A kind as people write it."""
+    kind = any_kind(word)
+    if is_strange(kind):
+        raise Wrong(unknown_kind(word))
+    return kind
+
+
+def any_kind(word: str) -> str:
+    """The same, or a word that may be a kind of the cluster's own, which only that knows."""
     kind = word.lower()
     if kind == "all":
         raise Wrong("`all` is many kinds; `overview` shows a namespace on one screen")
     if "," in kind:
         raise Wrong("it takes one kind at a time; only `get` takes several")
-    if kind not in KINDS and not ("." in kind and _KIND.fullmatch(kind)):
-        raise Wrong(f"{quoted(word)} is no kind I know")
+    if kind in TALK or not (kind in KINDS or _KIND.fullmatch(kind)):
+        raise Wrong(unknown_kind(word))
     return kind
+
+
+def is_strange(kind: str) -> bool:
+    """Whether a kind is none that every cluster has, nor one with its group behind a dot."""
+    return kind.lower() not in KINDS and "." not in kind
+
+
+def unknown_kind(word: str) -> str:
+    """Why a word is not taken for a kind."""
+    return f"{quoted(word)} is no kind I know"
 
 
 def bare_name(word: str) -> JsonValue:

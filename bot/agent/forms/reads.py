@@ -15,6 +15,7 @@ from bot.agent.forms.form import (
     Form,
     Option,
     Wrong,
+    any_kind,
     bare_name,
     matching,
     nothing,
@@ -39,6 +40,9 @@ _revision = Option("revision", number(1, 999_999, "the revision"))
 _SUBS = ("log", "exec", "scale", "status", "eviction", "portforward", "attach", "token")
 _field = matching(
     re.compile(r"[A-Za-z$][-A-Za-z0-9_]{0,62}(\.[A-Za-z$][-A-Za-z0-9_]{0,62}){0,20}"), "field"
+)
+_dotted = matching(
+    re.compile(r"[A-Za-z][-A-Za-z0-9]{0,62}(\.[A-Za-z][-A-Za-z0-9]{0,62}){0,20}"), "kind"
 )
 _verb = matching(re.compile(r"[a-z]{2,20}|\*"), "verb")
 _context = Option("context", number(0, 50, "the lines around each"))
@@ -79,7 +83,7 @@ def _get(operands: list[str]) -> Arguments:
 
 def _read_kinds(word: str) -> str:
     """One kind, or several with commas between them."""
-    return ",".join(str(read_kind(kind)) for kind in word.split(","))
+    return ",".join(any_kind(kind) for kind in word.split(","))
 
 
 def _names(words: list[str]) -> str:
@@ -90,7 +94,10 @@ def _names(words: list[str]) -> str:
 
 def _describe(operands: list[str]) -> Arguments:
     if len(operands) == 2:
-        return {"kind": read_kind(operands[0]), "name": bare_name(operands[1])}
+        return {"kind": any_kind(operands[0]), "name": bare_name(operands[1])}
+    if len(operands) == 1 and "/" in operands[0]:
+        kind, _, name = operands[0].partition("/")
+        return {"kind": any_kind(kind), "name": read_name(name)}
     return workload(operands)
 
 
@@ -124,12 +131,13 @@ def _network(operands: list[str]) -> Arguments:
 
 
 def _explain(operands: list[str]) -> Arguments:
-    """`deployment.spec.replicas`; a kind that has its group behind a dot has `--field`."""
+    """`deployment.spec.replicas`; where a kind ends that only the cluster knows, that tells."""
     if len(operands) != 1:
         raise Wrong("it needs one kind, with the field behind a dot")
     kind, _, field = operands[0].partition(".")
     if kind.lower() not in KINDS:
-        return {"kind": read_kind(operands[0])}
+        any_kind(kind)
+        return {"kind": str(_dotted(operands[0]))}
     return {"kind": read_kind(kind), **({"field": _field(field)} if field else {})}
 
 

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, StringConstraints
 
-from tools._kit import Finding, Malformed, read
+from tools._kit import Finding, Malformed, NotFound, read
 from tools.kubernetes.about import api_resources, can_i, cluster_info, rights
 from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.explain import explain
-from tools.kubernetes.kinds import AnyKind, MaybeKind
+from tools.kubernetes.kinds import AnyKind, MaybeKind, Resource, canonical_kind
 from tools.kubernetes.reads.arguments import ClusterReads, MaybeName, MaybeNamespace, place_of
 
 FieldPath = Annotated[
@@ -63,7 +63,8 @@ class AboutReads(ClusterReads):
     @read
     async def explain(self, cluster: Cluster, kind: AnyKind, field: FieldPath = "") -> Finding:
         """Say what a field of a kind means and what is in it, by the cluster's own schema."""
-        return await explain(cluster, await cluster.resource(kind), field)
+        resource, behind = await _split(cluster, kind)
+        return await explain(cluster, resource, ".".join(part for part in (behind, field) if part))
 
     @read
     async def can_i(
@@ -83,3 +84,20 @@ class AboutReads(ClusterReads):
         if not verb or not kind:
             raise Malformed("`verb` and `kind` go together: what is to be done, and with what?")
         return await can_i(cluster, verb, await cluster.resource(kind), sub, name, place)
+
+
+async def _split(cluster: Cluster, kind: str) -> tuple[Resource, str]:
+    """A kind and the field behind its last dot: only the cluster knows where a group ends.
+
+    Raises `NotFound`, naming near kinds.
+    """
+    parts = kind.split(".")
+    unknown: NotFound | None = None
+    for length in range(len(parts), 0, -1):
+        try:
+            resource = await cluster.resource(str(canonical_kind(".".join(parts[:length]))))
+        except NotFound as error:
+            unknown = error
+        else:
+            return resource, ".".join(parts[length:])
+    raise unknown or NotFound(f"There is no kind {kind}.")
