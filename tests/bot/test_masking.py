@@ -414,6 +414,11 @@ def test_findings() -> None:
     assert mask_finding(table) == (Table(table.columns, (("DB_PASSWORD", MASK), ("PORT", "80"))), 1)
     column = Table(("USER", "PASSWORD"), (("bo", "hunter2"),))
     assert mask_finding(column) == (Table(column.columns, (("bo", MASK),)), 1)
+    named = Table(("NAME", "READY", "SECRET"), (("shop-example", "True", "shop-example-tls"),))
+    assert mask_finding(named) == (named, 0)
+    for value in ("s3cr3t-x7Kq", "9f86d081-884c-4d63", "hunter2hunter", "Str0ng!", "x7k2p9m4"):
+        held = Table(named.columns, (("shop-example", "True", value),))
+        assert mask_finding(held)[1] == 1, value
     short = Table(("A", "B", "C"), (("1", "token=hunter2"), ("1", "2", "3", "password=hunter2")))
     assert "hunter2" not in str(mask_finding(short)[0])
     manifests = Manifests((DEPLOYMENT, _secret()))

@@ -41,6 +41,8 @@ MASK_NOTE = (
 )
 
 _BRACKETED = re.compile(r"\[(?:name=)?[\"']?([^\]\"']+)[\"']?\](?:\.value)?$")
+# An object's name made of words: "shop-example-tls", "web-2.tls".
+_SPOKEN = re.compile(r"[a-z]+\d{0,2}(?:[.-](?:[a-z]+\d{0,2}|\d{1,2}))*")
 _SHORTEST = 6  # characters: what is shorter stands in any text by chance
 _SECRET_OBJECT = re.compile(r"(?i)\bsecrets?/")
 _DIFF_PAIR = re.compile(r"^([+\- ] {2}[\w.\-\"'/]+: +)(\S.*)$")
@@ -110,11 +112,17 @@ def _object(masker: Masker, value: Mapping[str, JsonValue]) -> Mapping[str, Json
 
 def _row(masker: Masker, columns: tuple[str, ...], row: tuple[str, ...]) -> tuple[str, ...]:
     """A row as an object: a column may be named for a secret, or hold names beside values."""
-    names = [column.lower() for column in columns[: len(row)]]
+    names = [_heading(column, cell) for column, cell in zip(columns, row, strict=False)]
     if len(set(names)) < len(row):
         return tuple(masker.text(cell) for cell in row)
     fields: dict[str, JsonValue] = dict(zip(names, row, strict=True))
     return tuple(str(cell) for cell in _object(masker, fields).values())
+
+
+def _heading(column: str, cell: str) -> str:
+    """What a column is called: SECRET is the heading of names of Secrets, which hide nothing."""
+    heading = column.lower()
+    return "secret's object" if heading == "secret" and _SPOKEN.fullmatch(cell) else heading
 
 
 def mask_preview(preview: Preview) -> tuple[Preview, bool]:
