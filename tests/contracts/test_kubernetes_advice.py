@@ -62,7 +62,12 @@ async def test_what_depends_on_it_is_said(catalog: Catalog, cluster: Cluster) ->
     assert "Service cart sends it traffic: with 0 replicas nothing answers." in scaled.warnings
     rescaled = await look(catalog, "patch", {**DEPLOYMENT, "patch": "spec: {replicas: 4}"})
     assert rescaled.risk is None
-    assert "HorizontalPodAutoscaler cart will set the number" in " ".join(rescaled.warnings)
+    keeps = "HorizontalPodAutoscaler cart keeps it between 1 and 9 replicas and will set it again."
+    assert keeps in rescaled.warnings
+    assert "HorizontalPodAutoscaler cart rests while this is 0." in scaled.warnings
+    assert not [said for said in scaled.warnings if "will set" in said or "meanwhile" in said]
+    assert rescaled.summary == "Patch `deployment/cart` in `shop`: replicas 2 → 4"
+    assert rescaled.effect == "1 field written"
 
     volumes = '{"spec": {"template": {"spec": {"serviceAccountName": "admin"}}}}'
     assert (await look(catalog, "patch", {**DEPLOYMENT, "patch": volumes})).risk is Risk.DANGER
@@ -80,7 +85,10 @@ async def test_what_depends_on_it_is_said(catalog: Catalog, cluster: Cluster) ->
     assert "It would have no pod behind it: nothing answers." in said.warnings
     assert "2 pods are behind it, and would be 0" in said.notes
     moved = {**SHOP, "kind": "pod", "name": pod, "labels": ["app=debug"]}
-    told = " ".join((await look(catalog, "label", moved)).warnings)
+    label = await look(catalog, "label", moved)
+    assert label.summary == f"Set label app=debug of `pod/{pod}` in `shop`"
+    told = " ".join(label.warnings)
+    assert "set this back" not in told, "a replica set only makes others"
     assert "Service cart stops sending it traffic." in told
     assert "no longer owns it and makes another pod in its place" in told
 
@@ -347,7 +355,7 @@ async def test_whose_field_it_is_and_taking_it_over(catalog: Catalog, cluster: C
     )
     assert (await look(catalog, "apply", {**SHOP, "manifest": CONFIG})).risk is None
     seen = await look(catalog, "apply", {**scaled, "force": True})
-    assert seen.summary.endswith(", taking over what others own")
+    assert ", taking over what others own: metadata.labels.team added and 2 more" in seen.summary
     assert "although setup owns .spec.replicas, which may write it again" in seen.warnings[0]
 
 

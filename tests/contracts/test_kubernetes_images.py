@@ -10,6 +10,8 @@ from pydantic import JsonValue
 
 from bot.sandbox.cluster import Behaviour, Cluster, Rule
 from bot.sandbox.cluster.rights import READ
+from tests.contracts.stage import HPA, made
+from tests.contracts.stage import WEB as TARGET
 from tests.contracts.test_kubernetes_verification import follow
 from tools import Catalog, JsonObject, NoWayBack, Refused, Stale, Wish, open_providers
 
@@ -193,7 +195,10 @@ async def test_what_a_colleague_would_say_of_an_image(catalog: Catalog, cluster:
     cluster.apply(manifest("Deployment", "web", images, replicas=4, strategy=dict(recreate)))
     assert "All its pods stop before new ones start" in await warnings("shop/web:2")
     cluster.apply(manifest("Deployment", "web", images, replicas=0))
+    scaler: JsonObject = {**HPA, "scaleTargetRef": {**TARGET}}
+    made("HorizontalPodAutoscaler", "autoscaling/v2", "web", scaler)(cluster)
     assert "It has 0 replicas" in await warnings("shop/web:2")
+    assert "HorizontalPodAutoscaler" not in await warnings("shop/web:2"), "it rests at 0"
 
 
 # --- restarts ---------------------------------------------------------------------------------

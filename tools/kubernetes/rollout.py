@@ -264,7 +264,7 @@ class RolloutUndo(Change):
             "history_limit": limit == 0,
         }
         warnings = [*ownership_warnings(live), *replacing(live)]
-        warnings += [*scaled_meanwhile(autoscalers), *unprotected(budgets)]
+        warnings += [*scaled_meanwhile(autoscalers, replicas_of(live)), *unprotected(budgets)]
         if limit == 0:
             warnings.append("It keeps no old revisions: there is no way back from this.")
         risk = Risk.DANGER if cluster.is_home(self.namespace) else None

@@ -42,6 +42,7 @@ from tools.kubernetes.workloads import (
     budget,
     budgets_of,
     fingerprint,
+    fought,
     ownership_warnings,
     previewed,
     reading,
@@ -259,7 +260,7 @@ class Scale(Change):
         }
         warnings = [
             *ownership_warnings(live),
-            *_autoscaler_warnings(autoscalers, self.replicas),
+            *fought(autoscalers, self.replicas),
             *_growth_warnings(replicas_of(live), self.replicas),
             *thinned(replicas_of(live), self.replicas),
             *(blocking(budgets, self.replicas) if self.replicas < replicas_of(live) else ()),
@@ -271,31 +272,9 @@ class Scale(Change):
         return _Seen(live, facts, autoscalers, budgets, tuple(warnings), risk)
 
 
-def _autoscaler_warnings(autoscalers: tuple[Object, ...] | None, replicas: int) -> Iterator[str]:
-    if autoscalers is None:
-        yield "It cannot be told whether an autoscaler sets this number."
-    for hpa in autoscalers or ():
-        low, high = _bounds(hpa)
-        if replicas == 0:
-            yield f"HorizontalPodAutoscaler {name_of(hpa)} rests while this is 0."
-            continue
-        named = f"HorizontalPodAutoscaler {name_of(hpa)}"
-        if replicas > high:
-            yield f"{named} has a maximum of {high}: it will set {replicas} back to {high}."
-        elif replicas < low:
-            yield f"{named} has a minimum of {low}: it will set {replicas} up to {low}."
-        else:
-            yield f"{named} keeps it between {low} and {high} replicas and will set it again."
-
-
 def _growth_warnings(now: int, wanted: int) -> Iterator[str]:
     if now and wanted >= _SLIP * now:
         yield f"That is {wanted // now} times as many pods as now."
-
-
-def _bounds(hpa: Object) -> tuple[int, int]:
-    spec = hpa["spec"]
-    return int(spec.get("minReplicas") or 1), int(spec["maxReplicas"])
 
 
 def _traffic_warnings(services: tuple[Object, ...] | None) -> Iterator[str]:

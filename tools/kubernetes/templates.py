@@ -241,7 +241,7 @@ class TemplateChange(Change):
             *beside.warnings,
             *ownership_warnings(live),
             *replacing(live),
-            *scaled_meanwhile(autoscalers),
+            *scaled_meanwhile(autoscalers, replicas_of(live)),
             *unprotected(budgets),
         )
         danger = cluster.is_home(self.namespace)
@@ -295,7 +295,10 @@ def replacing(live: Object) -> Iterator[str]:
         yield _ONE_POD if count == 1 else all_of_them
 
 
-def scaled_meanwhile(autoscalers: tuple[Object, ...] | None) -> Iterator[str]:
+def scaled_meanwhile(autoscalers: Around, replicas: int) -> Iterator[str]:
+    """Who sets another number of pods while they are replaced; nobody where there are none."""
+    if replicas == 0:
+        return
     if autoscalers is None:
         yield "It cannot be told whether an autoscaler changes the number of pods meanwhile."
     for hpa in autoscalers or ():

@@ -50,6 +50,8 @@ _CHANGED = {
 }
 
 
+_MAKE_PODS = ("replicaset", "statefulset", "daemonset", "job")
+
 Around = tuple[Object, ...] | None  # all objects of one kind in a namespace; None: not known
 
 
@@ -156,13 +158,32 @@ def manager_of(workload: Object) -> str:
 
 
 def ownership_warnings(workload: Object) -> list[str]:
-    """Who may write the object again."""
+    """Who may write the object again: nobody a pod whose owner only makes others in its place."""
+    if workload.get("kind") == "Pod" and controller(workload).partition("/")[0] in _MAKE_PODS:
+        return []
     found = []
     if owner := controller(workload):
         found.append(f"{owner} owns it and may set this back.")
     if manager := manager_of(workload):
         found.append(f"{manager} manages it: its next deployment may undo this.")
     return found
+
+
+def fought(autoscalers: Around, replicas: int) -> Iterator[str]:
+    """What its autoscalers make of such a number of replicas."""
+    if autoscalers is None:
+        yield "It cannot be told whether an autoscaler sets this number."
+    for hpa in autoscalers or ():
+        low, high = int(hpa["spec"].get("minReplicas") or 1), int(hpa["spec"]["maxReplicas"])
+        named = f"HorizontalPodAutoscaler {name_of(hpa)}"
+        if replicas == 0:
+            yield f"{named} rests while this is 0."
+        elif replicas > high:
+            yield f"{named} has a maximum of {high}: it will set {replicas} back to {high}."
+        elif replicas < low:
+            yield f"{named} has a minimum of {low}: it will set {replicas} up to {low}."
+        else:
+            yield f"{named} keeps it between {low} and {high} replicas and will set it again."
 
 
 def bounds(autoscaler: Object) -> JsonValue:

@@ -144,7 +144,7 @@ def mask_preview(preview: Preview) -> tuple[Preview, bool]:
     )
     diff = _diff_without(lost, _secret_diff(preview.diff) if secret else preview.diff)
     texts = {
-        "summary": masker.text(without(preview.summary)),
+        "summary": masker.text(without(_replaced(preview.summary, told))),
         "effect": masker.text(without(_replaced(preview.effect, told))),
         "diff": masker.text(without(diff)),
         "way_back": masker.text(without(preview.way_back)),
@@ -192,7 +192,7 @@ def _lost(real: JsonValue, shown: JsonValue) -> Iterator[str]:
 
 
 def _told_pairs(real: Sequence[ChangedPath], masked: Sequence[ChangedPath]) -> Iterator[str]:
-    """How an effect says "old → new" of what is hidden; there even a short word is the value."""
+    """How a heading says "old → new" of what is hidden; there even a short word is the value."""
     for one, shown in zip(real, masked, strict=True):
         if MASK in (shown.before, shown.after):
             yield f"{_said(one.before)} → {_said(one.after)}"

@@ -42,6 +42,7 @@ from tools.kubernetes.changes.single import (
     digest_at,
     digest_before,
     digest_of,
+    first_of,
     rolls_out,
 )
 from tools.kubernetes.cluster import Cluster
@@ -194,8 +195,9 @@ class Application(ManifestChange):
         forced = ", taking over what others own" if any(step.taken for step in changed) else ""
         if len(changed) > 1:
             return f"Apply {len(changed)} objects{where}{forced}"
-        verb = "Change" if changed[0].live else "Create"
-        return f"{verb} `{changed[0].place}`{where}{forced}"
+        only = changed[0]
+        said = f": {first_of(only.changes)}" if only.live else ""
+        return f"{'Change' if only.live else 'Create'} `{only.place}`{where}{forced}{said}"
 
     async def _write(self, cluster: Cluster, seen: Preview) -> Receipt:
         steps = await reading(self._examine(cluster))

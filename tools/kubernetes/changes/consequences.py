@@ -37,6 +37,7 @@ from tools.kubernetes.workloads import (
     bounds,
     budget,
     budgets_of,
+    fought,
     replicas_of,
     services_of,
     thinned,
@@ -232,7 +233,8 @@ async def _of_workload(
     warnings = [] if replaces else [*keeps]
     now = JustNow(notes=reached(services, autoscalers, budgets))
     if rescales:
-        warnings += [*_fought(autoscalers), *thinned(replicas_of(live), replicas_of(stored))]
+        count = replicas_of(stored)
+        warnings += [*fought(autoscalers, count), *thinned(replicas_of(live), count)]
     stops = rescales and replicas_of(stored) == 0
     if stops:
         warnings += _unanswered(services)
@@ -243,7 +245,9 @@ async def _of_workload(
         warnings += [*filter(None, [failure]), *moving(runs or {}, after), *replacing(stored)]
         new = [one for one in all_images_of(after) if one not in all_images_of(template_of(live))]
         warnings += strange(kept, *new)
-        warnings += [*scaled_meanwhile(autoscalers), *unprotected(budgets)]
+        if not rescales:
+            warnings += scaled_meanwhile(autoscalers, replicas_of(stored))
+        warnings += unprotected(budgets)
         now += JustNow(notes=(*(_rolled_out(runs, after) if resumes else ()),))
         now += await capacity.for_rollout(cluster, live, stored)
     has_traffic = services is None or bool(services)
@@ -288,13 +292,6 @@ def _rolled_out(runs: Object | None, after: Object) -> Iterator[str]:
         yield "It cannot be told what was changed while it was paused, which is rolled out"
     elif changes := [told(one) for one in changed_paths(runs, after, "spec.template")]:
         yield f"It rolls out what its pods do not run yet: {'; '.join(changes)}"
-
-
-def _fought(autoscalers: Around) -> Iterator[str]:
-    if autoscalers is None:
-        yield "It cannot be told whether an autoscaler sets its number of replicas."
-    for hpa in autoscalers or ():
-        yield f"HorizontalPodAutoscaler {name_of(hpa)} will set the number of replicas again."
 
 
 def _unanswered(services: Around) -> Iterator[str]:

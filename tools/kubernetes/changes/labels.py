@@ -72,6 +72,11 @@ class _Metadata(ObjectChange):
         """To set, each as "key=value"."""
 
     @property
+    def shown(self) -> list[str]:
+        """What a heading says of those to set: what is written there may be a secret, or long."""
+        return [one.partition("=")[0] for one in self.given]
+
+    @property
     def place(self) -> Place:
         """The object."""
         return Place(self.kind, self.namespace, self.name)
@@ -93,7 +98,7 @@ class _Metadata(ObjectChange):
         named = [*wanted, *self.remove]
         words = " and ".join(
             f"{verb} {self.part[: -1 if len(keys) == 1 else None]} {', '.join(keys)}"
-            for verb, keys in (("set", [*wanted]), ("remove", [*self.remove]))
+            for verb, keys in (("set", self.shown), ("remove", [*self.remove]))
             if keys
         )
         was: list[JsonValue] = [f"{key}={now[key]}" for key in named if key in now]
@@ -125,6 +130,11 @@ class Label(_Metadata):
     def given(self) -> tuple[str, ...]:
         """The labels to set."""
         return self.labels
+
+    @property
+    def shown(self) -> list[str]:
+        """With their values: the API has them short, and everybody sees them."""
+        return [*self.labels]
 
 
 class Annotate(_Metadata):

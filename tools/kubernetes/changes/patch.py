@@ -10,8 +10,9 @@ from tools._kit import Change, Malformed, Name, NoWayBack, Preview
 from tools.kubernetes.changes.claims import CANNOT_SHRINK, grows, refuse_to_shrink
 from tools.kubernetes.changes.documents import as_text, documents
 from tools.kubernetes.changes.labels import MaybeNamespace
-from tools.kubernetes.changes.single import ObjectChange, Place, Plan, Seen
+from tools.kubernetes.changes.single import ObjectChange, Place, Plan, Seen, first_of
 from tools.kubernetes.cluster import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, Cluster
+from tools.kubernetes.counting import counted
 from tools.kubernetes.kinds import RESOURCES, ChangedKind, Object
 from tools.kubernetes.objects import compared
 
@@ -57,14 +58,21 @@ class Patch(ObjectChange):
         )
 
     def finished(self, found: Seen) -> Plan:
-        """With the way back: what this takes away or overwrites, as a merge patch."""
+        """With what it writes, and the way back: what that takes away or overwrites, as a merge
+        patch.
+        """
+        plan = replace(
+            found.plan,
+            summary=f"{found.plan.summary}: {first_of(found.changes)}",
+            effect=f"{counted(len(found.changes), 'field')} written",
+        )
         if self.kind == "secret":
-            return found.plan
+            return plan
         if grows(found.live, found.stored):
-            return replace(found.plan, before={"why_not_back": CANNOT_SHRINK})
+            return replace(plan, before={"why_not_back": CANNOT_SHRINK})
         back = _inverse(*map(_with_maps, compared(found.stored, found.live)))
         before: dict[str, JsonValue] = {"patch": as_text(back)}
-        return replace(found.plan, before=before, way_back="patch it back to what it was")
+        return replace(plan, before=before, way_back="patch it back to what it was")
 
     def undo(self, seen: Preview) -> Change | NoWayBack:
         """The opposite merge patch."""

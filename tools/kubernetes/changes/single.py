@@ -241,7 +241,7 @@ class ObjectChange(Change):
         paths, now = [change.path for change in changes], plan.now + beside.now
         return Preview(
             summary=plan.summary,
-            effect=plan.effect or _effect(changes),
+            effect=plan.effect or first_of(changes),
             changes=changes,
             diff=difference(found.live, found.after),
             labels=labels_of(found.live or found.stored),
@@ -342,7 +342,8 @@ def _locked(body: JsonValue, version: str) -> JsonValue:
     return {**patch, "metadata": {**given, "resourceVersion": version}}
 
 
-def _effect(changes: tuple[ChangedPath, ...]) -> str:
+def first_of(changes: tuple[ChangedPath, ...]) -> str:
+    """The first of them in words, and how many more there are."""
     if not changes:
         return ""
     more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
