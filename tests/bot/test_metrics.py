@@ -114,6 +114,7 @@ async def test_after_one_whole_walk_it_says_what_happened(dsn: str, tmp_path: Pa
         assert value(found, "jobs", state="stalled") == 0
         assert value(found, "database_pool_connections", pool="durable", state="open") >= 1
         assert value(found, "database_up") == 1
+        assert value(found, "database_bytes") > value(found, "table_bytes", table="messages") > 0
         assert value(found, "event_loop_lag_seconds_count") > 0
         assert found["process_cpu_seconds_total", ()] > 0
         assert found["process_resident_memory_bytes", ()] > 1e6

@@ -3,6 +3,7 @@ twice.
 """
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from tests.conversations.test_commands import (
     short_id,
     votes,
 )
-from tests.world import Gate, World, world
+from tests.world import Gate, World, shown, world
 
 SLOW = 2.6  # seconds: longer than an ack may take
 STILL = "I am still at it"
@@ -122,5 +123,6 @@ async def test_status_does_not_wait_for_names(dsn: str, tmp_path: Path) -> None:
         await chat.card(thread)
         chat.slack.faults.fail("users.info", "slow", times=50, seconds=5)
         await chat.slack.mention("dave", "ops", "status", thread)
-        await chat.reads(thread, "somebody", timeout=4.5)
+        said = await chat.reads(thread, "somebody", timeout=4.5)
+        assert re.search(r"Database: \d+\.\d MB; most of it: ", shown(said))
         chat.slack.faults.methods.clear()
