@@ -26,9 +26,10 @@ class Saying:
     claimed_at: datetime
     waited: str = ""  # why the try before this one came to nothing
     run: Row | None = None  # as it was when this was claimed
+    late: bool = False  # so long ago that another sender may say it now
 
     @classmethod
-    def of(cls, row: Row) -> Self:
+    def of(cls, row: Row, *, late: bool = False) -> Self:
         """From a row of `outbox`."""
         return cls(
             id=row["id"],
@@ -43,6 +44,7 @@ class Saying:
             claimed_at=row["claimed_at"],
             waited=row["error"] or "",
             run=_run_of(row),
+            late=late,
         )
 
     @property

@@ -38,6 +38,7 @@ _CHANNEL = "countersign_outbox"
 _THREADS = 4  # spoken in at once
 _ROW_SECONDS = 10.0  # below `_ABANDONED`, or another sender would take it from under us
 _ABANDONED = 12.0  # seconds; whoever waits for an answer waits as long after a crash
+_LATE = _ABANDONED - _ROW_SECONDS  # who hears of his claim later than that may have lost it
 _IN_PLACE = 2.0  # an answer this soon takes the progress message's place
 _BEFORE_FIRST_EDIT = 1.4  # no process edits a progress message earlier: nothing can cross
 _GONE = (
@@ -179,7 +180,7 @@ class Sender:
     async def _take(self) -> Saying | None:
         self._hints = max(0, self._hints - 1)
         self._takes += 1
-        doubts, now = self._doubt.times, self._room.now()
+        doubts, now, asked = self._doubt.times, self._room.now(), _clock()
         async with self._database.statement() as tx:
             row = await tx.one("take_saying", sender=self._id, busy=list(now.busy), edits=now.edits)
         if row is None:
@@ -187,10 +188,10 @@ class Sender:
             if now.of_all:
                 self._doubt.answered(doubts)
             return None
-        return self._claimed(row, doubts)
+        return self._claimed(row, doubts, asked)
 
-    def _claimed(self, row: Row, doubts: int) -> Saying:
-        saying = Saying.of(row)
+    def _claimed(self, row: Row, doubts: int, asked: float) -> Saying:
+        saying = Saying.of(row, late=_clock() - asked > _LATE)
         self._doubt.answered(doubts, saying.claimed_at)
         return self._room.took(saying)
 
@@ -327,6 +328,9 @@ class Sender:
 
     async def _deliver(self, saying: Saying, *, look: bool) -> tuple[str, str]:
         """Say it. The first message's ts, and that of a progress message to fold, or empty."""
+        if saying.late:
+            # we stood still, or the network: where it is ours still, the next try looks
+            raise _Later(0.0)
         match saying.kind:
             case "redraw":
                 self._give_way(saying, 0.5)
@@ -632,7 +636,7 @@ class Sender:
         The progress message at `fold` becomes a row that is claimed as it is stored.
         """
         more = self._budget.pause(Method.POST) <= 0
-        takes, doubts, now = self._takes, self._doubt.times, self._room.now()
+        takes, doubts, now, asked = self._takes, self._doubt.times, self._room.now(), _clock()
         async with self._database.statement() as tx:
             row = await tx.one(
                 "said",
@@ -646,7 +650,7 @@ class Sender:
                 edits=now.edits,
                 sender=self._id,
             )
-        following = self._claimed(row, doubts) if row else None
+        following = self._claimed(row, doubts, asked) if row else None
         if not more or fold or self._takes != takes:
             # somebody who looked meanwhile may have seen neither its end nor what comes after it
             self._hint()
@@ -661,6 +665,10 @@ class Sender:
 
     async def _unsayable(self, saying: Saying, code: str) -> None:
         await self._unsaid.end(saying, code)
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _answer(data: Mapping[str, Any], run: Row | None) -> AnswerData:

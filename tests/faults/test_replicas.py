@@ -201,6 +201,25 @@ async def test_a_worker_frozen_before_the_card(
 
 
 @crash
+async def test_a_sender_that_hears_of_its_claim_too_late(
+    dsn: str, tmp_path: Path, case: Case
+) -> None:
+    """Another one has said it by then: once is enough."""
+    async with scene(dsn, tmp_path, case, lambda _: says("All is well."), door=True) as at:
+        claim = at.door.hold("take_saying", after="close_run", answer=True)
+        thread = await at.chat.ask("how is web?")
+        await claim.arrives(30)
+        late = monotonic()
+        await at.another()
+        await at.chat.reads(thread, "All is well", timeout=60)
+        at.goes_on(late)
+        await at.quiet(thread)
+        claim.release()
+        await asyncio.sleep(3)
+        await at.ends(thread, "All is well", executions=0)
+
+
+@crash
 async def test_rolling_restarts_under_load(dsn: str, tmp_path: Path, case: Case) -> None:
     """Three times a new process comes and the oldest one goes, while people ask and approve."""
 
