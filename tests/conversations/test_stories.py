@@ -1,5 +1,6 @@
 """The incidents through Slack's wire: their commands show the evidence, the bot's mend heals."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from bot.agent.grammar import parse
 from bot.sandbox.cluster import seed
 from bot.sandbox.stories import STORIES, Story, state
-from tests.world import World, world
+from tests.world import World, shown, world
 
 BY_KEY = {story.key: story for story in STORIES}
 # Of each story: what must be seen before anybody looks, and what each command then says.
@@ -128,3 +129,30 @@ async def test_its_commands_show_the_evidence(dsn: str, tmp_path: Path, key: str
         story.mend(chat.cluster)
         assert state(story, chat.cluster) in ("mended", "going on")  # pods start anew first
         await chat.cluster.until(lambda: state(story, chat.cluster) == "mended")
+
+
+CHANGE = re.compile(r"change: (patch|rollout restart)(.+)")
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("key", ["pool", "full-volume"])
+async def test_what_a_diagnosis_proposes_mends_it(dsn: str, tmp_path: Path, key: str) -> None:
+    """Step by step: a setting that is put back is read at a start, which the next look proposes."""
+    story = BY_KEY[key]
+    async with world(dsn, tmp_path) as chat:
+        await begin(chat, story)
+        for _ in range(3):
+            await chat.cluster.advance(110)  # what was made just now is not called changed
+            thread = await chat.ask(f"diagnose {story.workload} -n {story.namespace}")
+            said = shown(await chat.reads(thread, "change: (patch|rollout restart)"))
+            assert "not allowed to me" not in said
+            (change,) = CHANGE.findall(said)[:1]
+            thread = await chat.ask("".join(change))
+            card = await chat.card(thread)
+            await chat.press("Approve", card, by="alice")
+            if "two approvals" in shown(card):
+                await chat.press("Approve", card, by="bob")
+            await chat.reads(thread, "verified")
+            if state(story, chat.cluster) == "mended":
+                break
+        assert state(story, chat.cluster) == "mended"

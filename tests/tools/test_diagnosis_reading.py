@@ -73,6 +73,24 @@ async def test_a_broken_rollout_through_the_api(cluster: Cluster, catalog: Catal
     assert again == found
 
 
+async def test_a_change_that_the_cluster_does_not_allow_is_said_with_it(
+    cluster: Cluster, catalog: Catalog, tmp_path: Path
+) -> None:
+    """To whom the account may only look: the cause is the same, and who has to do something."""
+    path = cluster.write_kubeconfig(tmp_path / "kubeconfig", "viewer")
+    async with open_providers({"kubernetes": {"kubeconfig": str(path)}}) as looking:
+        found = await looking.read("k8s_diagnose", {"namespace": "shop"}).run()
+    allowed = await catalog.read("k8s_diagnose", {"namespace": "shop"}).run()
+    assert isinstance(found, Report)
+    assert isinstance(allowed, Report)
+    data: tuple[Any, Any] = (found.data, allowed.data)
+    seen, usual = (dict(one["findings"][0]) for one in data)
+    assert "not allowed to me: patch deployments;" in "\n".join(found.lines)
+    assert "not allowed" not in "\n".join(allowed.lines)
+    assert seen.pop("change") == {**usual.pop("change"), "not_allowed": "patch deployments"}
+    assert seen == usual
+
+
 async def test_what_it_may_not_be_asked(catalog: Catalog) -> None:
     cases: list[tuple[dict[str, JsonValue], type[Refused], str]] = [
         ({"kind": "deployment"}, Refused, "go together"),

@@ -23,7 +23,7 @@ OBJECTS = tuple(RESOURCES)
 CHANGES: tuple[type[Change], ...] = (Scale, RolloutUndo, RolloutRestart, SetImage, *changes.CHANGES)
 READS: tuple[Toolbox, ...] = (
     *reads.READS,
-    Diagnosing([snake_case(change.__name__) for change in CHANGES]),
+    Diagnosing({snake_case(change.__name__): change for change in CHANGES}),
 )
 
 

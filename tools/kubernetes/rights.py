@@ -34,7 +34,8 @@ _OF_TEMPLATES = (
 _NOT_NEEDED = ("controllerrevision", "secret")
 
 # What the change role lets be written of any kind: neither who may do what, nor credentials,
-# nodes, volumes and namespaces, nor what only controllers write.
+# nodes, volumes and namespaces, nor what only controllers write. A claim may grow: all else of its
+# specification is fixed once it is made.
 _ORDINARY = tuple(
     kind
     for kind, resource in RESOURCES.items()
@@ -108,7 +109,7 @@ NEEDS: Mapping[str, frozenset[Access]] = {
     | _writes("deployment"),
     "k8s_label": _OF_ANY,
     "k8s_annotate": _OF_ANY,
-    "k8s_patch": _OF_ANY,
+    "k8s_patch": _OF_ANY | _looks("persistentvolumeclaim") | _writes("persistentvolumeclaim"),
     "k8s_apply": _OF_ANY | _writes(*_ORDINARY, verb="create"),
     "k8s_autoscale": _WATCHES_IT_SETTLE
     | _writes("horizontalpodautoscaler")

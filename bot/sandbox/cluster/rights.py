@@ -73,7 +73,7 @@ BOT = (
             "limitranges",
         ),
     ),
-    Rule(("patch",), ("nodes",)),
+    Rule(("patch",), ("nodes", "persistentvolumeclaims")),
     Rule(("create", "get"), ("pods/exec",)),
 )
 

@@ -42,6 +42,7 @@ class Proposal:
 
     tool: str  # without the provider's prefix
     arguments: JsonObject
+    lacks: str = ""  # what of it the cluster does not allow whom this acts as
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,8 @@ def _said(number: int, one: Ranked) -> Iterator[str]:
         yield f"   or else: {clue.alternative}"
     if clue.change is not None:
         yield f"   change: {_change_words(clue.change)}"
+        if lacks := clue.change.lacks:
+            yield f"   not allowed to me: {lacks}; whoever looks after the cluster has to allow it"
 
 
 def _change_words(change: Proposal) -> str:
@@ -93,6 +95,8 @@ def _finding(one: Ranked) -> JsonValue:
     change: JsonValue = None
     if clue.change is not None:
         change = {"tool": f"{PREFIX}_{clue.change.tool}", "arguments": dict(clue.change.arguments)}
+        if clue.change.lacks:
+            change["not_allowed"] = clue.change.lacks
     return {
         "object": str(clue.about),
         "namespace": clue.about.namespace,

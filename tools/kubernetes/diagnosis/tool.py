@@ -1,7 +1,7 @@
 """The tool that diagnoses."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
@@ -12,9 +12,13 @@ from tools._kit import (
     EVERYWHERE,
     MAYBE_NAME,
     MAYBE_NAMESPACE,
+    Access,
+    Change,
     Finding,
     Malformed,
+    Refused,
     Toolbox,
+    Unavailable,
     hints,
     read,
 )
@@ -23,14 +27,17 @@ from tools.kubernetes.cluster import Cluster
 from tools.kubernetes.diagnosis.analyzers import ANALYZERS
 from tools.kubernetes.diagnosis.analyzers.calm import unexplained
 from tools.kubernetes.diagnosis.case import Case
-from tools.kubernetes.diagnosis.clues import Clue, Notice, Ref
+from tools.kubernetes.diagnosis.clues import Clue, Notice, Proposal, Ref
 from tools.kubernetes.diagnosis.needs import left_out
 from tools.kubernetes.diagnosis.ranking import Ranked, ranked
 from tools.kubernetes.diagnosis.reader import Reader
 from tools.kubernetes.diagnosis.report import Diagnosis
 from tools.kubernetes.diagnosis.snapshot import Scope, Snapshot
 from tools.kubernetes.diagnosis.summary import checked, not_checked
+from tools.kubernetes.diagnosis.wording import listed
 from tools.kubernetes.kinds import RESOURCES, MaybeKind, canonical_kind
+
+_ASKED = 10  # findings about whose changes the cluster is asked
 
 MaybeNamespace = Annotated[
     str,
@@ -47,9 +54,9 @@ MaybeName = Annotated[
 class Diagnosing(Toolbox):
     """What finds causes."""
 
-    def __init__(self, changes: Collection[str] = ()) -> None:
+    def __init__(self, changes: Mapping[str, type[Change]]) -> None:
         """`changes`: the tools that may be proposed, without their prefix."""
-        self._changes = frozenset(changes)
+        self._changes = changes
 
     @classmethod
     def namespace_of(cls, read: str, arguments: Mapping[str, JsonValue]) -> str:
@@ -85,7 +92,35 @@ class Diagnosing(Toolbox):
         if scope.namespace and not snapshot.pods and not scope.name:
             await missing.why_empty(cluster, RESOURCES["pod"], scope.namespace)
         found = await asyncio.to_thread(diagnosis, snapshot, self._changes)
-        return found.report()
+        return replace(found, findings=await self._allowed(cluster, found.findings)).report()
+
+    async def _allowed(self, cluster: Cluster, findings: Sequence[Ranked]) -> list[Ranked]:
+        """With what of their changes the cluster does not allow: it is said before it is tried."""
+        changes = [one.clue.change for one in findings[:_ASKED] if one.clue.change is not None]
+        needs = {need for change in changes for need in self._needs(change)}
+        asked = sorted(needs)
+        answers = await asyncio.gather(*(_may(cluster, need) for need in asked))
+        denied = {need for need, may in zip(asked, answers, strict=True) if may is False}
+        return [self._lacking(one, denied) for one in findings]
+
+    def _needs(self, change: Proposal) -> tuple[Access, ...]:
+        return self._changes[change.tool].model_validate(dict(change.arguments)).needs()
+
+    def _lacking(self, one: Ranked, denied: Collection[Access]) -> Ranked:
+        change = one.clue.change
+        lacks = [str(need) for need in self._needs(change) if need in denied] if change else []
+        if change is None or not lacks:
+            return one
+        told = replace(change, lacks=listed(lacks))
+        return replace(one, clue=replace(one.clue, change=told))
+
+
+async def _may(cluster: Cluster, need: Access) -> bool | None:
+    """None: the cluster does not say."""
+    try:
+        return await cluster.may(need)
+    except (Refused, Unavailable):
+        return None
 
 
 async def _scope(cluster: Cluster, kind: str, name: str, place: str) -> Scope:
