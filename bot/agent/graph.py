@@ -263,7 +263,7 @@ class Nodes:
         results = [
             _result(
                 call.place.model_call_id,
-                f"{call.preview.summary}: {literal(outcome(call, denial, back))}"
+                f"{_heading(call)}: {literal(outcome(call, denial, back))}"
                 if named
                 else outcome(call, denial, back),
             )
@@ -354,6 +354,11 @@ def build(nodes: Nodes, checkpoints: Checkpoints) -> Graph:
 
 def _last_reply(state: State) -> Message:
     return next(m for m in reversed(state["messages"]) if m["role"] == "assistant")
+
+
+def _heading(call: Call) -> str:
+    """As its card has it."""
+    return f"{'Undo: ' if call.undoes else ''}{call.preview.summary}"
 
 
 def _result(call_id: str, text: str) -> Message:

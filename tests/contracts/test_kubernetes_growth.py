@@ -175,6 +175,25 @@ async def test_the_verdict_names_the_autoscaler(
     assert "though HorizontalPodAutoscaler cart keeps it between 2 and 6" in "\n".join(said)
 
 
+async def test_what_a_killed_container_wrote_is_told_only_where_it_says_why(
+    catalog: Catalog, cluster: Cluster
+) -> None:
+    """It is killed while it says that all is well: that is no cause."""
+    limits: Json = {**CART, "limits": "memory=8Mi", "requests": "memory=4Mi"}
+    call = catalog.change("k8s_set_resources", limits)
+    preview = await call.preview()
+    receipt = await call.apply(preview)
+    async with asyncio.TaskGroup() as group:
+        living = group.create_task(live(cluster))
+        steps = [step async for step in call.verify(preview, receipt)]
+        living.cancel()
+    verdict = steps[-1]
+    assert isinstance(verdict, Verdict)
+    assert verdict.outcome == "failed"
+    assert "OOMKilled" in verdict.reason
+    assert "its log says" not in verdict.reason
+
+
 async def live(cluster: Cluster) -> None:
     """A second in fifty milliseconds: the autoscaler is later than the settling, and in time."""
     while True:

@@ -7,7 +7,7 @@ import pytest
 
 from bot.sandbox.cluster import Cluster
 from tests.contracts.stage import HPA, IMAGE, deployment, made, verdict, writes
-from tools import Catalog, JsonObject, Stale, Verdict
+from tools import Catalog, Drift, JsonObject, NoWayBack, Stale, Verdict
 
 SHOP: JsonObject = {"namespace": "shop"}
 CART: JsonObject = {**SHOP, "kind": "deployment", "name": "cart"}
@@ -111,6 +111,47 @@ async def test_what_is_made_is_followed_though_the_server_fills_more_in(
         of = {**claim, "storageClassName": given}
         found = await ends("PersistentVolumeClaim", "v1", given, of)
         assert told in found.reason
+
+
+async def test_an_apply_that_makes_and_changes_says_why_nothing_takes_it_back(
+    catalog: Catalog, cluster: Cluster
+) -> None:
+    def config(name: str, value: str) -> dict[str, Any]:
+        meta = {"namespace": "shop", "name": name}
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"a": value}}
+
+    cluster.apply(config("old", "1"))
+    both = "\n---\n".join(json.dumps(config(name, "2")) for name in ("old", "new", "more"))
+    given: JsonObject = {"namespace": "shop", "manifest": both, "force": True}
+    call = catalog.change("k8s_apply", given)
+    why = call.undo(await call.preview())
+    assert isinstance(why, NoWayBack)
+    gone = "configmap/new, configmap/more"
+    assert why.reason == (
+        f"No single change deletes {gone} and leads configmap/old back to what was there."
+    )
+
+
+async def test_what_became_of_what_was_applied_or_deleted_is_told(
+    catalog: Catalog, cluster: Cluster
+) -> None:
+    meta = {"namespace": "shop", "name": "rates"}
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"a": "1"}}
+    about: JsonObject = {"namespace": "shop", "manifest": json.dumps(config)}
+    call = catalog.change("k8s_apply", about)
+    seen = await call.preview()
+    receipt = await call.apply(seen)
+    assert await call.drift(seen, receipt) == Drift("as left")
+    cluster.apply({**config, "data": {"a": "2"}})
+    changed = await call.drift(seen, receipt)
+    assert changed.differs == ("configmap/rates was changed since",)
+    gone = catalog.change("k8s_delete", {"namespace": "shop", "kind": "configmap", "name": "rates"})
+    known = await gone.preview()
+    left = await gone.apply(known)
+    assert await gone.drift(known, left) == Drift("as left")
+    assert (await call.drift(seen, receipt)).differs == ("configmap/rates was deleted",)
+    cluster.apply(config)
+    assert (await gone.drift(known, left)).differs == ("configmap/rates was made anew",)
 
 
 async def test_ways_in_and_out_are_told_of_a_service(catalog: Catalog, cluster: Cluster) -> None:

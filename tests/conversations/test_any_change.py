@@ -46,6 +46,7 @@ async def test_a_manifest_is_applied_and_a_command_run_as_typed(dsn: str, tmp_pa
         back = await chat.card(thread, 2)
         assert "Delete `configmap/rates` in `shop`" in shown(back)
         assert "two approvals" in shown(back)
+        assert "still exactly" not in shown(back), "it is as it was left"
         await chat.press("Deny", back, by="bob")
 
         pod = chat.cluster.pods("shop", "web")[0]["metadata"]["name"]
@@ -99,7 +100,9 @@ async def test_what_an_apply_made_is_taken_back_in_one_and_made_again(
         await chat.press("Approve", back, by="bob")
         assert chat.cluster.get("ConfigMap", "shop", "rates") is not None, "one is not enough"
         await chat.press("Approve", back, by="dave")
-        await chat.reads(thread, "verified.*All 2 objects are gone")
+        await chat.reads(
+            thread, "Undo: Delete 2 applied objects in .*verified: All 2 objects are gone"
+        )
         await chat.quiet(thread)
         left = [name for name in names if chat.cluster.get("ConfigMap", "shop", name)]
         assert left == ["limits"]
@@ -107,6 +110,7 @@ async def test_what_an_apply_made_is_taken_back_in_one_and_made_again(
         await chat.press("Undo", chat.cards(thread)[1], by="alice")
         again = await chat.card(thread, 3)
         assert "Apply 2 objects in `shop`" in shown(again)
+        assert "exactly" not in shown(again), "nothing is there, as it was left"
         await chat.press("Approve", again, by="bob")
         await chat.reads(thread, "verified.*All 2 objects are as applied")
         assert all(chat.cluster.get("ConfigMap", "shop", name) for name in names)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.kubernetes.reasons import _cause
+from tools.kubernetes.reasons import cause_in
 
 GO = """
 starting
@@ -44,9 +44,9 @@ bye
         (PYTHON, "psycopg.OperationalError: connection failed: Connection refused"),
         (JAVA, 'Exception in thread "main" java.lang.IllegalStateException: no DSN'),
         (NODE, "Error: Cannot find module 'express'"),
-        (QUIET, "bye"),
+        (QUIET, ""),
     ],
     ids=["go", "python", "java", "node", "quiet"],
 )
 def test_the_cause_is_quoted_and_not_the_stack_behind_it(log: str, line: str) -> None:
-    assert _cause([one.strip() for one in log.splitlines() if one.strip()]) == line
+    assert cause_in([one.strip() for one in log.splitlines() if one.strip()]) == line

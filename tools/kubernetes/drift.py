@@ -48,6 +48,17 @@ async def drift_of(
     return Drift("changed", written)
 
 
+def drift_of_all(found: Sequence[Drift]) -> Drift:
+    """Of several objects that one change wrote: whatever is known to differ, else what is not
+    known.
+    """
+    differs = tuple(one for drift in found for one in drift.differs)
+    for outcome in ("changed", "cannot tell"):
+        if reasons := [drift.reason for drift in found if drift.outcome == outcome]:
+            return Drift(outcome, "; ".join(reasons), differs)
+    return Drift("as left")
+
+
 def _is_other(now: JsonValue, change: ChangedPath) -> bool:
     """A value that may be a secret was masked when it was stored: nothing can be said of it."""
     return change.after not in (now, NOT_SHOWN) and not is_free_text(change)

@@ -42,7 +42,7 @@ async def reported(cluster: Cluster, namespace: str, pods: Sequence[Object]) -> 
 
 
 async def telling_line(cluster: Cluster, namespace: str, trouble: Trouble) -> str:
-    """The line in which a container that crashed says why, or else its last one; empty: none."""
+    """The line in which a container that crashed says why; empty: none does."""
     for previous in ("true", "false"):
         options = {"container": trouble.container, "tailLines": _LINES, "previous": previous}
         try:
@@ -50,15 +50,14 @@ async def telling_line(cluster: Cluster, namespace: str, trouble: Trouble) -> st
         except (Refused, Unavailable):
             continue
         lines = [line.partition(" ")[2].strip() for line in log.splitlines()]  # without its time
-        lines = [line for line in lines if line]
-        if lines:
-            return _short(_cause(lines))
+        if cause := cause_in(lines):
+            return _short(cause)
     return ""
 
 
-def _cause(lines: Sequence[str]) -> str:
-    """The newest line that names a cause; a stack may stand behind it."""
-    return next((line for line in reversed(lines) if _CAUSE.search(line)), lines[-1])
+def cause_in(lines: Sequence[str]) -> str:
+    """The newest line that names a cause, behind which a stack may stand; empty: none does."""
+    return next(filter(_CAUSE.search, reversed(lines)), "")
 
 
 def _short(line: str) -> str:

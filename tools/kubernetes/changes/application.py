@@ -12,6 +12,7 @@ from tools._kit import (
     MIXED,
     Access,
     ChangedPath,
+    Drift,
     NotFound,
     Preview,
     Progress,
@@ -42,10 +43,12 @@ from tools.kubernetes.changes.single import (
     digest_at,
     digest_before,
     digest_of,
+    exact,
     first_of,
     rolls_out,
 )
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.drift import drift_of_all
 from tools.kubernetes.kinds import Object, Resource
 from tools.kubernetes.objects import (
     controller,
@@ -143,6 +146,13 @@ class Application(ManifestChange):
         ]
         async for step in together(followed):
             yield step if isinstance(step, Progress) else of_all(step, "as applied")
+
+    async def drift(self, cluster: Cluster, seen: Preview, receipt: Receipt) -> Drift:  # noqa: ARG002
+        """Whether each object still has what this wrote."""
+        wrote = cast("list[dict[str, Any]]", seen.before["documents"])
+        given = read(self.manifest)
+        wanted = [_wanted(one, given, {}) for one in wrote]
+        return drift_of_all(await asyncio.gather(*(_drift(cluster, one) for one in wanted)))
 
     async def _preview(self, cluster: Cluster) -> Preview:
         steps = await self._examine(cluster)
@@ -287,7 +297,9 @@ def _lasting(changed: list[Step], created: list[Step]) -> str:
     if grown := [str(step.place) for step in changed if grows(step.live, step.stored)]:
         return f"{', '.join(grown)} gets larger, and {CANNOT_SHRINK}"
     if created and len(changed) > len(created):
-        return f"it takes several steps: delete {', '.join(str(step.place) for step in created)}"
+        gone = ", ".join(str(step.place) for step in created)
+        back = ", ".join(str(step.place) for step in changed if step.live)
+        return f"no single change deletes {gone} and leads {back} back to what was there"
     return ""
 
 
@@ -315,6 +327,24 @@ def _remembered(step: Step) -> JsonValue:
         "number": step.number,
         "rolls_out": rolls_out(step.after, paths),
     }
+
+
+async def _drift(cluster: Cluster, wanted: Wanted) -> Drift:
+    place = Place(*wanted.place)
+    resource = await exact(cluster, place.kind, place.namespace)
+    try:
+        live = await cluster.get(resource, place.namespace, place.name)
+    except NotFound:
+        became = "was deleted"
+    else:
+        if wanted.uid not in ("", str(meta(live).get("uid"))):
+            became = "was deleted and made anew"
+        elif wanted.asked(live):
+            return Drift("as left")
+        else:
+            became = "was changed since"
+    said = f"{place} {became}"
+    return Drift("changed", said, (said,))
 
 
 def _wanted(

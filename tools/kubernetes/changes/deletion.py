@@ -11,6 +11,7 @@ from tools._kit import (
     Access,
     Change,
     ChangedPath,
+    Drift,
     Name,
     NotFound,
     Preview,
@@ -133,6 +134,18 @@ class Deletion(Change):
             lambda seconds: self._look(cluster, seen, seconds, applied=receipt is not None),
             every=0.3,
         )
+
+    async def drift(self, cluster: Cluster, seen: Preview, receipt: Receipt) -> Drift:  # noqa: ARG002
+        """Whether nothing is there, as this left it."""
+        resource = await exact(cluster, self.kind, self.namespace)
+        try:
+            live = await cluster.get(resource, self.namespace, self.name)
+        except NotFound:
+            return Drift("as left")
+        if str(meta(live).get("uid")) == seen.before.get("uid"):
+            return Drift("cannot tell", f"{self.place} is still being deleted")
+        anew = f"{self.place} was made anew"
+        return Drift("changed", anew, (anew,))
 
     async def _preview(self, cluster: Cluster) -> Preview:
         found = await self.examine(cluster)

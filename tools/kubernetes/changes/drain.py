@@ -11,6 +11,7 @@ from tools._kit import (
     Access,
     Change,
     ChangedPath,
+    Drift,
     Name,
     NotFound,
     NoWayBack,
@@ -125,6 +126,17 @@ class Drain(Change):
         if not seen.way_back:
             return NoWayBack(f"node/{self.name} was cordoned before; its pods stay where they are.")
         return Uncordon(name=self.name)
+
+    async def drift(self, cluster: Cluster, seen: Preview, receipt: Receipt) -> Drift:  # noqa: ARG002
+        """Whether it still is cordoned: of the pods, the way back says nothing."""
+        node = await missing.found(cluster, RESOURCES["node"], "", self.name)
+        if str(meta(node).get("uid")) != seen.before.get("uid"):
+            became = f"node/{self.name} is another one by that name"
+        elif not node["spec"].get("unschedulable"):
+            became = f"node/{self.name} was uncordoned since"
+        else:
+            return Drift("as left")
+        return Drift("changed", became, (became,))
 
     async def _preview(self, cluster: Cluster) -> Preview:
         found = await self._examine(cluster)

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from tools._kit import (
     Access,
     ChangedPath,
+    Drift,
     NotFound,
     Preview,
     Progress,
@@ -36,6 +37,7 @@ from tools.kubernetes.changes.manifests import (
 from tools.kubernetes.changes.single import Place
 from tools.kubernetes.cluster import MANAGER, Cluster
 from tools.kubernetes.counting import counted
+from tools.kubernetes.drift import drift_of_all
 from tools.kubernetes.kinds import Object
 from tools.kubernetes.objects import difference, labels_of, meta
 from tools.kubernetes.quantities import amount, is_quantity
@@ -113,6 +115,20 @@ class Removal(ManifestChange):
         ]
         async for step in together(followed):
             yield step if isinstance(step, Progress) else of_all(step, "gone")
+
+    async def drift(self, cluster: Cluster, seen: Preview, receipt: Receipt) -> Drift:
+        """Whether nothing of it is there, as this left it."""
+        places = cast("list[list[str]]", seen.before["objects"])
+        return drift_of_all(
+            await asyncio.gather(
+                *(
+                    self._single(Place(*place)).drift(
+                        cluster, seen.model_copy(update={"before": {"uid": uid}}), receipt
+                    )
+                    for *place, uid in places
+                )
+            )
+        )
 
     async def _preview(self, cluster: Cluster) -> Preview:
         parts = await self._examine(cluster)
