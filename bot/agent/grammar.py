@@ -250,7 +250,8 @@ def _flag(form: Form, word: str, rest: Iterator[str]) -> tuple[str, JsonValue]:
             raise Wrong(f"`{flag}` takes no value")
         return option.argument, option.value
     value = attached if equals else next(rest, None)
-    if value is None or (not equals and value.startswith("-")):
+    is_flag = value is not None and re.match(r"-(?!\d)", value) is not None
+    if value is None or (is_flag and not equals):
         raise Wrong(f"`{flag}` needs a value")
     return option.argument, option.read(_unquoted(value))
 

@@ -12,9 +12,11 @@ from bot.core.ids import uuid7
 from bot.core.values import Person, Standing
 from bot.guard.chronicle import Given, NotCounted, Story, Vote, may_audit
 from bot.guard.people import Roles
+from bot.guard.policy import Effect, Ruling
 from bot.sandbox.validate import validate
-from bot.slack.views.chronicle import AuditData, audit, head
+from bot.slack.views.chronicle import AuditData, audit, head, what_became
 from bot.slack.views.data import Message
+from bot.slack.views.why import why
 
 NOW = datetime(2026, 11, 25, 14, 6, tzinfo=UTC)
 ACME = "https://acme.slack.com/"
@@ -49,7 +51,7 @@ STORY = Story(
     ended_at=NOW,
     receipt="scaled",
     outcome="holds",
-    verdict="5 of 5 pods ready",
+    verdict="5 of 5 pods ready.",
     error="",
     edited_by="",
     withdrawn_by="",
@@ -93,6 +95,13 @@ def fits(message: Message) -> None:
     assert validate(content, "response_url") == []
 
 
+def test_what_became_since_is_one_sentence() -> None:
+    waits = replace(STORY, votes=(), state="proposed", started_at=None, undo_state="")
+    ruling = Ruling(Effect.ASK, "a change needs one", quorum=1)
+    message = why("K7QF", "Scale", ruling, (), ruling, since=what_became(waits))
+    assert "Since: waits for a decision." in text(message)
+
+
 def test_it_answers_all_that_an_auditor_asks() -> None:
     said = text(told(STORY, whole=True))
     itself = text(told(replace(STORY, undone_by_itself=True), whole=True))
@@ -104,7 +113,7 @@ def test_it_answers_all_that_an_auditor_asks() -> None:
         "approved by <@U2> <!date^1795615560^",
         "rule “prod needs two”, two approvals",
         "ran as `bot`",
-        "verified: 5 of 5 pods ready",
+        "verified: 5 of 5 pods ready · ↩️ undone",
         "undone <!date^",
         '"replicas": 5',
         "on `demo/shop/deployment/web`",

@@ -471,6 +471,17 @@ def test_no_note_is_ever_missing_from_the_whole() -> None:
     assert all(note in text for note in (*notes, huge.no_way_back))
 
 
+def test_a_line_of_the_verification_stands_once() -> None:
+    """What a later line says more of is left out, also where others came between."""
+    progress = ("1 of 3 pods ready", "0 of 3 pods ready", "0 of 3 pods ready; web-x is Pending")
+    told = (*progress, "web-x image cannot be pulled", "0 of 3 pods ready; web-x is Pending")
+    call = replace(RUNNING, progress=told)
+    for message in (card.card(call), batch.batch([call, PROPOSED])):
+        said = shown(message)
+        assert said.count("0 of 3 pods ready") == 1
+        assert said.index("1 of 3") < said.index("cannot be pulled") < said.index("is Pending")
+
+
 def test_a_shared_card_gives_room_to_those_that_need_it() -> None:
     assert batch.shares([100, 5_000, 300], 1_000) == [100, 600, 300]
     assert batch.shares([500, 500], 600) == [300, 300]

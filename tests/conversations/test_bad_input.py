@@ -352,7 +352,8 @@ async def test_misspelt_commands_get_the_nearest_usage(dsn: str, tmp_path: Path)
     cases = {
         "scale deployment/web": r"--replicas is missing\. Usage: .*scale <kind>/<name>",
         "scale deployment/web --replicas lots": "must be a number from 0 to 1000, not .*lots",
-        "scale deployment/web --replicas -1": "`--replicas` needs a value",
+        "scale deployment/web --replicas -1": "must be a number from 0 to 1000, not .*-1",
+        "scale deployment/web --replicas -n": "`--replicas` needs a value",
         "scale web --replicas 5": "it needs exactly one <kind>/<name>",
         "logs podz/web": "podz.* is no kind I know.*Usage: .*logs",
         "get pods -n --server=x": "`-n` needs a value",

@@ -8,7 +8,7 @@ from bot.slack.views import changes, review, rollback, who, words
 from bot.slack.views.blocks import actions, button, context, section
 from bot.slack.views.card import decide, elsewhere, later
 from bot.slack.views.data import Block, CardData, Message
-from bot.slack.views.outcome import is_over, outcome
+from bot.slack.views.outcome import followed, is_over, outcome
 
 _TITLE, _FACT = 200, 150  # units of a heading, of an effect or a target
 _SHOWN_LINES = 3  # of a verification, the newest
@@ -106,7 +106,7 @@ def _item(number: int, call: CardData, room: int, *, wait: str) -> _Item:
     lines = [f"{number}. {title}{f': {history}' if history else ''}", became]
     lines += [line for line in [rollback.became(call)] if line]
     if not is_over(call) or call.verdict in {"failed", "cannot tell"}:
-        lines += [f"• {words.line(step, 200)}" for step in call.progress[-_SHOWN_LINES:]]
+        lines += followed(call, _SHOWN_LINES)
     if allowed := who.granted(call):
         lines.append(allowed)
     room -= sum(words.size(text) + 1 for text in lines)

@@ -4,7 +4,7 @@ from bot.slack import limits
 from bot.slack.views import changes, review, rollback, who, words
 from bot.slack.views.blocks import actions, button, context, section
 from bot.slack.views.data import Block, CardData, Message
-from bot.slack.views.outcome import is_over, outcome
+from bot.slack.views.outcome import followed, is_over, outcome
 
 _SHOWN_LINES = 6  # of a verification, the newest
 _MODEL_SAYS = 900
@@ -53,7 +53,7 @@ def _decided(call: CardData) -> Message:
     if became := rollback.became(call):
         lines.append(became)
     if not is_over(call) or call.verdict in {"failed", "cannot tell"}:
-        lines += [f"• {words.line(step, 200)}" for step in call.progress[-_SHOWN_LINES:]]
+        lines += followed(call, _SHOWN_LINES)
     lines += [line for line in (_no_undo(call), who.granted(call)) if line]
     target, _ = words.code(call.target, 300)
     parts = (target, who.asked_by(call), who.runs_as(call.acting), elsewhere(call))

@@ -294,7 +294,7 @@ def _back(story: Story) -> Iterator[str]:
 
 
 def _because(reason: str) -> str:
-    return f": {words.line(reason, 300)}" if reason else ""
+    return f": {words.line(reason, 300).removesuffix('.')}" if reason else ""
 
 
 def _moment(at: datetime) -> str:

@@ -59,6 +59,15 @@ def edited(reason: str) -> str:
     return found[1] if found else ""
 
 
+def followed(call: CardData, most: int) -> list[str]:
+    """The newest lines of its verification, without those that a later one says or says more of."""
+    kept: list[str] = []
+    for step in reversed(call.progress):
+        if not any(later == step or later.startswith(f"{step}; ") for later in kept):
+            kept.append(step)
+    return [f"• {words.line(step, 200)}" for step in reversed(kept[:most])]
+
+
 def is_over(call: CardData) -> bool:
     """Whether nothing more will happen to it by itself."""
     if call.state in {"done", "unknown"}:

@@ -60,7 +60,8 @@ def why(
         lines.append(f"• {amount(left_out, 'rule')} before these did not match")
     lines += [_line(step) for step in steps[left_out:]]
     if since:
-        lines.append(f"Since: {since.removesuffix('.')}.")
+        told = " ".join(words.without_marks(since).split())
+        lines.append(f"Since: {told.removesuffix('.')}.")
     blocks = [section(text) for text in words.packed(lines, limits.SECTION)]
     if _told(now) != _told(then):
         blocks.append(context(f"The policy of now says otherwise: {_told(now)}."))
