@@ -78,7 +78,12 @@ PECULIAR: list[dict[str, Any]] = [
                                 "path": "/",
                                 "pathType": "Prefix",
                                 "backend": {"service": {"name": "lost", "port": {"number": 81}}},
-                            }
+                            },
+                            {
+                                "path": "/old",
+                                "pathType": "Prefix",
+                                "backend": {"service": {"name": "nowhere", "port": {"number": 1}}},
+                            },
                         ]
                     },
                 }
@@ -197,6 +202,14 @@ async def test_the_way_of_a_request(ask: Ask) -> None:
     lost = await ask("network", name="lost", namespace="payments")
     assert "no pod has app=nobody: nobody answers" in lost
     assert "the service has no port 81" in lost
+    # from an ingress on, also where what it names is not there
+    front = await ask("network", name="web", kind="ing", namespace="shop")
+    assert "ingress/web: without an address" in front
+    assert ", leads to web\nservice/web: ClusterIP" in front
+    assert "endpoints: 3 ready" in front
+    wrong = await ask("network", name="wrong-port", kind="ingress", namespace="payments")
+    assert "leads to lost, nowhere\nservice/nowhere does not exist" in wrong
+    assert "the service has no port 81" in wrong
     api = await ask("network", name="api", kind="deploy", namespace="payments")
     assert "→ web: 2 of 2 pods have no port of that name, but 8080" in api
     assert "networkpolicy/api-only lets in: from pods with app=worker on 8080/TCP" in api
@@ -274,6 +287,19 @@ async def test_the_cluster_about_itself(cluster: Cluster, ask: Ask) -> None:
         await ask("explain", kind="deploy", field="spec.replica")
 
 
+async def test_logs_of_a_cron_job_are_all_that_its_newest_job_wrote(
+    cluster: Cluster, ask: Ask
+) -> None:
+    """However long ago: a job of the night wrote nothing in the last quarter of an hour."""
+    jobs = [job["metadata"]["name"] for job in cluster.objects("Job", "shop")]
+    newest = max(name for name in jobs if name.startswith("stock-report"))
+    said = await ask("logs", kind="cj", name="stock-report", namespace="shop")
+    assert f" {newest}-" in said.splitlines()[0]
+    assert f"(job/{newest} of cronjob/stock-report in shop: last " in said
+    with pytest.raises(NotFound, match="no cronjob/stock in shop"):
+        await ask("logs", kind="cronjob", name="stock", namespace="shop")
+
+
 async def test_what_may_be_done_is_asked_for_whom_it_would_be_done(
     cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -292,7 +318,10 @@ async def test_what_may_be_done_is_asked_for_whom_it_would_be_done(
         said = await ask("can_i", verb="delete", **shop)
         assert said.startswith("no, delete pods")
         assert said.endswith("(cluster demo, as looker)")
-        assert "pods,pods/log   all     get,list,watch" in await ask("can_i", namespace="shop")
+        # a row for each resource, as narrow as can be
+        table = await ask("can_i", namespace="shop")
+        assert "pods        all     get,list,watch" in table
+        assert "pods/log    all     get,list,watch" in table
         with pytest.raises(Refused, match="`verb` and `kind` go together"):
             await ask("can_i", verb="get")
         # what he may not look at hides nothing else, and is said with the right that is missing

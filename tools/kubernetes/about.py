@@ -1,7 +1,7 @@
 """What the cluster is and serves, and what one may do there."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
@@ -19,6 +19,7 @@ from tools.kubernetes.wire import Request
 
 _PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 _MOST = 15  # nodes that are named
+_MOST_NAMES = 4  # of objects that one right is about
 
 
 # --- what it serves -----------------------------------------------------------------------------
@@ -169,18 +170,22 @@ async def rights(cluster: Cluster, namespace: str) -> Table:
     status, who = await asyncio.gather(
         _asked(cluster, "SelfSubjectRulesReview", {"namespace": namespace}), _who(cluster)
     )
-    rows = sorted(
-        (
-            ",".join(_resources(rule)),
-            ",".join(rule.get("resourceNames") or ()) or "all",
-            ",".join(rule.get("verbs") or ()),
-        )
-        for rule in status.get("resourceRules") or ()
-    )
+    verbs: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    for rule in status.get("resourceRules") or ():
+        for resource in _resources(rule):
+            found = verbs[resource, _names(rule.get("resourceNames") or ())]
+            found.update(dict.fromkeys(map(str, rule.get("verbs") or ())))
+    rows = sorted((resource, names, ",".join(may)) for (resource, names), may in verbs.items())
     note = f"what may be done in namespace {namespace} of cluster {cluster.name}, as {who}"
     if status.get("incomplete"):
         note += "; the cluster could not list everything: ask about one deed"
     return Table(("RESOURCES", "NAMES", "VERBS"), tuple(rows), note)
+
+
+def _names(found: Sequence[str]) -> str:
+    """Those that a rule is about; of many the first."""
+    more = f" and {len(found) - _MOST_NAMES} more" if len(found) > _MOST_NAMES else ""
+    return ",".join(map(str, found[:_MOST_NAMES])) + more or "all"
 
 
 def _resources(rule: Object) -> Sequence[str]:

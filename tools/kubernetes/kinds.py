@@ -138,7 +138,7 @@ ChangedKind = Annotated[
     Field(description='"deployment", "service" …; others as "certificates.cert-manager.io".'),
 ]
 LoggingKind = Annotated[
-    Literal["pod", "deployment", "statefulset", "daemonset", "replicaset", "job"],
+    Literal["pod", "deployment", "statefulset", "daemonset", "replicaset", "job", "cronjob"],
     BeforeValidator(canonical_kind),
 ]
 RolledKind = Annotated[

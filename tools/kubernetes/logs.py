@@ -3,6 +3,8 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Self
 
 from tools._kit import Lines, Malformed, NotFound, Refused, Unavailable, seconds
 from tools.kubernetes import missing
@@ -10,7 +12,7 @@ from tools.kubernetes.cluster import LOG_BYTES, Cluster, Listing
 from tools.kubernetes.counting import counted
 from tools.kubernetes.kinds import RESOURCES, Object
 from tools.kubernetes.loglines import Line, folded, matcher, ordered, wanted
-from tools.kubernetes.objects import meta, name_of, selector_text
+from tools.kubernetes.objects import controller, meta, moment, name_of, selector_text
 from tools.kubernetes.pods import is_leaving, troubles_of
 from tools.kubernetes.wire import Unable
 
@@ -58,6 +60,15 @@ class Window:
             return {**found, "previous": "true"}
         return {**found, "sinceSeconds": str(seconds(self.since))}
 
+    def reaching(self, job: Object) -> Self:
+        """One that is at least as long as a job has been there: all that it wrote."""
+        made = moment(meta(job).get("creationTimestamp"))
+        whole = (datetime.now(UTC) - made).total_seconds() if made else 0
+        if whole <= seconds(self.since):
+            return self
+        hours = int(whole) // 3600 + 1
+        return replace(self, since=f"{hours}h" if hours <= 48 else f"{hours // 24 + 1}d")
+
     def words(self) -> str:
         """For the note: what was asked of the API."""
         span = "the run before the last restart" if self.previous else f"last {self.since}"
@@ -87,8 +98,13 @@ async def read_logs(
     if selector:
         listing, what = await cluster.list("pod", namespace, labels=selector), f"pods {selector}"
     else:
+        of = ""
+        if kind == "cronjob":
+            kind, of = "job", f" of cronjob/{name}"
+            job = await _newest_job(cluster, namespace, name)
+            name, window = name_of(job), window.reaching(job)
         kind, listing = await _pods(cluster, kind, namespace, name)
-        what = f"{kind}/{name}"
+        what = f"{kind}/{name}{of}"
     pods = listing.items
     # Those that crash are looked at before the newest.
     chosen = sorted(sorted(pods, key=_made, reverse=True), key=lambda pod: not _crashing(pod))
@@ -123,6 +139,16 @@ async def _pods(cluster: Cluster, kind: str, namespace: str, name: str) -> tuple
     listing = await cluster.list("pod", namespace, labels=selector)
     staying = tuple(pod for pod in listing.items if not is_leaving(pod))
     return kind, Listing(staying or listing.items, listing.cut)
+
+
+async def _newest_job(cluster: Cluster, namespace: str, name: str) -> Object:
+    """What a cron job ran last. Raises `NotFound`."""
+    await missing.found(cluster, RESOURCES["cronjob"], namespace, name)
+    listing = await cluster.list("job", namespace)
+    made = [job for job in listing.items if controller(job) == f"cronjob/{name}"]
+    if not made:
+        raise NotFound(f"cronjob/{name} in {namespace} has run no job that is still kept.")
+    return max(made, key=lambda job: (_made(job), name_of(job)))
 
 
 async def _named(cluster: Cluster, kind: str, namespace: str, name: str) -> tuple[str, Object]:

@@ -77,7 +77,7 @@ NEEDS: Mapping[str, frozenset[Access]] = {
         *_RUN_BY_CONTROLLERS, *_SURROUNDINGS, "pod", "event", "namespace", "node"
     ),
     "k8s_events": _looks("event", "namespace", *_RUN_BY_CONTROLLERS, "job", "pod"),
-    "k8s_logs": _looks(*_RUN_BY_CONTROLLERS, "job", "pod") | _LOGS,
+    "k8s_logs": _looks(*_RUN_BY_CONTROLLERS, "job", "cronjob", "pod") | _LOGS,
     "k8s_top_pods": _looks("pod", "namespace") | {_USED},
     "k8s_top_nodes": _looks("node", "pod") | {Access("list", "metrics.k8s.io", "nodes")},
     "k8s_overview": _looks(*_OVERVIEW),

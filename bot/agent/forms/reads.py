@@ -291,7 +291,7 @@ FORMS = (
         ("top", "pods"),
         "k8s_top_pods",
         "top pods [<name>] [-n <namespace>] [-A] [-l <selector>] [--containers] "
-        "[--sort-by cpu|memory|name]",
+        "[--sort-by cpu|memory|name] [--limit <number>]",
         "Show what pods use, against their requests and limits.",
         _maybe_name,
         {
@@ -300,6 +300,7 @@ FORMS = (
             **SELECTOR,
             "--containers": Option("containers", None),
             "--sort-by": _sort,
+            "--limit": Option("limit", number(1, 1000, "the limit")),
         },
         also=(("top", "pod"),),
     ),

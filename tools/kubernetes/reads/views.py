@@ -16,7 +16,7 @@ from tools.kubernetes.views.overview import overview
 from tools.kubernetes.views.ownership import ownership
 
 NetworkKind = Annotated[
-    Literal["service", "deployment", "statefulset", "daemonset", "replicaset", "pod"],
+    Literal["service", "ingress", "deployment", "statefulset", "daemonset", "replicaset", "pod"],
     BeforeValidator(canonical_kind),
 ]
 ConfiguredKind = Annotated[
@@ -37,7 +37,7 @@ class ViewReads(ClusterReads):
     async def network(
         self, cluster: Cluster, namespace: Namespace, name: Name, kind: NetworkKind = "service"
     ) -> Finding:
-        """Show how traffic reaches a service or workload: ingress, ports, endpoints, policies."""
+        """Show how traffic reaches a service, workload or ingress: ports, endpoints, policies."""
         return await network(cluster, kind, namespace, name)
 
     @read

@@ -22,36 +22,55 @@ _NO_CONTROLLER += " policies of the network's own kinds were not looked at"
 
 
 async def network(cluster: Cluster, kind: str, namespace: str, name: str) -> Lines:
-    """How traffic comes to a service, a workload or a pod. Raises `NotFound`."""
+    """How traffic comes to a service, a workload or a pod, or where that of an ingress goes.
+
+    Raises `NotFound`.
+    """
     live = await missing.found(cluster, RESOURCES[kind], namespace, name)
-    if kind == "service":
-        labels = dict(live["spec"].get("selector") or {})
-        selector = selector_text({"matchLabels": labels})
-    else:
-        labels = labels_of(live) if kind == "pod" else pod_labels(live)
-        selector = "" if kind == "pod" else selector_text(live["spec"].get("selector"))
+    labels, selector = _labels(live, kind)
+    by_label = bool(selector) or kind == "ingress"
     services, slices, pods, ingresses, policies = await asyncio.gather(
         seen(cluster, "service", namespace),
         seen(cluster, "endpointslice", namespace),
-        seen(cluster, "pod", namespace, labels=selector) if selector else _only(live, kind),
+        seen(cluster, "pod", namespace, labels=selector) if by_label else _only(live, kind),
         seen(cluster, "ingress", namespace),
         seen(cluster, "networkpolicy", namespace),
     )
     running = [pod for pod in pods.items if not is_leaving(pod) and not _is_over(pod)]
-    chosen = (
-        [live] if kind == "service" else [one for one in services.items if _sends_to(one, labels)]
-    )
     lines: list[str] = []
-    if not chosen:
+    if kind == "service":
+        chosen = [live]
+    elif kind == "ingress":
+        named = _backends(live)
+        chosen = [one for one in services.items if name_of(one) in named]
+        running = [pod for pod in running if any(_sends_to(one, labels_of(pod)) for one in chosen)]
+        there = [name_of(one) for one in chosen]
+        lines += _leading(live, named, named if services.unread else there)
+    else:
+        chosen = [one for one in services.items if _sends_to(one, labels)]
+    if not chosen and kind != "ingress":
         lines.append(f"no service sends traffic to {kind}/{name}: none selects its labels")
     for service in chosen:
         behind = _selected(running, service["spec"].get("selector") or {})
         lines += _service(service, behind)
         lines += _endpoints(service, slices.items)
         lines += _ingresses(service, ingresses.items)
-    lines += _policies(running, labels, policies.items)
+    if chosen or kind != "ingress":
+        lines += _policies(running, labels, policies.items)
     lines += [f"not seen: {line}" for line in unread(services, slices, pods, ingresses, policies)]
     return Lines(tuple(lines), f"{kind}/{name} in {namespace}; {_NO_CONTROLLER}")
+
+
+def _labels(live: Object, kind: str) -> tuple[Mapping[str, str], str]:
+    """The labels of the pods that are meant, and the selector that chooses them."""
+    if kind == "ingress":
+        return {}, ""  # those of its services
+    if kind == "service":
+        labels = dict(live["spec"].get("selector") or {})
+        return labels, selector_text({"matchLabels": labels})
+    if kind == "pod":
+        return labels_of(live), ""
+    return pod_labels(live), selector_text(live["spec"].get("selector"))
 
 
 # --- the service --------------------------------------------------------------------------------
@@ -142,18 +161,43 @@ def _some(word: str, found: Sequence[str]) -> Iterator[str]:
         yield f"    {len(found) - _MOST} more are {word}"
 
 
+def _ways(ingress: Object) -> Iterator[tuple[str, str, Object]]:
+    """Host, path and backend of all that an ingress leads anywhere."""
+    spec = ingress.get("spec") or {}
+    yield "*", "/", spec.get("defaultBackend") or {}
+    for rule in spec.get("rules") or ():
+        for path in (rule.get("http") or {}).get("paths") or ():
+            found: Object = path.get("backend") or {}
+            yield str(rule.get("host") or "*"), str(path.get("path") or "/"), found
+
+
+def _service_of(given: Object) -> str:
+    return str((given.get("service") or {}).get("name") or "")
+
+
+def _backends(ingress: Object) -> list[str]:
+    """The services that it leads to, whether they exist or not."""
+    found = [_service_of(given) for _, _, given in _ways(ingress)]
+    return [name for name in dict.fromkeys(found) if name]
+
+
+def _leading(ingress: Object, named: Sequence[str], there: Sequence[str]) -> Iterator[str]:
+    """Where it is reached, and which of its services do not exist."""
+    balancer = (ingress.get("status") or {}).get("loadBalancer") or {}
+    where = [str(one.get("ip") or one.get("hostname")) for one in balancer.get("ingress") or ()]
+    words = f"at {', '.join(where)}" if where else "without an address"
+    leads = f"leads to {', '.join(named)}" if named else "leads to no service"
+    yield f"ingress/{name_of(ingress)}: {words}, {leads}"
+    yield from (f"service/{name} does not exist" for name in named if name not in there)
+
+
 def _ingresses(service: Object, ingresses: Sequence[Object]) -> Iterator[str]:
     name, count = name_of(service), 0
     for ingress in ingresses:
         spec = ingress.get("spec") or {}
         tls = [str(one.get("secretName")) for one in spec.get("tls") or () if one.get("secretName")]
-        ways = [("*", "/", spec.get("defaultBackend") or {})]
-        for rule in spec.get("rules") or ():
-            for path in (rule.get("http") or {}).get("paths") or ():
-                found = path.get("backend") or {}
-                ways.append((str(rule.get("host") or "*"), str(path.get("path") or "/"), found))
-        for host, where, given in ways:
-            if ((given.get("service") or {}).get("name")) != name:
+        for host, where, given in _ways(ingress):
+            if _service_of(given) != name:
                 continue
             count += 1
             line = f"  ingress/{name_of(ingress)}: {host}{where} → {backend(given)}"
