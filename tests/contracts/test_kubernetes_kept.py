@@ -57,6 +57,7 @@ async def test_whose_pods_they_are_is_what_rules_hear(catalog: Catalog, cluster:
     for call in (
         catalog.change("k8s_restart_pod", {"namespace": "shop", "name": name}),
         catalog.change("k8s_delete", gone),
+        catalog.change("k8s_label", {**gone, "labels": ["app=debug"]}),
     ):
         objects = (await call.preview()).objects
         assert tuple((one.kind, one.name) for one in objects) == (("pod", name), *cart)

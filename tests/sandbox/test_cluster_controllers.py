@@ -508,3 +508,27 @@ async def test_a_port_that_is_taken_is_said_plainly(cluster: Cluster) -> None:
     second = Cluster(port=int(cluster.url.rpartition(":")[2]))
     with pytest.raises(OSError, match="address already in use"):
         await second.__aenter__()
+
+
+async def test_a_quota_is_counted_and_refuses_what_is_beyond(cluster: Cluster) -> None:
+    hard = {"pods": "3", "requests.cpu": "2", "limits.memory": "1Gi", "services": "5"}
+    about = {"name": "team", "namespace": "default"}
+    cluster.apply(
+        {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": about, "spec": {"hard": hard}}
+    )
+    amounts = {"requests": {"cpu": "250m"}, "limits": {"memory": "128Mi"}}
+    cluster.apply(deployment(container={"resources": amounts}))
+    await cluster.advance(20)
+    quota = cluster.get("ResourceQuota", "default", "team") or {}
+    used = {"pods": "3", "requests.cpu": "750m", "limits.memory": "384Mi"}
+    assert quota["status"] == {"hard": hard, "used": used}
+    assert condition(cluster, "ReplicaFailure") == ("True", "FailedCreate")
+    name = cluster.objects("ReplicaSet", "default")[0]["metadata"]["name"]
+    over = "exceeded quota: team, requested: pods=1, used: pods=3, limited: pods=3"
+    said = f'Error creating: pods "{name}-" is forbidden: {over}'
+    assert {event["message"] for event in events(cluster, "FailedCreate")} == {said}
+    cluster.apply({**quota, "spec": {"hard": {**hard, "pods": "9"}}})
+    await cluster.advance(20)
+    assert len(images(cluster)) == 4, "it is tried again"
+    types = {one["type"] for one in current(cluster)["status"]["conditions"]}
+    assert types == {"Available", "Progressing"}

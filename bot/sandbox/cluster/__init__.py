@@ -18,7 +18,7 @@ after_processing=True)` (0 drops the connection; here after the write took effec
 Users are `admin`, `viewer` (reads) and `bot`, whose rights `cluster.allow("bot", Rule(...))` sets;
 without rules he may nothing. Requests without a token are `system:anonymous`, who may nothing
 until allowed. What has a controller here is alive (see `_start_controllers` of `cluster.py`);
-quotas are counted and refuse nothing.
+quotas are counted, and refuse pods of replica sets only.
 The seed is described in `seed.py`; what becomes of an image in `fate.py`.
 """
 

@@ -23,14 +23,13 @@ from bot.sandbox.cluster.deployments import Deployments
 from bot.sandbox.cluster.engine import Engine
 from bot.sandbox.cluster.fate import Behaviour, Timing
 from bot.sandbox.cluster.faults import Fault, Faults
-from bot.sandbox.cluster.housekeeping import Autoscalers, Budgets, Endpoints
+from bot.sandbox.cluster.housekeeping import Autoscalers, Budgets, Endpoints, Quotas
 from bot.sandbox.cluster.jobs import CronJobs, Jobs
 from bot.sandbox.cluster.journal import Journal
 from bot.sandbox.cluster.jsons import clone
 from bot.sandbox.cluster.kinds import DEPLOYMENTS, PODS, of_kind, of_manifest
 from bot.sandbox.cluster.kubelet import Kubelet
 from bot.sandbox.cluster.metrics import Metrics
-from bot.sandbox.cluster.quotas import Quotas
 from bot.sandbox.cluster.removal import Removal
 from bot.sandbox.cluster.replicasets import ReplicaSets
 from bot.sandbox.cluster.revisioned import DaemonSets, StatefulSets

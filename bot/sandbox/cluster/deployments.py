@@ -14,7 +14,7 @@ from bot.sandbox.cluster.jsons import clone
 from bot.sandbox.cluster.kinds import DEPLOYMENTS, PODS, REPLICA_SETS
 from bot.sandbox.cluster.ownership import concerned, made_by
 from bot.sandbox.cluster.quantities import share
-from bot.sandbox.cluster.replicasets import NAME_LETTERS
+from bot.sandbox.cluster.replicasets import FAILURE, NAME_LETTERS
 from bot.sandbox.cluster.store import Change, Object, Store, owner_of, owner_reference
 
 REVISION = "deployment.kubernetes.io/revision"
@@ -302,6 +302,7 @@ class Deployments:
         before = deployment.get("status", {})
         status = count(deployment, owned, new)
         conditions = Conditions(deployment, self.clock, before.get("conditions", []))
+        conditions.repeat_failure(owned)
         conditions.judge_available(status)
         due = conditions.judge_progress(before, status, new)
         status["conditions"] = conditions.all()
@@ -389,7 +390,7 @@ def count(deployment: Object, owned: list[Object], new: Object | None) -> Object
 
 
 class Conditions:
-    """The two conditions of a deployment and the rules by which they change."""
+    """The conditions of a deployment and the rules by which they change."""
 
     def __init__(self, deployment: Object, clock: Clock, before: list[Object]) -> None:
         self._deployment = deployment
@@ -420,6 +421,14 @@ class Conditions:
         """Start the rollout's clock: there is a new replica set."""
         message = f'Created new replica set "{name}"'
         self._set("Progressing", "True", "NewReplicaSetCreated", message)
+
+    def repeat_failure(self, owned: list[Object]) -> None:
+        """Say why a replica set cannot make its pods, as long as one cannot."""
+        told = [one for rs in owned for one in rs["status"].get("conditions", [])]
+        if told:
+            self._set(FAILURE, "True", told[0]["reason"], told[0]["message"])
+        else:
+            self._known.pop(FAILURE, None)
 
     def judge_available(self, status: Object) -> None:
         """Say whether enough replicas are available."""

@@ -1,10 +1,10 @@
-"""The small controllers: endpoints of services, disruption budgets, autoscalers."""
+"""The small controllers: endpoints of services, disruption budgets, quotas, autoscalers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bot.sandbox.cluster import selectors
+from bot.sandbox.cluster import quotas, selectors
 from bot.sandbox.cluster.clock import Clock, stamp
 from bot.sandbox.cluster.engine import Name
 from bot.sandbox.cluster.journal import Journal
@@ -16,6 +16,7 @@ from bot.sandbox.cluster.kinds import (
     ENDPOINT_SLICES,
     ENDPOINTS,
     PODS,
+    QUOTAS,
     SERVICES,
     Resource,
 )
@@ -26,7 +27,7 @@ from bot.sandbox.cluster.store import Change, Object, Store
 _SLICE = "x7k2p"  # how the slice of a service ends; the real controller draws it
 
 
-def beside(change: Change, store: Store, resource: Resource, cause: Resource) -> Iterable[Name]:
+def _beside(change: Change, store: Store, resource: Resource, cause: Resource) -> Iterable[Name]:
     """Name the objects of `resource` in the namespace where something of `cause` changed."""
     meta = change.object["metadata"]
     if change.resource is resource and change.type != "DELETED":
@@ -44,7 +45,7 @@ class Endpoints:
 
     def concerns(self, change: Change) -> Iterable[Name]:
         """Look at services when they or pods beside them change."""
-        return beside(change, self.store, SERVICES, PODS)
+        return _beside(change, self.store, SERVICES, PODS)
 
     def reconcile(self, namespace: str, name: str) -> datetime | None:
         """Write the addresses of the pods that a service selects."""
@@ -148,7 +149,7 @@ class Budgets:
 
     def concerns(self, change: Change) -> Iterable[Name]:
         """Look at budgets when they or pods beside them change."""
-        return beside(change, self.store, BUDGETS, PODS)
+        return _beside(change, self.store, BUDGETS, PODS)
 
     def reconcile(self, namespace: str, name: str) -> datetime | None:
         """Write a budget's counters."""
@@ -181,6 +182,24 @@ class Budgets:
 
 
 @dataclass
+class Quotas:
+    """Counts what is used of each quota."""
+
+    store: Store
+
+    def concerns(self, change: Change) -> Iterable[Name]:
+        """Look at quotas when they or pods beside them change."""
+        return _beside(change, self.store, QUOTAS, PODS)
+
+    def reconcile(self, namespace: str, name: str) -> datetime | None:
+        """Write a quota's status."""
+        quota = self.store.get(QUOTAS, namespace, name)
+        if quota is not None:
+            self.store.update(QUOTAS, {**quota, "status": quotas.counted(self.store, quota)})
+        return None
+
+
+@dataclass
 class Autoscalers:
     """Holds deployments within their autoscalers' bounds; nothing here measures load."""
 
@@ -192,7 +211,7 @@ class Autoscalers:
 
     def concerns(self, change: Change) -> Iterable[Name]:
         """Look at autoscalers when they or deployments beside them change."""
-        return beside(change, self.store, AUTOSCALERS, DEPLOYMENTS)
+        return _beside(change, self.store, AUTOSCALERS, DEPLOYMENTS)
 
     def reconcile(self, namespace: str, name: str) -> datetime | None:
         """Bring the target within bounds when it has been outside for a while."""

@@ -12,8 +12,11 @@ from bot.sandbox.cluster.journal import Journal
 from bot.sandbox.cluster.jsons import clone
 from bot.sandbox.cluster.kinds import PODS, REPLICA_SETS
 from bot.sandbox.cluster.ownership import concerned, made_by
+from bot.sandbox.cluster.quotas import exceeded
 from bot.sandbox.cluster.store import Change, Object, Store, owner_reference
 
+FAILURE = "ReplicaFailure"
+_AGAIN = 10.0  # seconds until a pod that could not be made is tried again
 NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # those of Kubernetes: no vowels, no words
 
 
@@ -51,17 +54,19 @@ class ReplicaSets:
         pods = self.pods(found)
         active = [pod for pod in pods if is_active(pod)]
         missing = found["spec"].get("replicas", 1) - len(active)
-        for _ in range(missing):
-            self._create(found)
+        refused = next(filter(None, (self._create(found) for _ in range(missing))), "")
         for pod in sorted(active, key=self._worth)[: max(0, -missing)]:
             self._remove(found, pod)
-        return self._count(found)
+        due = self._count(found, refused)
+        later = self.clock.due(self.clock.now(), _AGAIN) if refused else None
+        return min((one for one in (due, later) if one), default=None)
 
     def pods(self, replica_set: Object) -> list[Object]:
         """Return the pods a replica set made."""
         return made_by(self.store, replica_set, PODS)
 
-    def _create(self, replica_set: Object) -> None:
+    def _create(self, replica_set: Object) -> str:
+        """Why a pod could not be made; empty: it was."""
         meta = replica_set["metadata"]
         prefix = f"{meta['name']}-"
         suffix = "".join(self.store.random.choice(NAME_LETTERS) for _ in range(5))
@@ -77,9 +82,14 @@ class ReplicaSets:
             "spec": template["spec"],
         }
         pod = complete(PODS, pod, self.store.random)
+        if over := exceeded(self.store, meta["namespace"], pod):
+            why = f'pods "{prefix}" is forbidden: {over}'
+            self._event(replica_set, "FailedCreate", f"Error creating: {why}", warning=True)
+            return why
         fields.note_update(pod, None, fields.controller("v1", self.clock))
         made = self.store.create(PODS, pod)
         self._event(replica_set, "SuccessfulCreate", f"Created pod: {made['metadata']['name']}")
+        return ""
 
     def _worth(self, pod: Object) -> tuple[bool, bool, int, float]:
         """Order pods by how little is lost with them: unplaced, unready, crashing, young first."""
@@ -94,7 +104,7 @@ class ReplicaSets:
         self.store.update(PODS, doomed)
         self._event(replica_set, "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}")
 
-    def _count(self, replica_set: Object) -> datetime | None:
+    def _count(self, replica_set: Object, refused: str) -> datetime | None:
         pods = self.pods(replica_set)
         active = [pod for pod in pods if is_active(pod)]
         ready = [since for pod in active if (since := is_ready(pod))]
@@ -109,13 +119,27 @@ class ReplicaSets:
             "availableReplicas": len(due) - len(later),
             "terminatingReplicas": sum("deletionTimestamp" in p["metadata"] for p in pods),
             "observedGeneration": replica_set["metadata"].get("generation", 1),
+            **self._failure(replica_set, refused),
         }
         self.store.update(REPLICA_SETS, counted)
         return min(later, default=None)
 
-    def _event(self, replica_set: Object, reason: str, message: str) -> None:
+    def _failure(self, replica_set: Object, refused: str) -> Object:
+        """The condition that its deployment repeats, as long as a pod cannot be made."""
+        if not refused:
+            return {}
+        known = replica_set.get("status", {}).get("conditions") or [{}]
+        since = known[0].get("lastTransitionTime", stamp(self.clock.now()))
+        condition = {"type": FAILURE, "status": "True", "reason": "FailedCreate"}
+        return {"conditions": [{**condition, "message": refused, "lastTransitionTime": since}]}
+
+    def _event(
+        self, replica_set: Object, reason: str, message: str, *, warning: bool = False
+    ) -> None:
         by = "replicaset-controller"
-        self.journal.write(REPLICA_SETS, replica_set, reason, message, component=by)
+        self.journal.write(
+            REPLICA_SETS, replica_set, reason, message, component=by, warning=warning
+        )
 
 
 def mark_deleted(thing: Object, clock: Clock, grace: int) -> None:

@@ -150,8 +150,8 @@ class Deletion(Change):
     async def _preview(self, cluster: Cluster) -> Preview:
         found = await self.examine(cluster)
         await self.send(cluster, found, dry_run=True)
-        is_pod = self.kind == "pod"
-        objects = await with_owners(cluster, "pod", found.live) if is_pod else ()
+        is_owned = self.kind == "pod" and controller(found.live)
+        objects = await with_owners(cluster, "pod", found.live) if is_owned else ()
         along = found.owned.said() if self.cascade != "orphan" else ""
         back = self.kind not in WHY_NOT_BACK and not controller(found.live)
         kept = [cleaned(found.live)] if back else []
@@ -163,7 +163,7 @@ class Deletion(Change):
             changes=(what, *(_gone(path) for path in found.owned.lasting() if along)),
             diff=difference(found.live, {}),
             labels=labels_of(found.live),
-            objects=objects if len(objects) > 1 else (),
+            objects=objects,
             warnings=found.warnings,
             cautions=found.now.cautions,
             notes=found.now.notes,

@@ -27,6 +27,7 @@ from tools._kit import (
 from tools.kubernetes import missing
 from tools.kubernetes.changes.consequences import Consequences, consequences
 from tools.kubernetes.changes.holding import Wanted, hold
+from tools.kubernetes.changes.owners import with_owners
 from tools.kubernetes.cluster import MERGE_PATCH, Cluster
 from tools.kubernetes.drift import drift_of, value_at
 from tools.kubernetes.justnow import JustNow
@@ -234,7 +235,11 @@ class ObjectChange(Change):
         found = await self.examine(cluster)
         if not found.changes:
             raise Refused(f"{self.place.at} is so already: nothing would change.")
-        return self._told(found)
+        told = self._told(found)
+        if found.resource.kind != "pod" or not controller(found.live):
+            return told
+        objects = await with_owners(cluster, "pod", found.live)
+        return told.model_copy(update={"objects": objects})
 
     def _told(self, found: Seen) -> Preview:
         plan, beside, changes = self.finished(found), found.beside, found.changes
