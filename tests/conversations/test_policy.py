@@ -100,7 +100,7 @@ policy:
         await chat.reads(thread, "done and verified")
         assert chat.replicas() == 5
         await chat.slack.slash("dave", "ops", "/ops", f"why {typed[1]}")
-        since = "Since: approved by .* and .* · ran as .* · ✅ verified.*[^.][.]\n"
+        since = "Since: approved by .* and .* · ran as .* · verified.*[^.][.]\n"
         assert "rule “" not in shown(await chat.told("dave", since)).partition("Since: ")[2]
         await chat.slack.slash("dave", "ops", "/ops", "why ZZZZ")
         nothing = shown(await chat.told("dave", "There is no proposal `ZZZZ` in this channel"))
