@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 import tomllib
@@ -78,6 +79,23 @@ async def test_the_installed_command_explains_itself() -> None:
     assert (process.returncode, err) == (0, b"")
     for name in ("run", "migrate", "init", "doctor", "audit", "forget", "sandbox"):
         assert f"    {name}" in out.decode()
+
+
+async def test_where_nobody_reads_any_more_it_ends_quietly() -> None:
+    """As in `countersign rbac operator | head -3`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            Path(sys.executable).with_name("countersign"),
+            *("rbac", "operator"),
+            stdout=writing,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    finally:
+        os.close(writing)
+    _, err = await process.communicate()
+    assert (process.returncode, err) == (128 + signal.SIGPIPE, b"")
 
 
 @pytest.mark.parametrize(

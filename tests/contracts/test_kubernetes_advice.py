@@ -94,7 +94,7 @@ async def test_what_depends_on_it_is_said(catalog: Catalog, cluster: Cluster) ->
 
     gone = await look(catalog, "delete", {**SHOP, "kind": "cm", "name": "rates"})
     assert gone.risk is None, "the tool is danger itself"
-    assert "statefulset/db need it: their pods would not start." in gone.warnings
+    assert "statefulset/db must have it: no pod of theirs would start." in gone.warnings
     gone = await look(catalog, "delete", DEPLOYMENT)
     assert gone.effect.startswith("with 2 pods, ")
     assert "HorizontalPodAutoscaler cart is left without target." in gone.warnings

@@ -7,6 +7,7 @@ import pytest
 from tests.tools.diagnosed import (
     Json,
     ago,
+    crashing,
     deployment,
     diagnosed,
     pod,
@@ -256,3 +257,31 @@ def test_pods_that_do_not_leave_and_why() -> None:
     assert told(found) == [("node/node-1", "node-not-ready", "medium")]
     silent["metadata"]["deletionTimestamp"] = ago(seconds=20)
     assert diagnosed(deployment("web"), pod("web", 2), silent).findings == []
+
+
+def test_one_pod_is_told_of_as_one_and_no_code_stands_in_a_sentence() -> None:
+    said = "0/3 nodes are available: 2 Insufficient memory, 1 node(s) were unschedulable."
+    service = thing("Service", "web", spec={"selector": {"app": "web"}, "ports": [{"port": 80}]})
+    found = diagnosed(deployment("web", ready=0), service, unplaced(said)).findings
+    clue = found[0].clue
+    assert clue.alternative == "what keeps it from the other nodes: 1 node is cordoned"
+    assert not any("none of its 1" in line for line in found[0].effects)
+    lacking = waiting("web", "CreateContainerConfigError", 'configmap "nope" not found')
+    (one,) = diagnosed(deployment("web", ready=0), lacking, service).findings
+    assert one.clue.text.startswith("There is no configmap/nope in shop: its only pod must wait")
+    assert "service/web: It sends to nothing: its only pod is not ready." in one.effects
+
+
+def test_what_is_not_well_because_of_it_is_told_once_for_each_object() -> None:
+    """A workload that crashes also rolls out no further: the crash says more."""
+    full = "FATAL could not write /data/wal: No space left on device"
+    mounted = {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+    claim = thing("PersistentVolumeClaim", "data", status={"capacity": {"storage": "1Gi"}})
+    dead = crashing("web", container=mounted, spec={"volumes": volumes})
+    stuck = deployment("web", ready=0, container=mounted, pod={"volumes": volumes})
+    progressing = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
+    stuck["status"]["conditions"] = [progressing]
+    (one,) = diagnosed(stuck, dead, claim, logs={"-web-aaa-1/web": full}).findings
+    objects = [line.partition(":")[0] for line in one.effects]
+    assert objects == ["deployment/web"]

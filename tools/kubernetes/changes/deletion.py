@@ -207,7 +207,7 @@ class Deletion(Change):
         )
         warnings = (
             *(["It cannot be told who uses it."] if users is None else []),
-            *([f"{', '.join(users)} need it: their pods would not start."] if users else []),
+            *([f"{', '.join(users)} must have it: no pod of theirs would start."] if users else []),
             *left,
             *beside.warnings,
             *_made_anew(live),

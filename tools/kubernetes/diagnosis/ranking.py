@@ -29,9 +29,11 @@ class Ranked:
     @property
     def effects(self) -> tuple[str, ...]:
         """The consequences in words, those about others than the cause's own object."""
-        others = [one for one in self.folded if one.about != self.clue.about]
-        words = [f"{one.about}: {one.text}" for one in sorted(others, key=_order)]
-        return tuple(dict.fromkeys([*self.clue.effects, *words]))[:_MOST_EFFECTS]
+        others: dict[Ref, str] = {}  # of each object what says most
+        for one in sorted(self.folded, key=_order):
+            if one.about != self.clue.about:
+                others.setdefault(one.about, f"{one.about}: {one.text}")
+        return tuple(dict.fromkeys([*self.clue.effects, *others.values()]))[:_MOST_EFFECTS]
 
     @property
     def evidence(self) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ def _clue(case: Case, group: Group, message: str, report: Report | None) -> Clue
     thing = f"{kind}/{name}"
     what = f"key {key} of {thing}" if key else thing
     one = group.first
-    text = f"{what[0].upper()}{what[1:]} does not exist in {place}: {pods_of(case, group)}"
+    text = f"There is no {what} in {place}: {pods_of(case, group)}"
     text += f" must wait for it.{_near(case, kind, name, key, place)}"
     evidence = [f"pod/{name_of(one.pod)}: {one.reason or 'ContainerCreating'}: {short(message)}"]
     evidence += [event(report, case.now)] if report else []

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from tools.kubernetes.counting import counted
 from tools.kubernetes.diagnosis.case import Case, Group
 from tools.kubernetes.diagnosis.causes import Cause
 from tools.kubernetes.diagnosis.clues import HIGH, LOW, MEDIUM, Clue, Notice, Ref, Said
@@ -170,7 +171,7 @@ def _clue(case: Case, group: Group) -> Said | None:
     text = f"No node takes {pods_of(case, group)}: {_words(case, group, chosen)}."
     if chosen.cause is Cause.UNSCHEDULABLE_RESOURCES and _may_yet_come(case, group):
         return Notice(group.owner, f"since seconds, {text[0].lower()}{text[1:-1]}")
-    others = sorted({one.cause for one in reasons} - {chosen.cause})
+    others = [_words(case, group, one) for one in reasons if one.cause is not chosen.cause]
     cause = chosen.cause
     if chosen.nodes_fault:
         cause = Cause.NODE_PRESSURE if "pressure" in chosen.words else Cause.NODE_NOT_READY
@@ -184,7 +185,7 @@ def _clue(case: Case, group: Group) -> Said | None:
         since=begun.since,
         explains=group.refs,
         hangs_on=_nodes(case) if chosen.nodes_fault else frozenset(),
-        alternative=f"the other nodes: {listed(others)}" if others else "",
+        alternative=f"what keeps it from the other nodes: {listed(others)}" if others else "",
         change=begun.undo if begun.blamed else None,
     )
 
@@ -234,18 +235,20 @@ def _is_clear(chosen: Reason, reasons: list[Reason]) -> bool:
 
 def _words(case: Case, group: Group, reason: Reason) -> str:
     spec = group.first.pod.get("spec") or {}
+    count, one = counted(reason.count, "node"), reason.count == 1
     match reason.cause:
         case Cause.UNSCHEDULABLE_RESOURCES:
             asked = ", ".join(f"{key} {told(n, key)}" for key, n in requests(spec).items() if n)
-            return f"{reason.words} on {reason.count} nodes; a pod asks for {asked or 'nothing'}"
+            return f"{reason.words} on {count}; a pod asks for {asked or 'nothing'}"
         case Cause.UNSCHEDULABLE_TAINT:
-            return f"{reason.count} nodes have a taint that it does not tolerate ({reason.words})"
+            have = "has" if one else "have"
+            return f"{count} {have} a taint that it does not tolerate ({reason.words})"
         case Cause.UNSCHEDULABLE_SELECTOR:
             return f"no node has the labels that it asks for ({_wants(spec)})"
         case Cause.UNSCHEDULABLE_CORDON:
-            return f"{reason.count} nodes are cordoned{_cordoned(case)}"
+            return f"{count} {'is' if one else 'are'} cordoned{_cordoned(case)}"
         case _:
-            return f"{reason.count} nodes: {reason.words}"
+            return f"{count}: {reason.words}"
 
 
 def _wants(spec: Object) -> str:

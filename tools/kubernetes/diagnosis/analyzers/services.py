@@ -120,9 +120,14 @@ def _effect(ref: Ref, owners: frozenset[Ref], words: str) -> Clue:
 def _nobody(case: Case, ref: Ref, pods: Sequence[Object]) -> Said:
     owners = frozenset(case.snapshot.owner(pod) for pod in pods)
     refs = owners | {ref_of("pod", pod) for pod in pods}
+    none = (
+        f"none of its {len(pods)} pods is ready" if len(pods) > 1 else "its only pod is not ready"
+    )
     if not refs & case.unwell:
-        return Notice(ref, f"none of its {counted(len(pods), 'pod')} is ready yet: they just start")
-    return _effect(ref, refs, f"none of its {counted(len(pods), 'pod')} is ready")
+        return Notice(
+            ref, f"{none} yet: {'they just start' if len(pods) > 1 else 'it just starts'}"
+        )
+    return _effect(ref, refs, none)
 
 
 def _selector(case: Case, ref: Ref, selector: Mapping[str, str]) -> Clue:

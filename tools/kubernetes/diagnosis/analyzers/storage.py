@@ -77,7 +77,7 @@ def _pending(case: Case, ref: Ref, claim: Object, users: list[Group]) -> Said:
     text = f"It is not bound: {words}."
     if users:
         text += f" {pods_of(case, users[0])[0].upper()}{pods_of(case, users[0])[1:]} of"
-        text += f" {users[0].owner} wait for it."
+        text += f" {users[0].owner} must wait for it."
     modes = ", ".join(spec.get("accessModes") or ())
     evidence = [
         f"{ref}: status.phase Pending, class {_class(claim) or 'none'}, {asked}, {modes}",
@@ -164,8 +164,8 @@ def _unknown_claim(case: Case, group: Group, message: str) -> Clue:
     about = (
         Ref("persistentvolumeclaim", group.owner.namespace, claims[0]) if claims else group.owner
     )
-    text = f"{pods_of(case, group)[0].upper()}{pods_of(case, group)[1:]} of {group.owner} wait for"
-    text += f" a volume: {short(message)}"
+    text = f"{pods_of(case, group)[0].upper()}{pods_of(case, group)[1:]} of {group.owner} must"
+    text += f" wait for a volume: {short(message)}"
     return Clue(
         Cause.PVC_PENDING,
         about,
