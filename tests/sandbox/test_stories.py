@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bot.sandbox.cluster import Cluster
+from bot.sandbox.cluster.status import ApiError
 from bot.sandbox.stories import STORIES, Story, judged, state
 
 Json = dict[str, Any]
@@ -80,6 +81,21 @@ async def test_the_demo_begins_with_a_bad_rollout_and_all_else_well(cluster: Clu
     assert [w["name"] for w in found if not w["settled"]] == ["checkout"]
     assert len(found) >= 12
     assert {w["namespace"] for w in found} == {"shop", "payments"}
+    # nothing lies in what is younger, no two pods or services answer at one address
+    oldest = min(pod["metadata"]["creationTimestamp"] for pod in cluster.objects("Pod"))
+    for below in (*cluster.objects("Node"), *cluster.objects("Namespace")):
+        assert below["metadata"]["creationTimestamp"] <= oldest, below["metadata"]["name"]
+    addresses = [pod["status"]["podIP"] for pod in cluster.objects("Pod")]
+    addresses += [one["spec"]["clusterIP"] for one in cluster.objects("Service")]
+    assert len(set(addresses)) == len(addresses)
+    twice = [{"name": "http", "port": 80}, {"name": "http", "port": 81}, {"port": 80}]
+    about = {"name": "two", "namespace": "shop"}
+    manifest = {"apiVersion": "v1", "kind": "Service", "metadata": about, "spec": {"ports": twice}}
+    with pytest.raises(ApiError) as refused:
+        cluster.apply(manifest)
+    assert refused.value.code == 422
+    assert 'spec.ports[1].name: Duplicate value: "http"' in str(refused.value)
+    assert "spec.ports[2].name: Required value" in str(refused.value)
     stuck = workload(cluster, "shop", "checkout")
     slow = stuck["traffic"]["p95_ms"]
     assert "CrashLoopBackOff" in words(cluster, "shop", "checkout")

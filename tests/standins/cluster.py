@@ -22,9 +22,6 @@ def _history() -> Cluster:
     if _lived is None or _lived.clock.now() - _lived._journal._swept > _KEPT:
         _lived = Cluster()
         schema.load()
-        for manifest in seed.base():
-            _lived.apply(manifest)
-        _lived._engine.run_due()
         seed.live_through(_lived.apply, _lived._engine, _lived._journal, _lived.clock, "few")
     return _lived
 

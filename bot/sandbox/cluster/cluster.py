@@ -146,10 +146,11 @@ class Cluster:
         return self
 
     def _begin(self) -> None:
-        for manifest in demo.base():
-            self.apply(manifest)
-        self._engine.run_due()
-        if self._seed:
+        if not self._seed:
+            for manifest in demo.base():
+                self.apply(manifest)
+            self._engine.run_due()
+        else:
             demo.live_through(self.apply, self._engine, self._journal, self.clock, self._seed)
             self._kubelet.hasten()
             self._engine.hasten()

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
@@ -187,10 +188,19 @@ def _service(thing: Object) -> None:
     spec = thing["spec"]
     spec.setdefault("type", "ClusterIP")
     spec.setdefault("sessionAffinity", "None")
+    if spec["type"] != "ExternalName":
+        spec.setdefault("clusterIP", _address(thing["metadata"]))
+        spec.setdefault("clusterIPs", [spec["clusterIP"]])
     for port in spec.get("ports", []):
         port.setdefault("protocol", "TCP")
         port.setdefault("targetPort", port.get("port"))
     thing.setdefault("status", {"loadBalancer": {}})
+
+
+def _address(meta: Object) -> str:
+    """A service's own, the same whenever it is made anew."""
+    number = zlib.crc32(f"{meta.get('namespace')}/{meta.get('name')}".encode())
+    return f"10.96.{number // 256 % 256}.{number % 253 + 2}"
 
 
 def _bare_status(thing: Object) -> None:
@@ -252,6 +262,8 @@ def _causes(resource: Resource, thing: Object, previous: Object | None) -> Itera
         yield from _strategy(spec)
     if resource is BUDGETS:
         yield from _bounds(spec)
+    if resource is SERVICES:
+        yield from _ports(spec.get("ports") or [])
 
 
 def _bad(field: str, value: str, why: str) -> Cause:
@@ -338,6 +350,24 @@ def _bounds(budget: Object) -> Iterator[Cause]:
     for field in ("minAvailable", "maxUnavailable"):
         if field in budget and not _is_share(budget[field]):
             yield _bad(f"spec.{field}", repr(budget[field]), "not a count or percent")
+
+
+def _ports(ports: list[Object]) -> Iterator[Cause]:
+    """Of several each has a name of its own, and a number that no other has."""
+    names: set[str] = set()
+    numbers: set[tuple[Any, Any]] = set()
+    for index, port in enumerate(ports):
+        where, name = f"spec.ports[{index}]", port.get("name")
+        if not name and len(ports) > 1:
+            yield "FieldValueRequired", "Required value", f"{where}.name"
+        elif name in names:
+            yield "FieldValueDuplicate", f'Duplicate value: "{name}"', f"{where}.name"
+        names.add(name or "")
+        number = (port.get("port"), port.get("protocol"))
+        if number in numbers:
+            shown = f'{{"port":{number[0]},"protocol":"{number[1]}"}}'
+            yield "FieldValueDuplicate", f"Duplicate value: {shown}", where
+        numbers.add(number)
 
 
 def _is_share(value: Any) -> bool:

@@ -390,9 +390,7 @@ class Kubelet:
 
     def _fill_status(self, pod: Object, sandbox: Sandbox) -> None:
         before = pod["status"].get("conditions", [])
-        address = podstatus.digest(pod["metadata"]["uid"])
-        number = int(address[:4], 16)
-        ip = f"10.244.{number // 256 % 4}.{number % 253 + 2}"
+        ip = pod["status"].get("podIP") or self._free_address(pod)
         status = {
             "phase": podstatus.phase(sandbox.slots),
             "conditions": podstatus.conditions(sandbox.slots, before, self.clock.now()),
@@ -404,6 +402,15 @@ class Kubelet:
             "qosClass": podstatus.quality(pod),
         }
         pod["status"] = status
+
+    def _free_address(self, pod: Object) -> str:
+        """One of its node's range that no other pod has."""
+        node = self.store.get(NODES, "", pod["spec"]["nodeName"]) or {"spec": {}}
+        network = str(node["spec"].get("podCIDR", "10.244.0.0/24")).rpartition(".")[0]
+        taken = {other["status"].get("podIP") for other in self.store.objects(PODS)}
+        first = int(podstatus.digest(pod["metadata"]["uid"])[:4], 16)
+        every = (f"{network}.{(first + step) % 253 + 2}" for step in range(253))
+        return next((ip for ip in every if ip not in taken), f"{network}.1")
 
     def _host_ip(self, name: str) -> str:
         node = self.store.get(NODES, "", name)

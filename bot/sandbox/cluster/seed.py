@@ -84,9 +84,12 @@ def live_through(
     clock: Clock,
     seed: bool | Literal["few"] = True,
 ) -> None:
-    """Let the demo's history happen, up to this moment; that of a part of it when `few`."""
+    """Let the demo's history happen, from what every cluster has up to this moment; that of a part
+    of it when `few`."""
     plan = _few() if seed == "few" else _whole()
     with clock.past(41 * _DAY) as now:
+        for manifest in base():
+            apply(manifest)
         for ago, manifest in plan:
             left = (now - clock.now()).total_seconds() - ago
             if left > 0:
