@@ -287,6 +287,15 @@ async def test_the_cluster_about_itself(cluster: Cluster, ask: Ask) -> None:
         await ask("explain", kind="deploy", field="spec.replica")
 
 
+async def test_only_the_cluster_knows_where_a_kind_ends_and_its_field_begins(ask: Ask) -> None:
+    for kind in ("certificates.cert-manager.io.spec", "cert.spec"):
+        assert (await ask("explain", kind=kind, field="")).startswith("certificate.spec <"), kind
+    said = await ask("explain", kind="certs.spec", field="dnsNames")
+    assert said.startswith("certificate.spec.dnsNames <")
+    with pytest.raises(NotFound, match="serves no kind cart. Nearest: cert"):
+        await ask("explain", kind="cart.spec")
+
+
 async def test_logs_of_a_cron_job_are_all_that_its_newest_job_wrote(
     cluster: Cluster, ask: Ask
 ) -> None:
