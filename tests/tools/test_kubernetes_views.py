@@ -292,7 +292,7 @@ async def test_only_the_cluster_knows_where_a_kind_ends_and_its_field_begins(ask
         assert (await ask("explain", kind=kind, field="")).startswith("certificate.spec <"), kind
     said = await ask("explain", kind="certs.spec", field="dnsNames")
     assert said.startswith("certificate.spec.dnsNames <")
-    with pytest.raises(NotFound, match="serves no kind cart. Nearest: cert"):
+    with pytest.raises(NotFound, match=r"serves no kind cart\. Nearest: cert"):
         await ask("explain", kind="cart.spec")
 
 
