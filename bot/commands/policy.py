@@ -98,7 +98,8 @@ def explained(file: File) -> Iterator[str]:
     registry = Registry.of()
     for number, rule in enumerate(policy.rules, start=1):
         effect = f"{_effect(rule)}{_of_reads(rule, registry)}"
-        yield f"{number}. {rule.name}: {_about(rule.match)}{_condition(rule)} → {effect}"
+        along = "" if rule.allow or rule.ask else _along(rule.match)
+        yield f"{number}. {rule.name}: {_about(rule.match)}{along}{_condition(rule)} → {effect}"
     if policy.defaults:
         own = "; the requester's own counts" if file.self_approval else ""
         yield "Then the default rules:"
@@ -149,7 +150,7 @@ def _window(window: Window) -> str:
     else:
         when = f"from {window.since:%Y-%m-%d %H:%M %Z} until {window.until:%Y-%m-%d %H:%M %Z}"
     what = "no change" if window.kind == "freeze" else "changes only"
-    return f"Window {window.name}: {what} {when}, of {_about(window.match)}; undoing is asked for."
+    return f"Window {window.name}: {what} {when}, of {_about(window.match)}{_along(window.match)}; undoing is asked for."
 
 
 def _about(match: Match) -> str:
@@ -161,6 +162,12 @@ def _about(match: Match) -> str:
         else:
             parts.append(f"{name} {' or '.join(value)}")
     return ", ".join(parts) or "everything"
+
+
+def _along(match: Match) -> str:
+    """That it is about what moves pods of that, too: what denies goes so far."""
+    named = match.namespace or match.kind or match.labels
+    return ", also what moves its pods" if named and match.tool is None else ""
 
 
 def _condition(rule: Rule) -> str:

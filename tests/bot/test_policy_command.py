@@ -79,7 +79,9 @@ def test_it_says_each_rule_and_what_needs_no_click(
     assert "one approval, which may be one of 2 of the same again within 20 min\n" in said
     assert "7. no images: tool k8s_set_* → denied: The pipeline sets images.\n" in said
     of_reads = "; reads it matches are denied (risk: [write, danger] leaves them out)\n"
-    assert f"5. quiet: cluster prod, namespace quiet → only a preview: Not ours.{of_reads}" in said
+    quiet = "5. quiet: cluster prod, namespace quiet, also what moves its pods → only a preview"
+    assert f"{quiet}: Not ours.{of_reads}" in said
+    assert "of namespace shop, also what moves its pods; undoing is asked for." in said
     assert said.count(of_reads) == 1, "not of what only changes are matched by"
     clickless = said.partition("Without a click:\n")[2]
     assert "(rule “small steps”)" in clickless
