@@ -24,6 +24,8 @@ from bot.store.database import STATEMENTS, Database, Transaction
 
 _STRAYS = 200  # runs in one sweep
 _PUT, _PUT_WRITE = (STATEMENTS[name].encode() for name in ("put_checkpoint", "put_write"))
+# Each has an index of one column, with which its primary key begins anyway.
+_TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
 _PLAIN = (str, int, float, bool, type(None))  # what stands in a checkpoint's row itself
 # what the stock saver makes of a write, in its order
 _WRITE = (
@@ -50,6 +52,11 @@ class Checkpoints(AsyncPostgresSaver):
         self.lock: Any = contextlib.nullcontext()
         self._database = database
         self._peeked: dict[str, CheckpointTuple] = {}
+
+    async def setup(self) -> None:
+        """Make the tables, without the indexes that only cost."""
+        await super().setup()
+        await self._database.drop_indexes([f"{table}_thread_id_idx" for table in _TABLES])
 
     @staticmethod
     def place(run_id: UUID, attempt: int) -> RunnableConfig:
@@ -120,7 +127,14 @@ class Checkpoints(AsyncPostgresSaver):
         task_id: str,
         task_path: str = "",
     ) -> None:
-        """As the stock saver, but for a claim that was lost, and without a thread as well."""
+        """What a task says of itself, such as that it waits, and what it was answered: as the stock
+        saver, but for a claim that was lost, and without a thread as well.
+
+        What a node came to is not kept a second time: it stands in the checkpoint that is stored
+        right after. A kill in between has the node do it again, as one just before would.
+        """
+        if not any(channel in WRITES_IDX_MAP for channel, _ in writes):
+            return
         place = config["configurable"]
         which = (place["thread_id"], place["checkpoint_ns"], place["checkpoint_id"])
         given = {

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib import resources
 from select import POLLIN, poll
 from time import monotonic
@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 import psycopg
+from psycopg.errors import LockNotAvailable, QueryCanceled
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -211,6 +212,13 @@ class Database:
         """How many connections there are for us. Raises `DatabaseAway`."""
         async with self.statement() as tx:
             return Room(**(await tx.one("inspect_room") or {}))
+
+    async def drop_indexes(self, names: Iterable[str]) -> None:
+        """Those that only cost. One that is in use for too long stays until the next time."""
+        async with self._relaxed.connection() as connection:
+            for name in names:
+                with suppress(QueryCanceled, LockNotAvailable):
+                    await connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}".encode())
 
     async def answers(self) -> bool:
         """Whether a round trip works now."""

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.serde.types import INTERRUPT
 
 from bot.agent.checkpoints import Checkpoints
 from bot.core.errors import DatabaseAway
@@ -189,13 +190,14 @@ async def test_who_lost_his_claim_stores_no_step_of_the_run(database: Database) 
         state["channel_versions"] = {"heard": "1", "messages": "1"}
         config = await checkpoints.aput(config, state, {}, state["channel_versions"])
         config["configurable"]["attempt"] = attempt
-        await checkpoints.aput_writes(config, [("heard", attempt)], "a task")
+        await checkpoints.aput_writes(config, [(INTERRUPT, attempt)], "a task")
+        await checkpoints.aput_writes(config, [("heard", attempt)], "another")  # is in the next one
         stored.append(state["id"])
     found = await checkpoints.peek(run)
     assert found is not None
     assert found.checkpoint["id"] == stored[0]
     assert found.checkpoint["channel_values"] == {"heard": 2, "messages": ["hi"]}
-    assert found.pending_writes == [("a task", "heard", 2)]
+    assert found.pending_writes == [("a task", INTERRUPT, 2)]
     assert [row["checkpoint_id"] for row in await rows(database, WRITES)] == stored[:1]
 
 
