@@ -150,7 +150,8 @@ def _window(window: Window) -> str:
     else:
         when = f"from {window.since:%Y-%m-%d %H:%M %Z} until {window.until:%Y-%m-%d %H:%M %Z}"
     what = "no change" if window.kind == "freeze" else "changes only"
-    return f"Window {window.name}: {what} {when}, of {_about(window.match)}{_along(window.match)}; undoing is asked for."
+    about = f"{_about(window.match)}{_along(window.match)}"
+    return f"Window {window.name}: {what} {when}, of {about}; undoing is asked for."
 
 
 def _about(match: Match) -> str:
