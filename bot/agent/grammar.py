@@ -11,7 +11,7 @@ from bot.agent import control
 from bot.agent.forms import FORMS, Arguments, Form, Wrong, as_word, quoted
 from bot.agent.forms.form import is_strange, unknown_kind
 from bot.agent.left_out import LEFT_OUT, left_out
-from bot.agent.vocabulary import OF_NO_NAMESPACE
+from bot.agent.vocabulary import KINDS, OF_NO_NAMESPACE, is_slip
 from bot.core.text import visible
 from bot.guard.masking import IS_MASK
 
@@ -93,7 +93,10 @@ def parse(text: str, *, alone: bool = False) -> Command | Miss | None:
     except Wrong as wrong:
         return Miss(str(wrong), form.usage)
     strange = strange_kind(command)
-    if strange and not (alone or _is_unmistakable(written, words[len(form.words) :])):
+    if strange and (
+        any(is_slip(strange, known) for known in KINDS)
+        or not (alone or _is_unmistakable(written, words[len(form.words) :]))
+    ):
         return Miss(unknown_kind(strange), form.usage)
     return command
 

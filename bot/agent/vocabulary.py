@@ -23,6 +23,7 @@ priorityclasses pc customresourcedefinition customresourcedefinitions crd crds
 """
 OF_NO_NAMESPACE = frozenset(_OF_NONE_IN_WORDS.split())
 KINDS = tuple(_KINDS_IN_WORDS.split())
+_WHOLE = 4  # letters of a word that is no abbreviation
 
 # Words that end or go on a sentence; an object with such a name is written <kind>/<name>.
 _TALK_IN_WORDS = """
@@ -36,3 +37,21 @@ today tomorrow tonight too trouble up us was we were what when where which who w
 working would wrong yes yesterday you your
 """
 TALK = frozenset(_TALK_IN_WORDS.split())
+
+
+def is_slip(word: str, known: str) -> bool:
+    """Whether a word is a known one with one letter too many, too few or another, or with two
+    letters changed over; not of an abbreviation, which is as near to words that are meant.
+    """
+    if word == known or len(known) < _WHOLE:
+        return False
+    start = _alike(word, known)
+    end = _alike(word[start:][::-1], known[start:][::-1])
+    here, there = word[start : len(word) - end], known[start : len(known) - end]
+    return max(len(here), len(there)) == 1 or (len(here) == 2 and here == there[::-1])
+
+
+def _alike(one: str, other: str) -> int:
+    """How many letters both begin with."""
+    pairs = zip(one, other, strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))

@@ -26,6 +26,12 @@ def test_a_word_that_may_be_a_kind_is_one_where_no_model_reads_it(text: str) -> 
     assert command.arguments["kind"] == text.split()[1]
 
 
+@pytest.mark.parametrize("kind", ["podz", "pdos", "pod5", "deploymet", "servicess", "inrgess"])
+def test_a_slip_of_a_known_kind_is_none_of_the_clusters_own(kind: str) -> None:
+    assert isinstance(parse(f"kubectl get {kind} -n shop", alone=True), Miss)
+    assert "Did you mean `kubectl get " in advice(f"kubectl get {kind} -n shop")
+
+
 @pytest.mark.parametrize("text", ["get me a coffee", "get lost", "explain this", "get it -n shop"])
 def test_a_sentence_is_one_wherever_it_is_read(text: str) -> None:
     assert isinstance(parse(text, alone=True), Miss)

@@ -374,8 +374,8 @@ async def test_misspelt_commands_get_the_nearest_usage(dsn: str, tmp_path: Path)
         assert chat.cluster.mutations == []
         assert await chat.rows("SELECT 1 FROM tool_calls") == []
         # which kinds there are the cluster knows
-        thread = await chat.ask("get podz")
-        assert "Nearest: pod, pods" in shown(await chat.reads(thread, "serves no kind podz"))
+        thread = await chat.ask("get certz")
+        assert "Nearest: cert, " in shown(await chat.reads(thread, "serves no kind certz"))
         thread = await chat.ask("explain certs.spec.dnsNames")
         await chat.reads(thread, "certificate.spec.dnsNames")
 
