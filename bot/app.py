@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
@@ -410,7 +411,7 @@ def _house(ground: _Ground, directory: SlackDirectory) -> House:
     rules = Rules(
         _approvers(settings),
         roles=Roles(people),
-        book=Rulebook(settings.file.policy),
+        book=Rulebook(settings.file.policy, math.ceil(settings.card_minutes * 60)),
         identities=settings.file.identities,
         instructions=_instructions(settings),
         self_approval=settings.file.self_approval,

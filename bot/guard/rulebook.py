@@ -12,7 +12,18 @@ from typing import Any, Protocol
 from bot.core.text import amount, be
 from bot.guard.policy import Approvers, Effect, PolicyInput, Ruling, decide, floor
 from bot.guard.strictest import strictest
-from bot.policy_file import NAMES, Ask, Bound, Grant, Limits, Match, Policy, Rule, Window
+from bot.policy_file import (
+    CARD_SECONDS,
+    NAMES,
+    Ask,
+    Bound,
+    Grant,
+    Limits,
+    Match,
+    Policy,
+    Rule,
+    Window,
+)
 from tools import EVERYWHERE, MIXED
 
 _ROLES = {"read": "viewer", "change": "operator"}
@@ -93,10 +104,14 @@ def variables(asked: PolicyInput) -> dict[str, Any]:
 
 
 class Rulebook:
-    """Decides by the operator's policy. Pure: everything it looks at is in the input."""
+    """Decides by the operator's policy. Pure: everything it looks at is in the input.
 
-    def __init__(self, policy: Policy | None = None) -> None:
+    `card_seconds`: how long a card is open where no rule says it.
+    """
+
+    def __init__(self, policy: Policy | None = None, card_seconds: int = CARD_SECONDS) -> None:
         self._policy = policy or Policy()
+        self._card_seconds = card_seconds
         self._compiled = [_compiled(rule) for rule in self._policy.rules]
         self._of_tool: dict[str, tuple[_Compiled, ...]] = {}
 
@@ -110,7 +125,7 @@ class Rulebook:
 
         Of a change to several objects each is judged, and the strictest counts.
         """
-        return _together([self._of_one(one) for one in asked.each()], asked)
+        return self._together([self._of_one(one) for one in asked.each()], asked)
 
     def _of_one(self, asked: PolicyInput) -> Ruling:
         if (ruling := self.barred(asked)) is not None:
@@ -136,7 +151,7 @@ class Rulebook:
         if len(each) == 1:
             return self._steps(each[0])
         rulings = [self._of_one(one) for one in each]
-        ruling = _together(rulings, asked)
+        ruling = self._together(rulings, asked)
         at = next(n for n, one in enumerate(rulings) if one.rule == ruling.rule)
         named = f"{each[at].object_kind}/{each[at].name}"
         first = Step("several objects", decides=False, why=f"each is judged; below, {named}")
@@ -167,6 +182,10 @@ class Rulebook:
             or _at_rest(self._policy.windows, asked)
         )
 
+    def _together(self, rulings: Sequence[Ruling], asked: PolicyInput) -> Ruling:
+        general = Approvers(asked.approver_users, asked.approver_groups, asked.approver_everybody)
+        return strictest(rulings, general, self._card_seconds)
+
     def _after(self, asked: PolicyInput) -> Ruling:
         if self._policy.defaults:
             return decide(asked)
@@ -188,11 +207,6 @@ class Rulebook:
             if len(self._of_tool) < 1000:  # names come from models too
                 self._of_tool[tool] = found
         return found
-
-
-def _together(rulings: Sequence[Ruling], asked: PolicyInput) -> Ruling:
-    general = Approvers(asked.approver_users, asked.approver_groups, asked.approver_everybody)
-    return strictest(rulings, general)
 
 
 def _is_about(rule: Rule, tool: str) -> bool:
@@ -442,10 +456,17 @@ def _image(image: str) -> tuple[str, str]:
     return f"{head}{slash}{last}", tag or ("" if at else "latest")
 
 
-def _at_rest(windows: Iterable[Window], asked: PolicyInput) -> Ruling | None:
-    """A change in a freeze, or outside its maintenance windows. What was done may be taken back."""
+def _at_rest(windows: Sequence[Window], asked: PolicyInput) -> Ruling | None:
+    """A change in a freeze, or outside its maintenance windows, its own and those of each that goes
+    along. What was done may be taken back.
+    """
     if asked.kind == "read" or asked.undoes:
         return None
+    found = (_rests(windows, one) for one in (asked, *asked.beside()))
+    return next(filter(None, found), None)
+
+
+def _rests(windows: Sequence[Window], asked: PolicyInput) -> Ruling | None:
     at, mine = _moment(asked), []
     for window in windows:
         try:
@@ -467,8 +488,7 @@ def _at_rest(windows: Iterable[Window], asked: PolicyInput) -> Ruling | None:
 def _is_matched(match: Match, asked: PolicyInput) -> bool:
     if match.tool is not None and not _any(match.tool, asked.tool):
         return False
-    checks = [fits for _, fits in _checks(match, _Reach.ALL)]
-    return any(all(fits(one) for fits in checks) for one in (asked, *asked.beside()))
+    return all(fits(asked) for _, fits in _checks(match, _Reach.ALL))
 
 
 def _list(names: Sequence[str]) -> str:

@@ -2,20 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial, reduce
+from functools import reduce
 
 from bot.guard.policy import Approvers, Effect, Ruling
-from bot.policy_file import CARD_SECONDS
 
 _ORDER = (Effect.ALLOW, Effect.ASK, Effect.PREVIEW, Effect.DENY)
 
 
-def strictest(rulings: Sequence[Ruling], approvers: Approvers) -> Ruling:
-    """What all of them demand together; `approvers` are asked where a rule names nobody."""
-    return reduce(partial(_both, approvers), rulings)
+def strictest(rulings: Sequence[Ruling], approvers: Approvers, card_seconds: int) -> Ruling:
+    """What all of them demand together; where a rule names nobody, `approvers` are asked, and where
+    it says no time, for `card_seconds`.
+    """
+    return reduce(lambda one, other: _both(approvers, card_seconds, one, other), rulings)
 
 
-def _both(approvers: Approvers, one: Ruling, other: Ruling) -> Ruling:
+def _both(approvers: Approvers, card_seconds: int, one: Ruling, other: Ruling) -> Ruling:
     if one == other:
         return one
     strict, mild = (one, other) if _weight(one) >= _weight(other) else (other, one)
@@ -25,7 +26,7 @@ def _both(approvers: Approvers, one: Ruling, other: Ruling) -> Ruling:
         who = f"“{strict.rule}” and “{mild.rule}” ask different people"
         reason = f"it is of several objects, and {who}: propose them one by one"
         return Ruling(Effect.DENY, strict.rule, reason=reason)
-    times = [one or CARD_SECONDS for one in (strict.expires, mild.expires)]
+    times = [one or card_seconds for one in (strict.expires, mild.expires)]
     return replace(
         strict,
         contributors_may=strict.contributors_may and mild.contributors_may,

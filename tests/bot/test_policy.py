@@ -342,11 +342,12 @@ def test_several_demands_are_all_met() -> None:
     other = Ruling(Effect.ASK, "b", 1, contributors_may=True, groups=("S2",), expires=90)
     both = replace(one, groups=("S2",), rollback=0, grant_times=0, break_glass=(), expires=90)
     nobody = Approvers()
-    assert strictest([one, other], nobody) == strictest([other, one], nobody) == both
-    assert strictest([one, one], nobody) == one
-    # whichever is over first: where a rule says nothing, after half an hour
+    assert strictest([one, other], nobody, 1800) == strictest([other, one], nobody, 1800) == both
+    assert strictest([one, one], nobody, 1800) == one
+    # whichever is over first: where a rule says nothing, after what the settings say
     late = replace(other, expires=7200)
-    assert strictest([one, late], nobody).expires == 1800
+    assert strictest([one, late], nobody, 1800).expires == 1800
+    assert strictest([one, late], nobody, 300).expires == 300
 
 
 def test_who_may_approve_one_of_several_objects_approves_no_other() -> None:
@@ -357,14 +358,14 @@ def test_who_may_approve_one_of_several_objects_approves_no_other() -> None:
         (Approvers(groups=("S2", "S4")), ("S2",), ("S4",)),
     ):
         for rulings in ([two, general], [general, two]):
-            found = strictest(rulings, by)
+            found = strictest(rulings, by, 1800)
             assert (found.effect, found.quorum) == (Effect.ASK, 2)
             assert (found.groups, found.escalate_to) == (groups, called)
     # of people by name nobody knows in which groups they are
-    assert strictest([two, general], Approvers(users=("U1",))).effect is Effect.DENY
+    assert strictest([two, general], Approvers(users=("U1",)), 1800).effect is Effect.DENY
     # whom one rule calls later may not decide what another asks somebody else
     other = Ruling(Effect.ASK, "b", 1, groups=("S1",), escalate_to=("S4",))
-    found = strictest([two, other], Approvers(everybody=True))
+    found = strictest([two, other], Approvers(everybody=True), 1800)
     assert (found.groups, found.escalate_to) == (("S1",), ("S4",))
 
 
@@ -565,6 +566,13 @@ def test_outside_its_maintenance_windows_nothing_is_changed() -> None:
     assert ruled(text).reason == "changes are made only in weekend"
     assert ruled(text, at="2026-11-29T12:00:00+00:00").effect is Effect.ALLOW
     assert ruled(text, namespace="web").effect is Effect.ALLOW
+    # of what goes along, too, though another window, of what is changed itself, is open
+    always = "weekly: {start: mon 00:00, end: sun 23:59}"
+    nodes = f"{{name: nodes, match: {{kind: node}}, kind: maintenance, {always}}}"
+    drain = {"object_kind": "node", "namespace": "", "along": (Object("pod", "web-0", "shop"),)}
+    both = text.replace("windows: [", f"windows: [{nodes}, ")
+    assert ruled(both, **drain).reason == "changes are made only in weekend"
+    assert ruled(both, at="2026-11-29T12:00:00+00:00", **drain).effect is Effect.ALLOW
 
 
 # --- why --------------------------------------------------------------------------------------
