@@ -129,7 +129,7 @@ class SlackThreads:
         talk = await self._talk_after(thread, start, until)
         if start.ts and not talk.trouble and len(talk.replies) < _NEWEST // 2:
             # so much was deleted since that older ones are among the newest again
-            del self._starts[thread]
+            self._starts.pop(thread, None)  # another reading may have found the same
             talk = await self._talk_after(thread, _Start(), until)
         return talk
 
