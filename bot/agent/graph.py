@@ -68,6 +68,8 @@ class Turn:
     run: Run
     began: float = field(default_factory=time.monotonic)
     paused: float = 0.0  # seconds of verification, which are not own work
+    # results of reads that no checkpoint holds before the last one of their reply has ended
+    looked: list[Message] = field(default_factory=list)
     _why: Literal["", "stop", "yield"] = ""
     _scopes: set[asyncio.Timeout] = field(default_factory=set)
 
@@ -123,6 +125,7 @@ class Nodes:
     async def think(self, state: State, runtime: Runtime[Turn]) -> dict[str, Any]:
         """One reply: the model's, or for a command the wish itself and then what came of it."""
         turn = runtime.context
+        turn.looked.clear()
         async with turn.interruptible():
             if turn.run.stopped:
                 turn.interrupt("stop")
@@ -171,16 +174,20 @@ class Nodes:
 
     async def look(self, state: Wish, runtime: Runtime[Turn]) -> dict[str, Any]:
         """One read; a call that cannot be understood is answered with what is wrong with it."""
-        wish = state
+        wish, turn = state, runtime.context
+        result = _result(wish["id"], await self._looked(turn, wish))
+        turn.looked.append(result)
+        return {"messages": [result]}
+
+    async def _looked(self, turn: Turn, wish: Wish) -> str:
         if wish["kind"] == "broken":
             log.info("wish_refused", tool=wish["tool"][:80], why=wish["error"][:200])
-            return {"messages": [_result(wish["id"], wish["error"])]}
-        turn = runtime.context
+            return wish["error"]
         async with turn.interruptible():
             looked = await self._reads.look(
                 turn.run, _place(wish), wish["tool"], wish["arguments"], self._window
             )
-        return {"messages": [_result(wish["id"], looked.text)]}
+        return looked.text
 
     def after_look(self, state: State) -> Literal["propose", "think"]:
         """Changes of the same reply are proposed once everything was looked at."""

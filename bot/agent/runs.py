@@ -127,7 +127,8 @@ class Runs:
         except Interrupted as cut:
             if cut.why == "yield":
                 raise TryAgain from cut
-            await self._closing.stop(run, await self._said(run), turn.worked)
+            found = [*await self._said(run), *turn.looked]
+            await self._closing.stop(run, found, turn.worked)
         except ModelError as error:
             await self._closing.fail(
                 run, f"{error.what} Nothing more was done. {error.advice}", turn.worked, error.why

@@ -98,15 +98,25 @@ async def test_the_word_and_the_command_stop_a_streaming_model_too(
 
 
 async def test_a_read_that_hangs_is_stopped(dsn: str, tmp_path: Path) -> None:
-    async with world(dsn, tmp_path, [calls(PODS)]) as chat:
+    """What came back beside it stays in the thread."""
+    looks = calls(("k8s_get", {"kind": "deployments", "namespace": "shop"}), PODS)
+    async with world(dsn, tmp_path, [looks, says("Here I am again.")]) as chat:
         chat.cluster.delay("*", "pods", 30.0)
         thread = await chat.ask("how is web?")
         assert chat.model is not None
         model = chat.model
         await chat.slack.wait_for(lambda: bool(model.requests), 5)
-        await asyncio.sleep(0.3)
+        async with asyncio.timeout(30):
+            while not await chat.rows("SELECT id FROM tool_calls"):  # noqa: ASYNC110 -- as above
+                await asyncio.sleep(0.05)
         await stopped_within(chat, thread, 1)
         await chat.quiet(thread)
+        await chat.slack.mention("dave", "ops", "are you there?", thread_ts=thread)
+        await chat.reads(thread, "Here I am again")
+        told = [m for m in model.requests[-1]["messages"] if m["role"] == "tool"]
+        assert len(told) == 2
+        assert "checkout" in str(told[0]["content"])
+        assert "no result" in str(told[1]["content"])
 
 
 async def test_a_run_that_waits_for_people_is_stopped_with_its_card(
