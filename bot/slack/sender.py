@@ -180,8 +180,9 @@ class Sender:
     async def _take(self) -> Saying | None:
         self._hints = max(0, self._hints - 1)
         self._takes += 1
-        doubts, now, asked = self._doubt.times, self._room.now(), _clock()
+        doubts, now = self._doubt.times, self._room.now()
         async with self._database.statement() as tx:
+            asked = _clock()  # to wait for a connection makes no claim old
             row = await tx.one("take_saying", sender=self._id, busy=list(now.busy), edits=now.edits)
         if row is None:
             self._draining = False
@@ -636,8 +637,9 @@ class Sender:
         The progress message at `fold` becomes a row that is claimed as it is stored.
         """
         more = self._budget.pause(Method.POST) <= 0
-        takes, doubts, now, asked = self._takes, self._doubt.times, self._room.now(), _clock()
+        takes, doubts, now = self._takes, self._doubt.times, self._room.now()
         async with self._database.statement() as tx:
+            asked = _clock()
             row = await tx.one(
                 "said",
                 id=saying.id,

@@ -238,7 +238,7 @@ class Drain(Change):
             *alone,
             *(
                 ["It moves pods of my own namespace: I may stop on the way, and say so late."]
-                if await _moves_me(cluster, owners)
+                if _moves_me(cluster, owners)
                 else []
             ),
         )
@@ -380,11 +380,8 @@ async def _incomplete(cluster: Cluster, owners: set[str]) -> AsyncIterator[str]:
             yield f"{owner} has {counts.ready} of {counts.wanted}"
 
 
-async def _moves_me(cluster: Cluster, owners: Sequence[str]) -> bool:
-    for namespace in {owner.partition("/")[0] for owner in owners}:
-        if cluster.is_home(namespace):
-            return True
-    return False
+def _moves_me(cluster: Cluster, owners: Sequence[str]) -> bool:
+    return any(cluster.is_home(owner.partition("/")[0]) for owner in owners)
 
 
 async def _alone(cluster: Cluster, owners: Sequence[str]) -> list[str]:
