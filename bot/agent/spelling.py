@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from bot.agent import control
 from bot.agent.grammar import FORMS, Command, Form, Miss, nearest, parse, strange_kind
-from bot.agent.vocabulary import KINDS, TALK
+from bot.agent.vocabulary import KINDS, TALK, slips
 
 _LONGEST = 300
 _VERBS = tuple(dict.fromkeys([form.words[0] for form in FORMS] + list(control.NAMES)))
@@ -130,21 +130,7 @@ def _near(word: str, known: Iterable[str]) -> list[str]:
     found = []
     for number, one in enumerate(known):
         if abs(len(one) - len(word)) <= allowed:
-            away = _slips(word, one)
+            away = slips(word, one)
             if away <= allowed and away < len(one):
                 found.append((away, abs(len(one) - len(word)), number, one))
     return [one for *_, one in sorted(found)]
-
-
-def _slips(left: str, right: str) -> int:
-    """Letters to add, drop, change or swap to come from one word to the other."""
-    rows = [list(range(len(right) + 1))]
-    for i, a in enumerate(left, start=1):
-        row = [i]
-        for j, b in enumerate(right, start=1):
-            best = min(row[j - 1] + 1, rows[-1][j] + 1, rows[-1][j - 1] + (a != b))
-            if i > 1 and j > 1 and a == right[j - 2] and left[i - 2] == b:
-                best = min(best, rows[-2][j - 2] + 1)
-            row.append(best)
-        rows.append(row)
-    return rows[-1][-1]

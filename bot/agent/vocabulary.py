@@ -40,18 +40,21 @@ TALK = frozenset(_TALK_IN_WORDS.split())
 
 
 def is_slip(word: str, known: str) -> bool:
-    """Whether a word is a known one with one letter too many, too few or another, or with two
-    letters changed over; not of an abbreviation, which is as near to words that are meant.
+    """Whether a word is one slip away from a known one; not of an abbreviation, which is as near to
+    words that are meant.
     """
-    if word == known or len(known) < _WHOLE:
-        return False
-    start = _alike(word, known)
-    end = _alike(word[start:][::-1], known[start:][::-1])
-    here, there = word[start : len(word) - end], known[start : len(known) - end]
-    return max(len(here), len(there)) == 1 or (len(here) == 2 and here == there[::-1])
+    return len(known) >= _WHOLE and slips(word, known) == 1
 
 
-def _alike(one: str, other: str) -> int:
-    """How many letters both begin with."""
-    pairs = zip(one, other, strict=False)
-    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+def slips(left: str, right: str) -> int:
+    """Letters to add, drop, change or swap to come from one word to the other."""
+    rows = [list(range(len(right) + 1))]
+    for i, a in enumerate(left, start=1):
+        row = [i]
+        for j, b in enumerate(right, start=1):
+            best = min(row[j - 1] + 1, rows[-1][j] + 1, rows[-1][j - 1] + (a != b))
+            if i > 1 and j > 1 and a == right[j - 2] and left[i - 2] == b:
+                best = min(best, rows[-2][j - 2] + 1)
+            row.append(best)
+        rows.append(row)
+    return rows[-1][-1]
