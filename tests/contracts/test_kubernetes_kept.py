@@ -49,14 +49,24 @@ async def test_a_paused_deployment_is_scaled_with_its_old_pods(
 
 
 async def test_whose_pods_they_are_is_what_rules_hear(catalog: Catalog, cluster: Cluster) -> None:
-    """Of a pod that is restarted or deleted its owners too, of a drain those of all that move."""
+    """Of a pod that is restarted, changed or deleted, by whichever tool, its owners too, of a drain
+    those of all that move.
+    """
     pod = cluster.pods("shop", "cart")[0]
     name, node = pod["metadata"]["name"], pod["spec"]["nodeName"]
     cart = (("replicaset", name.rpartition("-")[0]), ("deployment", "cart"))
     gone: JsonObject = {"namespace": "shop", "kind": "pod", "name": name}
+
+    def manifest(**labels: str) -> JsonObject:
+        said = {"name": name, "labels": labels}
+        text = json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": said})
+        return {"namespace": "shop", "manifest": text}
+
     for call in (
         catalog.change("k8s_restart_pod", {"namespace": "shop", "name": name}),
         catalog.change("k8s_delete", gone),
+        catalog.change("k8s_apply", manifest(seen="yes")),
+        catalog.change("k8s_delete_applied", manifest(app="cart")),
         catalog.change("k8s_label", {**gone, "labels": ["app=debug"]}),
     ):
         objects = (await call.preview()).objects

@@ -37,6 +37,7 @@ from tools.kubernetes.changes.manifests import (
     read,
     touched,
 )
+from tools.kubernetes.changes.owners import of_pods
 from tools.kubernetes.changes.single import (
     REPLICAS,
     Place,
@@ -169,6 +170,7 @@ class Application(ManifestChange):
         was = [as_it_was(s.one, s.live, s.changes) if s.live else s.one.body for s in changed]
         lasting = _lasting(changed, created)
         back = not lasting
+        above = await of_pods(cluster, [step.live for step in changed])
         return Preview(
             summary=self._summary(changed),
             effect=_effect(changed),
@@ -182,7 +184,9 @@ class Application(ManifestChange):
             diff="\n".join(_diff(step) for step in changed),
             labels=common([labels_of(step.live or step.stored) for step in changed]),
             objects=(
-                () if alone else tuple(touched(s.one, s.place, s.live or s.stored) for s in changed)
+                (*(touched(s.one, s.place, s.live or s.stored) for s in changed), *above)
+                if above or not alone
+                else ()
             ),
             warnings=tuple(_of(s, warning, alone) for s in steps for warning in s.warnings),
             cautions=tuple(_of(s, one, alone) for s, said in now for one in said.cautions),

@@ -37,3 +37,9 @@ async def of_all(cluster: Cluster, owners: Iterable[str]) -> tuple[Touched, ...]
     places = [one.partition("/") for one in sorted(owners)]
     found = await asyncio.gather(*(above(cluster, place, owner) for place, _, owner in places))
     return tuple({(one.namespace, one.kind, one.name): one for of in found for one in of}.values())
+
+
+async def of_pods(cluster: Cluster, found: Iterable[Object]) -> tuple[Touched, ...]:
+    """Those above the pods among such objects; none for other kinds."""
+    owned = [one for one in found if one.get("kind") == "Pod" and controller(one)]
+    return await of_all(cluster, {f"{namespace_of(one)}/{controller(one)}" for one in owned})

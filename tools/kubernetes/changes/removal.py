@@ -34,6 +34,7 @@ from tools.kubernetes.changes.manifests import (
     read,
     touched,
 )
+from tools.kubernetes.changes.owners import of_pods
 from tools.kubernetes.changes.single import Place
 from tools.kubernetes.cluster import MANAGER, Cluster
 from tools.kubernetes.counting import counted
@@ -141,6 +142,7 @@ class Removal(ManifestChange):
         lasting = any(part.place.kind in WHY_NOT_BACK for part, _ in doomed)
         where = f" in `{self.namespace}`" if self.namespace else ""
         many = counted(len(doomed), "applied object")
+        above = await of_pods(cluster, [at.live for _, at in doomed])
         return Preview(
             summary=f"Delete {many}{where}",
             effect=f"deletes {', '.join(str(part.place) for part, _ in doomed)}",
@@ -152,9 +154,9 @@ class Removal(ManifestChange):
             diff="\n".join(difference(at.live, {}) for _, at in doomed),
             labels=common([labels_of(at.live) for _, at in doomed]),
             objects=(
-                ()
-                if len(parts) == 1
-                else tuple(touched(part.one, part.place, at.live) for part, at in doomed)
+                (*(touched(part.one, part.place, at.live) for part, at in doomed), *above)
+                if above or len(parts) > 1
+                else ()
             ),
             warnings=(
                 *(f"{part.why}." for part in parts if part.why),
