@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from bot.core.mistakes import either, meant
 from bot.guard.provenance import Origin
@@ -65,7 +66,12 @@ def _unseen_groups(tokens: list[_Token]) -> Iterator[str]:
     if not any(token.text == "requester_groups" for token in tokens):
         return
     named = any(token.kind == "string" for token in tokens)
-    if not named or any(token.text == "+" for token in tokens):
+    pairs = [
+        {one.text, other.text}
+        for one, other in pairwise(tokens)
+        if "string" in (one.kind, other.kind)
+    ]
+    if not named or any("+" in pair for pair in pairs):
         yield (
             "requester_groups is compared with ids that stand whole, as in "
             '"S0LEADS" in requester_groups'

@@ -24,7 +24,7 @@ def _both(approvers: Approvers, card_seconds: int, one: Ruling, other: Ruling) -
         return strict
     if not (groups := _groups(approvers, strict, mild)) and (strict.groups or mild.groups):
         who = f"“{strict.rule}” and “{mild.rule}” ask different people"
-        reason = f"it is of several objects, and {who}: propose them one by one"
+        reason = f"it is of several objects, and {who}, and nobody is known to be among both"
         return Ruling(Effect.DENY, strict.rule, reason=reason)
     times = [one or card_seconds for one in (strict.expires, mild.expires)]
     return replace(

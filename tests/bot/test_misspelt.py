@@ -187,6 +187,7 @@ def test_a_name_that_nothing_has(tmp_path: Path, rule: str, said: str) -> None:
         "when: 'object.kind == \"certificates.cert-manager.io\"', deny: No.",
         'when: \'images.exists(i, i.endsWith(":tool")) && "C0OPS" == channel\', deny: No.',
         'when: \'requester in ["U0ALICE"] || "S0SRE" in requester_groups\', deny: No.',
+        "when: '\"S0SRE\" in requester_groups && replicas + 1 > 3', deny: No.",
         # types that may be right: guards, empty lists, labels that are not there
         "match: {tool: k8s_scale}, when: replicas != null && replicas < 4, deny: No.",
         "when: has(arguments.replicas) && arguments.replicas > 3, deny: No.",
