@@ -190,11 +190,13 @@ class CleanUp(Change):
         if not left and listing.cut:
             return Verdict("cannot tell", f"{self.namespace} has more {self.kind}s than are read.")
         if not left:
-            return Verdict("holds", f"None of the {len(wanted)} {self.kind}s is there any more.")
+            was = counted(len(wanted), self.kind)
+            return Verdict("holds", f"{was} cleaned up: nothing of it is there any more.")
         gone = len(wanted) - len(left)
         if since >= (_LONGEST if applied or gone else 1.0):
             if not applied and not gone:
-                return Verdict("did not happen", f"All {len(wanted)} {self.kind}s are there.")
+                there = f"{counted(len(wanted), self.kind)} still there, as before."
+                return Verdict("did not happen", there)
             names = ", ".join(name_of(one) for one in left[:5])
             return Verdict("failed", f"{len(left)} of {len(wanted)} are still there: {names}.")
         return Progress(f"{gone} of {len(wanted)} {self.kind}s are gone")
