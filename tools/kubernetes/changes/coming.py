@@ -11,7 +11,7 @@ from tools.kubernetes.pods import Trouble, is_ready, pod_status, restarts, troub
 from tools.kubernetes.reasons import reported, telling_line
 
 _LONGEST = 300.0  # seconds that it is followed
-_UNBOUND = 3  # times the settling time in which a volume is made, where one can be
+_UNBOUND = 60.0  # seconds in which a volume is made, where nothing warns that it is not
 _AGAIN = 2  # restarts after which a crash is no accident
 
 
@@ -86,7 +86,7 @@ async def claim_binds(
         return _unread(error, since)
     newest = next((one for one in reversed(found) if one.type == "Warning"), None)
     why = f": {newest.reason}, {newest.message[:200]}" if newest else ""
-    if since >= _UNBOUND * cluster.settle_seconds:
+    if since >= (cluster.settle_seconds if newest else _UNBOUND):
         return Verdict("failed", f"{what} has no volume after {since:.0f} s{why}.")
     return Progress(f"{what} waits for its volume{why}")
 
