@@ -281,14 +281,14 @@ class Cards:
             self._tasks.start("live card", self._draw_live(event.call_id))
 
     async def _draw_live(self, call_id: UUID) -> None:
-        """Progress only: it gives way when the budget is short, and changes in between are
-        skipped.
+        """Progress only: it gives way when the budget is short, and changes in between are skipped,
+        but not the last one.
         """
         try:
             await asyncio.sleep(_SOON)
             while self._live[call_id]:
-                self._live[call_id] = False
                 if self._budget.spare(Method.UPDATE):
+                    self._live[call_id] = False
                     await self._try_live(call_id)
                 await asyncio.sleep(_LIVE_SECONDS)
         finally:
@@ -300,6 +300,7 @@ class Cards:
         except SlackProblem as problem:
             if isinstance(problem, Limited):
                 self._budget.heed(problem)
+                self._live[call_id] = True  # it is drawn when there is room again
             log.info("live_card_skipped", error=str(problem))
 
     def _lock(self, call_id: UUID) -> asyncio.Lock:
