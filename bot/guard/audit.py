@@ -96,19 +96,31 @@ def append(
     """Write one row at the end of the caller's transaction: the head's lock is the last one of
     every transaction, wherever in it this is called.
     """
+    tx.last("append_audit", **row(org, kind, actor, data, run_id=run_id, call_id=call_id))
+
+
+def row(
+    org: str,
+    kind: Kind,
+    actor: str,
+    data: Mapping[str, JsonValue],
+    *,
+    run_id: UUID | None = None,
+    call_id: UUID | None = None,
+) -> dict[str, object]:
+    """The same for a statement that writes it along with what it is about."""
     at = datetime.now(UTC)
     data = {name: _as_kept(value) for name, value in data.items()}
-    tx.last(
-        "append_audit",
-        org=org,
-        at=at,
-        kind=kind,
-        actor=actor,
-        run_id=run_id,
-        call_id=call_id,
-        data=data,
-        until_prev=until_prev(org, at, kind, actor, data, call_id=call_id),
-    )
+    return {
+        "org": org,
+        "at": at,
+        "kind": kind,
+        "actor": actor,
+        "run_id": run_id,
+        "call_id": call_id,
+        "data": data,
+        "until_prev": until_prev(org, at, kind, actor, data, call_id=call_id),
+    }
 
 
 def _as_kept(value: JsonValue) -> JsonValue:

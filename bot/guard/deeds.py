@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from bot.core.errors import LostClaim
 from bot.core.lease import awake
 from bot.core.values import Standing
 from bot.guard import audit, grants, masking
@@ -180,29 +181,31 @@ class Deeds:
         return ""
 
     async def _begin(self, run: Run, call: Call) -> bool:
-        async with self._house.database.transaction() as tx:
-            await lock_claimed(tx, run)
-            begun = await tx.one("begin_call", id=call.id, digest=call.digest, attempt=run.attempt)
-            if begun is None:
-                return False
-            if call.undoes is not None:
+        if call.undoes is not None:
+            # before it begins: too soon costs somebody a click, too late would cost a change
+            async with self._house.database.transaction() as tx:
+                await lock_claimed(tx, run)
                 await grants.void_here(tx, call, "it was taken back")
-            audit.append(
-                tx,
-                call.thread.org,
-                "executing",
-                call.acting,
-                {
-                    "tool": call.tool,
-                    "arguments": call.arguments,
-                    "target": call.target,
-                    "digest": call.digest,
-                },
-                run_id=run.id,
-                call_id=call.id,
-            )
-        self._house.tell(call)
-        return True
+        row = audit.row(
+            call.thread.org,
+            "executing",
+            call.acting,
+            {
+                "tool": call.tool,
+                "arguments": call.arguments,
+                "target": call.target,
+                "digest": call.digest,
+            },
+            run_id=run.id,
+            call_id=call.id,
+        )
+        async with self._house.database.durable_statement() as tx:
+            found = await tx.one("begin_call", digest=call.digest, attempt=run.attempt, **row)
+        if found is None or not found["ours"]:
+            raise LostClaim(str(run.id))
+        if found["begun"]:
+            self._house.tell(call)
+        return bool(found["begun"])
 
     async def _apply(self, run: Run, call: Call, change: ChangeCall, began: float) -> None:
         """Send it, unless we stood still since it `began`: whoever took it over may have said by

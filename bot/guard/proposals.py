@@ -14,6 +14,7 @@ from bot.core.ids import public_id, uuid7
 from bot.core.text import visible_json
 from bot.core.values import Event, Thread
 from bot.guard import audit, grants, masking
+from bot.guard.decisions import approve
 from bot.guard.foresight import Foresight
 from bot.guard.gathering import Wanted
 from bot.guard.house import House, lock_claimed
@@ -511,8 +512,8 @@ class Proposals:
         if call.ruling.effect is not Effect.ALLOW:
             return call
         within = self._house.rules.start_seconds
-        given = {"id": call.id, "digest": call.digest, "voters": [], "start_within": within}
-        if await tx.one("approve_call", **given) is None:
+        given = {"id": call.id, "digest": call.digest, "start_within": within}
+        if await tx.one("allow_call", **given) is None:
             return call
         audit.append(
             tx,
@@ -529,17 +530,9 @@ class Proposals:
         """The giver's vote, on exactly this digest; whether he still may is looked at before it
         runs.
         """
-        cast = {"org": call.thread.org, "call_id": call.id, "digest": call.digest}
-        cast |= {"person": use.approver, "vote": "approve", "reason": "", "salt": ""}
-        await tx.one("insert_decision", id=uuid7(), **cast)
-        moved = await tx.one(
-            "approve_call",
-            id=call.id,
-            digest=call.digest,
-            voters=[use.approver],
-            start_within=self._house.rules.start_seconds,
-        )
-        if moved is None:
+        within = self._house.rules.start_seconds
+        _, moved = await approve(tx, call, use.approver, [use.approver], within)
+        if not moved:
             raise LookupError(f"a grant does not approve {call.id}")
         await vote_along(tx, call, use.approver)
         await tx.run("note_grant", id=call.id, grant_id=use.grant, number=use.number)

@@ -3,8 +3,8 @@
 Whoever calls these holds the run's row lock.
 """
 
-from bot.core.ids import uuid7
 from bot.guard import audit
+from bot.guard.decisions import decide
 from bot.guard.records import Call
 from bot.store.database import Transaction
 
@@ -16,18 +16,7 @@ async def vote_along(tx: Transaction, call: Call, person: str) -> None:
     row = await _standing_by(tx, call)
     if row is None:
         return
-    cast = await tx.one(
-        "insert_decision",
-        id=uuid7(),
-        org=call.thread.org,
-        call_id=row.id,
-        digest=row.digest,
-        person=person,
-        vote="approve",
-        reason="",
-        salt="",
-    )
-    if cast is not None:
+    if await decide(tx, row, person, "approve"):
         data = {"digest": row.digest, "rule": row.ruling.rule, "rolls_back": str(call.id)}
         given = {"run_id": call.run_id, "call_id": row.id}
         audit.append(tx, call.thread.org, "approve", person, data, **given)

@@ -14,16 +14,17 @@ import structlog
 from pydantic import JsonValue
 
 from bot.core.errors import DatabaseAway
-from bot.core.ids import uuid7
 from bot.core.values import Event, Person, Thread
 from bot.guard import audit, grants, short_ids
 from bot.guard.ahead import Ahead
 from bot.guard.clearance import SOON, why_not_himself
+from bot.guard.decisions import approve, decide
 from bot.guard.house import House, redraw
 from bot.guard.policy import Effect, why_not_approve, why_not_break_glass, why_not_deny
 from bot.guard.records import Call
 from bot.guard.standby import stand_down, vote_along
 from bot.store.database import Row, Transaction
+from bot.store.jobs import job
 from bot.store.outbox import say
 
 log = structlog.get_logger()
@@ -148,22 +149,6 @@ class _Voters:
 
     seen: frozenset[str]
     counting: tuple[str, ...]
-
-
-async def cast(tx: Transaction, click: Click, call: Call, vote: Vote, salt: str) -> bool:
-    """Store what somebody decided, bound to exactly what he saw; False where he had already."""
-    row = await tx.one(
-        "insert_decision",
-        id=uuid7(),
-        org=click.org,
-        call_id=call.id,
-        digest=call.digest,
-        person=click.person,
-        vote=vote,
-        reason=click.reason,
-        salt=salt,
-    )
-    return row is not None
 
 
 class Votes:
@@ -387,10 +372,10 @@ class Votes:
     async def _record(
         self, tx: Transaction, click: Click, call: Call, vote: Vote, voters: "_Voters"
     ) -> Answer:
-        if not await is_fresh(tx, click, vote):
+        heard = await hear(tx, click, vote, [call])
+        if not heard:
             return Answer("duplicate", call)
-        await tx.one("lock_run", id=call.run_id)
-        answer = await self._cast(tx, click, call, vote, voters)
+        answer = await self._cast(tx, click, call, vote, voters, heard)
         if answer.code in {"approved", "denied"}:
             await wake_if_decided(tx, self._house, call)
         if answer.code == "denied":
@@ -406,11 +391,12 @@ class Votes:
         calls: Sequence[Call],
         voters: Mapping[UUID, "_Voters"],
     ) -> dict[UUID, Answer]:
-        if not await is_fresh(tx, click, "approve"):
+        heard = await hear(tx, click, "approve", calls)
+        if not heard:
             return {call.id: Answer("duplicate", call) for call in calls}
-        await tx.one("lock_run", id=calls[0].run_id)  # of one reply, so of one run
         answers = {
-            call.id: await self._cast(tx, click, call, "approve", voters[call.id]) for call in calls
+            call.id: await self._cast(tx, click, call, "approve", voters[call.id], heard)
+            for call in calls
         }
         if any(answer.code == "approved" for answer in answers.values()):
             await wake_if_decided(tx, self._house, calls[0])
@@ -418,10 +404,16 @@ class Votes:
         return answers
 
     async def _cast(
-        self, tx: Transaction, click: Click, call: Call, vote: Vote, voters: "_Voters"
+        self,
+        tx: Transaction,
+        click: Click,
+        call: Call,
+        vote: Vote,
+        voters: "_Voters",
+        heard: Mapping[UUID, Row],
     ) -> Answer:
-        """One vote on one call, under its run's row lock."""
-        row = await tx.one("lock_voted_call", id=call.id)
+        """One vote on one call, as it was `heard` under its run's row lock."""
+        row = heard.get(call.id)
         if row is None or row["state"] != "proposed" or row["digest"] != call.digest:
             return Answer(_STATES.get(row["state"] if row else "", "decided"), call)
         if row["lapsed"]:
@@ -429,9 +421,8 @@ class Votes:
         if {*row["approved_by"]} - voters.seen:
             raise _AnotherVoted
         salt = audit.salt()
-        is_new = await cast(tx, click, call, vote, salt)
-        moved = await self._move(tx, call, vote, click, voters)
-        if not is_new and not moved:
+        stored, moved = await self._move(tx, call, vote, click, voters, salt)
+        if not stored and not moved:
             # he had voted so already; it may still complete a quorum that others' votes left open
             return Answer("voted", call, call.quorum - len(voters.counting))
         audit.append(
@@ -461,11 +452,23 @@ class Votes:
         return Answer("counted", call, needs=call.quorum - len(voters.counting))
 
     async def _move(
-        self, tx: Transaction, call: Call, vote: str, click: Click, voters: "_Voters"
-    ) -> bool:
+        self, tx: Transaction, call: Call, vote: Vote, click: Click, voters: "_Voters", salt: str
+    ) -> tuple[bool, bool]:
+        """Whether his vote is a new one, and whether the call has moved by it."""
+        if vote == "approve":
+            return await approve(
+                tx,
+                call,
+                click.person,
+                voters.counting,
+                self._house.rules.start_seconds,
+                reason=click.reason,
+                salt=salt,
+            )
+        stored = await decide(tx, call, click.person, vote, reason=click.reason, salt=salt)
         if vote == "deny":
             row = await tx.one("deny_call", id=call.id, digest=call.digest, error=click.reason)
-        elif vote == "break glass":
+        else:
             row = await tx.one(
                 "break_glass",
                 id=call.id,
@@ -473,15 +476,7 @@ class Votes:
                 person=click.person,
                 start_within=self._house.rules.start_seconds,
             )
-        else:
-            row = await tx.one(
-                "approve_call",
-                id=call.id,
-                digest=call.digest,
-                voters=list(voters.counting),
-                start_within=self._house.rules.start_seconds,
-            )
-        return row is not None
+        return stored, row is not None
 
     async def _sound(self, tx: Transaction, call: Call) -> None:
         """Those who would have been asked hear of it, here and where approvals are watched."""
@@ -573,8 +568,23 @@ def _as_far_as_readable(row: Row) -> Call:
 
 async def is_fresh(tx: Transaction, click: Click, vote: str) -> bool:
     """Note a vote as heard; False when Slack says it once more."""
-    event = {"org": click.org, "key": click.key, "kind": f"vote:{vote}", "actor": click.person}
-    return await tx.one("record_event", **event) is not None
+    return await tx.one("record_event", **_event(click, vote)) is not None
+
+
+async def hear(
+    tx: Transaction, click: Click, vote: str, calls: Sequence[Call]
+) -> Mapping[UUID, Row]:
+    """Note a vote as heard, and lock what it is about, of one run: each call as it is now. Nothing
+    when Slack says it once more.
+    """
+    ids = [call.id for call in calls]
+    event = _event(click, vote)
+    rows = await tx.all("hear_vote", **event, run_id=calls[0].run_id, call_ids=ids)
+    return {row["id"]: row for row in rows}
+
+
+def _event(click: Click, vote: str) -> dict[str, str]:
+    return {"org": click.org, "key": click.key, "kind": f"vote:{vote}", "actor": click.person}
 
 
 async def drop_dependents(tx: Transaction, call: Call, became: str) -> None:
@@ -602,10 +612,12 @@ async def drop_dependents(tx: Transaction, call: Call, became: str) -> None:
 async def wake_if_decided(tx: Transaction, house: House, call: Call) -> None:
     """Under the run's row lock: when nothing is open any more, the run goes on, before any talk."""
     row = await tx.one(
-        "start_if_decided", run_id=call.run_id, start_within=house.rules.start_seconds
+        "wake_if_decided",
+        run_id=call.run_id,
+        start_within=house.rules.start_seconds,
+        **job("resume", call.thread),
     )
-    if row is None or row["open"] == 0:
-        await house.jobs.defer(tx, "resume", call.thread, call.run_id)
+    if row and row["yes"]:
         first = Event(call.thread, call.run_id, "yield")
         tx.after_commit(partial(house.bus.publish, first))
 

@@ -24,6 +24,11 @@ log = structlog.get_logger()
 Job = Callable[[UUID], Awaitable[None]]
 
 
+def job(name: str, thread: Thread) -> dict[str, object]:
+    """What a statement needs to enqueue a job of a thread, besides the run."""
+    return {"task": name, "priority": PRIORITY[name], "lock": str(thread)}
+
+
 class TryAgain(Exception):
     """Raised by a job that wants to run again soon: by another worker, or when the database is
     back.
@@ -91,13 +96,7 @@ class Jobs:
         """Enqueue in the caller's transaction: it starts when that commits, and never if it
         does not.
         """
-        task = self._app.configure_task(
-            name, lock=str(thread), priority=PRIORITY[name], connection=tx.connection
-        )
-        try:
-            await task.defer_async(run_id=str(run_id))
-        except exceptions.ConnectorException as error:
-            raise DatabaseAway("The database did not answer.") from error
+        await tx.run("defer_job", run_id=run_id, **job(name, thread))
 
     @contextmanager
     def ahead(self) -> Iterator[None]:

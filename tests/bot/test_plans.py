@@ -60,6 +60,7 @@ GIVEN: Mapping[str, object] = {
     "ids": [CALL],
     "runs": [RUN],
     "calls": [CALL],
+    "call_ids": [CALL],
     "threads": [str(RUN)],
     "states": ["proposed"],
     "shown_with": CALL,
@@ -166,6 +167,9 @@ OTHERWISE: Mapping[str, Mapping[str, object]] = {
     "put_checkpoint": {"thread_id": str(RUN), "checkpoint": "{}", "metadata": "{}"},
     "put_write": {"thread_id": str(RUN), "idx": 0, "blob": b"", "again": True},
     "insert_decision": {"id": uuid7()},
+    "cast_approval": {"id": uuid7(), "person": "U8"},
+    "begin_call": {"kind": "executing"},
+    "hear_vote": {"key": "C7:vote"},
     "insert_grant": {"id": uuid7(), "call_id": uuid7()},  # of no call: none is inserted
     "note_grant": {"id": uuid7()},
     "insert_next_run": {"id": uuid7()},

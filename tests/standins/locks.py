@@ -9,13 +9,17 @@ from tests.world import Gate
 
 ORDER = ("threads", "runs", "tool_calls", "grants", "audit_head")
 # On a row that the same transaction inserted, which nobody else can see or wait for.
-_ON_ITS_OWN = {"approve_call", "note_grant"}
+_ON_ITS_OWN = {"allow_call", "cast_approval", "note_grant"}
 # A transaction has one of each, or takes all of them at its beginning: later it has them already.
 _HELD_FROM_THE_START = {"threads", "runs"}
 _NOTES = re.compile(r"--[^\n]*")
 _WRITTEN = re.compile(r"\bUPDATE (\w+)|\bINSERT INTO (threads)\b")
 _READ_FOR = re.compile(r"\bFROM (\w+)(?:(?!\bFROM\b).)*\bFOR (?:UPDATE|SHARE)\b", re.DOTALL)
-_CALLED = {"append_audit(": ("audit_head",), "take_request(": ("threads", "audit_head")}
+_CALLED = {
+    "append_audit(": ("audit_head",),
+    "take_request(": ("threads", "audit_head"),
+    "hear_vote(": ("runs", "tool_calls"),
+}
 
 
 def _locked(statement: str) -> tuple[str, ...]:

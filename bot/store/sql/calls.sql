@@ -91,13 +91,10 @@ ON CONFLICT DO NOTHING RETURNING id;
 -- decisions_of_call --
 SELECT person, vote, reason, digest, at FROM decisions WHERE call_id = %(call_id)s ORDER BY at, id;
 
--- approve_call --
--- The vote that completes the quorum; the run's row is already locked, or two votes at once would each count one.
--- No row comes back if it was decided, superseded, expired, or previewed anew since.
+-- allow_call --
+-- The arrow of what a rule allows, which needs nobody's vote.
 UPDATE tool_calls c SET state = 'approved', approved_at = now(), start_by = now() + make_interval(secs => %(start_within)s)
- WHERE c.id = %(id)s AND c.state = 'proposed' AND c.digest = %(digest)s AND c.expires_at > now()
-   AND (SELECT count(*) FROM decisions d
-         WHERE d.call_id = c.id AND d.digest = c.digest AND d.vote = 'approve' AND d.person = ANY(%(voters)s)) >= c.quorum
+ WHERE c.id = %(id)s AND c.state = 'proposed' AND c.digest = %(digest)s AND c.expires_at > now() AND c.quorum = 0
 RETURNING c.id;
 
 -- break_glass --
@@ -163,13 +160,20 @@ UPDATE tool_calls SET superseded_by = id WHERE id = %(id)s AND state IN ('supers
 UPDATE tool_calls SET superseded_by = %(superseded_by)s WHERE id = %(id)s AND superseded_by = id;
 
 -- begin_call --
--- The deed begins here, once: the approval is fresh, the run is ours, and nobody stopped it.
-UPDATE tool_calls c SET state = 'executing', started_at = now(), attempt = %(attempt)s
- WHERE c.id = %(id)s AND c.state = 'approved' AND c.digest = %(digest)s AND c.start_by > now()
-   AND EXISTS (SELECT FROM runs r WHERE r.id = c.run_id AND r.attempt = %(attempt)s AND r.stopped_by IS NULL)
-   AND (c.grant_id IS NULL
-        OR EXISTS (SELECT FROM grants g WHERE g.id = c.grant_id AND g.revoked_at IS NULL AND g.until > now() FOR SHARE))
-RETURNING c.id;
+-- The deed begins here, once: the approval is fresh, the run is ours, and nobody stopped it. The run's row is locked, so that
+-- whoever waited for it is seen; the audit's is the last lock here as well.
+WITH ours AS MATERIALIZED (
+    SELECT id, stopped_by FROM runs WHERE id = %(run_id)s AND attempt = %(attempt)s AND ended_at IS NULL FOR UPDATE),
+begun AS (
+    UPDATE tool_calls c SET state = 'executing', started_at = now(), attempt = %(attempt)s FROM ours
+     WHERE c.id = %(call_id)s AND c.state = 'approved' AND c.digest = %(digest)s AND c.start_by > now()
+       AND c.run_id = ours.id AND ours.stopped_by IS NULL
+       AND (c.grant_id IS NULL
+            OR EXISTS (SELECT FROM grants g WHERE g.id = c.grant_id AND g.revoked_at IS NULL AND g.until > now() FOR SHARE))
+    RETURNING c.id),
+audited AS (
+    SELECT append_audit(%(org)s, %(at)s, %(kind)s, %(actor)s, %(run_id)s, %(call_id)s, %(data)s, %(until_prev)s) FROM begun)
+SELECT EXISTS (SELECT FROM ours) AS ours, EXISTS (SELECT FROM audited) AS begun;
 
 -- finish_call --
 UPDATE tool_calls SET state = %(state)s, ended_at = now(), receipt = %(receipt)s, error = %(error)s
