@@ -109,5 +109,5 @@ async def test_a_command_whose_answer_was_cut_off_is_not_said_to_be_unsent(tmp_p
         with pytest.raises(Unavailable) as cut:
             await client.execute("shop", "web-1", "app", ("date",))
         thread.join()
-        client.close()
+        await client.close()
     assert not cut.value.nothing_sent

@@ -46,7 +46,7 @@ async def client(address: str, folder: Path, timeout_seconds: float = 2) -> Asyn
     path.write_text(yaml.safe_dump(config))
     cluster = Cluster(Settings(kubeconfig=path, timeout_seconds=timeout_seconds))
     yield cluster
-    cluster.close()
+    await cluster.close()
 
 
 async def test_no_credential_follows_a_redirect(tmp_path: Path) -> None:
@@ -67,6 +67,31 @@ async def test_no_credential_follows_a_redirect(tmp_path: Path) -> None:
             with pytest.raises(Refused, match="302"):
                 await cluster.get("pod", "shop", "web-1")
     assert asked == []
+
+
+async def test_a_change_whose_connection_broke_is_not_sent_again(tmp_path: Path) -> None:
+    """HTTP clients repeat a DELETE by themselves, as it is idempotent: the first may have been
+    done. A look is repeated once.
+    """
+    asked: list[str] = []
+
+    async def breaks(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/version":
+            return web.json_response({})
+        asked.append(request.method)
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    async with serving(breaks) as address, client(address, tmp_path) as cluster:
+        await cluster.check()  # so that there is a connection which may have been idle for long
+        with pytest.raises(Unavailable, match="the connection broke") as gone:
+            await cluster.delete(("pod", "shop", "web-1"), {})
+        assert not gone.value.nothing_sent
+        assert asked == ["DELETE"]
+        with pytest.raises(Unavailable, match="the connection broke"):
+            await cluster.get("pod", "shop", "web-1")
+    assert asked[1:3] == ["GET", "GET"]
 
 
 async def test_answers_in_drops_keep_no_threads(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 
 from tools._kit import Change, Offer, Toolbox, snake_case
 from tools.kubernetes import changes, reads
@@ -36,10 +36,10 @@ async def open(config: Config) -> AsyncIterator[Offer]:  # noqa: A001 - the kit'
     contexts = [context for context in wanted.values() if context]
     if contexts and not config.in_cluster:
         await asyncio.to_thread(check_contexts, config.kubeconfig, contexts)
-    with ExitStack() as stack:
+    async with AsyncExitStack() as stack:
         clusters = [Cluster(config, context, name) for name, context in wanted.items()]
         for cluster in clusters:
-            stack.callback(cluster.close)
+            stack.push_async_callback(cluster.close)
         await asyncio.gather(*(cluster.start() for cluster in clusters))
         yield Offer(
             clients={cluster.name: cluster for cluster in clusters},

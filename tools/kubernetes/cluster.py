@@ -94,9 +94,9 @@ class Cluster:
             return  # said by every tool that needs it
         self.name = self._wire.name = self._called or connection.name
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Drop the connections."""
-        self._wire.close()
+        await self._wire.close()
 
     async def connected(self) -> Connection:
         """The loaded configuration. Raises `Unavailable` with a sentence that says what to mend."""

@@ -3,33 +3,90 @@
 import ipaddress
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import pathsep
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 import yaml
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
+from kubernetes.aio import client as kubernetes_aio
+from kubernetes.aio.client.rest import RESTClientObject
+from kubernetes.client.rest import should_bypass_proxies
 from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.kube_config import KubeConfigMerger
-from urllib3.util.retry import Retry
 
 from tools._kit import Unavailable
 
 # What the library raises for YAML that is no kubeconfig.
 _NO_KUBECONFIG = (AttributeError, KeyError, TypeError, ValueError)
+_SOCKETS = 16  # to one cluster at a time
+# What the library for one's own loop does not load itself is handed over to it.
+_HANDED_OVER = (
+    *("host", "ssl_ca_cert", "cert_file", "key_file", "verify_ssl", "tls_server_name"),
+    *("proxy", "proxy_headers", "api_key", "api_key_prefix"),
+)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Connection:
     """A client that is ready to call, and what the configuration says about its cluster."""
 
     name: str  # of the context: what people call the cluster
-    api: Any  # kubernetes.client.ApiClient, which has no types
+    settings: Any  # kubernetes.client.Configuration, which has no types: as it was loaded
     namespace: str  # the one meant when none is named
     program: str = ""  # that the kubeconfig names to fetch credentials; empty: it holds them
+    api: Any = field(init=False)  # kubernetes.aio.client.ApiClient
+    users: int = 0  # requests that are under way on it
+
+    def __post_init__(self) -> None:
+        """Make the client. Reads certificates."""
+        settings = kubernetes_aio.Configuration(connection_pool_maxsize=_SOCKETS)
+        for name in _HANDED_OVER:
+            setattr(settings, name, getattr(self.settings, name))
+        self.api = kubernetes_aio.ApiClient(settings)
+        self.api.user_agent = "countersign"
+        self.api.rest_client = _Once(settings)
+
+    def renew(self) -> None:
+        """Fetch a credential that runs out anew; may run the kubeconfig's credential helper."""
+        self.settings.get_api_key_with_prefix("BearerToken")
+        self.api.configuration.api_key = dict(self.settings.api_key)
+
+
+class Elsewhere(aiohttp.ClientError):
+    """The server sends us to another one: credentials do not follow anybody there."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(str(status))
+        self.status = status
+
+
+class _Once(RESTClientObject):  # type: ignore[misc] # which has no types
+    """Sends nothing twice by itself: what broke off may have been done."""
+
+    def _create_pool_manager(self) -> aiohttp.ClientSession:
+        session = aiohttp.ClientSession(
+            connector=self._create_connector(),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=(_follow_nobody,),
+            trust_env=False,  # the environment's proxy was read with the settings
+        )
+        # it has no other switch: by itself it repeats a DELETE or PUT whose connection broke
+        session._retry_connection = False  # noqa: SLF001
+        return session
+
+
+async def _follow_nobody(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    answer = await handler(request)
+    if answer.status in {301, 302, 303, 307, 308}:
+        answer.close()
+        raise Elsewhere(answer.status)
+    return answer
 
 
 def connect(
@@ -52,20 +109,10 @@ def connect(
             ) from error
     else:
         name, namespace, program = _load_kubeconfig(settings, kubeconfig, context)
-    settings.retries = Retry(
-        total=1,
-        connect=1,
-        read=0,  # what was sent is never sent again
-        status=0,
-        other=0,
-        redirect=False,  # credentials do not follow anybody elsewhere
-        respect_retry_after_header=False,  # would repeat in spite of `status`
-    )
-    if _is_loopback(settings.host):
-        settings.proxy = None  # a proxy would look for the cluster on its own machine
-    api = kubernetes_client.ApiClient(settings)
-    api.user_agent = "countersign"
-    return Connection(name, api, namespace, program)
+    bypass = should_bypass_proxies(settings.host, settings.no_proxy or "")
+    if bypass or _is_loopback(settings.host):
+        settings.proxy = None  # a proxy would look for a loopback on its own machine
+    return Connection(name, settings, namespace, program)
 
 
 def context_name(kubeconfig: Path | None, context: str | None, in_cluster: bool) -> str:

@@ -5,20 +5,19 @@ import asyncio
 import json
 import re
 import ssl
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-import urllib3
+import aiohttp
 import websocket
-from kubernetes.client.exceptions import ApiException
+from multidict import CIMultiDict
 from pydantic import JsonValue
 
 from tools._kit import Identity, NotFound, Refused, Threads, ToolError, Unavailable
 from tools.kubernetes import executing
-from tools.kubernetes.connection import Connection, connect
+from tools.kubernetes.connection import Connection, Elsewhere, connect
 from tools.kubernetes.pace import Pace
 from tools.kubernetes.settings import Settings
 
@@ -26,7 +25,7 @@ _CONNECT_SECONDS = 30  # a kubeconfig's credential helper may ask a cloud first
 _SIGN_IN_SECONDS = 5.0  # one that was never accepted and is younger is simply wrong
 _PAUSES = (0.25, 1.0)  # seconds before a look is repeated that the server could not answer
 _LONGEST_PAUSE = 5.0  # that a server may ask for by Retry-After
-_PIECE = 1 << 16
+_RENEW_SECONDS = 10.0  # between two looks whether a credential runs out, minutes before it does
 T = TypeVar("T")
 
 
@@ -113,14 +112,14 @@ class Wire:
         self._pace = Pace(settings.qps, settings.burst)
         self._connection: Connection | None = None
         self._connecting = asyncio.Lock()
-        self._connected_at = 0.0
+        self._connected_at = self._renewed_at = 0.0
         self._accepted = False  # the present credential, at least once
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Drop the connections."""
         self._threads.close()
         if self._connection is not None:
-            self._connection.api.close()
+            await self._connection.api.close()
 
     async def connected(self) -> Connection:
         """The loaded configuration. Raises `Unavailable` with a sentence that says what to mend."""
@@ -135,7 +134,7 @@ class Wire:
                     options.in_cluster,
                     options.own_namespace,
                 )
-                self._connected_at = asyncio.get_running_loop().time()
+                self._connected_at = self._renewed_at = asyncio.get_running_loop().time()
                 self._accepted = False
             return self._connection
 
@@ -159,8 +158,10 @@ class Wire:
         async def attempt() -> executing.Output:
             connection = await self.connected()
             await self._turn(self._settings.timeout_seconds)
+            await self._renew(connection)
+            _, url, headers, *_ = await self._prepared(connection, request, identity, {}, ())
             work = partial(self._executed, seconds=seconds, most=most)
-            return await self._threads.run(seconds + 15, work, connection, request, identity)
+            return await self._threads.run(seconds + 15, work, connection, request, url, headers)
 
         return await self._signed_in(attempt)
 
@@ -173,7 +174,8 @@ class Wire:
                 age = asyncio.get_running_loop().time() - self._connected_at
                 if not self._accepted and age < _SIGN_IN_SECONDS:
                     raise
-                self._connection = None  # not closed: others may be using it
+                self._connection = None
+                await self._leave(before)
             return await attempt()
 
     async def _patiently(self, request: Request, identity: Identity | None) -> bytes:
@@ -189,12 +191,27 @@ class Wire:
 
     async def _once(self, request: Request, identity: Identity | None) -> bytes:
         connection = await self.connected()
-        seconds = self._settings.timeout_seconds
-        await self._turn(seconds)
-        # The library's own timeout is the shorter one: it names what went wrong.
-        answer = await self._threads.run(seconds * 2 + 1, self._call, connection, request, identity)
+        connection.users += 1
+        try:
+            await self._turn(self._settings.timeout_seconds)
+            await self._renew(connection)
+            answer = await self._call(connection, request, identity)
+        finally:
+            connection.users -= 1
+            await self._leave(connection)
         self._accepted = self._accepted or self._connection is connection
         return answer
+
+    async def _leave(self, connection: Connection) -> None:
+        """Close one that another took the place of, once nobody uses it."""
+        if connection is not self._connection and not connection.users:
+            await connection.api.close()
+
+    async def _renew(self, connection: Connection) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._renewed_at >= _RENEW_SECONDS:
+            self._renewed_at = now
+            await self._threads.run(_CONNECT_SECONDS, connection.renew)
 
     async def _turn(self, patience: float) -> None:
         wait = self._pace.wait(asyncio.get_running_loop().time(), patience)
@@ -206,50 +223,60 @@ class Wire:
             )
         await asyncio.sleep(wait)
 
-    def _call(self, connection: Connection, request: Request, identity: Identity | None) -> bytes:
-        """The one function that runs in a thread."""
-        api, seconds = connection.api, self._settings.timeout_seconds
-        prepared = api.param_serialize(
-            request.method,
-            request.path,
-            query_params=list(request.query),
-            header_params={"Accept": request.accept, "Content-Type": request.content_type},
-            body=request.body,
-            auth_settings=["BearerToken"],
-        )
-        if identity is not None:
-            prepared = _impersonating(prepared, identity)
+    async def _call(
+        self, connection: Connection, request: Request, identity: Identity | None
+    ) -> bytes:
+        headers = {"Accept": request.accept, "Content-Type": request.content_type}
+        prepared = await self._prepared(connection, request, identity, headers, request.query)
         try:
-            answer = self._resent_once(api, prepared, seconds, again=request.method == "GET")
-        except (ApiException, urllib3.exceptions.HTTPError) as error:
+            answer = await self._resent_once(connection, prepared, again=request.method == "GET")
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise self._unreachable(error) from error
         if 200 <= answer.status < 300:
             return answer.body
         raise self._refusal(request, answer)
 
-    def _executed(
+    async def _prepared(
         self,
         connection: Connection,
         request: Request,
         identity: Identity | None,
+        headers: dict[str, str],
+        query: tuple[tuple[str, str], ...],
+    ) -> tuple[Any, ...]:
+        """The request as the library writes it, with the headers that say as whom."""
+        method, url, given, *rest = await connection.api.param_serialize(
+            request.method,
+            request.path,
+            query_params=[*query],
+            header_params=headers,
+            body=request.body,
+            auth_settings=["BearerToken"],
+        )
+        found = CIMultiDict(given)
+        if identity is not None:
+            found["Impersonate-User"] = identity.name
+            for group in identity.groups:  # each a header of its own
+                found.add("Impersonate-Group", group)
+        return (method, url, found, *rest)
+
+    def _executed(
+        self,
+        connection: Connection,
+        request: Request,
+        url: str,
+        headers: "CIMultiDict[str]",
         *,
         seconds: float,
         most: int,
     ) -> executing.Output:
-        """The same for a command: its socket, to its end."""
-        api = connection.api
-        prepared = api.param_serialize(
-            request.method, request.path, header_params={}, auth_settings=["BearerToken"]
-        )
-        if identity is not None:
-            prepared = _impersonating(prepared, identity)
-        _, url, headers, *_ = prepared
+        """A command's socket, to its end; the one function that runs in a thread."""
+        given = headers.items()
+        settings = connection.settings
         try:
-            return executing.run(
-                api.configuration, url, headers.items(), request.query, seconds=seconds, most=most
-            )
+            return executing.run(settings, url, given, request.query, seconds=seconds, most=most)
         except executing.NotOpened as error:
-            answer = _Answer(error.status, error.body, urllib3.HTTPHeaderDict(error.headers))
+            answer = _Answer(error.status, error.body, CIMultiDict(error.headers))
             raise self._refusal(request, answer) from error
         except websocket.WebSocketException as error:
             raise Unavailable(f"Cluster {self.name} is away: the connection broke.") from error
@@ -260,33 +287,44 @@ class Wire:
                 f"Cluster {self.name} is away: it cannot be connected to.", nothing_sent=unsent
             ) from error
 
-    def _resent_once(
-        self, api: Any, prepared: tuple[Any, ...], seconds: float, *, again: bool
+    async def _resent_once(
+        self, connection: Connection, prepared: tuple[Any, ...], *, again: bool
     ) -> "_Answer":
         """A look is repeated once, as an idle connection may have been closed."""
         try:
-            response = api.call_api(*prepared, _request_timeout=(min(seconds, 5), seconds))
-            body = self._body(response, time.monotonic() + 2 * seconds)
-            return _Answer(response.status, body, response.headers)
-        except (urllib3.exceptions.ProtocolError, urllib3.exceptions.MaxRetryError) as error:
-            reason = getattr(error, "reason", None) or error
-            if not again or not isinstance(reason, urllib3.exceptions.ProtocolError):
+            return await self._sent(connection, prepared)
+        except (
+            aiohttp.ServerDisconnectedError,
+            aiohttp.ClientOSError,
+            aiohttp.ClientPayloadError,
+        ) as error:
+            if not again or isinstance(error, aiohttp.ClientConnectorError):
                 raise
-        return self._resent_once(api, prepared, seconds, again=False)
+        return await self._resent_once(connection, prepared, again=False)
 
-    def _body(self, response: Any, end: float) -> bytes:
-        """What was answered, as far as it may be kept in memory; no answer that comes in drops
-        keeps a thread for longer than it is waited for. Raises `ToolError`.
-        """
+    async def _sent(self, connection: Connection, prepared: tuple[Any, ...]) -> "_Answer":
+        seconds = self._settings.timeout_seconds
+        patience = aiohttp.ClientTimeout(sock_connect=min(seconds, 5), sock_read=seconds)
+        try:
+            async with asyncio.timeout(2 * seconds + 1):
+                found = await connection.api.call_api(*prepared, _request_timeout=patience)
+                try:
+                    body = await self._body(found.response.content)
+                finally:
+                    found.response.close()
+        except TimeoutError as error:
+            if isinstance(error, aiohttp.ServerTimeoutError):
+                raise
+            raise Unavailable(f"Cluster {self.name} is away: its answer does not end.") from error
+        return _Answer(found.status, body, found.headers)
+
+    async def _body(self, content: aiohttp.StreamReader) -> bytes:
+        """What was answered, as far as it may be kept in memory. Raises `Refused`."""
         most = self._settings.most_bytes
         pieces, size = [], 0
-        while piece := response.response.read1(_PIECE, decode_content=True):
+        async for piece in content.iter_any():
             size += len(piece)
-            if time.monotonic() >= end:
-                response.response.close()
-                raise Unavailable(f"Cluster {self.name} is away: its answer does not end.")
             if size > most:
-                response.response.close()
                 raise Refused(
                     f"Cluster {self.name} answered with more than {most // 1_000_000} MB:"
                     " ask for less (a namespace, a selector, a name, a limit)."
@@ -294,22 +332,25 @@ class Wire:
             pieces.append(piece)
         return b"".join(pieces)
 
-    def _unreachable(self, error: Exception) -> Unavailable:
+    def _unreachable(self, error: Exception) -> ToolError:
         """The connection failed: was anything sent?"""
-        reason = getattr(error, "reason", None) or error
-        if isinstance(reason, urllib3.exceptions.NameResolutionError):
-            said, sent = "its address cannot be resolved; check the kubeconfig's server", False
-        elif isinstance(reason, urllib3.exceptions.ConnectTimeoutError):
-            # NewConnectionError is one of these.
-            refused = isinstance(reason, urllib3.exceptions.NewConnectionError)
-            said = "it refuses connections" if refused else "it cannot be connected to in time"
-            sent = False
-        elif isinstance(reason, urllib3.exceptions.ReadTimeoutError):
-            said, sent = f"it did not answer within {self._settings.timeout_seconds:g} s", True
-        elif isinstance(error, ApiException) or isinstance(reason, urllib3.exceptions.SSLError):
-            said, sent = "its certificate is not trusted; check the kubeconfig's authority", True
-        else:
-            said, sent = "the connection broke before it answered", True
+        sent = False
+        match error:
+            case Elsewhere(status=status):
+                return Refused(f"Cluster {self.name} sends us elsewhere ({status}): not followed.")
+            case aiohttp.ClientConnectorDNSError():
+                said = "its address cannot be resolved; check the kubeconfig's server"
+            case aiohttp.ClientSSLError() | aiohttp.ClientConnectorCertificateError():
+                said = "its certificate is not trusted; check the kubeconfig's authority"
+            case aiohttp.ClientConnectorError():
+                said = "it refuses connections"
+            case aiohttp.ConnectionTimeoutError():
+                said = "it cannot be connected to in time"
+            case TimeoutError():
+                said = f"it did not answer within {self._settings.timeout_seconds:g} s"
+                sent = True
+            case _:
+                said, sent = "the connection broke before it answered", True
         return Unavailable(f"Cluster {self.name} is away: {said}.", nothing_sent=not sent)
 
     def _refusal(self, request: Request, answer: "_Answer") -> ToolError:
@@ -360,23 +401,13 @@ class Wire:
 class _Answer:
     status: int
     body: bytes
-    headers: Any  # of urllib3: a mapping without case
+    headers: Any  # a mapping without case
 
     @property
     def retry_after(self) -> float | None:
         """The seconds that the server asks to wait; Kubernetes writes no dates there."""
         given = str(self.headers.get("Retry-After", ""))
         return float(given) if given.isdecimal() else None
-
-
-def _impersonating(prepared: tuple[Any, ...], identity: Identity) -> tuple[Any, ...]:
-    """The request with the headers that say as whom; a group is a header of its own."""
-    method, url, given, *rest = prepared
-    headers = urllib3.HTTPHeaderDict(given)
-    headers["Impersonate-User"] = identity.name
-    for group in identity.groups:
-        headers.add("Impersonate-Group", group)
-    return (method, url, headers, *rest)
 
 
 def _status(body: bytes) -> dict[str, Any]:
