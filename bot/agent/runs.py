@@ -35,6 +35,11 @@ _LATER = (
     "A later version of me began this, and only an earlier one runs now, which cannot go on from "
     "there. Nothing more was done. Ask again."
 )
+_MOST_LOST = 10  # processes that may die while they carry a run: more are its own doing
+_KILLS = (
+    f"Each of {_MOST_LOST} processes of mine that carried it died, one after the other, so it is "
+    "not tried again. Nothing more was done. See how they ended: they may lack memory."
+)
 _MAY_PASS = frozenset({"unknown_person", "unknown_channel"})  # Slack did not say
 
 # Wraps the carrying of one run: what nobody foresaw ends it through the function that is handed in,
@@ -85,6 +90,8 @@ class Runs:
                 async with self._contain(partial(self._closing.fail, run)):
                     if run.version > VERSION:
                         await self._closing.fail(run, _LATER, 0.0)
+                    elif run.lost_workers >= _MOST_LOST:
+                        await self._closing.fail(run, _KILLS, 0.0)
                     else:
                         await self._carry(run)
             except LostClaim:

@@ -47,6 +47,7 @@ class Run:
     stopped: bool = False
     heard: int = 0  # the last message that a model call of it has read, or its own first one
     version: int = 1  # of what its rows and checkpoints hold
+    lost_workers: int = 0  # processes that died while they carried it, since it last rested
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -68,6 +69,7 @@ class Run:
             stopped=bool(row["stopped_by"]),
             heard=row["heard_seq"],
             version=row["version"],
+            lost_workers=row["lost_workers"],
         )
 
 

@@ -18,7 +18,7 @@ from psycopg_pool import PoolTimeout
 from bot.core.errors import DatabaseAway
 from bot.core.values import Thread
 from bot.store.connections import NETWORK, bounds
-from bot.store.database import Transaction
+from bot.store.database import STATEMENTS, Transaction
 
 log = structlog.get_logger()
 Job = Callable[[UUID], Awaitable[None]]
@@ -159,12 +159,12 @@ class Jobs:
                     seconds_since_heartbeat=_STALLED
                 )
                 for job in stalled:
-                    await self._retry(job)
+                    await self._rescue(job, died=True)
                 left = await self._left_behind()
                 seen = Counter({job.id: seen[job.id] + 1 for job in left})
                 for job in left:
                     if seen[job.id] >= _FORGOTTEN:
-                        await self._retry(job)
+                        await self._rescue(job, died=False)
             except _AWAY as problem:
                 log.warning("jobs_database_away", error=type(problem).__name__)
             await _wait(stop, 1.0)
@@ -196,11 +196,14 @@ class Jobs:
 
         return run
 
-    async def _retry(self, job: procrastinate.jobs.Job) -> None:
-        log.warning("job_rescued", task=job.task_name, run=job.task_kwargs.get("run_id"))
-        try:
-            await self._app.job_manager.retry_job(job)
-        except exceptions.ConnectorException:
+    async def _rescue(self, job: procrastinate.jobs.Job, *, died: bool) -> None:
+        """Hand it on and, which the library does not, note on its run that a worker `died`."""
+        found = await self._app.connector.execute_query_all_async(
+            query=STATEMENTS["rescue_job"], id=job.id, worker=job.worker_id, died=died
+        )
+        if found:
+            log.warning("job_rescued", task=job.task_name, run=job.task_kwargs.get("run_id"))
+        else:
             # another process was faster; the others still wait for us
             log.info("job_not_rescued", job=job.id)
 

@@ -64,6 +64,26 @@ async def test_while_the_model_answers(
         assert len(at.chat.slack.app_messages("ops", thread)) <= 2
 
 
+async def test_a_run_of_which_each_process_dies_is_given_up(
+    dsn: str, tmp_path: Path, case: Case
+) -> None:
+    script = first(hangs(0), lambda _: says("All is well."))
+    async with scene(dsn, tmp_path, case, script) as at:
+        model = at.chat.model
+        assert model is not None
+        thread = await at.chat.ask("how is web?")
+        await until(lambda: len(model.requests) == 1, "a request to the model")
+        # as if nine had died already; the tenth does
+        await at.rows("UPDATE runs SET lost_workers = lost_workers + 9 RETURNING id")
+        await at.kill()
+        await at.start()
+        await at.ends(thread, "Each of 10 processes of mine .* died", executions=0)
+        assert len(model.requests) == 1
+        # what is asked there next is a run of its own
+        await at.chat.slack.mention("dave", "ops", "and now?", thread)
+        await at.chat.reads(thread, "All is well")
+
+
 @crash
 @pytest.mark.parametrize("held", ["answer", "request"])
 async def test_while_the_first_sign_is_posted(

@@ -82,7 +82,7 @@ SELECT * FROM runs WHERE id = %(id)s FOR UPDATE;
 
 -- rest_run --
 -- Nothing to do until people decide; unless they already have, and its resume job waits for our lock.
-UPDATE runs SET state = 'waiting', worked = worked + %(worked)s
+UPDATE runs SET state = 'waiting', worked = worked + %(worked)s, lost_workers = 0
  WHERE id = %(id)s AND attempt = %(attempt)s AND state = 'working';
 
 -- close_run --

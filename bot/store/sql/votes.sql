@@ -44,9 +44,3 @@ woken AS (
         'default', %(task)s, %(priority)s, %(lock)s, NULL, jsonb_build_object('run_id', %(run_id)s::text), NULL
     )::procrastinate_job_to_defer_v1]) FROM open WHERE open = 0)
 SELECT EXISTS (SELECT FROM woken) AS yes;
-
--- defer_job --
--- As the library does it, in one statement of the caller's transaction.
-SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(
-    'default', %(task)s, %(priority)s, %(lock)s, NULL, jsonb_build_object('run_id', %(run_id)s::text), NULL
-)::procrastinate_job_to_defer_v1]);
