@@ -1,20 +1,25 @@
 """Every model that is not OpenAI-compatible, through LiteLLM. Loaded late: that takes seconds."""
 
 import asyncio
+import json
 import logging
 import os
 import threading
 import warnings
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from typing import Any
 
-from bot.agent.model_faults import FAILURES, Malformed, fault_of
+import httpx
+import openai
+
+from bot.agent import model_faults
 from bot.agent.model_reply import CallPart, Delta, Tokens
 from bot.agent.model_values import Message, ModelSettings, ToolSpec
 from bot.agent.model_warmup import throwaway
 from bot.agent.streaming_model import Fault
 from bot.core.loading import uncollected
+from bot.core.model_errors import ModelRefused
 
 # LiteLLM reads these from the environment and nowhere else. Without them it fetches two files from
 # the internet when it loads, and takes over a `.env` that happens to lie in the working directory.
@@ -29,6 +34,20 @@ _LOOK = ToolSpec("look", "Look.", {"type": "object", "properties": {}})
 _OWN = r"litellm\b"
 _CACHED = {"type": "ephemeral"}
 
+
+class _Malformed(Exception):
+    """A part of an answer that has another shape than its type says."""
+
+
+# Its own errors are subclasses of the openai SDK's.
+FAILURES: tuple[type[Exception], ...] = (
+    openai.OpenAIError,
+    httpx.HTTPError,
+    httpx.StreamError,
+    httpx.InvalidURL,
+    json.JSONDecodeError,
+    _Malformed,
+)
 _WARM_FAILURES: tuple[type[Exception], ...] = (TimeoutError, *FAILURES)
 
 _loading = threading.RLock()
@@ -79,7 +98,22 @@ class LiteLLMWire:
 
     def fault(self, error: Exception) -> Fault:
         """Say what went wrong."""
-        return fault_of(error)
+        # it wraps what ends a stream; the inner error says why
+        inner = getattr(error, "original_exception", None)
+        cause = inner if isinstance(inner, openai.OpenAIError) else error
+        detail = model_faults.scrub(str(cause))
+        if isinstance(cause, openai.APITimeoutError | httpx.TimeoutException):
+            return model_faults.too_late(detail)
+        if isinstance(cause, openai.APIConnectionError | httpx.TransportError):
+            return model_faults.away(detail)
+        status = getattr(cause, "status_code", None)  # on more classes than the SDK has it
+        if isinstance(status, int):
+            return model_faults.by_status(status, str(cause), _asked_wait(cause))
+        if isinstance(cause, _Malformed | json.JSONDecodeError):
+            return model_faults.unreadable(detail)
+        if isinstance(cause, openai.APIError):
+            return model_faults.in_stream(f"{cause.code} {cause.type} {cause}")
+        return Fault(ModelRefused, "the request could not be made", detail=detail)
 
     async def close(self) -> None:
         """Close the connections; LiteLLM keeps them for all models together."""
@@ -159,6 +193,17 @@ async def _warm(model: str, settings: ModelSettings) -> None:
                 await wire.close()
 
 
+def _asked_wait(error: Exception) -> str:
+    """What `Retry-After` says; LiteLLM keeps the headers apart."""
+    kept = getattr(error, "litellm_response_headers", None)
+    for headers in (kept, getattr(getattr(error, "response", None), "headers", None)):
+        if isinstance(headers, Mapping) and (
+            value := httpx.Headers(dict(headers)).get("retry-after", "")
+        ):
+            return str(value)
+    return ""
+
+
 def _cacheable(messages: Sequence[Message]) -> list[Message]:
     """Mark the ends of what later requests will repeat; four marks are allowed.
 
@@ -213,7 +258,7 @@ def _text(value: object) -> str:
     if not value:
         return ""
     if not isinstance(value, str):
-        raise Malformed(f"a {type(value).__name__} in place of a text")
+        raise _Malformed(f"a {type(value).__name__} in place of a text")
     return value
 
 

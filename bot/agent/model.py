@@ -19,6 +19,7 @@ from bot.agent.model_values import (
     uncounted,
     unseen,
 )
+from bot.agent.openai_model import OpenAIWire
 from bot.agent.prices import ModelFacts, PriceTable, read_prices
 from bot.agent.streaming_model import StreamingModel, Wire
 from bot.core.model_errors import ContextTooLong, ModelBroke, ModelError
@@ -135,7 +136,7 @@ def _model(model_id: str, spec: ModelSettings, prices: PriceTable) -> Model:
     facts = prices.facts(model_id)
     load: Callable[[], Wire]
     if is_openai(model_id, spec, facts, prices.providers):
-        load = partial(_load_openai, model_id.removeprefix("openai/"), spec)
+        load = partial(OpenAIWire, model_id.removeprefix("openai/"), spec)
     else:
         load = partial(_load_litellm, model_id, spec)
     return StreamingModel(model_id, spec, facts, load)
@@ -160,12 +161,6 @@ def is_openai(
 
 # Both clients are imported where they are loaded: in a thread, because the SDK takes half a second
 # and LiteLLM five, and LiteLLM only if an id needs it.
-def _load_openai(model: str, spec: ModelSettings) -> Wire:
-    from bot.agent.openai_model import load  # noqa: PLC0415 - see above
-
-    return load(model, spec)
-
-
 def _load_litellm(model: str, spec: ModelSettings) -> Wire:
     from bot.agent.litellm_model import load  # noqa: PLC0415 - see above
 

@@ -1,13 +1,8 @@
-"""What a provider's errors mean. LiteLLM's are subclasses of the openai SDK's: one reading."""
+"""What a provider's errors mean, whoever heard them."""
 
-import json
 import re
 import time
-from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-
-import httpx
-import openai
 
 from bot.agent.streaming_model import Fault
 from bot.core.model_errors import (
@@ -17,19 +12,6 @@ from bot.core.model_errors import (
     ModelTimeout,
     ModelUnreachable,
 )
-
-FAILURES: tuple[type[Exception], ...] = (
-    openai.OpenAIError,
-    httpx.HTTPError,
-    httpx.StreamError,
-    httpx.InvalidURL,
-    json.JSONDecodeError,
-)
-
-
-class Malformed(openai.OpenAIError):
-    """A part of an answer that has another shape than the protocol says; the text says which."""
-
 
 _TOO_LONG = re.compile(
     r"context_length_exceeded|context[ _]length|context window|context size|prompt is too long"
@@ -61,27 +43,24 @@ _REFUSALS = {
 }
 
 
-def fault_of(error: Exception) -> Fault:
-    """Return what `error`, one of `FAILURES`, means."""
-    # LiteLLM wraps what ends a stream; the inner error says why.
-    inner = getattr(error, "original_exception", None)
-    cause = inner if isinstance(inner, openai.OpenAIError) else error
-    detail = scrub(str(cause))
-    if isinstance(cause, openai.APITimeoutError | httpx.TimeoutException):
-        return Fault(ModelTimeout, "it took too long", again=True, detail=detail)
-    if isinstance(cause, openai.APIConnectionError | httpx.TransportError):
-        return Fault(ModelUnreachable, "no connection", again=True, detail=detail)
-    status = getattr(cause, "status_code", None)  # LiteLLM has it on more classes than the SDK
-    if isinstance(status, int):
-        return _by_status(status, str(cause), _asked_wait(cause), detail)
-    if isinstance(cause, Malformed | json.JSONDecodeError):
-        return Fault(ModelUnreachable, "its answer was not readable", again=True, detail=detail)
-    if isinstance(cause, openai.APIError):  # an error sent inside the stream
-        return _in_stream(cause, detail)
-    return Fault(ModelRefused, "the request could not be made", detail=detail)
+def too_late(detail: str) -> Fault:
+    """Nothing came."""
+    return Fault(ModelTimeout, "it took too long", again=True, detail=detail)
 
 
-def _by_status(status: int, text: str, wait: float | None, detail: str) -> Fault:
+def away(detail: str) -> Fault:
+    """Nobody is there, or the connection broke."""
+    return Fault(ModelUnreachable, "no connection", again=True, detail=detail)
+
+
+def unreadable(detail: str) -> Fault:
+    """What came is no answer."""
+    return Fault(ModelUnreachable, "its answer was not readable", again=True, detail=detail)
+
+
+def by_status(status: int, text: str, retry_after: str = "") -> Fault:
+    """An answer with an error's `status`, of which the body, or what is known of it, is `text`."""
+    detail, wait = scrub(text), _seconds(retry_after)
     if status == 413 or (status in {400, 422, 429, 500} and _is_too_long(status, text)):
         return _too_long(text, detail)
     if status == 429 and _NO_CREDIT.search(text):
@@ -111,8 +90,9 @@ def _too_long(text: str, detail: str) -> Fault:
     return Fault(ContextTooLong, "the conversation is too long for it", detail=detail, limit=limit)
 
 
-def _in_stream(error: openai.APIError, detail: str) -> Fault:
-    text = f"{error.code} {error.type} {error}"
+def in_stream(text: str) -> Fault:
+    """An error that was sent inside a stream, with its code and its kind."""
+    detail = scrub(text)
     if _TOO_LONG.search(text):
         return _too_long(text, detail)
     if re.search(r"overloaded|rate.?limit", text, re.IGNORECASE):
@@ -120,18 +100,10 @@ def _in_stream(error: openai.APIError, detail: str) -> Fault:
     return Fault(ModelUnreachable, "its server reported an error", again=True, detail=detail)
 
 
-def _asked_wait(error: Exception) -> float | None:
-    """Return the seconds that `Retry-After` asks for; LiteLLM keeps the headers apart."""
-    kept = getattr(error, "litellm_response_headers", None)
-    for headers in (kept, getattr(getattr(error, "response", None), "headers", None)):
-        if isinstance(headers, Mapping):
-            value = httpx.Headers(dict(headers)).get("retry-after", "")
-            if value:
-                return _seconds(value)
-    return None
-
-
 def _seconds(value: str) -> float | None:
+    """What `Retry-After` asks for."""
+    if not value:
+        return None
     try:
         return max(0.0, float(value))
     except ValueError:

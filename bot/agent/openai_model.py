@@ -1,20 +1,22 @@
-"""OpenAI-compatible endpoints, through the openai SDK. Loaded late: the SDK takes half a second."""
+"""OpenAI-compatible endpoints: one request, and a stream of chunks.
+
+Without the openai SDK: of it only the request was left, for 38 MB, half a second of each start, and
+a tenth of a run's CPU. Its typed chunks fail on endpoints that leave out a field.
+"""
 
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
-import openai
-from openai.types.chat import ChatCompletionToolParam
+import aiohttp
 
-from bot.agent.model_faults import FAILURES, Malformed, fault_of
+from bot.agent import model_faults
 from bot.agent.model_reply import CallPart, Delta, Tokens
 from bot.agent.model_values import Message, ModelSettings, ToolSpec
-from bot.agent.model_warmup import throwaway
 from bot.agent.streaming_model import Fault
 from bot.core.model_errors import ModelRefused
 
@@ -22,86 +24,121 @@ DEFAULT_BASE = "https://api.openai.com/v1"
 CONNECT = 10.0  # seconds
 LONGEST_LINE = 16 * 2**20  # bytes: a whole answer in one chunk, with every character escaped
 MOST_TOKENS = 10**9  # of one call; a larger figure is none
+MOST_OF_AN_ERROR = 2**16  # bytes
 LAST_WORD = 0.25  # seconds in which the end of a finished answer must come, to keep its connection
+
+
+class _Said(Exception):
+    """What an endpoint answered instead of a stream; `retry_after` as it wrote it."""
+
+    def __init__(self, status: int, text: str, retry_after: str) -> None:
+        super().__init__(f"HTTP {status}: {text}")
+        self.status, self.retry_after = status, retry_after
+
+
+class _Broke(Exception):
+    """An error that it sent inside the stream."""
+
+
+class _Malformed(Exception):
+    """A part of an answer that has another shape than the protocol says; the text says which."""
+
+
+class _Late(Exception):
+    """Nothing came, for longer than our own limits are."""
+
+
+class _NoKey(Exception):
+    """There is nothing to authenticate with, so nothing is sent."""
 
 
 class OpenAIWire:
     """Speaks to one OpenAI-compatible endpoint about one model."""
 
-    failures = FAILURES
+    failures: tuple[type[Exception], ...] = (
+        *(_Said, _Broke, _Malformed, _Late, _NoKey),
+        aiohttp.ClientError,
+    )
 
     def __init__(self, model: str, settings: ModelSettings) -> None:
         self._model = model
         base = settings.openai_api_base or DEFAULT_BASE
+        self._url = f"{base.rstrip('/')}/chat/completions"
         self._keeps_beginnings = is_openai_itself(base)
-        self._keyless = settings.openai_api_key is None and base == DEFAULT_BASE
-        # Our own limits end a wait; the SDK's are longer, so that they never speak first.
+        self._key = settings.openai_api_key or ("" if base == DEFAULT_BASE else "none")
+        # Our own limits end a wait; these are longer, so that they never speak first.
         silence = max(settings.request_timeout, settings.idle_timeout) + CONNECT
-        self._client = openai.AsyncOpenAI(
-            api_key=settings.openai_api_key or "none",
-            base_url=base,
-            max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(
-                # A proxy named in the environment cannot reach our own loopback.
-                trust_env=not is_loopback(base),
-                # A redirect would carry the conversation to an address nobody configured.
-                follow_redirects=False,
-                timeout=httpx.Timeout(silence, connect=CONNECT),
-            ),
-        )
+        self._patience = aiohttp.ClientTimeout(sock_connect=CONNECT, sock_read=silence)
+        # A proxy named in the environment cannot reach our own loopback.
+        self._by_proxy = not is_loopback(base)
+        self._session: aiohttp.ClientSession | None = None
 
     async def deltas(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec], cache_key: str = ""
     ) -> AsyncGenerator[Delta, None]:
         """Ask once; see `Wire.deltas`."""
-        if self._keyless:
+        if not self._key:
             raise _NoKey
-        body: dict[str, object] = {"messages": list(messages)}
+        body: dict[str, object] = {
+            "model": self._model,
+            "messages": list(messages),
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
         if tools:
             body["tools"] = [_tool(tool) for tool in tools]
-        # The raw response: the SDK's typed chunks cost five times the CPU, and fail on endpoints
-        # that leave out a field. What is said and offered goes as it is, too: the SDK would look
-        # for what to rename in each part of it, which takes longer than all else of a call.
-        request = self._client.chat.completions.with_streaming_response.create(
-            model=self._model,
-            messages=[],
-            extra_body=body,
-            stream=True,
-            stream_options={"include_usage": True},
-            # The same beginning goes to the same machine, which still has it; others may refuse it.
-            prompt_cache_key=cache_key if cache_key and self._keeps_beginnings else openai.omit,
+        if cache_key and self._keeps_beginnings:
+            # the same beginning goes to the same machine, which still has it; others may refuse it
+            body["prompt_cache_key"] = cache_key
+        try:
+            async with self._asked(json.dumps(body).encode()) as answer:
+                if not 200 <= answer.status < 300:
+                    text = await _start_of(answer.content.iter_any())
+                    raise _Said(answer.status, text, answer.headers.get("Retry-After", ""))
+                async for chunk in _events(answer.content.iter_any()):
+                    yield _delta(chunk)
+        except aiohttp.ServerTimeoutError as late:  # also a TimeoutError, as our own limit's is
+            raise _Late(str(late)) from late
+
+    def _asked(self, body: bytes) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=self._patience,
+                trust_env=self._by_proxy,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"Authorization": f"Bearer {self._key}", "User-Agent": "countersign"},
+            )
+        return self._session.post(
+            self._url,
+            data=body,
+            headers={"Content-Type": "application/json", "Accept": "text/event-stream"},
+            # a redirect would carry the conversation to an address nobody configured
+            allow_redirects=False,
         )
-        async with request as response:
-            async for chunk in _events(response.iter_bytes()):
-                yield _delta(chunk, response.http_request)
 
     def fault(self, error: Exception) -> Fault:
         """Say what went wrong."""
-        if isinstance(error, _NoKey):
-            return Fault(ModelRefused, "OPENAI_API_KEY is not set")
-        return fault_of(error)
+        detail = model_faults.scrub(f"{type(error).__name__}: {error}")
+        match error:
+            case _NoKey():
+                return Fault(ModelRefused, "OPENAI_API_KEY is not set")
+            case _Said():
+                return model_faults.by_status(error.status, str(error), error.retry_after)
+            case _Broke():
+                return model_faults.in_stream(str(error))
+            case _Malformed():
+                return model_faults.unreadable(detail)
+            case _Late():
+                return model_faults.too_late(detail)
+            case aiohttp.InvalidURL():
+                return Fault(ModelRefused, "the request could not be made", detail=detail)
+            case _:
+                return model_faults.away(detail)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
-
-
-class _NoKey(openai.OpenAIError):
-    """There is nothing to authenticate with, so nothing is sent."""
-
-
-def load(model: str, settings: ModelSettings) -> OpenAIWire:
-    """Make the wire and one call to nobody, which loads what the SDK loads on first use."""
-    asyncio.run(_warm())
-    return OpenAIWire(model, settings)
-
-
-async def _warm() -> None:
-    async with throwaway() as address:
-        wire = OpenAIWire("warm", ModelSettings(("warm",), openai_api_base=f"{address}/v1"))
-        async for _ in wire.deltas([{"role": "user", "content": "hi"}], []):
-            pass
-        await wire.close()
+        if self._session is not None:
+            await self._session.close()
 
 
 def is_openai_itself(base: str) -> bool:
@@ -119,7 +156,7 @@ def is_loopback(base: str) -> bool:
         return host == "localhost"
 
 
-def _tool(tool: ToolSpec) -> ChatCompletionToolParam:
+def _tool(tool: ToolSpec) -> dict[str, object]:
     return {
         "type": "function",
         "function": {
@@ -131,7 +168,7 @@ def _tool(tool: ToolSpec) -> ChatCompletionToolParam:
 
 
 async def _events(blocks: AsyncIterator[bytes]) -> AsyncGenerator[Mapping[str, Any], None]:
-    """Yield the chunks of a server-sent stream. Raises `Malformed`."""
+    """Yield the chunks of a server-sent stream. Raises `_Malformed`."""
     async for line in _lines(blocks):
         name, _, data = line.partition(b":")
         if name != b"data":
@@ -157,7 +194,7 @@ async def _lines(blocks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
                 yield line
             rest = bytearray(last)
         if len(rest) > LONGEST_LINE:
-            raise Malformed(f"a line of more than {LONGEST_LINE} bytes")
+            raise _Malformed(f"a line of more than {LONGEST_LINE} bytes")
 
 
 def _json(data: bytes) -> object:
@@ -165,7 +202,16 @@ def _json(data: bytes) -> object:
         return json.loads(data.decode("utf-8", "replace"))
     # too deep, or a number of too many digits, is no syntax error
     except (ValueError, RecursionError) as error:
-        raise Malformed(f"no JSON: {error}") from error
+        raise _Malformed(f"no JSON: {error}") from error
+
+
+async def _start_of(blocks: AsyncIterator[bytes]) -> str:
+    found = bytearray()
+    async for block in blocks:
+        found += block
+        if len(found) >= MOST_OF_AN_ERROR:
+            break
+    return found.decode("utf-8", "replace")
 
 
 async def _drain(blocks: AsyncIterator[bytes]) -> None:
@@ -178,10 +224,11 @@ async def _drain(blocks: AsyncIterator[bytes]) -> None:
         return
 
 
-def _delta(chunk: Mapping[str, Any], request: httpx.Request) -> Delta:
+def _delta(chunk: Mapping[str, Any]) -> Delta:
     if error := chunk.get("error"):
-        text = error.get("message") if isinstance(error, dict) else error
-        raise openai.APIError(str(text), request, body=error)
+        said = error if isinstance(error, dict) else {"message": error}
+        parts = (said.get("code"), said.get("type"), said.get("message"))
+        raise _Broke(" ".join(str(part) for part in parts if part))
     choices = _list(chunk.get("choices"), "choices")
     choice = _object(choices[0], "choice") if choices else {}
     delta = _object(choice.get("delta"), "delta")
@@ -198,7 +245,7 @@ def _part(given: object) -> CallPart:
     function = _object(wish.get("function"), "function")
     index, arguments = wish.get("index"), function.get("arguments")
     if index is not None and not isinstance(index, int):
-        raise Malformed("index is no number")
+        raise _Malformed("index is no number")
     return CallPart(
         index=index,
         id=_text(wish.get("id"), "id"),
@@ -233,7 +280,7 @@ def _object(value: object, what: str) -> Mapping[str, Any]:
     if not value:
         return {}
     if not isinstance(value, dict):
-        raise Malformed(f"{what} is no object")
+        raise _Malformed(f"{what} is no object")
     return value
 
 
@@ -241,7 +288,7 @@ def _list(value: object, what: str) -> Sequence[object]:
     if not value:
         return ()
     if not isinstance(value, list):
-        raise Malformed(f"{what} is no list")
+        raise _Malformed(f"{what} is no list")
     return value
 
 
@@ -249,5 +296,5 @@ def _text(value: object, what: str) -> str:
     if not value:
         return ""
     if not isinstance(value, str):
-        raise Malformed(f"{what} is no text")
+        raise _Malformed(f"{what} is no text")
     return value

@@ -1,6 +1,5 @@
 """What a model costs and how much it can read, from the table that LiteLLM ships."""
 
-import functools
 import importlib.util
 import json
 import re
@@ -15,6 +14,12 @@ TABLE = "model_prices_and_context_window_backup.json"
 PROVIDERS = "provider_endpoints_support_backup.json"
 DEFAULT_WINDOW = 32_000
 
+# All that is asked of an entry; there are thousands, of dozens of fields.
+_ASKED = (
+    *("litellm_provider", "max_input_tokens", "max_tokens"),
+    *("input_cost_per_token", "output_cost_per_token"),
+    *("cache_read_input_token_cost", "cache_creation_input_token_cost"),
+)
 _TIER = re.compile(r"input_cost_per_token_above_(\d+)k_tokens")
 
 
@@ -72,16 +77,26 @@ class PriceTable:
         return _facts(entry) if entry else ModelFacts()
 
 
-@functools.cache
 def read_prices() -> PriceTable:
-    """Read LiteLLM's table without importing LiteLLM, which takes seconds; empty if it is gone."""
+    """Read LiteLLM's table without importing LiteLLM, which takes seconds; empty if it is gone.
+
+    It takes megabytes: let go of it when all that is to be asked was.
+    """
     spec = importlib.util.find_spec("litellm")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         prices, providers = Path(folder, TABLE), Path(folder, PROVIDERS)
         if prices.is_file() and providers.is_file():
             names = json.loads(providers.read_bytes())["providers"]
-            return PriceTable(json.loads(prices.read_bytes()), names)
+            return PriceTable(json.loads(prices.read_bytes(), object_hook=_asked), names)
     return PriceTable({})
+
+
+def _asked(found: dict[str, object]) -> dict[str, object]:
+    return {
+        name: value
+        for name, value in found.items()
+        if name.startswith(_ASKED) or isinstance(value, dict)
+    }
 
 
 def _providers(entries: Mapping[str, Mapping[str, object]]) -> Iterable[str]:

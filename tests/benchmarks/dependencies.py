@@ -28,7 +28,8 @@ IMPORTED = {
     "psycopg": "psycopg psycopg_pool",
     "procrastinate": "procrastinate",
     "redis": "redis.asyncio",
-    "kubernetes": "kubernetes.client kubernetes.config kubernetes.stream",
+    "kubernetes": "kubernetes.aio.client kubernetes.config kubernetes.stream",
+    "multidict": "multidict",
     "pydantic": "pydantic",
     "pyyaml": "yaml",
     "structlog": "structlog",
@@ -38,7 +39,7 @@ IMPORTED = {
 }
 LATE = {
     "litellm": "only for a model that is not OpenAI-compatible",
-    "openai": "after the sockets are open",
+    "openai": "only with LiteLLM",
     "common-expression-language": "only for rules with `when`",
     "redis": "only with REDIS_URL",
 }

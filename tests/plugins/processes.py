@@ -198,13 +198,10 @@ def _load_everything() -> None:
 
     gc.disable()  # what is loaded stays, here and in every fork
 
-    import openai.resources.chat  # noqa: F401 -- the first client that any model gets
-
     from bot.commands import SUMMARIES
 
     for name in SUMMARIES:
         importlib.import_module(f"bot.commands.{name}")
-    importlib.import_module("bot.agent.openai_model")
     gc.freeze()
     gc.enable()
 
