@@ -12,5 +12,5 @@ BEGIN
     RETURN QUERY
     SELECT t.id, t.state, t.digest, t.expires_at <= now(),
            ARRAY(SELECT d.person FROM decisions d WHERE d.call_id = t.id AND d.vote = 'approve')
-      FROM tool_calls t WHERE t.id = ANY(_call_ids) FOR UPDATE;
+      FROM tool_calls t WHERE t.id = ANY(_call_ids) ORDER BY t.id FOR UPDATE;
 END $$;

@@ -185,7 +185,7 @@ class Deeds:
             # before it begins: too soon costs somebody a click, too late would cost a change
             async with self._house.database.transaction() as tx:
                 await lock_claimed(tx, run)
-                await grants.void_here(tx, call, "it was taken back")
+                await grants.void_here(tx, call, "its way back was approved")
         row = audit.row(
             call.thread.org,
             "executing",

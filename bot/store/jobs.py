@@ -40,6 +40,7 @@ PRIORITY = {"turn": 0, "resume": 10}
 # Not less: a stalled loop would look like death, and the job would start twice.
 _HEARTBEAT, _STALLED, _POLL = 1.0, 3.0, 0.25
 _FORGOTTEN = 3  # looks, one a second, at which nobody ran a job that is ours to run
+_LAST = 3.0  # seconds that a worker without a job has to end
 _LONGEST_AHEAD = 0.3  # seconds that a job lets acks go first
 _AWAY = (exceptions.ConnectorException, psycopg.OperationalError, PoolTimeout)
 
@@ -144,9 +145,18 @@ class Jobs:
                     await asyncio.wait({worker, stopper}, return_when=asyncio.FIRST_COMPLETED)
                     worker.cancel()  # procrastinate's graceful stop
                     stopper.cancel()
+                    await self._seen_out(worker, grace)
             except* _AWAY as problem:
                 log.warning("jobs_database_away", error=type(problem.exceptions[0]).__name__)
                 await _wait(stop, 1.0)
+
+    async def _seen_out(self, worker: asyncio.Task[None], grace: float) -> None:
+        """A worker that was stopped in the moment in which it began was once waited for in vain."""
+        seconds = (grace if self._running else 0.0) + _LAST
+        done, _ = await asyncio.wait({worker}, timeout=seconds)
+        if not done:
+            log.warning("jobs_not_stopped")
+            worker.cancel()
 
     async def rescue(self, stop: asyncio.Event) -> None:
         """Every second, hand jobs of workers that died to the living, and take up again those of

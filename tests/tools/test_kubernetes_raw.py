@@ -1,15 +1,29 @@
 """Servers that behave badly on the wire: they redirect, drip, break off, or do not say all."""
 
 import asyncio
+import contextlib
+import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from aiohttp import web
 
-from tools import NotFound, Preview, Progress, Receipt, Refused, ToolError, Unavailable, Verdict
+from tools import (
+    Identity,
+    NotFound,
+    Preview,
+    Progress,
+    Receipt,
+    Refused,
+    ToolError,
+    Unavailable,
+    Verdict,
+)
 from tools.kubernetes.changes.cleanup import CleanUp
 from tools.kubernetes.changes.whole import Delete
 from tools.kubernetes.cluster import Cluster
@@ -32,7 +46,9 @@ async def serving(answer: _Answer) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def client(address: str, folder: Path, timeout_seconds: float = 2) -> AsyncIterator[Cluster]:
+async def client(
+    address: str, folder: Path, timeout_seconds: float = 2, **settings: Any
+) -> AsyncIterator[Cluster]:
     """As a kubeconfig with a token says."""
     config = {
         "apiVersion": "v1",
@@ -44,7 +60,7 @@ async def client(address: str, folder: Path, timeout_seconds: float = 2) -> Asyn
     }
     path = folder / "kubeconfig"
     path.write_text(yaml.safe_dump(config))
-    cluster = Cluster(Settings(kubeconfig=path, timeout_seconds=timeout_seconds))
+    cluster = Cluster(Settings(kubeconfig=path, timeout_seconds=timeout_seconds, **settings))
     yield cluster
     await cluster.close()
 
@@ -92,6 +108,72 @@ async def test_a_change_whose_connection_broke_is_not_sent_again(tmp_path: Path)
         with pytest.raises(Unavailable, match="the connection broke"):
             await cluster.get("pod", "shop", "web-1")
     assert asked[1:3] == ["GET", "GET"]
+
+
+async def test_what_a_server_says_unasked_is_no_answer_to_whoever_asks_next(tmp_path: Path) -> None:
+    """It would be the next one's, and each later answer the one before: also other people's."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first = True
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                if length := re.search(r"content-length: (\d+)", head, re.IGNORECASE):
+                    await reader.readexactly(int(length[1]))
+                who = re.search(r"impersonate-user: (\S+)", head, re.IGNORECASE)
+                for said in ("for " + (who[1] if who else "the bot"), "unasked")[: 1 + first]:
+                    body = json.dumps({"text": said}).encode()
+                    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+                    writer.write(body)
+                    await writer.drain()
+                    await asyncio.sleep(0.05)
+                first = False
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()[:2]
+    async with server, client(f"http://{host}:{port}", tmp_path) as cluster:
+        found = []
+        for name in ("", "alice", "bob", ""):
+            one = cluster.acting_as(Identity(name)) if name else cluster
+            found.append((await one.document("/version"))["text"])
+            await asyncio.sleep(0.15)
+    assert found == ["for the bot", "for alice", "for bob", "for the bot"]
+
+
+async def test_a_change_waits_for_a_socket_only_as_long_as_for_an_answer(tmp_path: Path) -> None:
+    """One that left at the last moment would be one of which nobody knows what became of it."""
+    asked: list[str] = []
+
+    async def slow(request: web.BaseRequest) -> web.StreamResponse:
+        asked.append(request.method)
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        while True:
+            await answer.write(b" ")
+            await asyncio.sleep(0.1)
+
+    async with serving(slow) as address, client(address, tmp_path, 0.5) as cluster:
+        looks = [cluster.get("pod", "shop", "web-1") for _ in range(16)]
+        busy = asyncio.gather(*looks, return_exceptions=True)
+        await asyncio.sleep(0.2)
+        with pytest.raises(Unavailable, match="cannot be connected to in time") as late:
+            await cluster.delete(("pod", "shop", "web-1"), {})
+        assert late.value.nothing_sent
+        assert "DELETE" not in asked
+        await busy
+
+
+async def test_a_change_whose_answer_is_too_large_may_have_been_done(tmp_path: Path) -> None:
+    async def large(_: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(body=b"x" * 1_100_000)
+
+    async with serving(large) as address, client(address, tmp_path, most_bytes=1_000_000) as one:
+        with pytest.raises(Refused, match="ask for less"):
+            await one.get("pod", "shop", "web-1")
+        with pytest.raises(Unavailable) as done:
+            await one.delete(("pod", "shop", "web-1"), {})
+    assert not done.value.nothing_sent
 
 
 async def test_answers_in_drops_keep_no_threads(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """How the Kubernetes client lives with certificates: whom it trusts, and as whom it comes."""
 
 import base64
+import os
 import shutil
 import ssl
 import subprocess
@@ -146,5 +147,22 @@ async def test_the_name_on_the_certificate_is_the_one_that_is_expected(tmp_path:
                 await cluster.check()
         server["tls-server-name"] = "kube.internal"
         async with client(tmp_path, server, ours.signed("alice")) as cluster:
+            await cluster.check()
+    assert came == ["alice"]
+
+
+async def test_an_authority_that_was_replaced_is_read_again(tmp_path: Path) -> None:
+    """As a kubelet does it, and who renews certificates: in place."""
+    ours, theirs = (Authority.made(tmp_path / name) for name in ("ours", "theirs"))
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes((ours.folder / "ca.pem").read_bytes())
+    user = theirs.signed("alice")
+    async with api(theirs, "IP:127.0.0.1") as (address, came):
+        server = {"server": address, "certificate-authority": str(trusted)}
+        async with client(tmp_path, server, user) as cluster:
+            with pytest.raises(Unavailable, match="its certificate is not trusted"):
+                await cluster.check()
+            trusted.write_bytes((theirs.folder / "ca.pem").read_bytes())
+            os.utime(trusted, (0, 0))
             await cluster.check()
     assert came == ["alice"]

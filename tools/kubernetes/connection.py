@@ -24,7 +24,8 @@ from tools._kit import Unavailable
 
 # What the library raises for YAML that is no kubeconfig.
 _NO_KUBECONFIG = (AttributeError, KeyError, TypeError, ValueError)
-_SOCKETS = 16  # to one cluster at a time
+_SOCKETS = 16  # to one cluster at a time, as a diagnosis wants; others wait
+_LONGEST_LINE = 1 << 16  # bytes of a header
 # What the library for one's own loop does not load itself is handed over to it.
 _HANDED_OVER = (
     *("host", "ssl_ca_cert", "cert_file", "key_file", "verify_ssl", "tls_server_name"),
@@ -41,7 +42,7 @@ class Connection:
     namespace: str  # the one meant when none is named
     program: str = ""  # that the kubeconfig names to fetch credentials; empty: it holds them
     api: Any = field(init=False)  # kubernetes.aio.client.ApiClient
-    users: int = 0  # requests that are under way on it
+    under_way: int = 0  # requests on it
 
     def __post_init__(self) -> None:
         """Make the client. Reads certificates."""
@@ -51,6 +52,16 @@ class Connection:
         self.api = kubernetes_aio.ApiClient(settings)
         self.api.user_agent = "countersign"
         self.api.rest_client = _Once(settings)
+        self._written = self._last_written()
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether its certificates were replaced since: they are read once. Looks at files."""
+        return self._written != self._last_written()
+
+    def _last_written(self) -> tuple[float, ...]:
+        files = (self.settings.ssl_ca_cert, self.settings.cert_file, self.settings.key_file)
+        return tuple(Path(file).stat().st_mtime for file in files if file and Path(file).exists())
 
     def renew(self) -> None:
         """Fetch a credential that runs out anew; may run the kubeconfig's credential helper."""
@@ -66,23 +77,47 @@ class Elsewhere(aiohttp.ClientError):
         self.status = status
 
 
+class Broken(aiohttp.ClientConnectionError):
+    """The connection broke; what was sent may have been done."""
+
+
+class _Silent(aiohttp.TCPConnector):
+    """Keeps no connection on which the server spoke unasked: who is given it next would take that
+    for his answer, and everybody after him the one before.
+    """
+
+    async def _get(self, key: Any, traces: Any) -> Any:
+        while (found := await super()._get(key, traces)) is not None:
+            if found.protocol is not None and not found.protocol.should_close:
+                return found
+            found.close()
+        return None
+
+
 class _Once(RESTClientObject):  # type: ignore[misc] # which has no types
     """Sends nothing twice by itself: what broke off may have been done."""
 
     def _create_pool_manager(self) -> aiohttp.ClientSession:
-        session = aiohttp.ClientSession(
-            connector=self._create_connector(),
+        return aiohttp.ClientSession(
+            connector=_Silent(limit=self.maxsize, ssl=self.ssl_context),
             cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=(_follow_nobody,),
+            middlewares=(_as_it_comes,),
             trust_env=False,  # the environment's proxy was read with the settings
+            max_line_size=_LONGEST_LINE,
+            max_field_size=_LONGEST_LINE,
         )
-        # it has no other switch: by itself it repeats a DELETE or PUT whose connection broke
-        session._retry_connection = False  # noqa: SLF001
-        return session
 
 
-async def _follow_nobody(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-    answer = await handler(request)
+async def _as_it_comes(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    """Around each attempt. By itself the library repeats a DELETE or PUT whose connection broke,
+    and goes where it is sent.
+    """
+    try:
+        answer = await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise  # nothing was sent, and it is not repeated
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise Broken(str(error)) from error
     if answer.status in {301, 302, 303, 307, 308}:
         answer.close()
         raise Elsewhere(answer.status)
@@ -109,9 +144,15 @@ def connect(
             ) from error
     else:
         name, namespace, program = _load_kubeconfig(settings, kubeconfig, context)
+    if settings.proxy and not settings.proxy.lower().startswith(("http://", "https://")):
+        raise Unavailable(
+            f"The proxy of cluster {name} is none of HTTP: name one that begins with http:// or"
+            " https:// in its kubeconfig (proxy-url), or in HTTPS_PROXY.",
+            nothing_sent=True,
+        )
     bypass = should_bypass_proxies(settings.host, settings.no_proxy or "")
     if bypass or _is_loopback(settings.host):
-        settings.proxy = None  # a proxy would look for a loopback on its own machine
+        settings.proxy = None  # by NO_PROXY, or it would look for us on its own machine
     return Connection(name, settings, namespace, program)
 
 

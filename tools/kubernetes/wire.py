@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from tools._kit import Identity, NotFound, Refused, Threads, ToolError, Unavailable
 from tools.kubernetes import executing
-from tools.kubernetes.connection import Connection, Elsewhere, connect
+from tools.kubernetes.connection import Broken, Connection, Elsewhere, connect
 from tools.kubernetes.pace import Pace
 from tools.kubernetes.settings import Settings
 
@@ -55,6 +55,14 @@ class Unable(Refused):
 
 class Forbidden(Refused):
     """Whom this acts as has no right to that."""
+
+
+class _Untrusted(Unavailable):
+    """The server showed a certificate of an authority that is not known; nothing was sent."""
+
+
+class _TooLarge(Refused):
+    """More was answered than may be kept in memory."""
 
 
 class _SignedOut(Refused):
@@ -169,14 +177,24 @@ class Wire:
         before = await self.connected()
         try:
             return await attempt()
+        except _Untrusted:
+            if not before.is_outdated:
+                raise
+            await self._forget(before)
+            return await attempt()
         except _SignedOut:
             if self._connection is before:  # nobody else has signed in anew meanwhile
                 age = asyncio.get_running_loop().time() - self._connected_at
                 if not self._accepted and age < _SIGN_IN_SECONDS:
                     raise
-                self._connection = None
-                await self._leave(before)
+                await self._forget(before)
             return await attempt()
+
+    async def _forget(self, connection: Connection) -> None:
+        """The next request makes a new one."""
+        if self._connection is connection:
+            self._connection = None
+        await self._leave(connection)
 
     async def _patiently(self, request: Request, identity: Identity | None) -> bytes:
         for pause in _PAUSES if request.method == "GET" else ():
@@ -191,27 +209,36 @@ class Wire:
 
     async def _once(self, request: Request, identity: Identity | None) -> bytes:
         connection = await self.connected()
-        connection.users += 1
+        connection.under_way += 1
         try:
             await self._turn(self._settings.timeout_seconds)
             await self._renew(connection)
             answer = await self._call(connection, request, identity)
         finally:
-            connection.users -= 1
+            connection.under_way -= 1
             await self._leave(connection)
         self._accepted = self._accepted or self._connection is connection
         return answer
 
     async def _leave(self, connection: Connection) -> None:
         """Close one that another took the place of, once nobody uses it."""
-        if connection is not self._connection and not connection.users:
+        if connection is not self._connection and not connection.under_way:
             await connection.api.close()
 
     async def _renew(self, connection: Connection) -> None:
+        """Now and then: what runs out is fetched anew, and what was replaced makes a connection of
+        its own, for the next request.
+        """
         now = asyncio.get_running_loop().time()
-        if now - self._renewed_at >= _RENEW_SECONDS:
-            self._renewed_at = now
-            await self._threads.run(_CONNECT_SECONDS, connection.renew)
+        if now - self._renewed_at < _RENEW_SECONDS:
+            return
+        async with self._connecting:
+            if now < self._renewed_at:  # another one did it meanwhile
+                return
+            outdated = await self._threads.run(_CONNECT_SECONDS, _renewed, connection)
+            self._renewed_at = asyncio.get_running_loop().time()
+            if outdated and self._connection is connection:
+                self._connection = None
 
     async def _turn(self, patience: float) -> None:
         wait = self._pace.wait(asyncio.get_running_loop().time(), patience)
@@ -226,12 +253,22 @@ class Wire:
     async def _call(
         self, connection: Connection, request: Request, identity: Identity | None
     ) -> bytes:
-        headers = {"Accept": request.accept, "Content-Type": request.content_type}
+        headers = {
+            "Accept": request.accept,
+            "Content-Type": request.content_type,
+            "Accept-Encoding": "identity",  # what is unpacked would hold up the loop
+        }
         prepared = await self._prepared(connection, request, identity, headers, request.query)
         try:
-            answer = await self._resent_once(connection, prepared, again=request.method == "GET")
+            async with asyncio.timeout(2 * self._settings.timeout_seconds + 1):
+                again = request.method == "GET"
+                answer = await self._resent_once(connection, prepared, again=again)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._unreachable(error) from error
+        except _TooLarge as error:
+            if request.changes:  # it may have been done: nobody knows what was answered
+                raise Unavailable(f"{error} It answered a change so.") from error
+            raise
         if 200 <= answer.status < 300:
             return answer.body
         raise self._refusal(request, answer)
@@ -293,39 +330,32 @@ class Wire:
         """A look is repeated once, as an idle connection may have been closed."""
         try:
             return await self._sent(connection, prepared)
-        except (
-            aiohttp.ServerDisconnectedError,
-            aiohttp.ClientOSError,
-            aiohttp.ClientPayloadError,
-        ) as error:
-            if not again or isinstance(error, aiohttp.ClientConnectorError):
+        except (Broken, aiohttp.ClientConnectionResetError, aiohttp.ClientPayloadError):
+            if not again:
                 raise
         return await self._resent_once(connection, prepared, again=False)
 
     async def _sent(self, connection: Connection, prepared: tuple[Any, ...]) -> "_Answer":
         seconds = self._settings.timeout_seconds
-        patience = aiohttp.ClientTimeout(sock_connect=min(seconds, 5), sock_read=seconds)
+        patience = aiohttp.ClientTimeout(
+            connect=seconds,  # with the wait for a free socket: no change leaves when it is late
+            sock_connect=min(seconds, 5),
+            sock_read=seconds,
+        )
+        found = await connection.api.call_api(*prepared, _request_timeout=patience)
         try:
-            async with asyncio.timeout(2 * seconds + 1):
-                found = await connection.api.call_api(*prepared, _request_timeout=patience)
-                try:
-                    body = await self._body(found.response.content)
-                finally:
-                    found.response.close()
-        except TimeoutError as error:
-            if isinstance(error, aiohttp.ServerTimeoutError):
-                raise
-            raise Unavailable(f"Cluster {self.name} is away: its answer does not end.") from error
-        return _Answer(found.status, body, found.headers)
+            return _Answer(found.status, await self._body(found.response.content), found.headers)
+        finally:
+            found.response.close()
 
     async def _body(self, content: aiohttp.StreamReader) -> bytes:
-        """What was answered, as far as it may be kept in memory. Raises `Refused`."""
+        """What was answered, as far as it may be kept in memory. Raises `_TooLarge`."""
         most = self._settings.most_bytes
         pieces, size = [], 0
         async for piece in content.iter_any():
             size += len(piece)
             if size > most:
-                raise Refused(
+                raise _TooLarge(
                     f"Cluster {self.name} answered with more than {most // 1_000_000} MB:"
                     " ask for less (a namespace, a selector, a name, a limit)."
                 )
@@ -342,13 +372,20 @@ class Wire:
                 said = "its address cannot be resolved; check the kubeconfig's server"
             case aiohttp.ClientSSLError() | aiohttp.ClientConnectorCertificateError():
                 said = "its certificate is not trusted; check the kubeconfig's authority"
+                return _Untrusted(f"Cluster {self.name} is away: {said}.", nothing_sent=True)
             case aiohttp.ClientConnectorError():
                 said = "it refuses connections"
             case aiohttp.ConnectionTimeoutError():
                 said = "it cannot be connected to in time"
-            case TimeoutError():
+            case aiohttp.ClientHttpProxyError(status=status):
+                said = f"the proxy before it says {status}"
+            case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+                said = "its address is none; check the kubeconfig's server"
+            case aiohttp.SocketTimeoutError():
                 said = f"it did not answer within {self._settings.timeout_seconds:g} s"
                 sent = True
+            case TimeoutError():
+                said, sent = "its answer does not end", True
             case _:
                 said, sent = "the connection broke before it answered", True
         return Unavailable(f"Cluster {self.name} is away: {said}.", nothing_sent=not sent)
@@ -395,6 +432,11 @@ class Wire:
                 )
             case _:
                 return Refused(f"Cluster {self.name} refused {request.what} ({status}){because}")
+
+
+def _renewed(connection: Connection) -> bool:
+    connection.renew()
+    return connection.is_outdated
 
 
 @dataclass(frozen=True)

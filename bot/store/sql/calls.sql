@@ -160,16 +160,21 @@ UPDATE tool_calls SET superseded_by = id WHERE id = %(id)s AND state IN ('supers
 UPDATE tool_calls SET superseded_by = %(superseded_by)s WHERE id = %(id)s AND superseded_by = id;
 
 -- begin_call --
--- The deed begins here, once: the approval is fresh, the run is ours, and nobody stopped it. The run's row is locked, so that
--- whoever waited for it is seen; the audit's is the last lock here as well.
+-- The deed begins here, once: the approval is fresh, the run is ours, and nobody stopped it. Locked in the order of all
+-- others: the run, so that whoever had it before is seen, the call, its grant, the audit's head.
 WITH ours AS MATERIALIZED (
     SELECT id, stopped_by FROM runs WHERE id = %(run_id)s AND attempt = %(attempt)s AND ended_at IS NULL FOR UPDATE),
-begun AS (
-    UPDATE tool_calls c SET state = 'executing', started_at = now(), attempt = %(attempt)s FROM ours
+call AS MATERIALIZED (
+    SELECT c.id, c.grant_id FROM tool_calls c JOIN ours ON ours.id = c.run_id
      WHERE c.id = %(call_id)s AND c.state = 'approved' AND c.digest = %(digest)s AND c.start_by > now()
-       AND c.run_id = ours.id AND ours.stopped_by IS NULL
-       AND (c.grant_id IS NULL
-            OR EXISTS (SELECT FROM grants g WHERE g.id = c.grant_id AND g.revoked_at IS NULL AND g.until > now() FOR SHARE))
+       AND ours.stopped_by IS NULL
+       FOR UPDATE OF c),
+begun AS (
+    UPDATE tool_calls c SET state = 'executing', started_at = now(), attempt = %(attempt)s FROM call
+     WHERE c.id = call.id
+       AND (call.grant_id IS NULL
+            OR EXISTS (SELECT FROM grants g
+                        WHERE g.id = call.grant_id AND g.revoked_at IS NULL AND g.until > now() FOR SHARE))
     RETURNING c.id),
 audited AS (
     SELECT append_audit(%(org)s, %(at)s, %(kind)s, %(actor)s, %(run_id)s, %(call_id)s, %(data)s, %(until_prev)s) FROM begun)

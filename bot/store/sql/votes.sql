@@ -26,7 +26,7 @@ moved AS (
      WHERE c.id = %(call_id)s AND c.state = 'proposed' AND c.digest = %(digest)s AND c.expires_at > now()
        AND (SELECT count(*) FROM decisions d
              WHERE d.call_id = c.id AND d.digest = c.digest AND d.vote = 'approve' AND d.person = ANY(%(voters)s))
-           + (SELECT count(*) FROM stored) >= c.quorum
+           + (SELECT count(*) FROM stored WHERE %(person)s = ANY(%(voters)s)) >= c.quorum
     RETURNING c.id)
 SELECT EXISTS (SELECT FROM stored) AS stored, EXISTS (SELECT FROM moved) AS completes;
 

@@ -1,0 +1,161 @@
+"""The arrows of a change, at the rows: who commits while one waits for the run is seen by it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from bot.core.ids import uuid7
+from bot.store.database import STATEMENTS, Database, Row
+
+_RUN = (
+    "INSERT INTO runs (id, org, channel, thread_ts, kind, requester, contributors, state, attempt)"
+    " VALUES (%s, 'T', 'C', '1.1', 'turn', 'U1', '{U1}', 'working', 3)"
+)
+_CALL = (
+    "INSERT INTO tool_calls (id, org, channel, thread_ts, run_id, reply, ordinal, model_call_id,"
+    " kind, tool, arguments, target, risk, requester, contributors, acting, state, public_id,"
+    " digest, quorum, preview, policy, policy_input, expires_at, start_by)"
+    " VALUES (%s, 'T', 'C', '1.1', %s, 0, %s, 'a', 'change', 'k8s_scale', '{}', 't', 'write', 'U1',"
+    " '{U1}', 'bot', %s, %s, 'd', 2, '{}', '{}', '{}', now() + interval '1 hour',"
+    " now() + interval '2 min')"
+)
+_GRANT = (
+    "INSERT INTO grants (id, org, channel, thread_ts, call_id, tool, target, arguments, vary,"
+    " requester, contributors, acting, schema_hash, policy, provenance, warnings, approver, times,"
+    " until) VALUES (%s, 'T', 'C', '1.1', %s, 'k8s_scale', 't', '{}', '{}', 'U1', '{U1}', 'bot',"
+    " 'h', '{}', '{}', '[]', 'U2', 5, now() + interval '1 hour')"
+)
+
+
+@asynccontextmanager
+async def connected(dsn: str, *, auto: bool = True) -> AsyncIterator[psycopg.AsyncConnection[Row]]:
+    async with await psycopg.AsyncConnection.connect(
+        dsn, autocommit=auto, row_factory=dict_row
+    ) as connection:
+        yield connection
+
+
+@dataclass(frozen=True)
+class Made:
+    """A run that works, its call, and the grant under which that was approved."""
+
+    dsn: str
+    run: UUID
+    call: UUID
+    grant: UUID
+
+    async def begin(self) -> Row | None:
+        async with Database(self.dsn).open() as database, database.durable_statement() as tx:
+            return await tx.one(
+                "begin_call",
+                call_id=self.call,
+                run_id=self.run,
+                digest="d",
+                attempt=3,
+                org="T",
+                at=datetime.now(UTC),
+                kind="executing",
+                actor="bot",
+                data={},
+                until_prev="x",
+            )
+
+
+async def made(dsn: str, state: str) -> Made:
+    found = Made(dsn, uuid7(), uuid7(), uuid7())
+    first = uuid7()
+    async with connected(dsn) as setting:
+        await setting.execute(
+            b"INSERT INTO threads (org, channel, thread_ts, ours, next_seq)"
+            b" VALUES ('T', 'C', '1.1', true, 1)"
+        )
+        await setting.execute(_RUN.encode(), (found.run,))
+        for one, number, becomes in ((first, 0, "done"), (found.call, 1, state)):
+            given = (one, found.run, number, becomes, f"call_{one}")
+            await setting.execute(_CALL.encode(), given)
+        await setting.execute(_GRANT.encode(), (found.grant, first))
+        granted = b"UPDATE tool_calls SET grant_id = %s, grant_use = 1 WHERE id = %s"
+        await setting.execute(granted, (found.grant, found.call))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "ours", "begun"),
+    [
+        ("SELECT 1", True, True),
+        ("UPDATE runs SET stopped_by = 'U9' WHERE id = %(run)s", True, False),
+        ("UPDATE runs SET attempt = 4 WHERE id = %(run)s", False, False),
+        ("UPDATE runs SET ended_at = now() WHERE id = %(run)s", False, False),
+        ("UPDATE tool_calls SET state = 'superseded' WHERE id = %(call)s", True, False),
+        ("UPDATE tool_calls SET state = 'executing' WHERE id = %(call)s", True, False),
+        ("UPDATE tool_calls SET start_by = now() WHERE id = %(call)s", True, False),
+        ("UPDATE tool_calls SET digest = 'e' WHERE id = %(call)s", True, False),
+        ("UPDATE grants SET revoked_at = now() WHERE id = %(grant)s", True, False),
+        ("UPDATE grants SET until = now() WHERE id = %(grant)s", True, False),
+    ],
+)
+async def test_who_commits_while_a_deed_waits_for_its_run_is_seen(
+    meanwhile: str, ours: bool, begun: bool, dsn: str
+) -> None:
+    it = await made(dsn, "approved")
+    async with connected(dsn, auto=False) as other:
+        await other.execute(b"SELECT FROM runs WHERE id = %s FOR UPDATE", (it.run,))
+        beginning = asyncio.create_task(it.begin())
+        await asyncio.sleep(0.2)
+        assert not beginning.done()
+        await other.execute(meanwhile.encode(), {"run": it.run, "call": it.call, "grant": it.grant})
+        await other.commit()
+        assert await beginning == {"ours": ours, "begun": begun}
+        (count,) = await (await other.execute(b"SELECT count(*) AS rows FROM audit")).fetchall()
+    assert count["rows"] == begun
+
+
+async def test_of_many_who_begin_at_once_one_does(dsn: str) -> None:
+    it = await made(dsn, "approved")
+    found = await asyncio.gather(*(it.begin() for _ in range(5)))
+    assert sorted(bool(row and row["begun"]) for row in found) == [False] * 4 + [True]
+
+
+async def test_a_call_is_locked_before_its_grant(dsn: str) -> None:
+    it = await made(dsn, "approved")
+    async with connected(dsn, auto=False) as other, connected(dsn) as third:
+        await other.execute(b"SELECT FROM tool_calls WHERE id = %s FOR UPDATE", (it.call,))
+        beginning = asyncio.create_task(it.begin())
+        await asyncio.sleep(0.2)
+        await third.execute(b"SELECT FROM grants WHERE id = %s FOR UPDATE NOWAIT", (it.grant,))
+        await other.commit()
+        assert await beginning == {"ours": True, "begun": True}
+
+
+async def test_a_quorum_is_of_people_who_count_and_of_each_once(dsn: str) -> None:
+    it = await made(dsn, "proposed")
+
+    async def vote(key: str, person: str, *voters: str) -> dict[str, Any] | None:
+        async with connected(dsn, auto=False) as one:
+            event = {"org": "T", "key": key, "kind": "vote:approve", "actor": person}
+            given = {**event, "run_id": it.run, "call_ids": [it.call]}
+            heard = await one.execute(STATEMENTS["hear_vote"].encode(), given)
+            if not await heard.fetchall():
+                return None
+            row = {"id": uuid7(), "org": "T", "call_id": it.call, "digest": "d", "person": person}
+            row |= {"reason": "", "salt": "", "voters": list(voters), "start_within": 60}
+            cast = await one.execute(STATEMENTS["cast_approval"].encode(), row)
+            found = await cast.fetchone()
+            await one.commit()
+            return found
+
+    again = [vote(f"k{number}", "U2", "U2") for number in range(4)]
+    found = [one for one in await asyncio.gather(*again) if one]
+    assert sum(one["stored"] for one in found) == 1
+    assert not any(one["completes"] for one in found)
+    assert await vote("k1", "U2", "U2") is None  # Slack repeats itself
+    assert await vote("k5", "U3", "U2") == {"stored": True, "completes": False}  # he does not count
+    assert await vote("k6", "U4", "U4", "U2") == {"stored": True, "completes": True}
