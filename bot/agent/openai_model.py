@@ -18,6 +18,7 @@ from bot.agent import model_faults
 from bot.agent.model_reply import CallPart, Delta, Tokens
 from bot.agent.model_values import Message, ModelSettings, ToolSpec
 from bot.agent.streaming_model import Fault
+from bot.core.http import Silent
 from bot.core.model_errors import ModelRefused
 
 DEFAULT_BASE = "https://api.openai.com/v1"
@@ -103,6 +104,7 @@ class OpenAIWire:
     def _asked(self, body: bytes) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         if self._session is None:
             self._session = aiohttp.ClientSession(
+                connector=Silent(),
                 timeout=self._patience,
                 trust_env=self._by_proxy,
                 cookie_jar=aiohttp.DummyCookieJar(),

@@ -1,6 +1,7 @@
 """The model over the wire: streaming, tool calls, retries, limits, and what its errors say."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -366,6 +367,38 @@ async def test_the_conversation_goes_to_no_address_that_nobody_configured() -> N
         await Talk(f"http://{host}:{port}/v1").ask()
     await runner.cleanup()
     assert asked == ["/v1/chat/completions"]
+
+
+async def test_what_an_endpoint_says_unasked_is_no_answer_of_the_next_conversation() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first = True
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                length = int(head.partition("content-length: ")[2].partition("\r")[0])
+                asked = json.loads(await reader.readexactly(length))["messages"][-1]["content"]
+                for said in (f"to {asked}", "unasked")[: 1 + first]:
+                    choice = {"index": 0, "delta": {"content": said}, "finish_reason": "stop"}
+                    chunk = json.dumps({"choices": [choice]})
+                    body = f"data: {chunk}\n\ndata: [DONE]\n\n".encode()
+                    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
+                    writer.write(head.encode() + body)
+                    await writer.drain()
+                    await asyncio.sleep(0.05)
+                first = False
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()[:2]
+    async with server:
+        model = Talk(f"http://{host}:{port}/v1").model
+        texts = []
+        for who in ("alice", "bob", "carol"):
+            asks: list[Message] = [{"role": "user", "content": who}]
+            texts.append((await model.reply(asks, [], unheard)).text)
+            await asyncio.sleep(0.15)
+        await model.close()
+    assert texts == ["to alice", "to bob", "to carol"]
 
 
 async def test_silence_before_the_first_word() -> None:

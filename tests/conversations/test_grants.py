@@ -133,7 +133,7 @@ async def test_it_ends_when_it_is_revoked_denied_or_its_giver_may_no_more(
         await chat.press("Undo", chat.cards(taken)[0], by="alice")
         await chat.press("Approve", await chat.card(taken, 2), by="bob")
         await runs(chat, taken, 3)
-        assert "over: it was taken back" in shown(chat.cards(taken)[0])
+        assert "over: its way back was approved" in shown(chat.cards(taken)[0])
         await asks(chat, taken, scale(5))
 
         # what was allowed under one policy is not allowed under the next
