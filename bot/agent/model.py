@@ -159,8 +159,7 @@ def is_openai(
     return not slash and facts.provider == "openai"
 
 
-# Both clients are imported where they are loaded: in a thread, because the SDK takes half a second
-# and LiteLLM five, and LiteLLM only if an id needs it.
+# Imported where it is loaded: in a thread, as it takes seconds, and only if an id needs it.
 def _load_litellm(model: str, spec: ModelSettings) -> Wire:
     from bot.agent.litellm_model import load  # noqa: PLC0415 - see above
 

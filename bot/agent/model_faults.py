@@ -35,6 +35,7 @@ _SECRET = re.compile(
     r"(?:sk|pk|key|api|bearer|token)[-_ ]\S{6,}|(?=\S*\d)[\w*+/=.-]{24,}", re.IGNORECASE
 )
 
+_SCRUBBED = 2_000  # characters
 _REFUSALS = {
     401: "the key was refused",
     402: "no credit is left",
@@ -110,10 +111,11 @@ def _seconds(value: str) -> float | None:
         pass
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
 def scrub(text: str) -> str:
     """Return the start of `text` on one line, without whatever may be a key."""
-    return _SECRET.sub("[hidden]", " ".join(text.split()))[:300]
+    # cut first: the pattern looks ahead from every place
+    return _SECRET.sub("[hidden]", " ".join(text[:_SCRUBBED].split()))[:300]

@@ -7,10 +7,11 @@ a tenth of a run's CPU. Its typed chunks fail on endpoints that leave out a fiel
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
@@ -26,6 +27,7 @@ CONNECT = 10.0  # seconds
 LONGEST_LINE = 16 * 2**20  # bytes: a whole answer in one chunk, with every character escaped
 MOST_TOKENS = 10**9  # of one call; a larger figure is none
 MOST_OF_AN_ERROR = 2**16  # bytes
+LONGEST_HEADER = 2**16
 LAST_WORD = 0.25  # seconds in which the end of a finished answer must come, to keep its connection
 
 
@@ -49,6 +51,10 @@ class _Late(Exception):
     """Nothing came, for longer than our own limits are."""
 
 
+class _NotMade(Exception):
+    """The request cannot be written: nothing was sent."""
+
+
 class _NoKey(Exception):
     """There is nothing to authenticate with, so nothing is sent."""
 
@@ -57,7 +63,7 @@ class OpenAIWire:
     """Speaks to one OpenAI-compatible endpoint about one model."""
 
     failures: tuple[type[Exception], ...] = (
-        *(_Said, _Broke, _Malformed, _Late, _NoKey),
+        *(_Said, _Broke, _Malformed, _Late, _NotMade, _NoKey),
         aiohttp.ClientError,
     )
 
@@ -66,12 +72,17 @@ class OpenAIWire:
         base = settings.openai_api_base or DEFAULT_BASE
         self._url = f"{base.rstrip('/')}/chat/completions"
         self._keeps_beginnings = is_openai_itself(base)
-        self._key = settings.openai_api_key or ("" if base == DEFAULT_BASE else "none")
+        self._key = (settings.openai_api_key or "").strip() or (
+            "" if base == DEFAULT_BASE else "none"
+        )
+        # who names a user in the address is known by that
+        self._signed = (
+            {} if "@" in urlsplit(base).netloc else {"Authorization": f"Bearer {self._key}"}
+        )
         # Our own limits end a wait; these are longer, so that they never speak first.
         silence = max(settings.request_timeout, settings.idle_timeout) + CONNECT
         self._patience = aiohttp.ClientTimeout(sock_connect=CONNECT, sock_read=silence)
-        # A proxy named in the environment cannot reach our own loopback.
-        self._by_proxy = not is_loopback(base)
+        self._proxy = _proxy_for(base)
         self._session: aiohttp.ClientSession | None = None
 
     async def deltas(
@@ -100,15 +111,19 @@ class OpenAIWire:
                     yield _delta(chunk)
         except aiohttp.ServerTimeoutError as late:  # also a TimeoutError, as our own limit's is
             raise _Late(str(late)) from late
+        except (ValueError, RuntimeError) as error:  # an address that is none; closed meanwhile
+            raise _NotMade(str(error)) from error
 
     def _asked(self, body: bytes) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=Silent(),
                 timeout=self._patience,
-                trust_env=self._by_proxy,
+                trust_env=False,  # or somebody's ~/.netrc would sign in beside us
                 cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"Authorization": f"Bearer {self._key}", "User-Agent": "countersign"},
+                headers={**self._signed, "User-Agent": "countersign"},
+                max_line_size=LONGEST_HEADER,
+                max_field_size=LONGEST_HEADER,
             )
         return self._session.post(
             self._url,
@@ -116,6 +131,7 @@ class OpenAIWire:
             headers={"Content-Type": "application/json", "Accept": "text/event-stream"},
             # a redirect would carry the conversation to an address nobody configured
             allow_redirects=False,
+            proxy=self._proxy,
         )
 
     def fault(self, error: Exception) -> Fault:
@@ -132,7 +148,7 @@ class OpenAIWire:
                 return model_faults.unreadable(detail)
             case _Late():
                 return model_faults.too_late(detail)
-            case aiohttp.InvalidURL():
+            case _NotMade() | aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
                 return Fault(ModelRefused, "the request could not be made", detail=detail)
             case _:
                 return model_faults.away(detail)
@@ -156,6 +172,16 @@ def is_loopback(base: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _proxy_for(base: str) -> str | None:
+    """The environment's, which cannot reach our own loopback."""
+    parts = urlsplit(base)
+    if is_loopback(base) or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    named = getproxies()
+    found = named.get(parts.scheme) or named.get("all")
+    return f"http://{found}" if found and "://" not in found else found
 
 
 def _tool(tool: ToolSpec) -> dict[str, object]:
@@ -208,11 +234,14 @@ def _json(data: bytes) -> object:
 
 
 async def _start_of(blocks: AsyncIterator[bytes]) -> str:
+    """What came of an error's text: its status says the most."""
     found = bytearray()
-    async for block in blocks:
-        found += block
-        if len(found) >= MOST_OF_AN_ERROR:
-            break
+    with suppress(aiohttp.ClientError, TimeoutError):
+        async with asyncio.timeout(1.0):
+            async for block in blocks:
+                found += block
+                if len(found) >= MOST_OF_AN_ERROR:
+                    break
     return found.decode("utf-8", "replace")
 
 
@@ -222,8 +251,8 @@ async def _drain(blocks: AsyncIterator[bytes]) -> None:
         async with asyncio.timeout(LAST_WORD):
             async for _ in blocks:
                 pass
-    except TimeoutError:
-        return
+    except (TimeoutError, aiohttp.ClientError):
+        return  # the answer is whole
 
 
 def _delta(chunk: Mapping[str, Any]) -> Delta:

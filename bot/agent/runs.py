@@ -37,8 +37,8 @@ _LATER = (
 )
 _MOST_LOST = 10  # processes that may die while they carry a run: more are its own doing
 _KILLS = (
-    f"Each of {_MOST_LOST} processes of mine that carried it died, one after the other, so it is "
-    "not tried again. Nothing more was done. See how they ended: they may lack memory."
+    f"It was lost with its process {_MOST_LOST} times, one after the other, so it is not tried "
+    "again. See how those ended: they may lack memory."
 )
 _MAY_PASS = frozenset({"unknown_person", "unknown_channel"})  # Slack did not say
 
@@ -90,12 +90,20 @@ class Runs:
                 async with self._contain(partial(self._closing.fail, run)):
                     if run.version > VERSION:
                         await self._closing.fail(run, _LATER, 0.0)
-                    elif run.lost_workers >= _MOST_LOST:
+                    elif await self._is_given_up(run):
                         await self._closing.fail(run, _KILLS, 0.0)
                     else:
                         await self._carry(run)
             except LostClaim:
                 log.info("claim_lost")
+
+    async def _is_given_up(self, run: Run) -> bool:
+        """What became of a change is looked at for as long again."""
+        if run.lost_workers < _MOST_LOST:
+            return False
+        async with self._house.database.statement() as tx:
+            unjudged = await tx.all("unjudged_calls", run_id=run.id)
+        return not unjudged or run.lost_workers >= 2 * _MOST_LOST
 
     def drain(self) -> None:
         """Stop at the next step: runs under way are left to the next worker."""

@@ -1,5 +1,6 @@
 """Connections that are kept: whose answer is whose."""
 
+from select import POLLIN, poll
 from typing import Any
 
 import aiohttp
@@ -12,7 +13,17 @@ class Silent(aiohttp.TCPConnector):
 
     async def _get(self, key: Any, traces: Any) -> Any:
         while (found := await super()._get(key, traces)) is not None:
-            if found.protocol is not None and not found.protocol.should_close:
+            if not _spoke(found):
                 return found
             found.close()
         return None
+
+
+def _spoke(connection: Any) -> bool:
+    """Whether anything was heard on it, or waits to be."""
+    protocol = connection.protocol
+    if protocol is None or protocol.should_close or protocol.transport is None:
+        return True
+    readable = poll()
+    readable.register(protocol.transport.get_extra_info("socket").fileno(), POLLIN)
+    return bool(readable.poll(0))

@@ -21,6 +21,7 @@ from pydantic import JsonValue
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.core.http import Silent
 from bot.slack.views.data import Message, View
 
 SLACK_URL = "https://slack.com/api/"
@@ -164,7 +165,9 @@ class SlackApi:
     async def open(cls, token: str, base_url: str = SLACK_URL) -> AsyncIterator[Self]:
         """A client with a connection pool of its own, closed at the end."""
         timeout = aiohttp.ClientTimeout(total=30, sock_connect=5)
-        async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as session:
+        async with aiohttp.ClientSession(
+            connector=Silent(), timeout=timeout, trust_env=False
+        ) as session:
             yield cls(token, base_url, session)
 
     # --- messages ---------------------------------------------------------------------------

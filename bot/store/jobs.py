@@ -169,7 +169,8 @@ class Jobs:
                     seconds_since_heartbeat=_STALLED
                 )
                 for job in stalled:
-                    await self._rescue(job, died=True)
+                    # one of our own that stood still for a while lives
+                    await self._rescue(job, died=job.worker_id not in self._workers)
                 left = await self._left_behind()
                 seen = Counter({job.id: seen[job.id] + 1 for job in left})
                 for job in left:
@@ -208,13 +209,16 @@ class Jobs:
 
     async def _rescue(self, job: procrastinate.jobs.Job, *, died: bool) -> None:
         """Hand it on and, which the library does not, note on its run that a worker `died`."""
-        found = await self._app.connector.execute_query_all_async(
-            query=STATEMENTS["rescue_job"], id=job.id, worker=job.worker_id, died=died
-        )
+        try:
+            found = await self._app.connector.execute_query_all_async(
+                query=STATEMENTS["rescue_job"], id=job.id, worker=job.worker_id, died=died
+            )
+        except exceptions.ConnectorException:
+            found = []  # its row is held by somebody: the next look is soon
         if found:
             log.warning("job_rescued", task=job.task_name, run=job.task_kwargs.get("run_id"))
         else:
-            # another process was faster; the others still wait for us
+            # another process was faster, or is; the others still wait for us
             log.info("job_not_rescued", job=job.id)
 
 

@@ -4,10 +4,11 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -58,6 +59,19 @@ KEY = "sk-very-secret-0123456789"
 
 def unheard(_text: str) -> None:
     """Take no note of the text."""
+
+
+@asynccontextmanager
+async def serving(
+    answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+) -> AsyncIterator[str]:
+    """An endpoint of which every answer is this one."""
+    runner = web.ServerRunner(web.Server(answer), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    yield f"http://{host}:{port}"
+    await runner.cleanup()
 
 
 class Talk:
@@ -352,6 +366,37 @@ async def test_an_address_that_is_nobodys_is_one_clear_sentence() -> None:
         await Talk("http://model.invalid/v1").ask()
 
 
+@pytest.mark.parametrize("address", ["http://a..b/v1", f"http://{'a' * 64}.example/v1"])
+async def test_an_address_that_cannot_be_one_is_an_error_of_the_model(address: str) -> None:
+    with pytest.raises(ModelRefused, match="the request could not be made"):
+        await Talk(address).ask()
+
+
+async def test_nobodys_netrc_signs_in_beside_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    async with ModelServer([says("ok")]) as server:
+        port = server.url.rpartition(":")[2]
+        assert (await Talk(f"http://0.0.0.0:{port}").ask()).text == "ok"
+
+
+async def test_a_refusal_whose_text_breaks_off_is_one() -> None:
+    async def cut(request: web.BaseRequest) -> web.StreamResponse:
+        answer = web.StreamResponse(status=401, headers={"Content-Length": "1000"})
+        await answer.prepare(request)
+        await answer.write(b"{")
+        assert request.transport is not None
+        request.transport.abort()
+        return answer
+
+    async with serving(cut) as address:
+        with pytest.raises(ModelRefused, match="the key was refused"):
+            await Talk(f"{address}/v1").ask()
+
+
 async def test_the_conversation_goes_to_no_address_that_nobody_configured() -> None:
     asked: list[str] = []
 
@@ -359,13 +404,9 @@ async def test_the_conversation_goes_to_no_address_that_nobody_configured() -> N
         asked.append(request.path)
         return web.Response(status=307, headers={"Location": "/elsewhere"})
 
-    runner = web.ServerRunner(web.Server(elsewhere), shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    with pytest.raises(ModelRefused, match="HTTP 307"):
-        await Talk(f"http://{host}:{port}/v1").ask()
-    await runner.cleanup()
+    async with serving(elsewhere) as address:
+        with pytest.raises(ModelRefused, match="HTTP 307"):
+            await Talk(f"{address}/v1").ask()
     assert asked == ["/v1/chat/completions"]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import pathsep
 from pathlib import Path
+from select import POLLIN, poll
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -61,12 +62,19 @@ class Connection:
 
     def _last_written(self) -> tuple[float, ...]:
         files = (self.settings.ssl_ca_cert, self.settings.cert_file, self.settings.key_file)
-        return tuple(Path(file).stat().st_mtime for file in files if file and Path(file).exists())
+        return tuple(_written_at(Path(file)) for file in files if file)
 
     def renew(self) -> None:
         """Fetch a credential that runs out anew; may run the kubeconfig's credential helper."""
         self.settings.get_api_key_with_prefix("BearerToken")
         self.api.configuration.api_key = dict(self.settings.api_key)
+
+
+def _written_at(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0  # it is being replaced
 
 
 class Elsewhere(aiohttp.ClientError):
@@ -89,10 +97,20 @@ class _Silent(aiohttp.TCPConnector):
 
     async def _get(self, key: Any, traces: Any) -> Any:
         while (found := await super()._get(key, traces)) is not None:
-            if found.protocol is not None and not found.protocol.should_close:
+            if not _spoke(found):
                 return found
             found.close()
         return None
+
+
+def _spoke(connection: Any) -> bool:
+    """Whether anything was heard on it, or waits to be."""
+    protocol = connection.protocol
+    if protocol is None or protocol.should_close or protocol.transport is None:
+        return True
+    readable = poll()
+    readable.register(protocol.transport.get_extra_info("socket").fileno(), POLLIN)
+    return bool(readable.poll(0))
 
 
 class _Once(RESTClientObject):  # type: ignore[misc] # which has no types
@@ -154,7 +172,12 @@ def connect(
     bypass = should_bypass_proxies(settings.host, settings.no_proxy or "")
     if bypass or _is_loopback(settings.host):
         settings.proxy = None  # by NO_PROXY, or it would look for us on its own machine
-    return Connection(name, settings, namespace, program)
+    try:
+        return Connection(name, settings, namespace, program)
+    except (OSError, ValueError) as error:  # as when they are being replaced, one after the other
+        raise Unavailable(
+            f"The certificates of cluster {name} cannot be used: {error}.", nothing_sent=True
+        ) from error
 
 
 def context_name(kubeconfig: Path | None, context: str | None, in_cluster: bool) -> str:

@@ -5,7 +5,8 @@ import asyncio
 import json
 import re
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -164,12 +165,12 @@ class Wire:
         """Run a command in a container, and read what it writes. Raises `ToolError`."""
 
         async def attempt() -> executing.Output:
-            connection = await self.connected()
-            await self._turn(self._settings.timeout_seconds)
-            await self._renew(connection)
-            _, url, headers, *_ = await self._prepared(connection, request, identity, {}, ())
-            work = partial(self._executed, seconds=seconds, most=most)
-            return await self._threads.run(seconds + 15, work, connection, request, url, headers)
+            async with self._using() as connection:
+                _, url, headers, *_ = await self._prepared(connection, request, identity, {}, ())
+                work = partial(self._executed, seconds=seconds, most=most)
+                return await self._threads.run(
+                    seconds + 15, work, connection, request, url, headers
+                )
 
         return await self._signed_in(attempt)
 
@@ -208,17 +209,23 @@ class Wire:
         return await self._once(request, identity)
 
     async def _once(self, request: Request, identity: Identity | None) -> bytes:
+        async with self._using() as connection:
+            answer = await self._call(connection, request, identity)
+        self._accepted = self._accepted or self._connection is connection
+        return answer
+
+    @asynccontextmanager
+    async def _using(self) -> AsyncIterator[Connection]:
+        """It is this request's turn, and the connection stays open for as long as it needs it."""
         connection = await self.connected()
         connection.under_way += 1
         try:
             await self._turn(self._settings.timeout_seconds)
             await self._renew(connection)
-            answer = await self._call(connection, request, identity)
+            yield connection
         finally:
             connection.under_way -= 1
             await self._leave(connection)
-        self._accepted = self._accepted or self._connection is connection
-        return answer
 
     async def _leave(self, connection: Connection) -> None:
         """Close one that another took the place of, once nobody uses it."""

@@ -11,6 +11,7 @@ WITH job AS (
     SELECT id, (args->>'run_id')::uuid AS run_id FROM procrastinate_jobs
      WHERE id = %(id)s AND status = 'doing' AND (worker_id IS NULL OR worker_id = %(worker)s) FOR UPDATE),
 noted AS (
-    UPDATE runs r SET lost_workers = r.lost_workers + 1 FROM job
-     WHERE %(died)s AND r.id = job.run_id AND r.state = 'working' AND r.ended_at IS NULL)
+    UPDATE runs SET lost_workers = lost_workers + 1 WHERE id = (
+        SELECT r.id FROM runs r JOIN job ON job.run_id = r.id
+         WHERE %(died)s AND r.state = 'working' AND r.ended_at IS NULL FOR UPDATE OF r SKIP LOCKED))
 SELECT id, procrastinate_retry_job_v2(id, now(), NULL, NULL, NULL) FROM job;
