@@ -88,7 +88,7 @@ async def test_also_when_two_work_are_killed_and_the_policy_changes(
 ) -> None:
     async with players(dsn, tmp_path, workers=2) as by:
         await play_all(by, 60, SLOW)
-        assert min(by.ran, by.not_run, by.granted, by.rolled_back) > 3
+        assert min(by.ran, by.not_run, by.granted, by.rolled_back) > 0, "all ways were gone"
 
 
 @pytest.mark.crash
