@@ -528,7 +528,8 @@ class Votes:
 
     async def undeliverable(self, call_id: UUID, why: str) -> None:
         """Its card could not be shown, so nobody can decide it: it ends, and the run goes on."""
-        await self._end_card(call_id, why, at_once=True)
+        told = f"Slack could not show its card ({why}), so that nobody could decide"
+        await self._end_card(call_id, told, at_once=True)
 
     async def _end_card(self, call_id: UUID, why: str, *, at_once: bool) -> None:
         async with self._house.database.transaction() as tx:

@@ -67,12 +67,13 @@ class Api:
     async def _answer(
         self, request: web.Request, call: Call, fault: MethodFault | None
     ) -> web.StreamResponse:
-        if fault is not None and fault.kind != "drop_after":
-            refusal = await self._meet(request, call, fault)
-            if refusal is not None:
-                return refusal
+        if fault is not None and fault.kind not in {"drop_after", "slow"}:
+            return self._meet(request, call, fault)
         try:
             given = await arguments(request)
+            if fault is not None and fault.kind == "slow":
+                # who hangs up meanwhile has asked all the same
+                await asyncio.sleep(fault.seconds)
             with self._blaming(call):
                 answer: Json = {"ok": True} | self._work(call, request, given)
         except SlackError as refusal:
@@ -84,14 +85,9 @@ class Api:
             _cut(request)
         return response
 
-    async def _meet(
-        self, request: web.Request, call: Call, fault: MethodFault
-    ) -> web.StreamResponse | None:
-        """Let a call meet its fault; `None` when the work is to be done after all."""
+    def _meet(self, request: web.Request, call: Call, fault: MethodFault) -> web.StreamResponse:
+        """What a fault answers in the place of the work."""
         match fault.kind:
-            case "slow":
-                await asyncio.sleep(fault.seconds)
-                return None
             case "ratelimited":
                 limited = {"ok": False, "error": "ratelimited", "retry_after": fault.seconds}
                 return self._respond(call, limited)
