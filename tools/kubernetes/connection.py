@@ -16,7 +16,6 @@ from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
 from kubernetes.aio import client as kubernetes_aio
-from kubernetes.aio.client.rest import RESTClientObject
 from kubernetes.client.rest import should_bypass_proxies
 from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.kube_config import KubeConfigMerger
@@ -52,7 +51,6 @@ class Connection:
             setattr(settings, name, getattr(self.settings, name))
         self.api = kubernetes_aio.ApiClient(settings)
         self.api.user_agent = "countersign"
-        self.api.rest_client = _Once(settings)
         self._written = self._last_written()
 
     @property
@@ -63,6 +61,22 @@ class Connection:
     def _last_written(self) -> tuple[float, ...]:
         files = (self.settings.ssl_ca_cert, self.settings.cert_file, self.settings.key_file)
         return tuple(_written_at(Path(file)) for file in files if file)
+
+    def opened(self) -> Any:
+        """The client with its session, which belongs to the loop. The library would make one that
+        sends some things twice.
+        """
+        rest = self.api.rest_client
+        if rest.pool_manager is None:
+            rest.pool_manager = aiohttp.ClientSession(
+                connector=_Silent(limit=rest.maxsize, ssl=rest.ssl_context),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                middlewares=(_as_it_comes,),
+                trust_env=False,  # the environment's proxy was read with the settings
+                max_line_size=_LONGEST_LINE,
+                max_field_size=_LONGEST_LINE,
+            )
+        return self.api
 
     def renew(self) -> None:
         """Fetch a credential that runs out anew; may run the kubeconfig's credential helper."""
@@ -111,20 +125,6 @@ def _spoke(connection: Any) -> bool:
     readable = poll()
     readable.register(protocol.transport.get_extra_info("socket").fileno(), POLLIN)
     return bool(readable.poll(0))
-
-
-class _Once(RESTClientObject):  # type: ignore[misc] # which has no types
-    """Sends nothing twice by itself: what broke off may have been done."""
-
-    def _create_pool_manager(self) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=_Silent(limit=self.maxsize, ssl=self.ssl_context),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=(_as_it_comes,),
-            trust_env=False,  # the environment's proxy was read with the settings
-            max_line_size=_LONGEST_LINE,
-            max_field_size=_LONGEST_LINE,
-        )
 
 
 async def _as_it_comes(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:

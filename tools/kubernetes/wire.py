@@ -349,7 +349,7 @@ class Wire:
             sock_connect=min(seconds, 5),
             sock_read=seconds,
         )
-        found = await connection.api.call_api(*prepared, _request_timeout=patience)
+        found = await connection.opened().call_api(*prepared, _request_timeout=patience)
         try:
             return _Answer(found.status, await self._body(found.response.content), found.headers)
         finally:
