@@ -14,12 +14,7 @@ TABLE = "model_prices_and_context_window_backup.json"
 PROVIDERS = "provider_endpoints_support_backup.json"
 DEFAULT_WINDOW = 32_000
 
-# All that is asked of an entry; there are thousands, of dozens of fields.
-_ASKED = (
-    *("litellm_provider", "max_input_tokens", "max_tokens"),
-    *("input_cost_per_token", "output_cost_per_token"),
-    *("cache_read_input_token_cost", "cache_creation_input_token_cost"),
-)
+_PROVIDER = re.compile(r'"litellm_provider": *"([^" ]+)"')
 _TIER = re.compile(r"input_cost_per_token_above_(\d+)k_tokens")
 
 
@@ -59,51 +54,41 @@ class ModelFacts:
 
 
 class PriceTable:
-    """The table, for as long as somebody asks it; reading it takes about 30 ms."""
+    """The table as JSON text: of its thousands of entries the few that are asked for are read."""
 
-    def __init__(
-        self, entries: Mapping[str, Mapping[str, object]], providers: Iterable[str] = ()
-    ) -> None:
-        self._entries = entries
-        self.providers = frozenset([*_providers(entries), *providers])
+    def __init__(self, text: str, providers: Iterable[str] = ()) -> None:
+        self._text = text
+        self.providers = frozenset([*_PROVIDER.findall(text), *providers])
 
     def facts(self, model_id: str) -> ModelFacts:
         """Return what is known of `model_id`, written with or without its provider."""
-        entry = self._entries.get(model_id)
+        entry = self._entry(model_id)
         prefix, slash, rest = model_id.partition("/")
-        if entry is None and slash and prefix in self.providers:
-            bare = self._entries.get(rest, {})
-            entry = bare if bare.get("litellm_provider") == prefix else None
+        if not entry and slash and prefix in self.providers:
+            bare = self._entry(rest)
+            entry = bare if bare.get("litellm_provider") == prefix else {}
         return _facts(entry) if entry else ModelFacts()
+
+    def _entry(self, name: str) -> Mapping[str, object]:
+        found = re.search(rf"{re.escape(json.dumps(name))}:\s*(?=\{{)", self._text)
+        if found is None:
+            return {}
+        entry, _ = json.JSONDecoder().raw_decode(self._text, found.end())
+        return entry if isinstance(entry, dict) else {}
 
 
 def read_prices() -> PriceTable:
     """Read LiteLLM's table without importing LiteLLM, which takes seconds; empty if it is gone.
 
-    It takes megabytes: let go of it when all that is to be asked was.
+    Its text is 3 MB: let go of it when all that is to be asked was.
     """
     spec = importlib.util.find_spec("litellm")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         prices, providers = Path(folder, TABLE), Path(folder, PROVIDERS)
         if prices.is_file() and providers.is_file():
             names = json.loads(providers.read_bytes())["providers"]
-            return PriceTable(json.loads(prices.read_bytes(), object_hook=_asked), names)
-    return PriceTable({})
-
-
-def _asked(found: dict[str, object]) -> dict[str, object]:
-    return {
-        name: value
-        for name, value in found.items()
-        if name.startswith(_ASKED) or isinstance(value, dict)
-    }
-
-
-def _providers(entries: Mapping[str, Mapping[str, object]]) -> Iterable[str]:
-    for entry in entries.values():
-        provider = entry.get("litellm_provider")
-        if isinstance(provider, str) and " " not in provider:
-            yield provider
+            return PriceTable(prices.read_text(encoding="utf-8"), names)
+    return PriceTable("{}")
 
 
 def _facts(entry: Mapping[str, object]) -> ModelFacts:
