@@ -36,7 +36,7 @@ _LATER = (
     "there. Nothing more was done. Ask again."
 )
 _MOST_LOST = 10  # processes that may die while they carry a run: more are its own doing
-_KILLS = (
+_LOST = (
     f"It was lost with its process {_MOST_LOST} times, one after the other, so it is not tried "
     "again. See how those ended: they may lack memory."
 )
@@ -91,7 +91,7 @@ class Runs:
                     if run.version > VERSION:
                         await self._closing.fail(run, _LATER, 0.0)
                     elif await self._is_given_up(run):
-                        await self._closing.fail(run, _KILLS, 0.0)
+                        await self._closing.fail(run, _LOST, 0.0)
                     else:
                         await self._carry(run)
             except LostClaim:

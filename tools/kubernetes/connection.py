@@ -3,6 +3,7 @@
 import ipaddress
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from os import pathsep
 from pathlib import Path
@@ -80,7 +81,8 @@ class Connection:
 
     def renew(self) -> None:
         """Fetch a credential that runs out anew; may run the kubeconfig's credential helper."""
-        self.settings.get_api_key_with_prefix("BearerToken")
+        with suppress(ConfigException, OSError):  # the server says what it thinks of the old one
+            self.settings.get_api_key_with_prefix("BearerToken")
         self.api.configuration.api_key = dict(self.settings.api_key)
 
 

@@ -273,8 +273,11 @@ class Wire:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._unreachable(error) from error
         except _TooLarge as error:
-            if request.changes:  # it may have been done: nobody knows what was answered
-                raise Unavailable(f"{error} It answered a change so.") from error
+            if request.changes:  # it may have been done
+                what = (
+                    f"Cluster {self.name} answered the change with more than is read of an answer."
+                )
+                raise Unavailable(what) from error
             raise
         if 200 <= answer.status < 300:
             return answer.body
