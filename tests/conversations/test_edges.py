@@ -32,7 +32,9 @@ async def test_a_log_line_that_no_database_takes_does_not_break_the_verification
         await chat.press("Approve", await chat.card(thread), by="alice")
         await chat.reads(thread, "does not work", timeout=30)
         await chat.quiet(thread)
-        rows = await chat.rows("SELECT state, verdict FROM tool_calls WHERE kind = 'change'")
+        rows = await chat.rows(
+            "SELECT state, verdict FROM tool_calls WHERE kind = 'change' ORDER BY id"
+        )
         assert rows[0]["state"] == "done"
         assert rows[0]["verdict"]["outcome"] == "failed"
         assert "\x00" not in chat.thread(thread)
