@@ -317,9 +317,9 @@ async def test_what_another_version_stored_ends_and_is_not_said_in_wrong_words(
 ) -> None:
     thread = await world.thread()
     run_id = await world.begin(thread)
+    await world.end(thread, run_id, kind, **data)
+    await world.say(thread, "after it")
     async with world.sending():
-        await world.end(thread, run_id, kind, **data)
-        await world.say(thread, "after it")
         rows = await world.all_said()
     assert [row["state"] for row in rows] == ["failed", "sent", "sent"]
     instead = "I have an answer, but it could not be shown here: `unrenderable: "
