@@ -4,10 +4,13 @@ Whoever calls these holds the run's row lock.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bot.core.ids import uuid7
 from bot.guard.records import Call
 from bot.store.database import Transaction
+from bot.store.jobs import job
+from bot.store.outbox import redrawing
 
 
 async def decide(
@@ -18,6 +21,17 @@ async def decide(
     return row is not None
 
 
+@dataclass(frozen=True)
+class Cast:
+    """What came of an Approve: whether it is a new one, completes the quorum, and lets the run go
+    on.
+    """
+
+    stored: bool
+    completes: bool
+    woken: bool
+
+
 async def approve(
     tx: Transaction,
     call: Call,
@@ -25,10 +39,12 @@ async def approve(
     voters: Sequence[str],
     start_within: float,
     *,
+    goes_on: bool = False,
     reason: str = "",
     salt: str = "",
-) -> tuple[bool, bool]:
-    """Store one more Approve: whether it is a new one, and whether it completes the quorum.
+) -> Cast:
+    """Store one more Approve, and the arrow if it completes the quorum. Where it `goes_on`, the run
+    is woken and the card drawn, if there is a reason to.
 
     `voters` are those whose vote counts now, he among them; the deed has to start within
     `start_within` seconds.
@@ -37,9 +53,12 @@ async def approve(
         "cast_approval",
         voters=list(voters),
         start_within=start_within,
+        **job("resume", call.thread),
+        **redrawing(call.id),
+        goes_on=goes_on,
         **_row(call, person, reason, salt),
     )
-    return (row["stored"], row["completes"]) if row else (False, False)
+    return Cast(**row) if row else Cast(stored=False, completes=False, woken=False)
 
 
 def _row(call: Call, person: str, reason: str, salt: str) -> dict[str, object]:

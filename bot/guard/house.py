@@ -157,8 +157,15 @@ async def load_call(database: Database, call_id: UUID) -> Call:
 
 async def redraw(tx: Transaction, call: Call) -> None:
     """Its card shows what is true now; so does the card of the call that it takes back."""
-    for one in (call.id, call.undoes):
-        if one is not None:
-            await say(
-                tx, call.thread, "redraw", {"call": str(one)}, run_id=call.run_id, call_id=one
-            )
+    await _redraw(tx, call, call.id)
+    await redraw_undone(tx, call)
+
+
+async def redraw_undone(tx: Transaction, call: Call) -> None:
+    """The card of the call that it takes back shows what is true now, if it takes back one."""
+    if call.undoes is not None:
+        await _redraw(tx, call, call.undoes)
+
+
+async def _redraw(tx: Transaction, call: Call, of: UUID) -> None:
+    await say(tx, call.thread, "redraw", {"call": str(of)}, run_id=call.run_id, call_id=of)

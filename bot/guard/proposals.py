@@ -531,8 +531,8 @@ class Proposals:
         runs.
         """
         within = self._house.rules.start_seconds
-        _, moved = await approve(tx, call, use.approver, [use.approver], within)
-        if not moved:
+        cast = await approve(tx, call, use.approver, [use.approver], within)
+        if not cast.completes:
             raise LookupError(f"a grant does not approve {call.id}")
         await vote_along(tx, call, use.approver)
         await tx.run("note_grant", id=call.id, grant_id=use.grant, number=use.number)

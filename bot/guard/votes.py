@@ -19,7 +19,7 @@ from bot.guard import audit, grants, short_ids
 from bot.guard.ahead import Ahead
 from bot.guard.clearance import SOON, why_not_himself
 from bot.guard.decisions import approve, decide
-from bot.guard.house import House, redraw
+from bot.guard.house import House, redraw, redraw_undone
 from bot.guard.policy import Effect, why_not_approve, why_not_break_glass, why_not_deny
 from bot.guard.records import Call
 from bot.guard.standby import stand_down, vote_along
@@ -376,12 +376,15 @@ class Votes:
         if not heard:
             return Answer("duplicate", call)
         answer = await self._cast(tx, click, call, vote, voters, heard)
-        if answer.code in {"approved", "denied"}:
-            await wake_if_decided(tx, self._house, call)
-        if answer.code == "denied":
+        if answer.code not in {"approved", "denied", "counted"}:
+            return answer
+        if vote == "approve":
+            await redraw_undone(tx, call)
+            return answer
+        await wake_if_decided(tx, self._house, call)
+        if vote == "deny":
             await grants.void_here(tx, call, "the next one was denied")
-        if answer.code in {"approved", "denied", "counted"}:
-            await redraw(tx, call)
+        await redraw(tx, call)
         return answer
 
     async def _record_all(
@@ -395,12 +398,14 @@ class Votes:
         if not heard:
             return {call.id: Answer("duplicate", call) for call in calls}
         answers = {
-            call.id: await self._cast(tx, click, call, "approve", voters[call.id], heard)
+            call.id: await self._cast(
+                tx, click, call, "approve", voters[call.id], heard, goes_on=False
+            )
             for call in calls
         }
         if any(answer.code == "approved" for answer in answers.values()):
             await wake_if_decided(tx, self._house, calls[0])
-        await redraw(tx, calls[0])
+        await redraw(tx, calls[0])  # they have one card
         return answers
 
     async def _cast(
@@ -411,8 +416,12 @@ class Votes:
         vote: Vote,
         voters: "_Voters",
         heard: Mapping[UUID, Row],
+        *,
+        goes_on: bool = True,
     ) -> Answer:
-        """One vote on one call, as it was `heard` under its run's row lock."""
+        """One vote on one call, as it was `heard` under its run's row lock. An Approve that
+        `goes_on` wakes its run and has its card drawn by itself.
+        """
         row = heard.get(call.id)
         if row is None or row["state"] != "proposed" or row["digest"] != call.digest:
             return Answer(_STATES.get(row["state"] if row else "", "decided"), call)
@@ -421,7 +430,7 @@ class Votes:
         if {*row["approved_by"]} - voters.seen:
             raise _AnotherVoted
         salt = audit.salt()
-        stored, moved = await self._move(tx, call, vote, click, voters, salt)
+        stored, moved = await self._move(tx, call, vote, click, voters, salt, goes_on=goes_on)
         if not stored and not moved:
             # he had voted so already; it may still complete a quorum that others' votes left open
             return Answer("voted", call, call.quorum - len(voters.counting))
@@ -452,19 +461,31 @@ class Votes:
         return Answer("counted", call, needs=call.quorum - len(voters.counting))
 
     async def _move(
-        self, tx: Transaction, call: Call, vote: Vote, click: Click, voters: "_Voters", salt: str
+        self,
+        tx: Transaction,
+        call: Call,
+        vote: Vote,
+        click: Click,
+        voters: "_Voters",
+        salt: str,
+        *,
+        goes_on: bool,
     ) -> tuple[bool, bool]:
         """Whether his vote is a new one, and whether the call has moved by it."""
         if vote == "approve":
-            return await approve(
+            cast = await approve(
                 tx,
                 call,
                 click.person,
                 voters.counting,
                 self._house.rules.start_seconds,
+                goes_on=goes_on,
                 reason=click.reason,
                 salt=salt,
             )
+            if cast.woken:
+                _before_talk(tx, self._house, call)
+            return cast.stored, cast.completes
         stored = await decide(tx, call, click.person, vote, reason=click.reason, salt=salt)
         if vote == "deny":
             row = await tx.one("deny_call", id=call.id, digest=call.digest, error=click.reason)
@@ -619,8 +640,12 @@ async def wake_if_decided(tx: Transaction, house: House, call: Call) -> None:
         **job("resume", call.thread),
     )
     if row and row["yes"]:
-        first = Event(call.thread, call.run_id, "yield")
-        tx.after_commit(partial(house.bus.publish, first))
+        _before_talk(tx, house, call)
+
+
+def _before_talk(tx: Transaction, house: House, call: Call) -> None:
+    first = Event(call.thread, call.run_id, "yield")
+    tx.after_commit(partial(house.bus.publish, first))
 
 
 def says_why(reason: str) -> bool:

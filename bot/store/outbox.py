@@ -26,6 +26,12 @@ _LANES: dict[Kind, int] = {
 _PATIENCE = 1.0  # seconds
 
 
+def redrawing(call_id: UUID) -> dict[str, object]:
+    """What a statement needs to have a call's card drawn anew, besides where it is."""
+    data = {"call": str(call_id)}
+    return {"data": data, "lane": _LANES["redraw"], "patience": _PATIENCE}
+
+
 async def say(
     tx: Transaction,
     thread: Thread,

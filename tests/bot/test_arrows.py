@@ -11,6 +11,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
 from bot.core.ids import uuid7
 from bot.store.database import STATEMENTS, Database, Row
@@ -147,6 +148,8 @@ async def test_a_quorum_is_of_people_who_count_and_of_each_once(dsn: str) -> Non
                 return None
             row = {"id": uuid7(), "org": "T", "call_id": it.call, "digest": "d", "person": person}
             row |= {"reason": "", "salt": "", "voters": list(voters), "start_within": 60}
+            row |= {"task": "resume", "priority": 10, "lock": "T", "data": Jsonb({}), "lane": 0}
+            row |= {"patience": 1.0, "goes_on": True}
             cast = await one.execute(STATEMENTS["cast_approval"].encode(), row)
             found = await cast.fetchone()
             await one.commit()
@@ -157,5 +160,7 @@ async def test_a_quorum_is_of_people_who_count_and_of_each_once(dsn: str) -> Non
     assert sum(one["stored"] for one in found) == 1
     assert not any(one["completes"] for one in found)
     assert await vote("k1", "U2", "U2") is None  # Slack repeats itself
-    assert await vote("k5", "U3", "U2") == {"stored": True, "completes": False}  # he does not count
-    assert await vote("k6", "U4", "U4", "U2") == {"stored": True, "completes": True}
+    open_still = {"stored": True, "completes": False, "woken": False}
+    assert await vote("k5", "U3", "U2") == open_still  # he does not count
+    complete = {"stored": True, "completes": True, "woken": True}
+    assert await vote("k6", "U4", "U4", "U2") == complete

@@ -88,6 +88,7 @@ GIVEN: Mapping[str, object] = {
     "requester": "U7",
     "contributors": ["U7"],
     "voters": ["U7"],
+    "goes_on": True,
     "not_of": "U7",
     "acting": None,
     "before": _MADE,

@@ -19,6 +19,8 @@ _CALLED = {
     "append_audit(": ("audit_head",),
     "take_request(": ("threads", "audit_head"),
     "hear_vote(": ("runs", "tool_calls"),
+    "cast_approval(": ("tool_calls",),
+    "wake_if_decided(": ("tool_calls",),
 }
 
 

@@ -4,25 +4,7 @@ VALUES (%(org)s, %(channel)s, %(thread_ts)s, %(kind)s, %(data)s, %(key)s, %(lane
 ON CONFLICT (org, key) WHERE key IS NOT NULL DO NOTHING;
 
 -- say_redraw --
--- Unless one of the same call still waits: that will draw what is true then. It is locked, so that nobody takes it before
--- this is committed, and whoever passed it over meanwhile looks again. What was approved moves on at once, and a click has
--- drawn its own card: that redraw gives the next state `patience` seconds to make it needless.
-WITH due AS (
-    SELECT now() + make_interval(secs => CASE WHEN EXISTS (
-        SELECT FROM tool_calls WHERE id = %(call_id)s AND state = 'approved') THEN %(patience)s ELSE 0 END) AS at),
-waits AS (
-    UPDATE outbox SET not_before = least(not_before, (SELECT at FROM due))
-     WHERE id = (
-        SELECT id FROM outbox
-         WHERE org = %(org)s AND channel = %(channel)s AND thread_ts = %(thread_ts)s AND kind = 'redraw'
-           AND call_id = %(call_id)s AND is_open AND state = 'pending'
-         LIMIT 1 FOR UPDATE SKIP LOCKED)
-    RETURNING not_before),
-said AS (
-    INSERT INTO outbox (org, channel, thread_ts, kind, data, lane, run_id, call_id, not_before)
-    SELECT %(org)s, %(channel)s, %(thread_ts)s, 'redraw', %(data)s, %(lane)s, %(run_id)s, %(call_id)s, at
-      FROM due WHERE NOT EXISTS (SELECT FROM waits))
-SELECT pg_notify('countersign_outbox', '') FROM waits WHERE not_before <= now();
+SELECT say_redraw(%(org)s, %(channel)s, %(thread_ts)s, %(data)s, %(lane)s, %(run_id)s, %(call_id)s, %(patience)s);
 
 -- take_saying --
 -- The next one whose thread has nothing older to say, and its run. Only another redraw waits for one. A channel that is
