@@ -14,25 +14,25 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Literal, get_args
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal, get_args
 from uuid import UUID, uuid4
 
 import structlog
 from slack_bolt.async_app import AsyncApp
 
 from bot import VERSION
-from bot.agent.checkpoints import Checkpoints
 from bot.agent.context import Context
-from bot.agent.graph import Nodes
 from bot.agent.model import Model, ModelSettings, model_for
 from bot.agent.prompts import Instructions
-from bot.agent.runs import Runs
 from bot.agent.summary import Summaries
+from bot.agent.tables import langgraph
 from bot.agent.thinking import Thinking
 from bot.config_file import DailyLimit
 from bot.core.buckets import SharedBuckets
 from bot.core.bus import Bus
 from bot.core.errors import BadSettings, DatabaseAway, LostClaim, SlackAway, reply_for
+from bot.core.loading import uncollected
 from bot.core.tasks import Tasks
 from bot.core.values import Thread
 from bot.guard import chronicle, evidence, grants
@@ -72,9 +72,13 @@ from bot.store.database import Database
 from bot.store.jobs import Jobs, TryAgain
 from bot.store.migrate import migrate, migrations, outstanding
 from bot.store.notify import AWAY
+from bot.store.swept import sweep, sweep_strays
 from bot.web.health import Readiness, serve
 from bot.web.metrics import Metrics, Sources
 from tools import Catalog, Client, ToolError, open_providers
+
+if TYPE_CHECKING:
+    from bot.agent.runs import Runs
 
 log = structlog.get_logger()
 
@@ -93,6 +97,7 @@ _ORPHANS_SECONDS = 600.0
 _FORGET_SECONDS = 3600.0
 _HEAD_SECONDS = 3600.0  # between two notes of where the audit ends, outside of the database
 _DEFAULT_WINDOW = 32_000
+_HEARD_FIRST = 1.0  # seconds for which runs wait for the first socket
 _LAST_TASKS = 2.0  # seconds for refusals and the like that are on their way
 
 
@@ -106,10 +111,10 @@ class Parts:
     jobs: Jobs
     catalog: Catalog
     model: Model | None
-    checkpoints: Checkpoints
+    work: "_Work"
     thinking: Thinking
-    runs: Runs
     house: House
+    ahead: Ahead
     votes: Votes
     reminders: Reminders
     retention: Retention
@@ -122,6 +127,13 @@ class Parts:
     metrics: Metrics
     dev: bool
     roles: frozenset[Role]
+
+    @property
+    def runs(self) -> "Runs":
+        """What carries runs on. Raises `LookupError` where nothing does, or not yet."""
+        if self.work.runs is None:
+            raise LookupError("no runs are carried on here")
+        return self.work.runs
 
     async def readiness(self) -> Readiness:
         """Whether this process can do its work now."""
@@ -201,7 +213,7 @@ class Parts:
         large the database is.
         """
         gone = await self.retention.sweep()
-        gone["checkpoints"] = await self.checkpoints.sweep_strays()
+        gone["checkpoints"] = await sweep_strays(self.database)
         if gone := +gone:
             log.info("swept", **gone)
         await growth.note(self.database)
@@ -209,12 +221,7 @@ class Parts:
 
 async def bring_up_to_date(url: str) -> list[str]:
     """Apply outstanding migrations, ours and LangGraph's. Raises `DatabaseAway`."""
-
-    async def langgraph() -> None:
-        async with Database(url, patient=True).open() as database:
-            await Checkpoints(database).setup()
-
-    return await migrate(url, [langgraph])
+    return await migrate(url, langgraph(url))
 
 
 async def run(
@@ -339,22 +346,12 @@ def _assembled(ground: _Ground, *, dev: bool, roles: frozenset[Role]) -> Parts:
         api, ground.identity.team_id, _named_groups(settings), _listed(settings)
     )
     house = _house(ground, directory)
-    checkpoints = Checkpoints(ground.database)
     ahead = Ahead(house, ground.tasks)
     votes = Votes(house, ahead)
     cards = Cards(house, ground.identity.org, api, budget, ground.tasks)
     cards.listen(bus)
     live = Live(bus, ground.database, api, budget, ground.tasks)
     thinking = Thinking(house, ground.model, _context(ground, directory), _limits(settings))
-    window = ground.model.window if ground.model else _DEFAULT_WINDOW
-    runs = ground.work.runs = Runs(
-        house,
-        Nodes(house, thinking, window, ahead),
-        checkpoints,
-        model_calls=settings.file.limits.model_calls,
-        contain=contain,
-        allowance=Allowance(ground.database, _daily_limits(settings)),
-    )
     sender = MeasuredSender(ground.database, api, budget, cards, live, votes.undeliverable)
     listening = Listening(
         house,
@@ -379,10 +376,10 @@ def _assembled(ground: _Ground, *, dev: bool, roles: frozenset[Role]) -> Parts:
         jobs=ground.jobs,
         catalog=ground.catalog,
         model=ground.model,
-        checkpoints=checkpoints,
+        work=ground.work,
         thinking=thinking,
-        runs=runs,
         house=house,
+        ahead=ahead,
         votes=votes,
         reminders=Reminders(house),
         retention=Retention(database, ground.identity.org, _keeping(settings)),
@@ -495,11 +492,35 @@ async def _carry_on(parts: Parts, group: asyncio.TaskGroup, stop: asyncio.Event)
         group.create_task(_repeat(stop, seconds, work), name=name)
     if parts.model is not None:
         group.create_task(_warm(parts.model), name="warm the model")
+    parts.work.runs = await _carrier(parts)
     group.create_task(_drain(parts.runs, stop), name="drain")
     try:
         await parts.jobs.work(stop, _GRACE)
     finally:
         quiet.set()
+
+
+async def _carrier(parts: Parts) -> "Runs":
+    """What carries runs on. LangGraph takes as long to load as half of everything else: people are
+    heard, and what stands in the outbox is said, meanwhile.
+    """
+    if "listener" in parts.roles:
+        await parts.sockets.first(_HEARD_FIRST)  # which a thread that loads would hold up
+    with uncollected():
+        await asyncio.to_thread(import_module, "bot.agent.runs")
+    from bot.agent.checkpoints import Checkpoints  # noqa: PLC0415 - see above
+    from bot.agent.graph import Nodes  # noqa: PLC0415
+    from bot.agent.runs import Runs  # noqa: PLC0415
+
+    settings, window = parts.settings, parts.model.window if parts.model else _DEFAULT_WINDOW
+    return Runs(
+        parts.house,
+        Nodes(parts.house, parts.thinking, window, parts.ahead),
+        Checkpoints(parts.database),
+        model_calls=settings.file.limits.model_calls,
+        contain=contain,
+        allowance=Allowance(parts.database, _daily_limits(settings)),
+    )
 
 
 def _regular(parts: Parts) -> Iterator[tuple[str, float, Callable[[], Awaitable[object]]]]:
@@ -512,7 +533,7 @@ def _regular(parts: Parts) -> Iterator[tuple[str, float, Callable[[], Awaitable[
     if any(rule.ask and rule.ask.escalate for rule in parts.settings.file.policy.rules):
         yield "escalations", _EXPIRY_SECONDS, parts.reminders.escalate
     kept = max(_SWEEP_SECONDS, parts.settings.file.retention.checkpoints_days * _DAY)
-    yield "sweep", _SWEEP_SECONDS, lambda: parts.checkpoints.sweep(kept)
+    yield "sweep", _SWEEP_SECONDS, lambda: sweep(parts.database, kept)
     yield "lost runs", _LOST_SECONDS, parts.recover
     yield "forget", _FORGET_SECONDS, parts.forget
     yield "audit head", _HEAD_SECONDS, lambda: _note_heads(parts)
@@ -528,7 +549,7 @@ async def _note_heads(parts: Parts) -> None:
         await chronicle.post_head(parts.database, parts.identity.org, told.channel, now)
 
 
-async def _drain(runs: Runs, stop: asyncio.Event) -> None:
+async def _drain(runs: "Runs", stop: asyncio.Event) -> None:
     await stop.wait()
     log.info("draining", seconds=_GRACE)
     runs.drain()

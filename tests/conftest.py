@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from hypothesis import settings
 
-from bot.agent.checkpoints import Checkpoints
+from bot.agent.tables import langgraph
 from bot.store.database import Database
 from bot.store.embedded import fresh_database
 from bot.store.migrate import migrate
@@ -36,11 +36,7 @@ def template(server: str) -> str:
     async def make() -> str:
         dsn = await fresh_database(server)
 
-        async def langgraph() -> None:
-            async with Database(dsn).open() as database:
-                await Checkpoints(database).setup()
-
-        await migrate(dsn, [langgraph])
+        await migrate(dsn, langgraph(dsn))
         return dsn.rsplit("/", 1)[1].partition("?")[0]
 
     return asyncio.run(make())

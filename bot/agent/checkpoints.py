@@ -20,9 +20,8 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from bot.store.database import STATEMENTS, Database, Transaction
+from bot.store.database import STATEMENTS, Database
 
-_STRAYS = 200  # runs in one sweep
 _PUT, _PUT_WRITE = (STATEMENTS[name].encode() for name in ("put_checkpoint", "put_write"))
 # Each has an index of one column, with which its primary key begins anyway.
 _TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
@@ -53,10 +52,10 @@ class Checkpoints(AsyncPostgresSaver):
         self._database = database
         self._peeked: dict[str, CheckpointTuple] = {}
 
-    async def setup(self) -> None:
-        """Make the tables, without the indexes that only cost."""
-        await super().setup()
-        await self._database.drop_indexes([f"{table}_thread_id_idx" for table in _TABLES])
+    async def make_tables(self) -> bool:
+        """Make the tables, without the indexes that only cost; False while one of these stays."""
+        await self.setup()
+        return await self._database.drop_indexes([f"{table}_thread_id_idx" for table in _TABLES])
 
     @staticmethod
     def place(run_id: UUID, attempt: int) -> RunnableConfig:
@@ -146,29 +145,3 @@ class Checkpoints(AsyncPostgresSaver):
             await cursor.executemany(
                 _PUT_WRITE, [dict(zip(_WRITE, row, strict=True)) | given for row in rows]
             )
-
-    async def sweep(self, after: float) -> int:
-        """Delete the checkpoints of runs that ended more than `after` seconds ago; how many runs.
-
-        One transaction: a kill in between leaves either all of a run's rows and its mark, or none.
-        """
-        async with self._database.relaxed() as tx:
-            ids = [row["id"] for row in await tx.all("runs_to_sweep", after=after)]
-            if ids:
-                await _drop(tx, [str(one) for one in ids])
-                await tx.run("mark_swept", ids=ids)
-        return len(ids)
-
-    async def sweep_strays(self) -> int:
-        """Delete what was written into runs that are swept already; of how many runs."""
-        async with self._database.relaxed() as tx:
-            rows = await tx.all("stray_checkpoints", limit=_STRAYS)
-            if rows:
-                await _drop(tx, [row["thread_id"] for row in rows])
-        return len(rows)
-
-
-async def _drop(tx: Transaction, threads: Sequence[str]) -> None:
-    await tx.run("sweep_checkpoints", threads=threads)
-    await tx.run("sweep_checkpoint_blobs", threads=threads)
-    await tx.run("sweep_checkpoint_writes", threads=threads)

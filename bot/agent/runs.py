@@ -1,7 +1,7 @@
 """Runs as jobs: claimed, carried through the graph, rested while people decide, closed once."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -36,6 +36,9 @@ _LATER = (
     "there. Nothing more was done. Ask again."
 )
 _MOST_LOST = 10  # processes that may die while they carry a run: more are its own doing
+# From so many on it is carried without another such run beside it: one of them may be what kills,
+# and the others must not be given up for it.
+_SUSPECT = 3
 _LOST = (
     f"It was lost with its process {_MOST_LOST} times, one after the other, so it is not tried "
     "again. See how those ended: they may lack memory."
@@ -73,6 +76,7 @@ class Runs:
         self._controls: set[RunControl] = set()
         self._turns: dict[UUID, Turn] = {}
         self._draining = False
+        self._tests_a_suspect = False
         house.bus.listen(self._hear)
 
     async def work(self, run_id: UUID) -> None:
@@ -87,15 +91,35 @@ class Runs:
             run=str(run.id), thread=str(run.thread), actor=run.requester, attempt=run.attempt
         ):
             try:
-                async with self._contain(partial(self._closing.fail, run)):
-                    if run.version > VERSION:
-                        await self._closing.fail(run, _LATER, 0.0)
-                    elif await self._is_given_up(run):
-                        await self._closing.fail(run, _LOST, 0.0)
-                    else:
-                        await self._carry(run)
+                with self._without_another(run):
+                    await self._work(run)
             except LostClaim:
                 log.info("claim_lost")
+
+    async def _work(self, run: Run) -> None:
+        async with self._contain(partial(self._closing.fail, run)):
+            if run.version > VERSION:
+                await self._closing.fail(run, _LATER, 0.0)
+            elif await self._is_given_up(run):
+                await self._closing.fail(run, _LOST, 0.0)
+            else:
+                await self._carry(run)
+
+    @contextmanager
+    def _without_another(self, run: Run) -> Iterator[None]:
+        """Carry it unless both it and one that is carried already may be what kills processes.
+        Raises `TryAgain`: its job waits, so that it is not lost with the other.
+        """
+        if run.lost_workers < _SUSPECT:
+            yield
+            return
+        if self._tests_a_suspect:
+            raise TryAgain
+        self._tests_a_suspect = True
+        try:
+            yield
+        finally:
+            self._tests_a_suspect = False
 
     async def _is_given_up(self, run: Run) -> bool:
         """What became of a change is looked at for as long again."""

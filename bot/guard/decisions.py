@@ -35,7 +35,6 @@ class Cast:
 async def approve(
     tx: Transaction,
     call: Call,
-    person: str,
     voters: Sequence[str],
     start_within: float,
     *,
@@ -46,8 +45,8 @@ async def approve(
     """Store one more Approve, and the arrow if it completes the quorum. Where it `goes_on`, the run
     is woken and the card drawn, if there is a reason to.
 
-    `voters` are those whose vote counts now, he among them; the deed has to start within
-    `start_within` seconds.
+    `voters` are those whose vote counts now, the first of them casts it; the deed has to start
+    within `start_within` seconds.
     """
     row = await tx.one(
         "cast_approval",
@@ -56,7 +55,7 @@ async def approve(
         **job("resume", call.thread),
         **redrawing(call.id),
         goes_on=goes_on,
-        **_row(call, person, reason, salt),
+        **_row(call, voters[0], reason, salt),
     )
     return Cast(**row) if row else Cast(stored=False, completes=False, woken=False)
 

@@ -531,7 +531,7 @@ class Proposals:
         runs.
         """
         within = self._house.rules.start_seconds
-        cast = await approve(tx, call, use.approver, [use.approver], within)
+        cast = await approve(tx, call, [use.approver], within)
         if not cast.completes:
             raise LookupError(f"a grant does not approve {call.id}")
         await vote_along(tx, call, use.approver)

@@ -476,7 +476,6 @@ class Votes:
             cast = await approve(
                 tx,
                 call,
-                click.person,
                 voters.counting,
                 self._house.rules.start_seconds,
                 goes_on=goes_on,

@@ -235,6 +235,7 @@ class Sockets:
         self._pauses = pauses or Pauses()
         self._sockets: dict[int, _Socket] = {}
         self._open: set[_Socket] = set()
+        self._first = asyncio.Event()
         self._doubt_since = 0.0
         self._look_again_at = float("inf")
         # its lines hold the socket's address with its ticket, and say what we say ourselves
@@ -250,6 +251,10 @@ class Sockets:
     def held(self) -> int:
         """How many Slack may count as ours: also those that it takes away."""
         return sum(socket.up for socket in self._open)
+
+    async def first(self, seconds: float) -> None:
+        """Wait until one has been connected, but no longer than this."""
+        await _wait(self._first, seconds)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep all of them open until `stop`, then close them, so that no new events come in."""
@@ -271,6 +276,7 @@ class Sockets:
             if (old := self._sockets.get(number)) is not None:
                 group.create_task(self._see_out(old, stop), name=f"socket {number} leaving")
             self._sockets[number] = socket
+            self._first.set()
             log.info("socket_connected", number=number, connected=self.connected)
             began = time.monotonic()
             why = await self._watch(socket, stop)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import resources
 from select import POLLIN, poll
 from time import monotonic
@@ -213,12 +213,16 @@ class Database:
         async with self.statement() as tx:
             return Room(**(await tx.one("inspect_room") or {}))
 
-    async def drop_indexes(self, names: Iterable[str]) -> None:
-        """Those that only cost. One that is in use for too long stays until the next time."""
+    async def drop_indexes(self, names: Iterable[str]) -> bool:
+        """Those that only cost; False when one stays for now, as it is in use for too long."""
+        gone = True
         async with self._relaxed.connection() as connection:
             for name in names:
-                with suppress(QueryCanceled, LockNotAvailable):
+                try:
                     await connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}".encode())
+                except (QueryCanceled, LockNotAvailable):
+                    gone = False
+        return gone
 
     async def answers(self) -> bool:
         """Whether a round trip works now."""

@@ -2,9 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import resources
 from itertools import zip_longest
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -18,7 +19,7 @@ log = structlog.get_logger()
 _LOCK = 0x636F756E746572  # "counter": one process migrates, the others wait for it
 _FATAL = re.compile(r"FATAL: +(.+)")  # what the server itself said: names, never a password
 _FILE = re.compile(r"^(\d{4})_\w+\.sql$")
-Step = Callable[[], Awaitable[None]]
+Step = Callable[[], Awaitable[bool]]  # whether all of it is done
 
 
 def migrations() -> list[tuple[int, str, str]]:
@@ -104,9 +105,10 @@ async def _lock(connection: psycopg.AsyncConnection[dict[str, Any]]) -> None:
         await asyncio.sleep(0.2)
 
 
-async def migrate(dsn: str, others: Sequence[Step] = ()) -> list[str]:
+async def migrate(dsn: str, others: Mapping[str, Step] = MappingProxyType({})) -> list[str]:
     """Bring the schema up to date; safe to call from several processes at once. Returns what
-    was applied.
+    was applied, of ours. `others` are libraries' own, each by a name that its version is a part of:
+    one that was done is not done again.
     """
     applied: list[str] = []
     async with await connect(dsn) as connection:
@@ -115,6 +117,10 @@ async def migrate(dsn: str, others: Sequence[Step] = ()) -> list[str]:
             "CREATE TABLE IF NOT EXISTS countersign_migrations"
             " (number integer PRIMARY KEY, name text NOT NULL,"
             " at timestamptz NOT NULL DEFAULT now())"
+        )
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS countersign_foreign_migrations"
+            " (name text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())"
         )
         done = await _applied(connection)
         jobs = await (
@@ -134,6 +140,13 @@ async def migrate(dsn: str, others: Sequence[Step] = ()) -> list[str]:
                 )
             applied.append(name)
             log.info("migrated", migration=name)
-        for step in others:
-            await step()
+        rows = await (
+            await connection.execute("SELECT name FROM countersign_foreign_migrations")
+        ).fetchall()
+        known = {row["name"] for row in rows}
+        for name, step in others.items():
+            if name not in known and await step():
+                await connection.execute(
+                    "INSERT INTO countersign_foreign_migrations (name) VALUES (%s)", (name,)
+                )
     return applied

@@ -19,9 +19,9 @@ from tempfile import TemporaryDirectory
 import psycopg
 from psycopg.rows import dict_row
 
-from bot.agent.checkpoints import Checkpoints
+from bot.agent.tables import langgraph
 from bot.sandbox.slack import Settings as SlackSettings
-from bot.store.database import Database, Row
+from bot.store.database import Row
 from bot.store.embedded import embedded_postgres, fresh_database
 from bot.store.migrate import migrate
 from tests.plugins.ports import free_port
@@ -359,10 +359,6 @@ async def bench() -> AsyncIterator[Bench]:
         async with embedded_postgres(folder / "postgres", throwaway=True) as server:
             made = await fresh_database(server)
 
-            async def langgraph() -> None:
-                async with Database(made).open() as database:
-                    await Checkpoints(database).setup()
-
-            await migrate(made, [langgraph])
+            await migrate(made, langgraph(made))
             template = made.rsplit("/", 1)[1].partition("?")[0]
             yield Bench(server, template, folder)

@@ -17,11 +17,14 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from bot.app import Parts, run
-from bot.core.logs import set_up
-from bot.guard.masking import mask_text
-from bot.settings import read
-from bot.slack.budget import Budget
+from bot.core.loading import uncollected
+
+with uncollected():  # as the command line loads it
+    from bot.app import Parts, run
+    from bot.core.logs import set_up
+    from bot.guard.masking import mask_text
+    from bot.settings import read
+    from bot.slack.budget import Budget
 
 _EVERY = 0.002  # CPU seconds between two samples; the kernel's tick may make it more
 _PACE = 1000.0

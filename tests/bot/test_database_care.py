@@ -21,6 +21,7 @@ from bot.store.connections import Room, Sizes
 from bot.store.database import Database, Row
 from bot.store.jobs import Jobs
 from bot.store.outbox import say
+from bot.store.swept import sweep, sweep_strays
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 THREAD = Thread("T1", "C1", "1.0")
@@ -36,6 +37,7 @@ FATE = {
     "checkpoint_writes": "runs_to_sweep, stray_checkpoints",
     "checkpoints": "runs_to_sweep, stray_checkpoints",
     "countersign_migrations": "kept: of our schema",
+    "countersign_foreign_migrations": "kept: of libraries' schemas",
     "decisions": "kept: who approved",
     "events": "drop_events",
     "grants": "kept: what was allowed in advance, and by whom",
@@ -150,7 +152,6 @@ async def test_what_only_the_work_needed_goes_with_time(database: Database) -> N
 async def test_checkpoints_stay_as_long_as_somebody_wants_them_and_no_longer(
     database: Database,
 ) -> None:
-    checkpoints = Checkpoints(database)
     ended = await run_of(database, "now() - interval '2 days'")
     under_way = await run_of(database)
 
@@ -166,13 +167,13 @@ async def test_checkpoints_stay_as_long_as_somebody_wants_them_and_no_longer(
 
     await written(ended)
     await written(under_way)
-    assert await checkpoints.sweep(3 * 86_400) == 0
-    assert await checkpoints.sweep(86_400) == 1
+    assert await sweep(database, 3 * 86_400) == 0
+    assert await sweep(database, 86_400) == 1
     assert await left() == {str(under_way)}
     # a worker that had been stopped for a while goes on with a run that another one has ended
     await written(ended)
-    assert await checkpoints.sweep(0) == 0, "its run is swept already"
-    assert await checkpoints.sweep_strays() == 1
+    assert await sweep(database, 0) == 0, "its run is swept already"
+    assert await sweep_strays(database) == 1
     assert await left() == {str(under_way)}
 
 

@@ -1,8 +1,10 @@
 """The database: migrations, named statements, the outbox's order, the audit chain."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 
 import psycopg
 import pytest
@@ -25,6 +27,31 @@ async def test_migrating_twice_changes_nothing(dsn: str) -> None:
     assert await outstanding(dsn) == []
     assert await migrate(dsn) == []
     assert [number for number, _, _ in migrations()] == list(range(1, len(migrations()) + 1))
+
+
+async def test_a_librarys_tables_are_made_until_all_of_it_is_done_and_not_again(dsn: str) -> None:
+    made: list[str] = []
+
+    async def make(what: str, *, done: bool) -> bool:
+        made.append(what)
+        return done
+
+    await migrate(dsn, {"saver 1": partial(make, "1", done=False)})
+    await migrate(dsn, {"saver 1": partial(make, "1", done=True)})
+    await migrate(dsn, {"saver 1": partial(make, "1", done=True)})
+    await migrate(dsn, {"saver 2": partial(make, "2", done=True)})
+    assert made == ["1", "1", "2"]
+
+
+async def test_a_start_on_a_database_that_is_up_to_date_loads_no_graph(dsn: str) -> None:
+    """LangGraph is half of a start: until it is there people are heard already."""
+    code = (
+        "import asyncio, sys, bot.app; asyncio.run(bot.app.bring_up_to_date(sys.argv[1]));"
+        "sys.exit(any(name.partition('.')[0] in {'langgraph', 'langchain_core', 'langsmith'}"
+        " for name in sys.modules))"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, dsn)
+    assert await process.wait() == 0
 
 
 async def test_every_statement_is_understood_by_the_database(dsn: str) -> None:

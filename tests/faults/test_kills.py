@@ -84,6 +84,39 @@ async def test_a_run_of_which_each_process_dies_is_given_up(
         await at.chat.reads(thread, "All is well")
 
 
+async def test_of_two_runs_of_which_processes_die_one_is_tried_at_a_time(
+    dsn: str, tmp_path: Path, case: Case
+) -> None:
+    hung: list[str] = []
+
+    def script(request: Json) -> Turn:
+        said = str(request["messages"])
+        if len(hung) < 3:
+            hung.append("web" if "web" in said else "api")
+            return hangs(0)
+        return says("All is well.")
+
+    async with scene(dsn, tmp_path, case, script) as at:
+        threads = {name: await at.chat.ask(f"how is {name}?") for name in ("web", "api")}
+        await until(lambda: len(hung) == 2, "both runs at the model")
+        await at.rows("UPDATE runs SET lost_workers = lost_workers + 2 RETURNING id")
+        await at.kill()
+        await at.start()
+        await until(lambda: len(hung) == 3, "one of them at the model again")
+        await asyncio.sleep(2.5)  # the other one has been tried meanwhile, more than once
+        assert len(hung) == 3
+        model = at.chat.model
+        assert model is not None
+        assert len(model.requests) == 3
+        await at.chat.slack.mention("dave", "ops", "stop", threads[hung[2]])
+        at.goes_on()
+        other = "api" if hung[2] == "web" else "web"
+        await at.ends(threads[other], "All is well", executions=0)
+        # it was not lost with the first one again
+        rows = await at.rows("SELECT lost_workers FROM runs ORDER BY lost_workers")
+        assert max(row["lost_workers"] for row in rows) == 3
+
+
 @crash
 @pytest.mark.parametrize("held", ["answer", "request"])
 async def test_while_the_first_sign_is_posted(

@@ -1,0 +1,22 @@
+"""LangGraph's tables, without LangGraph: a start finds in the database that they are there."""
+
+from collections.abc import Mapping
+from functools import partial
+from importlib.metadata import version
+
+from bot.store.database import Database
+from bot.store.migrate import Step
+
+_SAVER = "langgraph-checkpoint-postgres"
+
+
+def langgraph(dsn: str) -> Mapping[str, Step]:
+    """The step that makes them, by the name of the saver whose tables they are."""
+    return {f"{_SAVER} {version(_SAVER)}": partial(_make, dsn)}
+
+
+async def _make(dsn: str) -> bool:
+    from bot.agent.checkpoints import Checkpoints  # noqa: PLC0415 - half a second of a start
+
+    async with Database(dsn, patient=True).open() as database:
+        return await Checkpoints(database).make_tables()
