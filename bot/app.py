@@ -139,11 +139,14 @@ class Parts:
         """Whether this process can do its work now."""
         problems: list[str] = []
         away: list[str] = []
+        notes = list(self._notes())
         if "listener" in self.roles:
             self._hears(problems, away)
+        if "worker" in self.roles and self.work.runs is None:
+            # what people say is recorded meanwhile; who only carries runs is of no use yet
+            (notes if "listener" in self.roles else problems).append("runs are not carried on yet")
         if code := self.api.token_refused:
             problems.append(f"Slack does not accept SLACK_BOT_TOKEN ({code})")
-        notes = list(self._notes())
         try:
             if await self._behind():
                 problems.append("migrations are outstanding")

@@ -1,5 +1,6 @@
 """Runs as jobs: claimed, carried through the graph, rested while people decide, closed once."""
 
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -37,8 +38,9 @@ _LATER = (
 )
 _MOST_LOST = 10  # processes that may die while they carry a run: more are its own doing
 # From so many on it is carried without another such run beside it: one of them may be what kills,
-# and the others must not be given up for it.
-_SUSPECT = 3
+# and the others must not be given up for it. One that has not killed for so many seconds holds up
+# nobody any more, even if it then does.
+_SUSPECT, _CLEARED = 3, 30.0
 _LOST = (
     f"It was lost with its process {_MOST_LOST} times, one after the other, so it is not tried "
     "again. See how those ended: they may lack memory."
@@ -76,7 +78,7 @@ class Runs:
         self._controls: set[RunControl] = set()
         self._turns: dict[UUID, Turn] = {}
         self._draining = False
-        self._tests_a_suspect = False
+        self._suspects: dict[UUID, float] = {}  # since when they are carried
         house.bus.listen(self._hear)
 
     async def work(self, run_id: UUID) -> None:
@@ -91,35 +93,35 @@ class Runs:
             run=str(run.id), thread=str(run.thread), actor=run.requester, attempt=run.attempt
         ):
             try:
-                with self._without_another(run):
-                    await self._work(run)
+                async with self._contain(partial(self._closing.fail, run)):
+                    if run.version > VERSION:
+                        await self._closing.fail(run, _LATER, 0.0)
+                    elif await self._is_given_up(run):
+                        await self._closing.fail(run, _LOST, 0.0)
+                    else:
+                        with self._without_another(run):
+                            await self._carry(run)
             except LostClaim:
                 log.info("claim_lost")
 
-    async def _work(self, run: Run) -> None:
-        async with self._contain(partial(self._closing.fail, run)):
-            if run.version > VERSION:
-                await self._closing.fail(run, _LATER, 0.0)
-            elif await self._is_given_up(run):
-                await self._closing.fail(run, _LOST, 0.0)
-            else:
-                await self._carry(run)
-
     @contextmanager
     def _without_another(self, run: Run) -> Iterator[None]:
-        """Carry it unless both it and one that is carried already may be what kills processes.
-        Raises `TryAgain`: its job waits, so that it is not lost with the other.
+        """Carry it unless both it and one that has just begun may be what kills processes. Raises
+        `TryAgain`: its job waits, so that it is not lost with the other. One that was stopped only
+        ends.
         """
-        if run.lost_workers < _SUSPECT:
+        if run.lost_workers < _SUSPECT or run.stopped:
             yield
             return
-        if self._tests_a_suspect:
+        now = time.monotonic()
+        if any(now < since + _CLEARED for since in self._suspects.values()):
+            log.info("run_waits_for_another", lost_workers=run.lost_workers)
             raise TryAgain
-        self._tests_a_suspect = True
+        self._suspects[run.id] = now
         try:
             yield
         finally:
-            self._tests_a_suspect = False
+            del self._suspects[run.id]
 
     async def _is_given_up(self, run: Run) -> bool:
         """What became of a change is looked at for as long again."""

@@ -8,11 +8,12 @@ from bot.store.database import Database
 from bot.store.migrate import Step
 
 _SAVER = "langgraph-checkpoint-postgres"
+_OURS = 1  # one more as soon as we make something else of its tables
 
 
 def langgraph(dsn: str) -> Mapping[str, Step]:
-    """The step that makes them, by the name of the saver whose tables they are."""
-    return {f"{_SAVER} {version(_SAVER)}": partial(_make, dsn)}
+    """The step that makes them, by the saver whose tables they are, and what we make of them."""
+    return {f"{_SAVER} {version(_SAVER)} {_OURS}": Step(partial(_make, dsn), "checkpoints")}
 
 
 async def _make(dsn: str) -> bool:

@@ -13,11 +13,18 @@ from bot.store.jobs import job
 from bot.store.outbox import redrawing
 
 
-async def decide(
-    tx: Transaction, call: Call, person: str, vote: str, *, reason: str = "", salt: str = ""
-) -> bool:
+@dataclass(frozen=True)
+class Decision:
+    """Whose it is and why; the salt is that of the reason's hash in the audit."""
+
+    person: str
+    reason: str = ""
+    salt: str = ""
+
+
+async def decide(tx: Transaction, call: Call, vote: str, decision: Decision) -> bool:
     """Store one; False where he had decided so already."""
-    row = await tx.one("insert_decision", vote=vote, **_row(call, person, reason, salt))
+    row = await tx.one("insert_decision", vote=vote, **_row(call, decision))
     return row is not None
 
 
@@ -35,18 +42,17 @@ class Cast:
 async def approve(
     tx: Transaction,
     call: Call,
+    decision: Decision,
     voters: Sequence[str],
     start_within: float,
     *,
     goes_on: bool = False,
-    reason: str = "",
-    salt: str = "",
 ) -> Cast:
     """Store one more Approve, and the arrow if it completes the quorum. Where it `goes_on`, the run
     is woken and the card drawn, if there is a reason to.
 
-    `voters` are those whose vote counts now, the first of them casts it; the deed has to start
-    within `start_within` seconds.
+    `voters` are those whose vote counts now, he among them; the deed has to start within
+    `start_within` seconds.
     """
     row = await tx.one(
         "cast_approval",
@@ -55,18 +61,18 @@ async def approve(
         **job("resume", call.thread),
         **redrawing(call.id),
         goes_on=goes_on,
-        **_row(call, voters[0], reason, salt),
+        **_row(call, decision),
     )
     return Cast(**row) if row else Cast(stored=False, completes=False, woken=False)
 
 
-def _row(call: Call, person: str, reason: str, salt: str) -> dict[str, object]:
+def _row(call: Call, decision: Decision) -> dict[str, object]:
     return {
         "id": uuid7(),
         "org": call.thread.org,
         "call_id": call.id,
         "digest": call.digest,
-        "person": person,
-        "reason": reason,
-        "salt": salt,
+        "person": decision.person,
+        "reason": decision.reason,
+        "salt": decision.salt,
     }

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from bot.guard import audit, short_ids
-from bot.guard.decisions import decide
+from bot.guard.decisions import Decision, decide
 from bot.guard.house import House, lock_thread, redraw
 from bot.guard.records import Call
 from bot.guard.votes import Answer, Click, Code, Typed, Vote, Votes, is_fresh
@@ -71,7 +71,7 @@ class Settling:
     async def _record(self, tx: Transaction, click: Click, call: Call, vote: Vote) -> None:
         """Who said so, bound to what exactly; and everybody in the thread hears it."""
         salt = audit.salt()
-        await decide(tx, call, click.person, vote, reason=click.reason, salt=salt)
+        await decide(tx, call, vote, Decision(click.person, click.reason, salt))
         data: dict[str, JsonValue] = {
             "digest": call.digest,
             "reason_sha256": audit.hashed(click.reason, salt),

@@ -4,7 +4,7 @@ Whoever calls these holds the run's row lock.
 """
 
 from bot.guard import audit
-from bot.guard.decisions import decide
+from bot.guard.decisions import Decision, decide
 from bot.guard.records import Call
 from bot.store.database import Transaction
 
@@ -16,7 +16,7 @@ async def vote_along(tx: Transaction, call: Call, person: str) -> None:
     row = await _standing_by(tx, call)
     if row is None:
         return
-    if await decide(tx, row, person, "approve"):
+    if await decide(tx, row, "approve", Decision(person)):
         data = {"digest": row.digest, "rule": row.ruling.rule, "rolls_back": str(call.id)}
         given = {"run_id": call.run_id, "call_id": row.id}
         audit.append(tx, call.thread.org, "approve", person, data, **given)

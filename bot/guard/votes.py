@@ -18,7 +18,7 @@ from bot.core.values import Event, Person, Thread
 from bot.guard import audit, grants, short_ids
 from bot.guard.ahead import Ahead
 from bot.guard.clearance import SOON, why_not_himself
-from bot.guard.decisions import approve, decide
+from bot.guard.decisions import Decision, approve, decide
 from bot.guard.house import House, redraw, redraw_undone
 from bot.guard.policy import Effect, why_not_approve, why_not_break_glass, why_not_deny
 from bot.guard.records import Call
@@ -472,20 +472,14 @@ class Votes:
         goes_on: bool,
     ) -> tuple[bool, bool]:
         """Whether his vote is a new one, and whether the call has moved by it."""
+        his = Decision(click.person, click.reason, salt)
         if vote == "approve":
-            cast = await approve(
-                tx,
-                call,
-                voters.counting,
-                self._house.rules.start_seconds,
-                goes_on=goes_on,
-                reason=click.reason,
-                salt=salt,
-            )
+            within = self._house.rules.start_seconds
+            cast = await approve(tx, call, his, voters.counting, within, goes_on=goes_on)
             if cast.woken:
                 _before_talk(tx, self._house, call)
             return cast.stored, cast.completes
-        stored = await decide(tx, call, click.person, vote, reason=click.reason, salt=salt)
+        stored = await decide(tx, call, vote, his)
         if vote == "deny":
             row = await tx.one("deny_call", id=call.id, digest=call.digest, error=click.reason)
         else:

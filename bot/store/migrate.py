@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from importlib import resources
 from itertools import zip_longest
 from types import MappingProxyType
@@ -19,7 +20,16 @@ log = structlog.get_logger()
 _LOCK = 0x636F756E746572  # "counter": one process migrates, the others wait for it
 _FATAL = re.compile(r"FATAL: +(.+)")  # what the server itself said: names, never a password
 _FILE = re.compile(r"^(\d{4})_\w+\.sql$")
-Step = Callable[[], Awaitable[bool]]  # whether all of it is done
+
+
+@dataclass(frozen=True)
+class Step:
+    """Tables of a library: what makes them, and says whether all of it is done; and one of them,
+    by which is seen that somebody dropped them.
+    """
+
+    make: Callable[[], Awaitable[bool]]
+    table: str
 
 
 def migrations() -> list[tuple[int, str, str]]:
@@ -145,8 +155,15 @@ async def migrate(dsn: str, others: Mapping[str, Step] = MappingProxyType({})) -
         ).fetchall()
         known = {row["name"] for row in rows}
         for name, step in others.items():
-            if name not in known and await step():
+            there = await (
+                await connection.execute("SELECT to_regclass(%s) AS found", (step.table,))
+            ).fetchone()
+            if name in known and there is not None and there["found"] is not None:
+                continue
+            if await step.make():
                 await connection.execute(
-                    "INSERT INTO countersign_foreign_migrations (name) VALUES (%s)", (name,)
+                    "INSERT INTO countersign_foreign_migrations (name) VALUES (%s)"
+                    " ON CONFLICT DO NOTHING",
+                    (name,),
                 )
     return applied

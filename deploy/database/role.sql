@@ -15,4 +15,4 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE O
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO countersign_bot;
 
 REVOKE UPDATE, DELETE, TRUNCATE ON audit FROM countersign_bot;
-REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON countersign_migrations FROM countersign_bot;
+REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON countersign_migrations, countersign_foreign_migrations FROM countersign_bot;

@@ -518,7 +518,13 @@ async def test_the_bot_works_with_a_role_that_cannot_rewrite_the_audit(
     async with world(dsn, tmp_path, extra=extra) as chat:
         await _one_change(chat)
     async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
-        for deed in ("UPDATE audit SET actor = 'x'", "DELETE FROM audit", "TRUNCATE audit"):
+        for deed in (
+            "UPDATE audit SET actor = 'x'",
+            "DELETE FROM audit",
+            "TRUNCATE audit",
+            "DELETE FROM countersign_migrations",
+            "INSERT INTO countersign_foreign_migrations (name) VALUES ('done')",
+        ):
             with pytest.raises(Exception, match="permission denied"):
                 await connection.execute(deed.encode())
 

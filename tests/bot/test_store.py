@@ -16,7 +16,7 @@ from bot.core.values import Thread
 from bot.guard import audit
 from bot.store.database import STATEMENTS, Database
 from bot.store.embedded import fresh_database
-from bot.store.migrate import migrate, migrations, outstanding
+from bot.store.migrate import Step, migrate, migrations, outstanding
 from bot.store.outbox import say
 from tests.bot.test_outbox import TAKER
 
@@ -36,11 +36,14 @@ async def test_a_librarys_tables_are_made_until_all_of_it_is_done_and_not_again(
         made.append(what)
         return done
 
-    await migrate(dsn, {"saver 1": partial(make, "1", done=False)})
-    await migrate(dsn, {"saver 1": partial(make, "1", done=True)})
-    await migrate(dsn, {"saver 1": partial(make, "1", done=True)})
-    await migrate(dsn, {"saver 2": partial(make, "2", done=True)})
+    await migrate(dsn, {"saver 1": Step(partial(make, "1", done=False), "runs")})
+    await migrate(dsn, {"saver 1": Step(partial(make, "1", done=True), "runs")})
+    await migrate(dsn, {"saver 1": Step(partial(make, "1", done=True), "runs")})
+    await migrate(dsn, {"saver 2": Step(partial(make, "2", done=True), "runs")})
     assert made == ["1", "1", "2"]
+    # somebody dropped its tables
+    await migrate(dsn, {"saver 2": Step(partial(make, "2 again", done=True), "no_such_table")})
+    assert made[3:] == ["2 again"]
 
 
 async def test_a_start_on_a_database_that_is_up_to_date_loads_no_graph(dsn: str) -> None:
