@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
@@ -22,7 +22,6 @@ from bot.store.notify import AWAY
 
 log = structlog.get_logger()
 
-_INTERVAL = 1.5  # seconds between two edits of one message; all of them share 50 a minute
 EDIT_SECONDS = 5.0  # an edit takes no longer; after it, none of ours is under way any more
 _LEASE = 2.5  # seconds after which, had we stood still, another process may carry the run
 _AGAIN = (1.0, 3.0, 10.0)  # seconds between tries to clear up after ourselves
@@ -67,6 +66,16 @@ class _Shown:
         )
 
 
+@dataclass(frozen=True)
+class Pace:
+    """Seconds: between two edits of one message, all of which share 50 a minute; before each look
+    for what Slack may still do, as it never said.
+    """
+
+    interval: float = 1.5
+    late: Sequence[float] = (8.0, 30.0)
+
+
 class Live:
     """Hears what runs tell and shows it; what does not fit into the budget is left out."""
 
@@ -78,14 +87,14 @@ class Live:
         budget: Budget,
         tasks: Tasks,
         *,
-        interval: float = _INTERVAL,
+        pace: Pace | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._api = api
         self._budget = budget
         self._tasks = tasks
-        self._interval = interval
+        self._pace = pace or Pace()
         self._clock = clock
         self._runs: OrderedDict[UUID, _Shown] = OrderedDict()
         bus.listen(self._hear, own=True)
@@ -181,20 +190,20 @@ class Live:
         """Draw until nothing new is known; what came in between is drawn at once."""
         try:
             while shown.dirty and not shown.closed:
-                due = shown.drawn_at + self._pace() - self._clock()
+                due = shown.drawn_at + self._between() - self._clock()
                 if due > 0:
                     await asyncio.sleep(due)
                 elif self._may_be_old(shown) and await self._is_old(shown):
                     return
                 elif not shown.ts:
                     if shown.posting:
-                        await asyncio.sleep(self._interval)
+                        await asyncio.sleep(self._pace.interval)
                     elif not await self._late_sign(shown):
                         return
                 elif self._budget.spare(Method.UPDATE):
                     await self._draw(shown)
                 else:
-                    await asyncio.sleep(self._interval)
+                    await asyncio.sleep(self._pace.interval)
         finally:
             shown.following = False
 
@@ -216,9 +225,9 @@ class Live:
             return True
         return shown.state == "waiting" and row["state"] != "waiting"
 
-    def _pace(self) -> float:
+    def _between(self) -> float:
         """Seconds between two edits: they share what Slack allows for all messages together."""
-        return self._interval * max(1, sum(shown.following for shown in self._runs.values()))
+        return self._pace.interval * max(1, sum(shown.following for shown in self._runs.values()))
 
     async def _draw(self, shown: _Shown) -> None:
         async with shown.lock:
@@ -292,8 +301,27 @@ class Live:
             log.info("first_sign_refused", run=str(shown.run_id), code=refused.code)
         except Uncertain:
             # it may stand there, saying "working"
-            return await self._find(shown)
+            found = await self._find(shown)
+            if not found:
+                self._tasks.start("look for a late first sign", self._look_later(shown))
+            return found
         return ""
+
+    async def _look_later(self, shown: _Shown) -> None:
+        """What Slack did after we had given it up is the run's message, or goes again."""
+        for pause in self._pace.late:
+            await asyncio.sleep(pause)
+            try:
+                await self._budget.take(Method.REPLIES, Lane.REST)
+                ours = await self._api.posted(shown.thread.channel, shown.thread.ts)
+            except SlackProblem as problem:
+                log.info("late_sign_not_looked_for", error=str(problem))
+                continue
+            late = [one.ts for one in ours if one.key == shown.key and one.ts != shown.ts]
+            for ts in late:
+                await self._keep(shown, ts)
+            if late:
+                return
 
     async def _find(self, shown: _Shown) -> str:
         for wait in _AGAIN:

@@ -17,8 +17,9 @@ from bot.sandbox.slack import EXAMPLE_MANIFEST, Settings, Workspace, shown_text
 from bot.sandbox.slack.limits import Limits
 from bot.slack.api import Limited, Method, Refused, SlackApi
 from bot.slack.budget import Budget, Lane
-from bot.slack.live import Live
-from bot.slack.views.data import Message
+from bot.slack.live import Live, Pace, progress_key
+from bot.slack.views.data import Message, ProgressData
+from bot.slack.views.progress import progress
 from bot.store.database import Database, Row
 
 ORG = "T1"
@@ -43,7 +44,7 @@ class World:
 
     def process(self, bus: Bus, interval: float = 0.1) -> Live:
         """Another process's, when given another bus."""
-        return Live(bus, self.database, self.api, self.budget, self.tasks, interval=interval)
+        return Live(bus, self.database, self.api, self.budget, self.tasks, pace=Pace(interval))
 
     async def begin(self) -> tuple[Thread, UUID]:
         ts = await self.slack.post("alice", "ops", "what is wrong?")
@@ -122,6 +123,29 @@ async def test_steps_are_drawn_together_and_not_more_often_than_allowed(world: W
     assert world.edits() == quiet  # nothing new, nothing drawn
 
 
+@pytest.mark.parametrize("has_ended", [False, True])
+async def test_a_sign_that_slack_posts_after_it_was_given_up_is_the_runs_or_goes(
+    world: World, has_ended: bool
+) -> None:
+    live = Live(
+        world.bus, world.database, world.api, world.budget, world.tasks, pace=Pace(0.1, (0.1, 0.4))
+    )
+    thread, run_id = await world.begin()
+    world.slack.faults.fail("chat.postMessage", "drop_before")
+    await live.first_sign(thread, run_id)
+    if has_ended:
+        await world.end(thread, run_id)
+    await asyncio.sleep(0.2)  # one look was too early
+    late = progress(ProgressData(steps=(), state="working", seconds=0, headline="", run_id="r"))
+    await world.api.post(thread.channel, late, thread_ts=thread.ts, key=progress_key(run_id))
+    if has_ended:
+        await until(lambda: not world.shown(thread))
+        return
+    await until(lambda: live.place(run_id) != "")
+    [message] = world.slack.app_messages("ops", thread_ts=thread.ts)
+    assert (await world.run(run_id))["progress_ts"] == message["ts"]
+
+
 async def test_many_runs_share_the_pace(world: World) -> None:
     runs = [await world.begin() for _ in range(5)]
     for thread, run_id in runs:
@@ -158,7 +182,7 @@ async def test_what_another_process_has_ended_is_not_drawn_over(world: World, wh
         world.api,
         world.budget,
         world.tasks,
-        interval=0.1,
+        pace=Pace(0.1),
         clock=lambda: time.monotonic() + ahead,
     )
     thread, run_id = await world.begin()

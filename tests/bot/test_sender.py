@@ -21,7 +21,7 @@ from bot.sandbox.slack import EXAMPLE_MANIFEST, Settings, Workspace
 from bot.slack.api import SlackApi
 from bot.slack.budget import Budget
 from bot.slack.cards import Drawn
-from bot.slack.live import Live
+from bot.slack.live import Live, Pace
 from bot.slack.sender import Pauses, Sender
 from bot.slack.views.blocks import section
 from bot.slack.views.data import CardData, Message
@@ -97,7 +97,7 @@ class World:
         self.budget = Budget()
         self.cards = FakeCards()
         self.undeliverable: list[tuple[UUID, str]] = []
-        self.live = Live(self.bus, database, api, self.budget, tasks, interval=0.05)
+        self.live = Live(self.bus, database, api, self.budget, tasks, pace=Pace(0.05))
         self.ops = slack.channel_id("ops")
 
     def sender(self) -> Sender:
