@@ -1,5 +1,6 @@
 """Postgres: two pools, transactions, and statements by name."""
 
+import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -278,6 +279,8 @@ async def migrated(dsn: str) -> AsyncIterator[Database]:
     """A database for a command that starts nothing and migrates nothing. Raises `DatabaseAway`, and
     `NotMigrated` when what is asked inside finds no tables.
     """
+    # that it does not answer is said in one sentence, not at each try
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     async with Database(dsn).open() as database:
         try:
             yield database

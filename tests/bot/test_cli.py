@@ -237,10 +237,13 @@ async def test_a_database_that_cannot_be_reached_is_one_sentence(dsn: str, tmp_p
         port = free_port()
         away = f"postgresql://me:{SECRET}@127.0.0.1:{port}/countersign"
         given = settings(chat, DATABASE_URL=away)
-        both = await asyncio.gather(
-            command("run", environment=given), command("migrate", environment=given)
+        every = await asyncio.gather(
+            *(
+                command(*words, environment=given)
+                for words in (("run",), ("migrate",), ("audit", "verify"))
+            )
         )
-    for ended in both:
+    for ended in every:
         assert ended.code == UNAVAILABLE
         said = f"countersign: The database at 127.0.0.1:{port} did not answer within 5 s."
         assert ended.sentence() == said
