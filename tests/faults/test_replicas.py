@@ -51,12 +51,12 @@ async def test_roles_apart(
         await at.another("--role", "worker")
         await at.another("--role", "web")
         assert len(chat.slack.hub.sockets) == 2
-        assert len(await at.rows("SELECT 1 FROM procrastinate_workers")) == 1
         # words
         steered = await chat.ask("how is web?")
         await until(lambda: len(model.requests) == 1, "a request", log=at.log)
         await chat.slack.mention("dave", "ops", "and api?", thread_ts=steered)
         await chat.reads(steered, "Both: True")
+        assert len(await at.rows("SELECT 1 FROM procrastinate_workers")) == 1
         # a stop
         asked_for = len(model.requests)
         stopped = await chat.ask("tell me a story", where="general")
