@@ -17,5 +17,9 @@ def uuid7() -> UUID:
 
 
 def public_id() -> str:
-    """What a button carries: 96 random bits that say nothing and cannot be guessed."""
-    return secrets.token_urlsafe(12)
+    """What a button carries: 96 random bits that say nothing and cannot be guessed. A command line
+    would take one with a dash before it for an option.
+    """
+    while (made := secrets.token_urlsafe(12)).startswith("-"):
+        pass
+    return made

@@ -42,7 +42,7 @@ from bot.slack.lost_cards import show_again
 from bot.slack.slash import Slash
 from bot.slack.views import modals, notices
 from bot.slack.wishes import wish_of
-from bot.store.inbound import Request, names_a_call, speaks_with_us
+from bot.store.inbound import Request, speaks_with_us
 
 log = structlog.get_logger()
 
@@ -224,12 +224,8 @@ class Listening:
             return True
         if said.is_root or said.mentions_others:
             return False
-        word = self._slash.commands.word(cleaned(said.text))
         async with self._house.database.relaxed() as tx:
-            if await speaks_with_us(tx, thread, said.user):
-                return True
-            # as its card says that it may be typed, also by who said nothing there so far
-            return word is not None and await names_a_call(tx, thread, word.short_id)
+            return await speaks_with_us(tx, thread, said.user)
 
 
 def _key(said: Said) -> str:

@@ -40,18 +40,6 @@ async def speaks_with_us(tx: Transaction, thread: Thread, author: str) -> bool:
     return row is not None and bool(row["yes"])
 
 
-async def names_a_call(tx: Transaction, thread: Thread, short_id: str) -> bool:
-    """Whether a change of that thread is called so."""
-    row = await tx.one(
-        "names_a_call",
-        org=thread.org,
-        channel=thread.channel,
-        thread_ts=thread.ts,
-        short_id=short_id,
-    )
-    return row is not None and bool(row["yes"])
-
-
 @dataclass(frozen=True)
 class Taken:
     """Where a request went: to a run of its own, or to one that is working already (`fed`)."""

@@ -225,29 +225,6 @@ async def test_a_typed_approval_counts_like_a_click(dsn: str, tmp_path: Path) ->
         assert "approve" in [row["kind"] for row in kinds]
 
 
-async def test_who_said_nothing_there_so_far_may_type_it_in_the_cards_thread(
-    dsn: str, tmp_path: Path
-) -> None:
-    async with world(dsn, tmp_path) as chat:
-        thread = await chat.ask(SCALE)
-        await chat.card(thread)
-        name = await short_id(chat)
-        for words in ("approve of this", "approve XX99", f"I approve {name}", "approve"):
-            await chat.slack.post("alice", "ops", words, thread_ts=thread)
-        await chat.quiet(thread)
-        assert await votes(chat) == []
-        assert chat.slack.ephemerals("alice", "ops") == []
-        # in another thread it is no word of ours either
-        other = await chat.slack.post("alice", "ops", "lunch?")
-        await chat.slack.post("alice", "ops", f"approve {name}", thread_ts=other)
-        await chat.quiet(thread)
-        assert await votes(chat) == []
-        await chat.slack.post("alice", "ops", f"approve {name}", thread_ts=thread)
-        await chat.reads(thread, "done and verified")
-        assert await votes(chat) == [(chat.slack.user_id("alice"), "approve", "")]
-        assert len(chat.cluster.mutations) == 1
-
-
 async def test_a_typed_denial_carries_its_reason(dsn: str, tmp_path: Path) -> None:
     script = [calls(("k8s_scale", {**WEB, "replicas": 9})), says("Understood, I leave it.")]
     async with world(dsn, tmp_path, script) as chat:

@@ -165,7 +165,7 @@ def _notes(calls: Sequence[CardData], cut: frozenset[str], file: tuple[str, str]
     if typed and not typed[0].thread_link:
         named = ", ".join(f"`approve {call.short_id}`" for call in typed[:3])
         more = " and the like" if len(typed) > 3 else ""
-        notes.append(f"Or type {named}{more} to me in this channel.")
+        notes.append(f"Or type {named}{more} with a mention of me in this channel.")
     if where := elsewhere(calls[0]):
         notes.append(where)
     return "\n".join(notes)

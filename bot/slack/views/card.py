@@ -140,7 +140,8 @@ def elsewhere(call: CardData) -> str:
 def _typed(call: CardData) -> str:
     if not call.short_id:
         return ""
-    return f"Or type `approve {call.short_id}` or `deny {call.short_id}` to me in this channel."
+    typed = f"`approve {call.short_id}` or `deny {call.short_id}`"
+    return f"Or type {typed} with a mention of me in this channel."
 
 
 def _fallback(call: CardData) -> str:

@@ -32,11 +32,6 @@ SELECT t.ours AND EXISTS (
   FROM threads t
  WHERE t.org = %(org)s AND t.channel = %(channel)s AND t.thread_ts = %(thread_ts)s;
 
--- names_a_call --
--- Whether a change of that thread is called so.
-SELECT EXISTS (SELECT FROM tool_calls
-                WHERE org = %(org)s AND channel = %(channel)s AND thread_ts = %(thread_ts)s AND short_id = %(short_id)s) AS yes;
-
 -- take_request --
 SELECT * FROM take_request(
     %(org)s, %(key)s, %(event)s, %(author)s, %(channel)s, %(thread_ts)s, %(ours)s, %(kind)s, %(wish)s, %(id)s, %(ts)s, %(body)s,
