@@ -121,7 +121,7 @@ class Runs:
         try:
             yield
         finally:
-            del self._suspects[run.id]
+            self._suspects.pop(run.id, None)  # its next claim here may have ended first
 
     async def _is_given_up(self, run: Run) -> bool:
         """What became of a change is looked at for as long again."""

@@ -12,6 +12,7 @@ _USUAL = sys.getswitchinterval()
 
 _lock = threading.Lock()
 _loading = 0  # how many load now, each in a thread of its own
+_collecting = True  # as it was before the first of them
 
 
 @contextmanager
@@ -32,19 +33,21 @@ def uncollected() -> Iterator[None]:
 
 
 def _begin() -> None:
-    global _loading  # noqa: PLW0603 - both settings are the process's
+    global _loading, _collecting  # noqa: PLW0603 - what they are about is the process's
     with _lock:
         _loading += 1
         if _loading == 1:
+            _collecting = gc.isenabled()
             gc.disable()
             sys.setswitchinterval(_HANDED_OVER)
 
 
 def _end() -> None:
-    global _loading  # noqa: PLW0603 - both settings are the process's
+    global _loading  # noqa: PLW0603 - as above
     with _lock:
         _loading -= 1
         if _loading == 0:
             sys.setswitchinterval(_USUAL)
-            gc.freeze()
-            gc.enable()
+            if _collecting:
+                gc.freeze()
+                gc.enable()
