@@ -80,12 +80,17 @@ class World:
     # --- the bot -----------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Start the bot in this process and wait until it listens."""
+        """Start the bot in this process and wait until it listens and carries runs on."""
         self._stop = asyncio.Event()
         self._task = asyncio.create_task(
             app.run(read(self.environment()), self._stop, built=self._keep)
         )
         await self._listening(self._task)
+        for _ in range(2_000):
+            if self._task.done() or (self.parts and self.parts.work.runs):
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("the bot does not carry runs on")
 
     def _keep(self, parts: app.Parts) -> None:
         self.parts = parts
@@ -409,6 +414,10 @@ class Gate:
             writer.transport.abort()
             return
         inner_reader, inner = await self._connect()
+        if not self._open:  # it was shut while we went in
+            inner.close()
+            writer.transport.abort()
+            return
         self._connections |= {writer, inner}
         try:
             await asyncio.gather(_pump(reader, inner, self.overhear()), _pump(inner_reader, writer))
