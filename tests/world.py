@@ -413,12 +413,9 @@ class Gate:
         if not self._open:
             writer.transport.abort()
             return
+        self._connections.add(writer)  # who is on the way in when it is shut is cut as well
         inner_reader, inner = await self._connect()
-        if not self._open:  # it was shut while we went in
-            inner.close()
-            writer.transport.abort()
-            return
-        self._connections |= {writer, inner}
+        self._connections.add(inner)
         try:
             await asyncio.gather(_pump(reader, inner, self.overhear()), _pump(inner_reader, writer))
         finally:
