@@ -1,7 +1,6 @@
 """The one place where everything is put together, started and stopped."""
 
 import asyncio
-import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import (
@@ -19,7 +18,6 @@ from typing import TYPE_CHECKING, Literal, get_args
 from uuid import UUID, uuid4
 
 import structlog
-from slack_bolt.async_app import AsyncApp
 
 from bot import VERSION
 from bot.agent.context import Context
@@ -50,6 +48,7 @@ from bot.guard.toolset import clients
 from bot.guard.votes import Votes
 from bot.settings import Settings
 from bot.slack.api import Identity, Limited, Refused, SlackApi, SlackProblem, Uncertain
+from bot.slack.bolt import bolt_app
 from bot.slack.budget import Budget
 from bot.slack.cards import Cards
 from bot.slack.clicks import Clicks
@@ -366,7 +365,8 @@ def _assembled(ground: _Ground, *, dev: bool, roles: frozenset[Role]) -> Parts:
         _slash(ground, house, votes, live, thinking),
     )
     app_token = settings.slack_app_token.get_secret_value()
-    sockets = Sockets(_bolt(api, listening), api, app_token, count=settings.sockets)
+    bolt = bolt_app(api.client, ground.identity, listening.middleware)
+    sockets = Sockets(bolt, api, app_token, count=settings.sockets)
     away = (lambda: bus.away) if settings.redis_url else None
     database = ground.database
     metrics = Metrics(Sources(database, lambda: sockets.connected, database.pools, away))
@@ -455,23 +455,6 @@ def _named_groups(settings: Settings) -> tuple[str, ...]:
     """The user groups whose members the guard has to know."""
     named = (group for group, _ in settings.file.named_groups())
     return tuple(sorted({*_approvers(settings).groups, *named}))
-
-
-def _bolt(api: SlackApi, listening: Listening) -> AsyncApp:
-    # the token that Bolt finds in the environment is the client's own: no warning about it
-    logging.getLogger("slack_bolt.AsyncApp").setLevel(logging.ERROR)
-    app = AsyncApp(
-        name="countersign",  # without one Bolt reads the source of every caller to find some
-        client=api.client,
-        request_verification_enabled=False,
-        ssl_check_enabled=False,
-        ignoring_self_events_enabled=False,  # one of ours that somebody deleted is no word of ours
-        url_verification_enabled=False,
-        attaching_function_token_enabled=False,
-        attaching_conversation_kwargs_enabled=False,
-    )
-    app.use(listening.middleware)
-    return app
 
 
 async def _work(parts: Parts, stop: asyncio.Event) -> None:

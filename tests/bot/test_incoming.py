@@ -250,6 +250,13 @@ async def test_payloads_that_can_never_be_stored_are_acked_and_do_no_harm(
         assert chat.cluster.mutations == []
 
 
+async def test_slack_is_asked_once_who_we_are(dsn: str, tmp_path: Path) -> None:
+    """Bolt of itself asks at what comes first: should that fail, it acks what it has lost."""
+    async with world(dsn, tmp_path, lambda _: says("Heard.")) as chat:
+        await chat.reads(await chat.ask("hello"), "Heard")
+        assert [call.method for call in chat.slack.calls].count("auth.test") == 1
+
+
 async def test_payloads_of_any_shape_are_acked(dsn: str, tmp_path: Path) -> None:
     async with world(dsn, tmp_path, slack=PATIENT) as chat:
         shapes: list[Json] = [
