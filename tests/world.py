@@ -20,6 +20,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from bot import app
+from bot.guard import audit
 from bot.sandbox.cluster import Behaviour, Cluster
 from bot.sandbox.cluster.seed import IMAGES
 from bot.sandbox.slack import Settings as SlackSettings
@@ -357,9 +358,21 @@ async def world(
                 await made.kill()
             if made._looking is not None:
                 await made._looking.close()
+        assert await _is_chained(dsn)
         assert not workspace.violations, workspace.violations
         if model is not None:
             assert not model.violations, model.violations
+
+
+async def _is_chained(dsn: str) -> bool:
+    """Whether the audit is whole, or the database is gone."""
+    with suppress(psycopg.OperationalError):
+        async with await psycopg.AsyncConnection.connect(
+            dsn, row_factory=dict_row, connect_timeout=5
+        ) as looking:
+            found = await (await looking.execute(b"SELECT * FROM audit ORDER BY seq")).fetchall()
+        return audit.broken_at(found) is None
+    return True
 
 
 async def get_json(url: str) -> tuple[int, Json]:

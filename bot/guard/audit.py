@@ -107,9 +107,10 @@ def row(
     *,
     run_id: UUID | None = None,
     call_id: UUID | None = None,
+    at: datetime | None = None,
 ) -> dict[str, object]:
-    """The same for a statement that writes it along with what it is about."""
-    at = datetime.now(UTC)
+    """The same for a statement that writes it along with what it is about; `at`, or now."""
+    at = at or datetime.now(UTC)
     data = {name: _as_kept(value) for name, value in data.items()}
     return {
         "org": org,

@@ -1,14 +1,15 @@
 """Rows of decisions: what one person decided, bound to exactly what he saw.
 
-Whoever calls these holds the run's row lock.
+Whoever calls these holds the run's row lock, except of `take_approval`, which takes it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from bot.core.ids import uuid7
 from bot.guard.records import Call
-from bot.store.database import Transaction
+from bot.store.database import Row, Transaction
 from bot.store.jobs import job
 from bot.store.outbox import redrawing
 
@@ -20,6 +21,14 @@ class Decision:
     person: str
     reason: str = ""
     salt: str = ""
+
+
+@dataclass(frozen=True)
+class Voters:
+    """Whose earlier votes were looked at, and whose Approve counts now, the newest included."""
+
+    seen: frozenset[str]
+    counting: tuple[str, ...]
 
 
 async def decide(tx: Transaction, call: Call, vote: str, decision: Decision) -> bool:
@@ -43,7 +52,7 @@ async def approve(
     tx: Transaction,
     call: Call,
     decision: Decision,
-    voters: Sequence[str],
+    voters: Voters,
     start_within: float,
     *,
     goes_on: bool = False,
@@ -51,19 +60,56 @@ async def approve(
     """Store one more Approve, and the arrow if it completes the quorum. Where it `goes_on`, the run
     is woken and the card drawn, if there is a reason to.
 
-    `voters` are those whose vote counts now, he among them; the deed has to start within
-    `start_within` seconds.
+    The deed has to start within `start_within` seconds.
     """
+    given = _cast(call, decision, voters, start_within)
+    row = await tx.one("cast_approval", goes_on=goes_on, **given)
+    return Cast(**row) if row else Cast(stored=False, completes=False, woken=False)
+
+
+async def take_approval(
+    tx: Transaction,
+    call: Call,
+    decision: Decision,
+    voters: Voters,
+    start_within: float,
+    *,
+    event: Mapping[str, object],
+    audited: Callable[[bool, datetime], Mapping[str, object]],
+) -> tuple[Row, Cast] | None:
+    """An Approve that goes on, from being heard to its audit row: a transaction by itself. The call
+    as `hear_vote` says it, and what came of the vote; None when Slack says the same `event` again.
+
+    Nothing is noted where somebody has voted whose vote was not looked at. `audited` makes the row
+    of the audit: whether the vote completes the quorum is known only in there.
+    """
+    at = datetime.now(UTC)
+    counts, completes = audited(False, at), audited(True, at)
     row = await tx.one(
-        "cast_approval",
-        voters=list(voters),
-        start_within=start_within,
+        "take_approval",
+        **event,
+        run_id=call.run_id,
+        seen=list(voters.seen),
+        at=at,
+        counts=counts["data"],
+        counts_until_prev=counts["until_prev"],
+        completes=completes["data"],
+        completes_until_prev=completes["until_prev"],
+        **_cast(call, decision, voters, start_within),
+    )
+    if row is None:
+        return None
+    return row, Cast(row["stored"], row["completes"], row["woken"])
+
+
+def _cast(call: Call, decision: Decision, voters: Voters, start_within: float) -> dict[str, object]:
+    return {
+        "voters": list(voters.counting),
+        "start_within": start_within,
         **job("resume", call.thread),
         **redrawing(call.id),
-        goes_on=goes_on,
         **_row(call, decision),
-    )
-    return Cast(**row) if row else Cast(stored=False, completes=False, woken=False)
+    }
 
 
 def _row(call: Call, decision: Decision) -> dict[str, object]:

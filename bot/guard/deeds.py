@@ -116,7 +116,7 @@ class Deeds:
 
     async def _calls(self, run: Run) -> Sequence[Call]:
         async with self._house.database.statement() as tx:
-            rows = await tx.all("calls_of_run", run_id=run.id)
+            rows = await tx.all("calls_to_carry_out", run_id=run.id)
         return [Call.of(row) for row in rows if row["kind"] == "change"]
 
     async def _perform(self, run: Run, call: Call, calls: Sequence[Call]) -> None:

@@ -14,7 +14,7 @@ from bot.core.ids import public_id, uuid7
 from bot.core.text import visible_json
 from bot.core.values import Event, Thread
 from bot.guard import audit, grants, masking
-from bot.guard.decisions import Decision, approve
+from bot.guard.decisions import Decision, Voters, approve
 from bot.guard.foresight import Foresight
 from bot.guard.gathering import Wanted
 from bot.guard.house import House, lock_claimed
@@ -531,7 +531,8 @@ class Proposals:
         runs.
         """
         within = self._house.rules.start_seconds
-        cast = await approve(tx, call, Decision(use.approver), [use.approver], within)
+        alone = Voters(frozenset({use.approver}), (use.approver,))
+        cast = await approve(tx, call, Decision(use.approver), alone, within)
         if not cast.completes:
             raise LookupError(f"a grant does not approve {call.id}")
         await vote_along(tx, call, use.approver)

@@ -1,5 +1,6 @@
 """Rows of runs and calls as values, and the digest that binds an approval to exactly one deed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Self
@@ -127,6 +128,8 @@ class Call:
     rolls_back: UUID | None = None  # of a rollback that was approved with a change: that one
     grant: UUID | None = None  # under which it was approved
     grant_use: int = 0  # the how manieth use that was
+    # (person, vote, digest) each, where they were read along
+    decisions: Sequence[Row] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -171,6 +174,7 @@ class Call:
             rolls_back=row["rolls_back"],
             grant=row["grant_id"],
             grant_use=row["grant_use"] or 0,
+            decisions=row.get("decisions"),
         )
 
     @property

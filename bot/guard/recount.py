@@ -1,5 +1,6 @@
 """Whether what people decided stands now, by the roles and the policy of now."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from bot.core.values import Standing
@@ -7,6 +8,7 @@ from bot.guard.clearance import why_not_himself
 from bot.guard.house import House
 from bot.guard.policy import Ruling, why_not_approve, why_not_break_glass
 from bot.guard.records import Call
+from bot.store.database import Row
 from bot.store.jobs import TryAgain
 
 
@@ -17,10 +19,8 @@ async def why_fallen(house: House, call: Call, now: Ruling, quorum: int, *, fres
     Raises `TryAgain` where Slack does not say who somebody is, or a cluster what he may, while the
     approval is `fresh`; after that he does not count.
     """
-    async with house.database.statement() as tx:
-        votes = await tx.all("decisions_of_call", call_id=call.id)
     counting, why = 0, "somebody who approved it no longer may"
-    for vote in votes:
+    for vote in await _decided(house, call):
         if vote["digest"] != call.digest or vote["vote"] not in {"approve", "break glass"}:
             continue
         alone = vote["vote"] == "break glass"
@@ -47,6 +47,13 @@ async def why_fallen(house: House, call: Call, now: Ruling, quorum: int, *, fres
             return ""
         counting += 1
     return "" if counting >= quorum else why
+
+
+async def _decided(house: House, call: Call) -> Sequence[Row]:
+    if call.decisions is not None:
+        return call.decisions
+    async with house.database.statement() as tx:
+        return await tx.all("decisions_of_call", call_id=call.id)
 
 
 def is_fresh(call: Call) -> bool:

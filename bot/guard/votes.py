@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Literal
 from uuid import UUID
@@ -18,7 +19,7 @@ from bot.core.values import Event, Person, Thread
 from bot.guard import audit, grants, short_ids
 from bot.guard.ahead import Ahead
 from bot.guard.clearance import SOON, why_not_himself
-from bot.guard.decisions import Decision, approve, decide
+from bot.guard.decisions import Cast, Decision, Voters, approve, decide, take_approval
 from bot.guard.house import House, redraw, redraw_undone
 from bot.guard.policy import Effect, why_not_approve, why_not_break_glass, why_not_deny
 from bot.guard.records import Call
@@ -141,14 +142,6 @@ class _AnotherVoted(Exception):
     """Somebody voted between our look at the voters and our lock: look again, or both would
     count one.
     """
-
-
-@dataclass(frozen=True)
-class _Voters:
-    """Whose earlier votes were looked at, and whose Approve counts now, the newest included."""
-
-    seen: frozenset[str]
-    counting: tuple[str, ...]
 
 
 class Votes:
@@ -343,6 +336,8 @@ class Votes:
                 self._ahead.begin(call)
             approved_by = None  # of another round, as it is then
             try:
+                if vote == "approve" and not grants_more and not _goes_along(call):
+                    return await self._take_approval(click, call, voters)
                 async with self._house.database.transaction() as tx:
                     answer = await self._record(tx, click, call, vote, voters)
                     if grants_more and answer.code == "approved":
@@ -359,7 +354,7 @@ class Votes:
 
     async def _voters(
         self, call: Call, newest: str, approved_by: Sequence[str], known: _Known | None = None
-    ) -> "_Voters":
+    ) -> Voters:
         """Those whose Approve counts now: whoever lost the role since he voted does not."""
         others = {*approved_by} - {newest}
         known = {} if known is None else known
@@ -367,10 +362,32 @@ class Votes:
             *(self.why_not(call, one, "approve", known) for one in sorted(others))
         )
         valid = [one for one, code in zip(sorted(others), barred, strict=True) if code is None]
-        return _Voters(frozenset({newest, *others}), (newest, *valid))
+        return Voters(frozenset({newest, *others}), (newest, *valid))
+
+    async def _take_approval(self, click: Click, call: Call, voters: Voters) -> Answer:
+        """The usual Approve: nothing else is moved by it, so that it is one statement."""
+        his = Decision(click.person, click.reason, audit.salt())
+        async with self._house.database.durable_statement() as tx:
+            taken = await take_approval(
+                tx,
+                call,
+                his,
+                voters,
+                self._house.rules.start_seconds,
+                event={"key": click.key, "kind": _event_kind("approve")},
+                audited=partial(_audited, click, call, "approve", his.salt),
+            )
+            if taken is None:
+                return Answer("duplicate", call)
+            row, cast = taken
+            if answer := _why_moot(row, call, voters):
+                return answer
+            if cast.woken:
+                _before_talk(tx, self._house, call)
+        return _came_of(cast, call, voters)
 
     async def _record(
-        self, tx: Transaction, click: Click, call: Call, vote: Vote, voters: "_Voters"
+        self, tx: Transaction, click: Click, call: Call, vote: Vote, voters: Voters
     ) -> Answer:
         heard = await hear(tx, click, vote, [call])
         if not heard:
@@ -392,7 +409,7 @@ class Votes:
         tx: Transaction,
         click: Click,
         calls: Sequence[Call],
-        voters: Mapping[UUID, "_Voters"],
+        voters: Mapping[UUID, Voters],
     ) -> dict[UUID, Answer]:
         heard = await hear(tx, click, "approve", calls)
         if not heard:
@@ -414,7 +431,7 @@ class Votes:
         click: Click,
         call: Call,
         vote: Vote,
-        voters: "_Voters",
+        voters: Voters,
         heard: Mapping[UUID, Row],
         *,
         goes_on: bool = True,
@@ -422,32 +439,13 @@ class Votes:
         """One vote on one call, as it was `heard` under its run's row lock. An Approve that
         `goes_on` wakes its run and has its card drawn by itself.
         """
-        row = heard.get(call.id)
-        if row is None or row["state"] != "proposed" or row["digest"] != call.digest:
-            return Answer(_STATES.get(row["state"] if row else "", "decided"), call)
-        if row["lapsed"]:
-            return Answer("expired", call)
-        if {*row["approved_by"]} - voters.seen:
-            raise _AnotherVoted
+        if answer := _why_moot(heard.get(call.id), call, voters):
+            return answer
         salt = audit.salt()
-        stored, moved = await self._move(tx, call, vote, click, voters, salt, goes_on=goes_on)
-        if not stored and not moved:
-            # he had voted so already; it may still complete a quorum that others' votes left open
-            return Answer("voted", call, call.quorum - len(voters.counting))
-        audit.append(
-            tx,
-            click.org,
-            vote,
-            click.person,
-            {
-                "digest": call.digest,
-                "completes": moved,
-                "rule": call.ruling.rule,
-                "reason_sha256": audit.hashed(click.reason, salt),
-            },
-            run_id=call.run_id,
-            call_id=call.id,
-        )
+        cast = await self._move(tx, call, vote, click, voters, salt, goes_on=goes_on)
+        if not cast.stored and not cast.completes:
+            return _came_of(cast, call, voters)
+        tx.last("append_audit", **_audited(click, call, vote, salt, cast.completes))
         if vote == "deny":
             await drop_dependents(tx, call, "denied")
             return Answer("denied", call)
@@ -456,9 +454,7 @@ class Votes:
             await stand_down(tx, call, "the glass was broken for its change alone")
         else:
             await vote_along(tx, call, click.person)
-        if moved:
-            return Answer("approved", call)
-        return Answer("counted", call, needs=call.quorum - len(voters.counting))
+        return _came_of(cast, call, voters)
 
     async def _move(
         self,
@@ -466,19 +462,19 @@ class Votes:
         call: Call,
         vote: Vote,
         click: Click,
-        voters: "_Voters",
+        voters: Voters,
         salt: str,
         *,
         goes_on: bool,
-    ) -> tuple[bool, bool]:
+    ) -> Cast:
         """Whether his vote is a new one, and whether the call has moved by it."""
         his = Decision(click.person, click.reason, salt)
         if vote == "approve":
             within = self._house.rules.start_seconds
-            cast = await approve(tx, call, his, voters.counting, within, goes_on=goes_on)
+            cast = await approve(tx, call, his, voters, within, goes_on=goes_on)
             if cast.woken:
                 _before_talk(tx, self._house, call)
-            return cast.stored, cast.completes
+            return cast
         stored = await decide(tx, call, vote, his)
         if vote == "deny":
             row = await tx.one("deny_call", id=call.id, digest=call.digest, error=click.reason)
@@ -490,7 +486,7 @@ class Votes:
                 person=click.person,
                 start_within=self._house.rules.start_seconds,
             )
-        return stored, row is not None
+        return Cast(stored, completes=row is not None, woken=False)
 
     async def _sound(self, tx: Transaction, call: Call) -> None:
         """Those who would have been asked hear of it, here and where approvals are watched."""
@@ -599,7 +595,62 @@ async def hear(
 
 
 def _event(click: Click, vote: str) -> dict[str, str]:
-    return {"org": click.org, "key": click.key, "kind": f"vote:{vote}", "actor": click.person}
+    return {
+        "org": click.org,
+        "key": click.key,
+        "kind": _event_kind(vote),
+        "actor": click.person,
+    }
+
+
+def _event_kind(vote: str) -> str:
+    return f"vote:{vote}"
+
+
+def _goes_along(call: Call) -> bool:
+    """Whether a vote on it is one on its rollback too, or shows on the card of what it undoes."""
+    return call.ruling.rollback > 0 or call.undoes is not None
+
+
+def _why_moot(row: Row | None, call: Call, voters: Voters) -> Answer | None:
+    """What is answered where nothing is left to vote on, by the call's row under the lock. Raises
+    `_AnotherVoted`.
+    """
+    if row is None or row["state"] != "proposed" or row["digest"] != call.digest:
+        return Answer(_STATES.get(row["state"] if row else "", "decided"), call)
+    if row["lapsed"]:
+        return Answer("expired", call)
+    if {*row["approved_by"]} - voters.seen:
+        raise _AnotherVoted
+    return None
+
+
+def _came_of(cast: Cast, call: Call, voters: Voters) -> Answer:
+    """What whoever voted is answered."""
+    if cast.completes:
+        return Answer("approved", call)
+    # he had voted so already: that may still complete a quorum that others' votes left open
+    code: Code = "counted" if cast.stored else "voted"
+    return Answer(code, call, needs=call.quorum - len(voters.counting))
+
+
+def _audited(
+    click: Click, call: Call, vote: Vote, salt: str, completes: bool, at: datetime | None = None
+) -> Mapping[str, object]:
+    return audit.row(
+        click.org,
+        vote,
+        click.person,
+        {
+            "digest": call.digest,
+            "completes": completes,
+            "rule": call.ruling.rule,
+            "reason_sha256": audit.hashed(click.reason, salt),
+        },
+        run_id=call.run_id,
+        call_id=call.id,
+        at=at,
+    )
 
 
 async def drop_dependents(tx: Transaction, call: Call, became: str) -> None:

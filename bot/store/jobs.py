@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ import procrastinate
 import psycopg
 import structlog
 from procrastinate import exceptions
+from procrastinate.manager import JobManager
 from procrastinate.worker import Worker
 from psycopg_pool import PoolTimeout
 
@@ -42,6 +44,7 @@ _HEARTBEAT, _STALLED, _POLL = 1.0, 3.0, 0.25
 _FORGOTTEN = 3  # looks, one a second, at which nobody ran a job that is ours to run
 _LAST = 3.0  # seconds that a worker without a job has to end
 _LONGEST_AHEAD = 0.3  # seconds that a job lets acks go first
+_QUIET, _ALONE = 0.2, 0.03  # seconds; see `_Manager`
 _AWAY = (exceptions.ConnectorException, psycopg.OperationalError, PoolTimeout)
 
 
@@ -57,6 +60,29 @@ class _Again(procrastinate.BaseRetryStrategy):
         if isinstance(exception, TryAgain | DatabaseAway | asyncio.CancelledError):
             return procrastinate.RetryDecision(retry_in={"seconds": 1})
         return None
+
+
+class _Manager(JobManager):
+    """Whoever fetched a job looks at once for the next one. A job after a quiet time is most often
+    alone, and somebody waits for it: then that look comes a moment later.
+    """
+
+    _last = float("-inf")
+    _waits = False
+
+    async def fetch_job(
+        self, queues: Iterable[str] | None, worker_id: int
+    ) -> procrastinate.jobs.Job | None:
+        """As the library does."""
+        if self._waits:
+            self._waits = False
+            await asyncio.sleep(_ALONE)
+        job = await super().fetch_job(queues, worker_id)
+        if job is not None:
+            now = monotonic()
+            self._waits = now - self._last > _QUIET
+            self._last = now
+        return job
 
 
 class Jobs:
@@ -77,6 +103,7 @@ class Jobs:
                 },
             )
         )
+        self._app.job_manager = _Manager(self._app.connector)
         self._running: set[int | None] = set()
         self._workers: set[int | None] = set()
         self._ahead = 0

@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from bot.core.ids import uuid7
+from bot.guard import audit
 from bot.store.database import STATEMENTS, Database, Row
 
 _RUN = (
@@ -33,6 +34,10 @@ _GRANT = (
     " requester, contributors, acting, schema_hash, policy, provenance, warnings, approver, times,"
     " until) VALUES (%s, 'T', 'C', '1.1', %s, 'k8s_scale', 't', '{}', '{}', 'U1', '{U1}', 'bot',"
     " 'h', '{}', '{}', '[]', 'U2', 5, now() + interval '1 hour')"
+)
+_VOTE = (
+    "INSERT INTO decisions (id, org, call_id, digest, person, vote)"
+    " VALUES (gen_random_uuid(), 'T', %(call)s, 'd', 'U9', 'approve')"
 )
 
 
@@ -68,6 +73,25 @@ class Made:
                 data={},
                 until_prev="x",
             )
+
+    async def approve(
+        self, person: str, *voters: str, key: str = "", seen: tuple[str, ...] = ()
+    ) -> Row | None:
+        """The usual Approve, by one who has seen the votes of those and counts them with his."""
+        row: dict[str, object] = {"id": uuid7(), "org": "T", "call_id": self.call, "digest": "d"}
+        row |= {"key": key or f"click of {person}", "kind": "vote:approve", "run_id": self.run}
+        row |= {"person": person, "reason": "", "salt": "", "voters": [person, *voters]}
+        row |= {"seen": [person, *voters, *seen], "start_within": 60, "task": "resume"}
+        row |= {"priority": 10, "lock": "T", "data": {}, "lane": 0, "patience": 1.0}
+        row["at"] = at = datetime.now(UTC)
+        for name in ("counts", "completes"):
+            said = {"completes": name == "completes"}
+            audited = audit.row(
+                "T", "approve", person, said, run_id=self.run, call_id=self.call, at=at
+            )
+            row |= {name: audited["data"], f"{name}_until_prev": audited["until_prev"]}
+        async with Database(self.dsn).open() as database, database.durable_statement() as tx:
+            return await tx.one("take_approval", **row)
 
 
 async def made(dsn: str, state: str) -> Made:
@@ -164,3 +188,77 @@ async def test_a_quorum_is_of_people_who_count_and_of_each_once(dsn: str) -> Non
     assert await vote("k5", "U3", "U2") == open_still  # he does not count
     complete = {"stored": True, "completes": True, "woken": True}
     assert await vote("k6", "U4", "U4", "U2") == complete
+
+
+async def test_of_many_who_approve_at_once_each_counts_once_and_knows_the_others(dsn: str) -> None:
+    it = await made(dsn, "proposed")
+
+    async def until_counted(person: str) -> Row:
+        seen: list[str] = []
+        while True:
+            row = await it.approve(person, *seen)
+            assert row is not None
+            if row["state"] != "proposed" or not {*row["approved_by"]} - {person, *seen}:
+                return row
+            seen = [one for one in row["approved_by"] if one != person]
+
+    found = await asyncio.gather(*(until_counted(f"U{number}") for number in range(2, 8)))
+    assert sorted(one["stored"] for one in found) == [False] * 4 + [True] * 2
+    assert sorted(one["completes"] for one in found) == [False] * 5 + [True]
+    assert sorted(one["state"] for one in found) == ["approved"] * 4 + ["proposed"] * 2
+    again = [one for one in found if one["state"] == "proposed"]
+    assert sum(one["woken"] for one in again) == 1
+    async with connected(dsn) as reading:
+        rows = await (await reading.execute(b"SELECT * FROM audit ORDER BY seq")).fetchall()
+        count = await (await reading.execute(b"SELECT count(*) AS n FROM events")).fetchone()
+    assert audit.broken_at(rows) is None
+    assert [row["data"]["completes"] for row in rows] == [False, True]
+    assert count == {"n": 6}  # those who were too late were heard, those who looked again once
+
+
+async def test_an_approve_that_is_repeated_or_of_who_voted_says_nothing_new(dsn: str) -> None:
+    it = await made(dsn, "proposed")
+    first = await it.approve("U2", key="click")
+    assert first is not None
+    assert first["stored"]
+    assert await it.approve("U2", key="click") is None
+    second = await it.approve("U2", key="another click")
+    assert second is not None
+    assert (second["stored"], second["completes"], second["woken"]) == (False, False, False)
+    async with connected(dsn) as reading:
+        rows = await (await reading.execute(b"SELECT kind FROM audit")).fetchall()
+        drawn = await (await reading.execute(b"SELECT kind FROM outbox")).fetchall()
+    assert [row["kind"] for row in rows] == ["approve"]
+    assert [row["kind"] for row in drawn] == ["redraw"]
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "heard"),
+    [
+        ("UPDATE tool_calls SET state = 'superseded' WHERE id = %(call)s", True),
+        ("UPDATE tool_calls SET state = 'denied' WHERE id = %(call)s", True),
+        ("UPDATE tool_calls SET digest = 'e' WHERE id = %(call)s", True),
+        ("UPDATE tool_calls SET expires_at = now() WHERE id = %(call)s", True),
+        # whoever votes looks again, with the same click
+        (_VOTE, False),
+    ],
+)
+async def test_what_commits_while_an_approve_waits_is_judged_with_it(
+    meanwhile: str, heard: bool, dsn: str
+) -> None:
+    it = await made(dsn, "proposed")
+    async with connected(dsn, auto=False) as other:
+        await other.execute(b"SELECT FROM runs WHERE id = %s FOR UPDATE", (it.run,))
+        voting = asyncio.create_task(it.approve("U2", key="click"))
+        await asyncio.sleep(0.2)
+        assert not voting.done()
+        await other.execute(meanwhile.encode(), {"call": it.call})
+        await other.commit()
+        row = await voting
+        assert row is not None
+        assert (row["stored"], row["completes"], row["woken"]) == (False, False, False)
+        mine = await (await other.execute(b"SELECT FROM decisions WHERE person = 'U2'")).fetchall()
+        rows = await (await other.execute(b"SELECT key FROM events")).fetchall()
+        audited = await (await other.execute(b"SELECT FROM audit")).fetchall()
+    assert (mine, audited) == ([], [])
+    assert [one["key"] for one in rows] == ["click"] * heard

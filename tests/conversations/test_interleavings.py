@@ -45,7 +45,7 @@ async def players(dsn: str, folder: Path, workers: int = 0) -> AsyncIterator[Pla
                 if twin.process is not None:
                     await twin.kill()
     assert door.wrong == []
-    assert {"cast_approval", "void_grants_of_target", "append_audit"} <= door.heard
+    assert {"take_approval", "cast_approval", "void_grants_of_target", "append_audit"} <= door.heard
 
 
 async def play_all(by: Players, examples: int, plans: st.SearchStrategy[Plan]) -> None:

@@ -279,7 +279,8 @@ class Forgetful(Gate):
             nonlocal votes, deaf
             while data := await reader.read(65536):
                 votes = votes or b"vote:" in data
-                deaf = deaf or (votes and not self.lost and b"COMMIT" in data)
+                ends = b"COMMIT" in data or b"take_approval" in data  # by itself a transaction
+                deaf = deaf or (votes and not self.lost and ends)
                 inner.write(data)
                 await inner.drain()
 

@@ -73,8 +73,8 @@ HOLDS: Mapping[Step, Callable[[Scene], Held]] = {
     Step.CALL_INSERTED: lambda at: at.door.hold("commit of insert_change", answer=True),
     # people see it, and nobody here knows that they do
     Step.CARD_SENT: lambda at: at.slack.hold_answer(_shows_card),
-    Step.VOTE_STORED: lambda at: at.door.hold("commit of cast_approval", answer=True),
-    Step.RESUMED: lambda at: at.door.hold("claim_run", after="cast_approval", answer=True),
+    Step.VOTE_STORED: lambda at: at.door.hold("take_approval", answer=True),
+    Step.RESUMED: lambda at: at.door.hold("claim_run", after="take_approval", answer=True),
     Step.EXECUTING: lambda at: at.door.hold("begin_call", answer=True),
     Step.REQUEST_SENT: lambda at: at.cluster.hold_request(is_patch),
     Step.APPLIED: lambda at: at.cluster.hold_answer(is_patch),

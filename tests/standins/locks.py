@@ -20,6 +20,7 @@ _CALLED = {
     "take_request(": ("threads", "audit_head"),
     "hear_vote(": ("runs", "tool_calls"),
     "cast_approval(": ("tool_calls",),
+    "take_approval(": ("runs", "tool_calls", "audit_head"),
     "wake_if_decided(": ("tool_calls",),
 }
 
@@ -43,7 +44,7 @@ class LockOrder(Gate):
     def __init__(self, dsn: str) -> None:
         super().__init__(dsn)
         self.wrong: list[str] = []
-        self.heard: set[str] = set()  # statements in transactions that lock more than one table
+        self.heard: set[str] = set()  # those that lock more than one table, or in such transactions
 
     def overhear(self) -> Callable[[bytes], None]:
         """One connection, from its first byte."""
@@ -67,10 +68,12 @@ class _Order:
             elif self._did is not None:
                 self._follows(said, self._did)
                 self._did.append(said)
+            elif said in LOCKS:  # a transaction by itself
+                self._follows(said, [])
 
     def _follows(self, name: str, did: list[str]) -> None:
         held = [table for one in did for table in LOCKS[one]]
-        if held and LOCKS[name]:
+        if len({*held, *LOCKS[name]}) > 1 and LOCKS[name]:
             self._told.heard.add(name)
         for table in LOCKS[name]:
             late = [one for one in held if ORDER.index(one) > ORDER.index(table)]

@@ -53,6 +53,13 @@ SELECT * FROM tool_calls
 -- What it wished; a rollback that stands by belongs to the call that it takes back.
 SELECT * FROM tool_calls WHERE run_id = %(run_id)s AND rolls_back IS NULL ORDER BY reply, ordinal, id;
 
+-- calls_to_carry_out --
+-- The same, each with what people decided on it so far.
+SELECT t.*, (SELECT coalesce(jsonb_agg(
+                        jsonb_build_object('person', d.person, 'vote', d.vote, 'digest', d.digest) ORDER BY d.at, d.id), '[]')
+               FROM decisions d WHERE d.call_id = t.id) AS decisions
+  FROM tool_calls t WHERE t.run_id = %(run_id)s AND t.rolls_back IS NULL ORDER BY t.reply, t.ordinal, t.id;
+
 -- rollback_of --
 SELECT * FROM tool_calls WHERE rolls_back = %(id)s;
 

@@ -18,5 +18,12 @@ SELECT * FROM cast_approval(
     %(id)s, %(org)s, %(call_id)s, %(digest)s, %(person)s, %(reason)s, %(salt)s, %(voters)s, %(start_within)s,
     %(task)s, %(priority)s, %(lock)s, %(data)s, %(lane)s, %(patience)s, %(goes_on)s);
 
+-- take_approval --
+-- The same of one call, from being heard to its audit row: a transaction by itself.
+SELECT * FROM take_approval(
+    %(org)s, %(key)s, %(kind)s, %(run_id)s, %(call_id)s, %(seen)s, %(id)s, %(digest)s, %(person)s, %(reason)s, %(salt)s, %(voters)s,
+    %(start_within)s, %(task)s, %(priority)s, %(lock)s, %(data)s, %(lane)s, %(patience)s,
+    %(at)s, %(counts)s, %(counts_until_prev)s, %(completes)s, %(completes_until_prev)s);
+
 -- wake_if_decided --
 SELECT wake_if_decided(%(run_id)s, %(start_within)s, %(task)s, %(priority)s, %(lock)s) AS yes;
