@@ -43,7 +43,9 @@ PRIORITY = {"turn": 0, "resume": 10}
 _HEARTBEAT, _STALLED, _POLL = 1.0, 3.0, 0.25
 _FORGOTTEN = 3  # looks, one a second, at which nobody ran a job that is ours to run
 _LAST = 3.0  # seconds that a worker without a job has to end
-_LONGEST_AHEAD = 0.3  # seconds that a job lets acks go first
+_LONGEST_AHEAD = 1.0  # seconds that a job lets acks go first
+# So many acks at once are a crowd's: for so many seconds after each, more are on their way to us.
+_CROWD, _CALM = 4, 0.03
 _QUIET, _ALONE = 0.2, 0.03  # seconds; see `_Manager`
 _AWAY = (exceptions.ConnectorException, psycopg.OperationalError, PoolTimeout)
 
@@ -107,6 +109,7 @@ class Jobs:
         self._running: set[int | None] = set()
         self._workers: set[int | None] = set()
         self._ahead = 0
+        self._calm_at = float("-inf")  # when nobody of a crowd is expected any more
         self._nothing_ahead = asyncio.Event()
         self._nothing_ahead.set()
         for name, job in jobs.items():
@@ -129,10 +132,13 @@ class Jobs:
     @contextmanager
     def ahead(self) -> Iterator[None]:
         """What happens in here goes before jobs that have not begun: acks, of which Slack waits for
-        many at once when many people write.
+        many when many people write at once. Those of a crowd come one after the other.
         """
         self._ahead += 1
         self._nothing_ahead.clear()
+        now = monotonic()
+        if self._ahead >= _CROWD or now < self._calm_at:
+            self._calm_at = now + _CALM
         try:
             yield
         finally:
@@ -142,11 +148,16 @@ class Jobs:
 
     async def nothing_ahead(self) -> None:
         """Wait until nothing goes first any more, but not for long."""
-        if self._nothing_ahead.is_set():
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LONGEST_AHEAD):
-                await self._nothing_ahead.wait()
+        until = monotonic() + _LONGEST_AHEAD
+        while (now := monotonic()) < until:
+            if self._ahead:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(until - now):
+                        await self._nothing_ahead.wait()
+            elif now < self._calm_at:
+                await asyncio.sleep(min(self._calm_at, until) - now)
+            else:
+                return
 
     async def work(self, stop: asyncio.Event, grace: float) -> None:
         """Run jobs until `stop`, then give running ones `grace` seconds. Survives a database
