@@ -268,6 +268,18 @@ class World:
             )
             return await (await self._looking.execute(query.encode(), values)).fetchall()
 
+    async def waits_for_a_lock(self, statement: str) -> None:
+        """Wait until a statement of that text waits for a lock of somebody's."""
+        for _ in range(1_000):
+            if await self.rows(
+                "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+                " AND wait_event_type = 'Lock' AND query LIKE %s",
+                f"%{statement}%",
+            ):
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"{statement} waits for nobody")
+
     async def quiet(self, thread: str, where: str = "ops", timeout: float = PATIENCE) -> None:
         """Wait until every run of a thread has ended and everything was said."""
         deadline = asyncio.get_running_loop().time() + timeout
@@ -358,21 +370,21 @@ async def world(
                 await made.kill()
             if made._looking is not None:
                 await made._looking.close()
-        assert await _is_chained(dsn)
+        assert await _broken_at(dsn) is None
         assert not workspace.violations, workspace.violations
         if model is not None:
             assert not model.violations, model.violations
 
 
-async def _is_chained(dsn: str) -> bool:
-    """Whether the audit is whole, or the database is gone."""
+async def _broken_at(dsn: str) -> int | None:
+    """Where the audit is not whole, unless the database is gone."""
     with suppress(psycopg.OperationalError):
         async with await psycopg.AsyncConnection.connect(
             dsn, row_factory=dict_row, connect_timeout=5
         ) as looking:
             found = await (await looking.execute(b"SELECT * FROM audit ORDER BY seq")).fetchall()
-        return audit.broken_at(found) is None
-    return True
+        return audit.broken_at(found)
+    return None
 
 
 async def get_json(url: str) -> tuple[int, Json]:

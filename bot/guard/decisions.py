@@ -3,9 +3,8 @@
 Whoever calls these holds the run's row lock, except of `take_approval`, which takes it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from bot.core.ids import uuid7
 from bot.guard.records import Call
@@ -21,6 +20,16 @@ class Decision:
     person: str
     reason: str = ""
     salt: str = ""
+
+
+@dataclass(frozen=True)
+class Audited:
+    """A vote's row of the audit, of the same moment: for one that only counts, and for one that
+    completes the quorum. Which of them is true is known only under the run's lock.
+    """
+
+    counts: Mapping[str, object]
+    completes: Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,7 @@ async def approve(
 
     The deed has to start within `start_within` seconds.
     """
-    given = _cast(call, decision, voters, start_within)
+    given = _arguments(call, decision, voters, start_within)
     row = await tx.one("cast_approval", goes_on=goes_on, **given)
     return Cast(**row) if row else Cast(stored=False, completes=False, woken=False)
 
@@ -75,34 +84,33 @@ async def take_approval(
     start_within: float,
     *,
     event: Mapping[str, object],
-    audited: Callable[[bool, datetime], Mapping[str, object]],
+    audited: Audited,
 ) -> tuple[Row, Cast] | None:
     """An Approve that goes on, from being heard to its audit row: a transaction by itself. The call
     as `hear_vote` says it, and what came of the vote; None when Slack says the same `event` again.
 
-    Nothing is noted where somebody has voted whose vote was not looked at. `audited` makes the row
-    of the audit: whether the vote completes the quorum is known only in there.
+    Nothing is noted where somebody has voted whose vote was not looked at.
     """
-    at = datetime.now(UTC)
-    counts, completes = audited(False, at), audited(True, at)
     row = await tx.one(
         "take_approval",
         **event,
         run_id=call.run_id,
         seen=list(voters.seen),
-        at=at,
-        counts=counts["data"],
-        counts_until_prev=counts["until_prev"],
-        completes=completes["data"],
-        completes_until_prev=completes["until_prev"],
-        **_cast(call, decision, voters, start_within),
+        at=audited.counts["at"],
+        counts=audited.counts["data"],
+        counts_until_prev=audited.counts["until_prev"],
+        completes=audited.completes["data"],
+        completes_until_prev=audited.completes["until_prev"],
+        **_arguments(call, decision, voters, start_within),
     )
     if row is None:
         return None
     return row, Cast(row["stored"], row["completes"], row["woken"])
 
 
-def _cast(call: Call, decision: Decision, voters: Voters, start_within: float) -> dict[str, object]:
+def _arguments(
+    call: Call, decision: Decision, voters: Voters, start_within: float
+) -> dict[str, object]:
     return {
         "voters": list(voters.counting),
         "start_within": start_within,

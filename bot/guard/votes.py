@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Literal
 from uuid import UUID
@@ -19,7 +19,7 @@ from bot.core.values import Event, Person, Thread
 from bot.guard import audit, grants, short_ids
 from bot.guard.ahead import Ahead
 from bot.guard.clearance import SOON, why_not_himself
-from bot.guard.decisions import Cast, Decision, Voters, approve, decide, take_approval
+from bot.guard.decisions import Audited, Cast, Decision, Voters, approve, decide, take_approval
 from bot.guard.house import House, redraw, redraw_undone
 from bot.guard.policy import Effect, why_not_approve, why_not_break_glass, why_not_deny
 from bot.guard.records import Call
@@ -208,7 +208,7 @@ class Votes:
         """Record one vote; the last one that is needed makes the arrow and wakes the run.
 
         With `grants_more` it allows the same again as well, where the rule lets one do that.
-        Raises `DatabaseAway`: then nothing was recorded.
+        Raises `DatabaseAway`: see `lost.py`.
         """
         row = await self._find(click)
         if row is None:
@@ -220,7 +220,7 @@ class Votes:
         """Record a vote that somebody typed: counts as a click on the card would.
 
         Only calls of the channel where it was typed are meant, and only what all of which was in
-        sight there can be approved so. Raises `DatabaseAway`: then nothing was recorded.
+        sight there can be approved so. Raises `DatabaseAway`: see `lost.py`.
         """
         async with self._house.database.relaxed() as tx:
             row = await tx.one(
@@ -276,7 +276,7 @@ class Votes:
                 continue
             answers = refused | cast
             return Together(tuple(answers[call.id] for call in calls))
-        raise DatabaseAway("Too many votes at once.")
+        raise DatabaseAway("Too many votes at once.", nothing_sent=True)
 
     async def shown_with(self, click: Click) -> Sequence[Call]:
         """All the calls of the message or modal that was clicked on, in their order."""
@@ -293,7 +293,7 @@ class Votes:
 
     async def revoke(self, click: Click) -> Answer:
         """Take back what was granted on that card, or what let its call run: the giver, or whoever
-        may deny it. Raises `DatabaseAway`: then nothing was recorded.
+        may deny it. Raises `DatabaseAway`: see `lost.py`.
         """
         row = await self._find(click)
         if row is None:
@@ -345,7 +345,7 @@ class Votes:
                     return answer
             except _AnotherVoted:
                 continue
-        raise DatabaseAway("Too many votes at once.")
+        raise DatabaseAway("Too many votes at once.", nothing_sent=True)
 
     async def _approved_by(self, call: Call) -> Sequence[str]:
         async with self._house.database.statement() as tx:
@@ -367,6 +367,12 @@ class Votes:
     async def _take_approval(self, click: Click, call: Call, voters: Voters) -> Answer:
         """The usual Approve: nothing else is moved by it, so that it is one statement."""
         his = Decision(click.person, click.reason, audit.salt())
+        at = datetime.now(UTC)
+        counts, completes = (
+            _audited(click, call, "approve", his.salt, completes=one, at=at)
+            for one in (False, True)
+        )
+        event = _event(click, "approve")
         async with self._house.database.durable_statement() as tx:
             taken = await take_approval(
                 tx,
@@ -374,8 +380,8 @@ class Votes:
                 his,
                 voters,
                 self._house.rules.start_seconds,
-                event={"key": click.key, "kind": _event_kind("approve")},
-                audited=partial(_audited, click, call, "approve", his.salt),
+                event={"key": event["key"], "kind": event["kind"]},
+                audited=Audited(counts, completes),
             )
             if taken is None:
                 return Answer("duplicate", call)
@@ -445,7 +451,7 @@ class Votes:
         cast = await self._move(tx, call, vote, click, voters, salt, goes_on=goes_on)
         if not cast.stored and not cast.completes:
             return _came_of(cast, call, voters)
-        tx.last("append_audit", **_audited(click, call, vote, salt, cast.completes))
+        tx.last("append_audit", **_audited(click, call, vote, salt, completes=cast.completes))
         if vote == "deny":
             await drop_dependents(tx, call, "denied")
             return Answer("denied", call)
@@ -598,13 +604,9 @@ def _event(click: Click, vote: str) -> dict[str, str]:
     return {
         "org": click.org,
         "key": click.key,
-        "kind": _event_kind(vote),
+        "kind": f"vote:{vote}",
         "actor": click.person,
     }
-
-
-def _event_kind(vote: str) -> str:
-    return f"vote:{vote}"
 
 
 def _goes_along(call: Call) -> bool:
@@ -635,10 +637,10 @@ def _came_of(cast: Cast, call: Call, voters: Voters) -> Answer:
 
 
 def _audited(
-    click: Click, call: Call, vote: Vote, salt: str, completes: bool, at: datetime | None = None
+    click: Click, call: Call, vote: Vote, salt: str, *, completes: bool, at: datetime | None = None
 ) -> Mapping[str, object]:
     return audit.row(
-        click.org,
+        call.thread.org,
         vote,
         click.person,
         {

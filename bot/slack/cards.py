@@ -41,6 +41,7 @@ log = structlog.get_logger()
 _LIVE_SECONDS = 1.5  # between two drawings of a card that only shows progress
 _SOON = 0.3  # seconds that it waits for more to show: a quick change is drawn once, when it is over
 _LOCKS = 2_000
+_ROUNDS = 3  # drawings of one message while others draw it as well
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,15 @@ class _Shown:
 
 @dataclass(frozen=True)
 class _Place:
-    """A message, the hash of what it shows, and its calls in their order."""
+    """A message, the hash of what it shows, and its calls in their order; `noted` are the hashes
+    of its calls, which are one unless it was drawn by halves.
+    """
 
     channel: str
     ts: str
     drawn: str
     calls: tuple[_Shown, ...]
+    noted: frozenset[str]
 
 
 class Cards:
@@ -202,8 +206,8 @@ class Cards:
 
         With a `response_url` only the message that was `clicked` (channel, ts), through it.
         """
-        first = call_id
-        while True:
+        first, rounds = call_id, 0
+        while rounds < _ROUNDS:
             # locked before it is read: whoever came first, as a click does, draws first, and who
             # waited sees what was drawn
             async with self._lock(first):
@@ -211,9 +215,12 @@ class Cards:
                     self._live[call_id] = False  # what happened before this is in what is read now
                 shown = await self._shown_with(call_id)
                 if not shown or shown[0].id == first:
-                    await self._draw_places(_places(shown), response_url, clicked, lane)
-                    return
-            first = shown[0].id  # the calls of one message have one lock
+                    rounds += 1
+                    if await self._draw_places(_places(shown), response_url, clicked, lane):
+                        return
+                    response_url = ""  # another process drew as well: once more, as it is now
+            if shown:
+                first = shown[0].id  # the calls of one message have one lock
 
     async def _draw_places(
         self,
@@ -221,23 +228,26 @@ class Cards:
         response_url: str,
         clicked: tuple[str, str],
         lane: Lane,
-    ) -> None:
+    ) -> bool:
+        """Whether each of them shows what was drawn, as far as can be known."""
         problem: SlackProblem | None = None
+        known = True
         for place in places:
             try:
                 if not response_url:
-                    await self._draw_at(place, lane)
+                    known &= await self._draw_at(place, lane)
                 elif (place.channel, place.ts) == clicked:
-                    await self._draw_through(place, response_url)
+                    known &= await self._draw_through(place, response_url)
             except SlackProblem as one:  # the other places are drawn all the same
                 problem = one
         if problem is not None:
             raise problem
+        return known
 
-    async def _draw_at(self, place: "_Place", lane: Lane) -> None:
+    async def _draw_at(self, place: "_Place", lane: Lane) -> bool:
         drawn = await self._drawn(place.calls, place.channel)
         if drawn.hash == place.drawn:
-            return
+            return True
         await self._budget.take(Method.UPDATE, lane)
         try:
             await self._api.update(place.channel, place.ts, drawn.message)
@@ -246,31 +256,34 @@ class Cards:
                 raise
             database = self._house.database
             await show_again(database, self.org, place.channel, place.ts, verdict=True)
-        else:
-            await self._mark(place, drawn)
+            return True
+        return await self._mark(place, drawn)
 
-    async def _draw_through(self, place: "_Place", response_url: str) -> None:
+    async def _draw_through(self, place: "_Place", response_url: str) -> bool:
         drawn = await self._drawn(place.calls, place.channel)
         if drawn.hash == place.drawn:
-            return
+            return True
         try:
             await self._api.respond(response_url, drawn.message, replace=True)
         except SlackProblem as problem:
             # the outbox holds a redraw that goes the ordinary way
             log.info("response_url_failed", error=str(problem))
-            return
-        await self._mark(place, drawn)
+            return True
+        return await self._mark(place, drawn)
 
-    async def _mark(self, place: "_Place", drawn: Drawn) -> None:
+    async def _mark(self, place: "_Place", drawn: Drawn) -> bool:
+        """Note what is shown; False where another process has drawn there since ours began."""
         async with self._house.database.statement() as tx:
-            await tx.run(
+            rows = await tx.all(
                 "mark_drawn",
                 org=self.org,
                 channel=place.channel,
                 ts=place.ts,
+                began=list(place.noted),
                 drawn=drawn.hash,
                 cut=list(drawn.cut),
             )
+        return not any(row["overtaken"] for row in rows)
 
     def _heard(self, event: Event) -> None:
         if event.kind != "call" or event.call_id is None:
@@ -475,8 +488,9 @@ def _places(shown: Sequence[_Shown]) -> list[_Place]:
     for one in shown:
         for at in one.row["places"]:
             key = (at["channel"], at["ts"])
-            before = found[key].calls if key in found else ()
-            found[key] = _Place(*key, at["drawn"], (*before, one))
+            calls = found[key].calls if key in found else ()
+            noted = found[key].noted if key in found else frozenset()
+            found[key] = _Place(*key, at["drawn"], (*calls, one), noted | {at["drawn"]})
     return list(found.values())
 
 

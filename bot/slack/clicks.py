@@ -16,6 +16,7 @@ from bot.core.tasks import Tasks
 from bot.core.values import Event, Thread
 from bot.guard.again import Again, again_key
 from bot.guard.house import House
+from bot.guard.lost import Became, became
 from bot.guard.records import Call
 from bot.guard.requests import cleaned
 from bot.guard.settling import How, Settling
@@ -82,23 +83,28 @@ class Clicks:
         try:
             async with asyncio.timeout(_RECORD_SECONDS):
                 await self._press(pressed)
-        except (DatabaseAway, TimeoutError):
+        except (DatabaseAway, TimeoutError) as error:
             log.warning("click_not_recorded", action=pressed.action)
-            self._tasks.start("lost click", self._lost(pressed), heard=True)
+            self._tasks.start("lost click", self._lost(pressed, error), heard=True)
         return _DONE
 
-    async def _lost(self, pressed: Pressed) -> None:
+    async def _lost(self, pressed: Pressed, error: DatabaseAway | TimeoutError) -> None:
         """The connection may have been lost while it was being recorded: say only what is true."""
-        key = again_key(pressed.value) if pressed.action == "ask_again" else pressed.trigger_id
-        if not await self._was_recorded(key, _RECORD_SECONDS):
-            await self._dialogs.whisper(pressed, notices.not_recorded())
+        match await self._became(pressed, error):
+            case Became.SHUT_OUT:
+                await self._dialogs.whisper(pressed, notices.not_recorded())
+            case Became.UNKNOWN:
+                await self._dialogs.whisper(pressed, notices.not_known())
 
-    async def _was_recorded(self, key: str, seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds), self._house.database.statement() as tx:
-                return await tx.one("event", org=self._org, key=key) is not None
+    async def _became(self, pressed: Pressed, error: DatabaseAway | TimeoutError) -> Became:
+        if pressed.action != "ask_again":
+            return await became(self._house.database, self._org, [pressed.trigger_id], error)
+        try:  # its key is that of every press of this button, so it is not taken
+            async with asyncio.timeout(_RECORD_SECONDS), self._house.database.statement() as tx:
+                found = await tx.one("event", org=self._org, key=again_key(pressed.value))
         except (DatabaseAway, TimeoutError):
-            return False
+            found = None
+        return Became.RECORDED if found else Became.SHUT_OUT
 
     def stranger(self, pressed: Pressed) -> BoltResponse:
         """Somebody of another organisation: told so, and nothing else."""
@@ -126,11 +132,16 @@ class Clicks:
                 sentence = await self._submit(submitted.callback, click)
                 if submitted.callback == modals.GRANT and not sentence:
                     return _ALL_CLOSED
-        except (DatabaseAway, TimeoutError):
+        except (DatabaseAway, TimeoutError) as error:
             log.warning("click_not_recorded", action=f"submit {submitted.callback}")
-            if await self._was_recorded(submitted.key, _LOOK_SECONDS):
-                return None  # its card shows what came of it
-            return _instead(notices.not_recorded().text)
+            database = self._house.database
+            match await became(database, self._org, [submitted.key], error, _LOOK_SECONDS):
+                case Became.RECORDED:
+                    return None  # its card shows what came of it
+                case Became.SHUT_OUT:
+                    return _instead(notices.not_recorded().text)
+                case Became.UNKNOWN:
+                    return _instead(notices.not_known().text)
         return _instead(sentence) if sentence else None
 
     async def _edited(self, submitted: Submitted, click: Click) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from bot.core.errors import DatabaseAway, reply_for
 from bot.core.text import one_line
 from bot.core.values import Thread
 from bot.guard.house import House
+from bot.guard.lost import Became, became
 from bot.guard.requests import Requests, cleaned
 from bot.slack import speech
 from bot.slack.api import Limited, Refused, SlackProblem, Uncertain
@@ -35,7 +36,6 @@ from bot.store.inbound import Request
 log = structlog.get_logger()
 
 _WAIT_SECONDS = 2.2  # Slack waits three for the ack
-_LOOK_SECONDS = 2.0
 _DONE = BoltResponse(status=200)
 _STILL_AT_IT: Final = (
     "This takes longer than usual; I am still at it, and say here what comes of it. "
@@ -92,9 +92,9 @@ class Slash:
         """Do it or say that it was lost: whoever typed it may have been told to wait for that."""
         try:
             await self._take(slashed)
-        except DatabaseAway:
+        except DatabaseAway as error:
             log.warning("command_not_recorded", channel=slashed.channel)
-            self._tasks.start("lost command", self._lost(slashed), heard=True)
+            self._tasks.start("lost command", self._lost(slashed, error), heard=True)
         except Exception as error:
             # past its ack nobody above hears of it, and the person was told to wait
             reference = uuid4().hex[:8]
@@ -142,7 +142,6 @@ class Slash:
         ts = await self._root(slashed, text)
         if not ts:
             return
-        recorded = False
         try:
             asked = Request(
                 thread=Thread(self._org, slashed.channel, ts),
@@ -154,10 +153,9 @@ class Slash:
                 wish=wish_of(command) if command else None,
             )
             run_id = await self._requests.take(slashed.key, "slash", asked)
-            recorded = True
-        finally:
-            if not recorded:
-                self._tasks.start("take back", self._take_back(slashed, ts), heard=True)
+        except BaseException as error:
+            self._tasks.start("take back", self._take_back(slashed, ts, error), heard=True)
+            raise
         if run_id is not None:
             log.info("request", run=str(run_id), actor=slashed.user, kind=asked.kind, slash=True)
             sign = self._live.first_sign(asked.thread, run_id, f"“{one_line(text, 80)}”")
@@ -179,31 +177,26 @@ class Slash:
             self._tell(slashed, notices.failure(_NOT_BEGUN))
         return ""
 
-    async def _take_back(self, slashed: Slashed, ts: str) -> None:
+    async def _take_back(self, slashed: Slashed, ts: str, error: BaseException) -> None:
         """Nothing will ever stand below it; unless only the answer of its recording was lost."""
-        if await self._was_recorded(slashed.key):
+        if await became(self._house.database, self._org, [slashed.key], error) != Became.SHUT_OUT:
             return
         try:
             await self.voice.delete(slashed.channel, ts)
         except SlackProblem as problem:
             log.warning("root_left", channel=slashed.channel, error=str(problem))
 
-    async def _lost(self, slashed: Slashed) -> None:
+    async def _lost(self, slashed: Slashed, error: DatabaseAway) -> None:
         """The connection may have been lost while it was being recorded: say only what is true."""
-        if await self._was_recorded(slashed.key, f"told:{slashed.key}"):
-            return
-        await self.voice.respond(slashed.response_url, notices.not_recorded("command"))
-
-    async def _was_recorded(self, *keys: str) -> bool:
-        try:
-            async with (
-                asyncio.timeout(_LOOK_SECONDS),
-                self._house.database.statement() as tx,
-            ):
-                found = [await tx.one("event", org=self._org, key=key) for key in keys]
-                return any(found)
-        except (DatabaseAway, TimeoutError):
-            return False
+        keys = [slashed.key, f"told:{slashed.key}"]
+        match await became(self._house.database, self._org, keys, error):
+            case Became.SHUT_OUT:
+                words = notices.not_recorded("command")
+            case Became.UNKNOWN:
+                words = notices.not_known("command")
+            case Became.RECORDED:
+                return
+        await self.voice.respond(slashed.response_url, words)
 
     def _tell(self, slashed: Slashed, message: Message) -> None:
         self.voice.tell(slashed, message)

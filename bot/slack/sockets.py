@@ -56,7 +56,6 @@ async def check_tokens(api: SlackApi, app_token: str) -> Identity:
     mistakes: list[str] = []
     identity: Identity | None = None
     try:
-        # also warms Bolt's way to Slack: it asks the same before the first event
         identity = await api.auth_test()
     except Refused as refused:
         mistakes.append(_mistake(_BOT, refused.code))

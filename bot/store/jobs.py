@@ -13,6 +13,7 @@ import procrastinate
 import psycopg
 import structlog
 from procrastinate import exceptions
+from procrastinate.connector import BaseConnector
 from procrastinate.manager import JobManager
 from procrastinate.worker import Worker
 from psycopg_pool import PoolTimeout
@@ -46,7 +47,7 @@ _LAST = 3.0  # seconds that a worker without a job has to end
 _LONGEST_AHEAD = 1.0  # seconds that a job lets acks go first
 # So many acks at once are a crowd's: for so many seconds after each, more are on their way to us.
 _CROWD, _CALM = 4, 0.03
-_QUIET, _ALONE = 0.2, 0.03  # seconds; see `_Manager`
+_QUIET, _ALONE = 0.2, 0.03  # seconds; see `Manager`
 _AWAY = (exceptions.ConnectorException, psycopg.OperationalError, PoolTimeout)
 
 
@@ -64,13 +65,16 @@ class _Again(procrastinate.BaseRetryStrategy):
         return None
 
 
-class _Manager(JobManager):
+class Manager(JobManager):
     """Whoever fetched a job looks at once for the next one. A job after a quiet time is most often
     alone, and somebody waits for it: then that look comes a moment later.
     """
 
-    _last = float("-inf")
-    _waits = False
+    def __init__(self, connector: BaseConnector, clock: Callable[[], float] = monotonic) -> None:
+        super().__init__(connector)
+        self._clock = clock
+        self._last = float("-inf")
+        self._waits = False
 
     async def fetch_job(
         self, queues: Iterable[str] | None, worker_id: int
@@ -81,7 +85,7 @@ class _Manager(JobManager):
             await asyncio.sleep(_ALONE)
         job = await super().fetch_job(queues, worker_id)
         if job is not None:
-            now = monotonic()
+            now = self._clock()
             self._waits = now - self._last > _QUIET
             self._last = now
         return job
@@ -90,8 +94,16 @@ class _Manager(JobManager):
 class Jobs:
     """Named jobs, each about one run; at most one of a thread runs at a time."""
 
-    def __init__(self, dsn: str, jobs: Mapping[str, Job], slots: int, connections: int = 6) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        jobs: Mapping[str, Job],
+        slots: int,
+        connections: int = 6,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._slots = slots
+        self._clock = clock
         self._app = procrastinate.App(
             connector=procrastinate.PsycopgConnector(
                 conninfo=dsn,
@@ -105,7 +117,7 @@ class Jobs:
                 },
             )
         )
-        self._app.job_manager = _Manager(self._app.connector)
+        self._app.job_manager = Manager(self._app.connector)
         self._running: set[int | None] = set()
         self._workers: set[int | None] = set()
         self._ahead = 0
@@ -113,7 +125,7 @@ class Jobs:
         self._nothing_ahead = asyncio.Event()
         self._nothing_ahead.set()
         for name, job in jobs.items():
-            self._app.task(name=name, retry=_Again())(self._with_run(job))
+            self._app.task(name=name, retry=_Again())(self._with_run(name, job))
         # its log lines carry arguments and say little more than ours
         logging.getLogger("procrastinate").setLevel(logging.ERROR)
 
@@ -131,12 +143,12 @@ class Jobs:
 
     @contextmanager
     def ahead(self) -> Iterator[None]:
-        """What happens in here goes before jobs that have not begun: acks, of which Slack waits for
-        many when many people write at once. Those of a crowd come one after the other.
+        """What happens in here goes before turns that have not begun: acks, for many of which Slack
+        waits when many people write at once. Those of a crowd come one after the other.
         """
         self._ahead += 1
         self._nothing_ahead.clear()
-        now = monotonic()
+        now = self._clock()
         if self._ahead >= _CROWD or now < self._calm_at:
             self._calm_at = now + _CALM
         try:
@@ -148,8 +160,8 @@ class Jobs:
 
     async def nothing_ahead(self) -> None:
         """Wait until nothing goes first any more, but not for long."""
-        until = monotonic() + _LONGEST_AHEAD
-        while (now := monotonic()) < until:
+        until = self._clock() + _LONGEST_AHEAD
+        while (now := self._clock()) < until:
             if self._ahead:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(until - now):
@@ -238,9 +250,10 @@ class Jobs:
             job for job in doing if job.worker_id in self._workers and job.id not in self._running
         ]
 
-    def _with_run(self, job: Job) -> Callable[..., Awaitable[None]]:
+    def _with_run(self, name: str, job: Job) -> Callable[..., Awaitable[None]]:
         async def run(run_id: str, **_: Any) -> None:
-            await self.nothing_ahead()
+            if PRIORITY.get(name) != PRIORITY["resume"]:
+                await self.nothing_ahead()
             await job(UUID(run_id))
 
         return run

@@ -49,6 +49,20 @@ async def connected(dsn: str, *, auto: bool = True) -> AsyncIterator[psycopg.Asy
         yield connection
 
 
+async def waits_for_a_lock(dsn: str) -> None:
+    """Wait until somebody waits for a lock of another."""
+    async with connected(dsn) as looking:
+        for _ in range(1_000):
+            found = await looking.execute(
+                b"SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+                b" AND wait_event_type = 'Lock'"
+            )
+            if await found.fetchall():
+                return
+            await asyncio.sleep(0.01)
+    raise AssertionError("nobody waits")
+
+
 @dataclass(frozen=True)
 class Made:
     """A run that works, its call, and the grant under which that was approved."""
@@ -134,8 +148,7 @@ async def test_who_commits_while_a_deed_waits_for_its_run_is_seen(
     async with connected(dsn, auto=False) as other:
         await other.execute(b"SELECT FROM runs WHERE id = %s FOR UPDATE", (it.run,))
         beginning = asyncio.create_task(it.begin())
-        await asyncio.sleep(0.2)
-        assert not beginning.done()
+        await waits_for_a_lock(dsn)
         await other.execute(meanwhile.encode(), {"run": it.run, "call": it.call, "grant": it.grant})
         await other.commit()
         assert await beginning == {"ours": ours, "begun": begun}
@@ -154,7 +167,7 @@ async def test_a_call_is_locked_before_its_grant(dsn: str) -> None:
     async with connected(dsn, auto=False) as other, connected(dsn) as third:
         await other.execute(b"SELECT FROM tool_calls WHERE id = %s FOR UPDATE", (it.call,))
         beginning = asyncio.create_task(it.begin())
-        await asyncio.sleep(0.2)
+        await waits_for_a_lock(dsn)
         await third.execute(b"SELECT FROM grants WHERE id = %s FOR UPDATE NOWAIT", (it.grant,))
         await other.commit()
         assert await beginning == {"ours": True, "begun": True}
@@ -195,12 +208,13 @@ async def test_of_many_who_approve_at_once_each_counts_once_and_knows_the_others
 
     async def until_counted(person: str) -> Row:
         seen: list[str] = []
-        while True:
+        for _ in range(20):
             row = await it.approve(person, *seen)
             assert row is not None
             if row["state"] != "proposed" or not {*row["approved_by"]} - {person, *seen}:
                 return row
             seen = [one for one in row["approved_by"] if one != person]
+        raise AssertionError(f"{person} always finds another who voted")
 
     found = await asyncio.gather(*(until_counted(f"U{number}") for number in range(2, 8)))
     assert sorted(one["stored"] for one in found) == [False] * 4 + [True] * 2
@@ -250,8 +264,7 @@ async def test_what_commits_while_an_approve_waits_is_judged_with_it(
     async with connected(dsn, auto=False) as other:
         await other.execute(b"SELECT FROM runs WHERE id = %s FOR UPDATE", (it.run,))
         voting = asyncio.create_task(it.approve("U2", key="click"))
-        await asyncio.sleep(0.2)
-        assert not voting.done()
+        await waits_for_a_lock(dsn)
         await other.execute(meanwhile.encode(), {"call": it.call})
         await other.commit()
         row = await voting

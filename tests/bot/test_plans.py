@@ -87,6 +87,7 @@ GIVEN: Mapping[str, object] = {
     "actor": "U7",
     "requester": "U7",
     "contributors": ["U7"],
+    "began": [""],
     "voters": ["U7"],
     "goes_on": True,
     "not_of": "U7",

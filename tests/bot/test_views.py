@@ -302,6 +302,7 @@ NOTICES: dict[str, Message] = {
     "may-not-ask": notices.may_not_ask("you are a guest"),
     "shared-channel": notices.shared_channel(),
     "not-recorded": notices.not_recorded(),
+    "not-known": notices.not_known(),
     "stopped": notices.stopped("U0ALICE", 12, 3, 0),
     "stopped-after-a-change": notices.stopped("U0ALICE", 75, 1, 2),
     "declined": notices.declined("You have used today's 200k tokens"),

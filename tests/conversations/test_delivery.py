@@ -3,8 +3,10 @@ card although edits are limited, who is out of reach in his channel is told so; 
 which everything goes wrong at once.
 """
 
+import asyncio
 from pathlib import Path
 
+from bot.guard.house import load_call
 from bot.sandbox.slack import Settings as SlackSettings
 from tests.conversations.test_commands import PATIENT, SCALE, votes
 from tests.world import buttons, shown, world
@@ -105,3 +107,42 @@ async def test_on_a_bad_day_everything_is_done_once_and_said_once(dsn: str, tmp_
         said = [shown(one) for one in chat.slack.app_messages("ops", thread)]
         assert sum("done and verified" in one for one in said) == 1
         assert not any("⏳" in one for one in said)
+
+
+async def test_a_card_that_another_process_drew_meanwhile_is_drawn_once_more(
+    dsn: str, tmp_path: Path
+) -> None:
+    """One that stood still may overwrite with old news what others drew since."""
+    async with world(dsn, tmp_path, slack=PATIENT) as chat:
+        thread = await chat.ask(SCALE)
+        card = await chat.card(thread)
+        await chat.quiet(thread)
+        await chat.slack.settled()
+        ((drawn, call_id),) = [
+            (row["drawn"], row["call_id"])
+            for row in await chat.rows("SELECT drawn, call_id FROM cards")
+        ]
+        await chat.rows("UPDATE cards SET drawn = 'older' RETURNING 1")
+
+        def edits() -> int:
+            return sum(
+                call.method == "chat.update" and call.args.get("ts") == card["ts"]
+                for call in chat.slack.calls
+            )
+
+        before = edits()
+        chat.slack.faults.fail("chat.update", "slow", seconds=1)
+        assert chat.parts is not None
+        chat.parts.house.tell(await load_call(chat.parts.database, call_id))
+        await chat.slack.wait_for(lambda: not chat.slack.faults.methods["chat.update"], 10)
+        await chat.rows("UPDATE cards SET drawn = 'what another drew' RETURNING 1")
+
+        async def is_known() -> bool:
+            return await chat.rows("SELECT drawn FROM cards") == [{"drawn": drawn}]
+
+        for _ in range(1_000):
+            if await is_known():
+                break
+            await asyncio.sleep(0.01)
+        assert await is_known()
+        assert edits() - before == 2

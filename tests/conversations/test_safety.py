@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import psycopg
 import pytest
 from langgraph.types import Command
 
@@ -302,6 +303,44 @@ class Forgetful(Gate):
             self._connections -= {writer, inner}
             inner.transport.abort()
             writer.transport.abort()
+
+
+@pytest.mark.parametrize("let_go", [True, False])
+async def test_who_is_told_that_nothing_was_recorded_is_told_so_of_the_future_too(
+    dsn: str, tmp_path: Path, let_go: bool
+) -> None:
+    """A server goes on with a statement whose connection broke: here while it waits for the run."""
+    gate = Gate(dsn)
+    slack = SlackSettings(ack_seconds=3, delivery="round_robin")
+    async with (
+        gate.serve(),
+        world(dsn, tmp_path, proposes, slack=slack, extra={"DATABASE_URL": gate.dsn}) as chat,
+    ):
+        thread, card = await asked(chat)
+        await chat.quiet(thread)
+        async with await psycopg.AsyncConnection.connect(dsn) as other:
+            await other.execute(b"SELECT FROM runs FOR UPDATE")
+            clicking = asyncio.create_task(
+                chat.slack.click("bob", "ops", card["ts"], text="Approve")
+            )
+            await chat.waits_for_a_lock("take_approval")
+            gate.shut()
+            gate.reopen()
+            assert (await clicking).acked
+            if let_go:
+                await other.rollback()
+                await chat.reads(thread, "It says: done and verified", timeout=25)
+            else:
+                await chat.told("bob", "could not record this click", timeout=20)
+        if let_go:
+            assert chat.slack.ephemerals("bob", "ops") == []
+            return
+        await asyncio.sleep(0.5)
+        assert await chat.rows("SELECT 1 FROM decisions") == []
+        assert chat.cluster.mutations == []
+        await chat.press("Approve", card, by="bob")  # as he was told to
+        await chat.reads(thread, "It says: done and verified", timeout=25)
+        assert len(await chat.rows("SELECT 1 FROM decisions")) == 1
 
 
 @pytest.mark.parametrize("button", ["Approve", "Deny", "More…"])

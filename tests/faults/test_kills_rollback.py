@@ -1,5 +1,6 @@
 """A process is killed while it rolls a change back by itself: it is never begun twice."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,28 @@ async def test_while_it_rolls_back(dsn: str, tmp_path: Path, case: Case, held: s
         await at.ends(thread, said, executions=2, card="rolled back by itself, verified")
         begins = await at.rows("SELECT 1 FROM audit WHERE kind = 'executing'")
         assert len(begins) == 2
+
+
+async def test_as_its_vote_and_the_rollbacks_are_stored(
+    dsn: str, tmp_path: Path, case: Case
+) -> None:
+    """Such an Approve is several statements: all of them are there, or none."""
+    policy = tmp_path / "countersign.yaml"
+    policy.write_text(POLICY)
+    extra = {"COUNTERSIGN_CONFIG": str(policy)}
+    async with scene(dsn, tmp_path, case, None, extra, door=True) as at:
+        thread, card = await at.asked("set image deployment/cart shop/cart:2.3.1 -n shop")
+        stored = at.door.hold("commit of cast_approval", answer=True)
+        async with asyncio.TaskGroup() as group:
+            clicked = group.create_task(
+                at.chat.slack.click("bob", "ops", card["ts"], text="Approve")
+            )
+            await stored.arrives()
+            await at.kill()
+            stored.release()
+            await at.start()
+            clicked.cancel()
+        at.goes_on()
+        said = "does not work: .*It was rolled back, as was approved with it"
+        await at.ends(thread, said, executions=2, card="rolled back by itself, verified")
+        assert len(await at.rows("SELECT 1 FROM decisions")) == 2

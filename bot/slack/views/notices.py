@@ -78,6 +78,14 @@ def not_recorded(what: str = "click") -> Message:
     )
 
 
+def not_known(what: str = "click") -> Message:
+    """The database went away while somebody clicked, and did not come back in time to say."""
+    return _said(
+        f"{words.NEEDS_YOU} I could not find out whether this {words.line(what, 40)} was recorded: "
+        "the database does not answer. The card shows what counted, once it does."
+    )
+
+
 def unknown_outcome(summary: str, looked: str = "", settle: str = "") -> Message:
     """A crash left it open whether a change happened; `looked` is what the world shows now, and
     `settle` how a person says it where that does not.

@@ -286,8 +286,13 @@ SELECT t.* FROM cards c JOIN tool_calls t ON t.id = c.call_id
 SELECT EXISTS (SELECT FROM cards WHERE call_id = %(call_id)s AND ts <> '' AND whole) AS yes;
 
 -- mark_drawn --
-UPDATE cards SET drawn = %(drawn)s, whole = NOT call_id = ANY(%(cut)s)
- WHERE org = %(org)s AND channel = %(channel)s AND ts = %(ts)s AND ts <> '' AND view_id = '';
+-- What a message shows since it was drawn. Where another process has drawn it since this one began, nobody knows which of both
+-- Slack took last: then nothing is noted, so that it is drawn once more.
+UPDATE cards c SET drawn = CASE WHEN old.drawn = ANY(%(began)s) THEN %(drawn)s ELSE '' END, whole = NOT c.call_id = ANY(%(cut)s)
+  FROM (SELECT call_id, drawn FROM cards
+         WHERE org = %(org)s AND channel = %(channel)s AND ts = %(ts)s AND ts <> '' AND view_id = '' ORDER BY call_id FOR UPDATE) old
+ WHERE c.call_id = old.call_id AND c.org = %(org)s AND c.channel = %(channel)s AND c.ts = %(ts)s AND c.ts <> '' AND c.view_id = ''
+RETURNING c.drawn = '' AS overtaken;
 
 -- undone_by --
 SELECT id FROM tool_calls WHERE undoes = %(id)s AND state IN ('proposed', 'approved', 'executing', 'done', 'unknown') LIMIT 1;

@@ -10,7 +10,7 @@ INSERT INTO events (org, key, kind, actor) VALUES (%(org)s, %(key)s, %(kind)s, %
 ON CONFLICT DO NOTHING RETURNING key;
 
 -- event --
-SELECT key FROM events WHERE org = %(org)s AND key = %(key)s;
+SELECT key, kind FROM events WHERE org = %(org)s AND key = %(key)s;
 
 -- open_thread --
 -- The thread's row, locked: whoever holds it gives the next seq.
