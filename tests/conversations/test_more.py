@@ -30,10 +30,10 @@ async def opened(chat: World, by: str, card: Any, *presses: str, more: str = "Mo
         await chat.slack.close_view(by, everything=True)
     await chat.slack.click(by, "ops", card["ts"], text=more)
     for number, press in enumerate(presses, 1):
-        view = await chat.slack.wait_for_view(by)
+        view = await chat.slack.wait_for_view(by, timeout=30)
         await chat.slack.click_view(by, view.id, text=press)
         await chat.slack.wait_for(partial(deeper, number), 10)
-    return await chat.slack.wait_for_view(by)
+    return await chat.slack.wait_for_view(by, timeout=30)
 
 
 async def test_an_edit_is_a_new_card_and_the_editor_has_a_part_in_it(
