@@ -26,13 +26,13 @@ class SlackAway(Problem):
 
 
 class DatabaseAway(Problem):
-    """Postgres did not answer in time. Unless `nothing_sent`, what it was asked may still be done:
+    """Postgres did not answer in time. Unless `nothing_done`, what it was asked may still be done:
     a server goes on with a statement whose connection broke.
     """
 
-    def __init__(self, *args: object, nothing_sent: bool = False) -> None:
+    def __init__(self, *args: object, nothing_done: bool = False) -> None:
         super().__init__(*args)
-        self.nothing_sent = nothing_sent
+        self.nothing_done = nothing_done
 
 
 class NotMigrated(Problem):

@@ -276,7 +276,7 @@ class Votes:
                 continue
             answers = refused | cast
             return Together(tuple(answers[call.id] for call in calls))
-        raise DatabaseAway("Too many votes at once.", nothing_sent=True)
+        raise DatabaseAway("Too many votes at once.", nothing_done=True)
 
     async def shown_with(self, click: Click) -> Sequence[Call]:
         """All the calls of the message or modal that was clicked on, in their order."""
@@ -345,7 +345,7 @@ class Votes:
                     return answer
             except _AnotherVoted:
                 continue
-        raise DatabaseAway("Too many votes at once.", nothing_sent=True)
+        raise DatabaseAway("Too many votes at once.", nothing_done=True)
 
     async def _approved_by(self, call: Call) -> Sequence[str]:
         async with self._house.database.statement() as tx:
@@ -601,12 +601,7 @@ async def hear(
 
 
 def _event(click: Click, vote: str) -> dict[str, str]:
-    return {
-        "org": click.org,
-        "key": click.key,
-        "kind": f"vote:{vote}",
-        "actor": click.person,
-    }
+    return {"org": click.org, "key": click.key, "kind": f"vote:{vote}", "actor": click.person}
 
 
 def _goes_along(call: Call) -> bool:

@@ -142,6 +142,7 @@ class Slash:
         ts = await self._root(slashed, text)
         if not ts:
             return
+        recorded, lost = False, None
         try:
             asked = Request(
                 thread=Thread(self._org, slashed.channel, ts),
@@ -153,9 +154,13 @@ class Slash:
                 wish=wish_of(command) if command else None,
             )
             run_id = await self._requests.take(slashed.key, "slash", asked)
-        except BaseException as error:
-            self._tasks.start("take back", self._take_back(slashed, ts, error), heard=True)
+            recorded = True
+        except DatabaseAway as error:
+            lost = error
             raise
+        finally:
+            if not recorded:
+                self._tasks.start("take back", self._take_back(slashed, ts, lost), heard=True)
         if run_id is not None:
             log.info("request", run=str(run_id), actor=slashed.user, kind=asked.kind, slash=True)
             sign = self._live.first_sign(asked.thread, run_id, f"“{one_line(text, 80)}”")
@@ -177,7 +182,7 @@ class Slash:
             self._tell(slashed, notices.failure(_NOT_BEGUN))
         return ""
 
-    async def _take_back(self, slashed: Slashed, ts: str, error: BaseException) -> None:
+    async def _take_back(self, slashed: Slashed, ts: str, error: DatabaseAway | None) -> None:
         """Nothing will ever stand below it; unless only the answer of its recording was lost."""
         if await became(self._house.database, self._org, [slashed.key], error) != Became.SHUT_OUT:
             return

@@ -251,7 +251,7 @@ class _Begin:
                 await self._stack.enter_async_context(connection.transaction())
         except _AWAY as error:
             await self._stack.aclose()
-            raise DatabaseAway("The database did not answer.", nothing_sent=True) from error
+            raise DatabaseAway("The database did not answer.", nothing_done=True) from error
         self._transaction = Transaction(connection)
         self._stack.push_async_exit(self._transaction.finish)  # the first that is left
         return self._transaction
