@@ -4,6 +4,7 @@ which everything goes wrong at once.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from bot.guard.house import load_call
@@ -117,32 +118,40 @@ async def test_a_card_that_another_process_drew_meanwhile_is_drawn_once_more(
         thread = await chat.ask(SCALE)
         card = await chat.card(thread)
         await chat.quiet(thread)
-        await chat.slack.settled()
+
+        def edits(*, of_the_card: bool = True) -> int:
+            return sum(
+                call.method == "chat.update" and (call.args["ts"] == card["ts"]) is of_the_card
+                for call in chat.slack.calls
+            )
+
+        async def holds(is_so: Callable[[], Awaitable[bool]]) -> bool:
+            for _ in range(1_000):
+                if await is_so():
+                    return True
+                await asyncio.sleep(0.01)
+            return False
+
+        async def shows_that_it_waits() -> bool:
+            return edits(of_the_card=False) > 0
+
+        async def is_drawing() -> bool:
+            return not chat.slack.faults.methods["chat.update"]
+
+        async def is_known() -> bool:
+            return await chat.rows("SELECT drawn FROM cards") == [{"drawn": drawn}]
+
+        assert await holds(shows_that_it_waits)  # the only other edit, which the fault would meet
         ((drawn, call_id),) = [
             (row["drawn"], row["call_id"])
             for row in await chat.rows("SELECT drawn, call_id FROM cards")
         ]
         await chat.rows("UPDATE cards SET drawn = 'older' RETURNING 1")
-
-        def edits() -> int:
-            return sum(
-                call.method == "chat.update" and call.args.get("ts") == card["ts"]
-                for call in chat.slack.calls
-            )
-
         before = edits()
-        chat.slack.faults.fail("chat.update", "slow", seconds=1)
+        chat.slack.faults.fail("chat.update", "slow", seconds=3)
         assert chat.parts is not None
         chat.parts.house.tell(await load_call(chat.parts.database, call_id))
-        await chat.slack.wait_for(lambda: not chat.slack.faults.methods["chat.update"], 10)
+        assert await holds(is_drawing)
         await chat.rows("UPDATE cards SET drawn = 'what another drew' RETURNING 1")
-
-        async def is_known() -> bool:
-            return await chat.rows("SELECT drawn FROM cards") == [{"drawn": drawn}]
-
-        for _ in range(1_000):
-            if await is_known():
-                break
-            await asyncio.sleep(0.01)
-        assert await is_known()
+        assert await holds(is_known)
         assert edits() - before == 2
