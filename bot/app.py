@@ -8,6 +8,7 @@ from contextlib import (
     AsyncExitStack,
     asynccontextmanager,
     nullcontext,
+    suppress,
 )
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -94,6 +95,7 @@ _LOST_SECONDS = 3.0
 _DAY = 86_400.0
 _ORPHANS_SECONDS = 60.0
 _FORGET_SECONDS = 3600.0
+_FORGET_AFTER = 60.0  # of a start, which has better things to do, as have those that start with it
 _HEAD_SECONDS = 3600.0  # between two notes of where the audit ends, outside of the database
 _DEFAULT_WINDOW = 32_000
 _HEARD_FIRST = 1.0  # seconds for which runs wait for the first socket
@@ -476,6 +478,8 @@ async def _carry_on(parts: Parts, group: asyncio.TaskGroup, stop: asyncio.Event)
     group.create_task(parts.sender.run(quiet), name="sender")
     for name, seconds, work in _regular(parts):
         group.create_task(_repeat(stop, seconds, work), name=name)
+    forgetting = _repeat(stop, _FORGET_SECONDS, parts.forget, after=_FORGET_AFTER)
+    group.create_task(forgetting, name="forget")
     if parts.model is not None:
         group.create_task(_warm(parts.model), name="warm the model")
     parts.work.runs = await _carrier(parts)
@@ -521,7 +525,6 @@ def _regular(parts: Parts) -> Iterator[tuple[str, float, Callable[[], Awaitable[
     kept = max(_SWEEP_SECONDS, parts.settings.file.retention.checkpoints_days * _DAY)
     yield "sweep", _SWEEP_SECONDS, lambda: sweep(parts.database, kept)
     yield "lost runs", _LOST_SECONDS, parts.recover
-    yield "forget", _FORGET_SECONDS, parts.forget
     yield "audit head", _HEAD_SECONDS, lambda: _note_heads(parts)
 
 
@@ -581,9 +584,15 @@ async def contain(fail: Callable[[str, float, str], Awaitable[None]]) -> AsyncIt
 
 
 async def _repeat(
-    stop: asyncio.Event, seconds: float, work: Callable[[], Awaitable[object]]
+    stop: asyncio.Event,
+    seconds: float,
+    work: Callable[[], Awaitable[object]],
+    *,
+    after: float = 0.0,
 ) -> None:
     name = asyncio.current_task().get_name()  # type: ignore[union-attr]
+    if after:
+        await _pause(stop, after)
     while not stop.is_set():
         try:
             await work()
@@ -592,11 +601,13 @@ async def _repeat(
         except Exception:
             # one row that breaks it would end every process, at each start anew
             log.exception("regular_task_broke", task=name)
-        try:
-            async with asyncio.timeout(seconds):
-                await stop.wait()
-        except TimeoutError:
-            continue
+        await _pause(stop, seconds)
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
 
 
 async def _warm(model: Model) -> None:

@@ -3,10 +3,10 @@
 from typing import Any, Literal
 from uuid import UUID
 
-from bot.guard.house import House
+from bot.guard.house import House, lock_thread
 from bot.guard.records import Call
 from bot.guard.requests import Requests
-from bot.guard.votes import Click
+from bot.guard.votes import Click, is_fresh
 from bot.store.database import Transaction
 from bot.store.inbound import Request
 
@@ -43,9 +43,13 @@ class Again:
             kind=kind,
             wish=wish,
         )
-        async with self._house.database.statement() as tx:
+        async with self._house.database.transaction() as tx:
+            if not await is_fresh(tx, click, "click:ask again"):
+                return None
+            await lock_thread(tx, call.thread)
             await tx.run("forget_asking", **_place(call))
-        return await self._requests.take(again_key(call.public_id), "again", asked)
+            taken = await self._requests.take_in(tx, _key(call), "again", asked)
+        return taken.run_id if taken else None
 
 
 def can_be_asked_again(call: Call) -> bool:
@@ -56,9 +60,9 @@ def can_be_asked_again(call: Call) -> bool:
     return call.state == "expired" or too_old
 
 
-def again_key(public_id: str) -> str:
-    """The event's key: whoever presses first asks, and nobody asks the same twice."""
-    return f"again:{public_id}"
+def _key(call: Call) -> str:
+    """The event's: whoever presses first asks, and nobody asks the same twice."""
+    return f"again:{call.public_id}"
 
 
 async def was_asked_again(tx: Transaction, call: Call) -> bool:
@@ -72,6 +76,6 @@ def _place(call: Call) -> dict[str, str]:
         "org": call.thread.org,
         "channel": call.thread.channel,
         "thread_ts": call.thread.ts,
-        "key": again_key(call.public_id),
+        "key": _key(call),
         "id": str(call.id),
     }

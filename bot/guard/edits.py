@@ -53,7 +53,7 @@ class Edits:
     ) -> dict[str, str]:
         """Record the request; or what is wrong with it, by argument, "" for all of it.
 
-        Raises `DatabaseAway`: then nothing was recorded.
+        Raises `DatabaseAway`: see `lost.py`.
         """
         if not wanted:
             return {"": "Nothing differs from what is proposed."}

@@ -15,7 +15,7 @@ from bot.store.inbound import AuditRow, Request, Taken, record
 
 
 class Requests:
-    """Takes what people ask. Raises `DatabaseAway` when nothing was recorded."""
+    """Takes what people ask. Raises `DatabaseAway`: see `lost.py`."""
 
     def __init__(self, house: House) -> None:
         self._house = house

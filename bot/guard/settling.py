@@ -26,13 +26,13 @@ class Settling:
         self._way_back = WayBack(house)
 
     async def press(self, click: Click, how: How) -> Answer:
-        """By a button of its card. Raises `DatabaseAway`: then nothing was recorded."""
+        """By a button of its card. Raises `DatabaseAway`: see `lost.py`."""
         call = await self._votes.find(click)
         return Answer("unknown_card") if call is None else await self._settle(click, call, how)
 
     async def typed(self, typed: Typed, how: How) -> Answer:
         """In words, in the channel of the call: the one that is named, or its rollback, on whose
-        card that name stands. Raises `DatabaseAway`: then nothing was recorded.
+        card that name stands. Raises `DatabaseAway`: see `lost.py`.
         """
         async with self._house.database.relaxed() as tx:
             row = await tx.one(
@@ -56,7 +56,7 @@ class Settling:
             return Answer(code, call)
         async with self._house.database.transaction() as tx:
             await lock_thread(tx, call.thread)  # its way back may be asked for there
-            if not await is_fresh(tx, click, vote):
+            if not await is_fresh(tx, click, f"vote:{vote}"):
                 return Answer("duplicate", call)
             await tx.one("lock_run", id=call.run_id)
             said = {"id": call.id, "digest": call.digest}

@@ -50,7 +50,7 @@ class Stops:
     async def stop(
         self, thread: Thread, person: str, key: str, run_id: UUID | None = None
     ) -> Stopped:
-        """Stop every run of a thread, or one. Raises `DatabaseAway`: then nothing was recorded."""
+        """Stop every run of a thread, or one. Raises `DatabaseAway`: see `lost.py`."""
         # at once: a click waits for both
         who, sharing = await asyncio.gather(
             self._house.directory.person(thread.org, person),

@@ -21,6 +21,7 @@ from bot.guard.ahead import Ahead
 from bot.guard.clearance import SOON, why_not_himself
 from bot.guard.decisions import Audited, Cast, Decision, Voters, approve, decide, take_approval
 from bot.guard.house import House, redraw, redraw_undone
+from bot.guard.lost import REFUSED
 from bot.guard.policy import Effect, why_not_approve, why_not_break_glass, why_not_deny
 from bot.guard.records import Call
 from bot.guard.standby import stand_down, vote_along
@@ -243,8 +244,7 @@ class Votes:
     async def vote_all(self, click: Click) -> Together:
         """Approve every open call of the message or modal that was clicked on, a row for each.
 
-        Those that this person may not approve are left alone. Raises `DatabaseAway`: then nothing
-        was recorded.
+        Those that this person may not approve are left alone. Raises `DatabaseAway`: see `lost.py`.
         """
         if await self.find(click) is None:
             return Together(code="unknown_card")
@@ -308,6 +308,8 @@ class Votes:
             if code:
                 return Answer(code, call)
         async with self._house.database.transaction() as tx:
+            if not await is_fresh(tx, click, "click:revoke"):
+                return Answer("duplicate", call)
             ended = await grants.revoke(tx, call, click.person)
         return Answer("revoked" if ended else "no_grant", call)
 
@@ -372,7 +374,6 @@ class Votes:
             _audited(click, call, "approve", his.salt, completes=one, at=at)
             for one in (False, True)
         )
-        event = _event(click, "approve")
         async with self._house.database.durable_statement() as tx:
             taken = await take_approval(
                 tx,
@@ -380,7 +381,7 @@ class Votes:
                 his,
                 voters,
                 self._house.rules.start_seconds,
-                event={"key": event["key"], "kind": event["kind"]},
+                event={"key": click.key, "kind": "vote:approve"},
                 audited=Audited(counts, completes),
             )
             if taken is None:
@@ -519,7 +520,7 @@ class Votes:
     async def refuse(self, click: Click, call: Call, vote: str, code: Code) -> None:
         """Record that somebody's vote did not count, and why."""
         async with self._house.database.relaxed() as tx:
-            if await is_fresh(tx, click, vote):
+            if await is_fresh(tx, click, f"{REFUSED}:{vote}"):
                 audit.append(
                     tx,
                     click.org,
@@ -583,9 +584,9 @@ def _as_far_as_readable(row: Row) -> Call:
         return Call.of({**row, **unread})
 
 
-async def is_fresh(tx: Transaction, click: Click, vote: str) -> bool:
-    """Note a vote as heard; False when Slack says it once more."""
-    return await tx.one("record_event", **_event(click, vote)) is not None
+async def is_fresh(tx: Transaction, click: Click, kind: str) -> bool:
+    """Note a click as heard; False when Slack says it once more."""
+    return await tx.one("record_event", **_event(click, kind)) is not None
 
 
 async def hear(
@@ -595,13 +596,13 @@ async def hear(
     when Slack says it once more.
     """
     ids = [call.id for call in calls]
-    event = _event(click, vote)
+    event = _event(click, f"vote:{vote}")
     rows = await tx.all("hear_vote", **event, run_id=calls[0].run_id, call_ids=ids)
     return {row["id"]: row for row in rows}
 
 
-def _event(click: Click, vote: str) -> dict[str, str]:
-    return {"org": click.org, "key": click.key, "kind": f"vote:{vote}", "actor": click.person}
+def _event(click: Click, kind: str) -> dict[str, str]:
+    return {"org": click.org, "key": click.key, "kind": kind, "actor": click.person}
 
 
 def _goes_along(call: Call) -> bool:

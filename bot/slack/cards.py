@@ -35,13 +35,13 @@ from bot.slack.views.card import card
 from bot.slack.views.changes import as_text
 from bot.slack.views.data import CardData, GrantData, Message, VerdictWord
 from bot.store.database import Row
+from bot.store.outbox import redrawing
 
 log = structlog.get_logger()
 
 _LIVE_SECONDS = 1.5  # between two drawings of a card that only shows progress
 _SOON = 0.3  # seconds that it waits for more to show: a quick change is drawn once, when it is over
 _LOCKS = 2_000
-_ROUNDS = 3  # drawings of one message while others draw it as well
 
 
 @dataclass(frozen=True)
@@ -69,15 +69,14 @@ class _Shown:
 
 @dataclass(frozen=True)
 class _Place:
-    """A message, the hash of what it shows, and its calls in their order; `noted` are the hashes
-    of its calls, which are one unless it was drawn by halves.
+    """A message, its calls in their order, and the hash of what it shows: by each of its calls,
+    which is one unless it was drawn by halves.
     """
 
     channel: str
     ts: str
-    drawn: str
     calls: tuple[_Shown, ...]
-    noted: frozenset[str]
+    drawn: frozenset[str]
 
 
 class Cards:
@@ -206,8 +205,8 @@ class Cards:
 
         With a `response_url` only the message that was `clicked` (channel, ts), through it.
         """
-        first, rounds = call_id, 0
-        while rounds < _ROUNDS:
+        first = call_id
+        while True:
             # locked before it is read: whoever came first, as a click does, draws first, and who
             # waited sees what was drawn
             async with self._lock(first):
@@ -215,12 +214,8 @@ class Cards:
                     self._live[call_id] = False  # what happened before this is in what is read now
                 shown = await self._shown_with(call_id)
                 if not shown or shown[0].id == first:
-                    rounds += 1
-                    if await self._draw_places(_places(shown), response_url, clicked, lane):
-                        return
-                    response_url = ""  # another process drew as well: once more, as it is now
-            if shown:
-                first = shown[0].id  # the calls of one message have one lock
+                    return await self._draw_places(_places(shown), response_url, clicked, lane)
+            first = shown[0].id  # the calls of one message have one lock
 
     async def _draw_places(
         self,
@@ -228,26 +223,23 @@ class Cards:
         response_url: str,
         clicked: tuple[str, str],
         lane: Lane,
-    ) -> bool:
-        """Whether each of them shows what was drawn, as far as can be known."""
+    ) -> None:
         problem: SlackProblem | None = None
-        known = True
         for place in places:
             try:
                 if not response_url:
-                    known &= await self._draw_at(place, lane)
+                    await self._draw_at(place, lane)
                 elif (place.channel, place.ts) == clicked:
-                    known &= await self._draw_through(place, response_url)
+                    await self._draw_through(place, response_url)
             except SlackProblem as one:  # the other places are drawn all the same
                 problem = one
         if problem is not None:
             raise problem
-        return known
 
-    async def _draw_at(self, place: "_Place", lane: Lane) -> bool:
+    async def _draw_at(self, place: "_Place", lane: Lane) -> None:
         drawn = await self._drawn(place.calls, place.channel)
-        if drawn.hash == place.drawn:
-            return True
+        if place.drawn == {drawn.hash}:
+            return
         await self._budget.take(Method.UPDATE, lane)
         try:
             await self._api.update(place.channel, place.ts, drawn.message)
@@ -256,34 +248,38 @@ class Cards:
                 raise
             database = self._house.database
             await show_again(database, self.org, place.channel, place.ts, verdict=True)
-            return True
-        return await self._mark(place, drawn)
+            return
+        await self._mark(place, drawn)
 
-    async def _draw_through(self, place: "_Place", response_url: str) -> bool:
+    async def _draw_through(self, place: "_Place", response_url: str) -> None:
         drawn = await self._drawn(place.calls, place.channel)
-        if drawn.hash == place.drawn:
-            return True
+        if place.drawn == {drawn.hash}:
+            return
         try:
             await self._api.respond(response_url, drawn.message, replace=True)
         except SlackProblem as problem:
             # the outbox holds a redraw that goes the ordinary way
             log.info("response_url_failed", error=str(problem))
-            return True
-        return await self._mark(place, drawn)
+            return
+        await self._mark(place, drawn)
 
-    async def _mark(self, place: "_Place", drawn: Drawn) -> bool:
-        """Note what is shown; False where another process has drawn there since ours began."""
+    async def _mark(self, place: "_Place", drawn: Drawn) -> None:
+        """Note what is shown. Where another process has drawn there since ours began, the outbox
+        gets a redraw.
+        """
+        call_id = place.calls[0].id
         async with self._house.database.statement() as tx:
-            rows = await tx.all(
+            await tx.all(
                 "mark_drawn",
                 org=self.org,
                 channel=place.channel,
                 ts=place.ts,
-                began=list(place.noted),
+                began=list(place.drawn),
                 drawn=drawn.hash,
                 cut=list(drawn.cut),
+                call_id=call_id,
+                **redrawing(call_id),
             )
-        return not any(row["overtaken"] for row in rows)
 
     def _heard(self, event: Event) -> None:
         if event.kind != "call" or event.call_id is None:
@@ -489,8 +485,8 @@ def _places(shown: Sequence[_Shown]) -> list[_Place]:
         for at in one.row["places"]:
             key = (at["channel"], at["ts"])
             calls = found[key].calls if key in found else ()
-            noted = found[key].noted if key in found else frozenset()
-            found[key] = _Place(*key, at["drawn"], (*calls, one), noted | {at["drawn"]})
+            drawn = found[key].drawn if key in found else frozenset()
+            found[key] = _Place(*key, (*calls, one), drawn | {at["drawn"]})
     return list(found.values())
 
 

@@ -14,7 +14,7 @@ from bot.core.bus import Bus
 from bot.core.errors import DatabaseAway
 from bot.core.tasks import Tasks
 from bot.core.values import Event, Thread
-from bot.guard.again import Again, again_key
+from bot.guard.again import Again
 from bot.guard.house import House
 from bot.guard.lost import Became, became
 from bot.guard.records import Call
@@ -90,21 +90,9 @@ class Clicks:
 
     async def _lost(self, pressed: Pressed, error: DatabaseAway | TimeoutError) -> None:
         """The connection may have been lost while it was being recorded: say only what is true."""
-        match await self._became(pressed, error):
-            case Became.SHUT_OUT:
-                await self._dialogs.whisper(pressed, notices.not_recorded())
-            case Became.UNKNOWN:
-                await self._dialogs.whisper(pressed, notices.not_known())
-
-    async def _became(self, pressed: Pressed, error: DatabaseAway | TimeoutError) -> Became:
-        if pressed.action != "ask_again":
-            return await became(self._house.database, self._org, [pressed.trigger_id], error)
-        try:  # its key is that of every press of this button, so it is not taken
-            async with asyncio.timeout(_RECORD_SECONDS), self._house.database.statement() as tx:
-                found = await tx.one("event", org=self._org, key=again_key(pressed.value))
-        except (DatabaseAway, TimeoutError):
-            found = None
-        return Became.RECORDED if found else Became.SHUT_OUT
+        came = await became(self._house.database, self._org, pressed.trigger_id, error)
+        if came != Became.RECORDED:  # which shows on its card, or in its thread
+            await self._dialogs.whisper(pressed, notices.lost(came))
 
     def stranger(self, pressed: Pressed) -> BoltResponse:
         """Somebody of another organisation: told so, and nothing else."""
@@ -134,14 +122,12 @@ class Clicks:
                     return _ALL_CLOSED
         except (DatabaseAway, TimeoutError) as error:
             log.warning("click_not_recorded", action=f"submit {submitted.callback}")
-            database = self._house.database
-            match await became(database, self._org, [submitted.key], error, _LOOK_SECONDS):
-                case Became.RECORDED:
-                    return None  # its card shows what came of it
-                case Became.SHUT_OUT:
-                    return _instead(notices.not_recorded().text)
-                case Became.UNKNOWN:
-                    return _instead(notices.not_known().text)
+            database, key = self._house.database, submitted.key
+            came = await became(database, self._org, key, error, _LOOK_SECONDS)
+            if came == Became.RECORDED:
+                return None  # its card shows what came of it
+            title = "Not known" if came == Became.UNKNOWN else "Not done"
+            return _instead(notices.lost(came).text, title)
         return _instead(sentence) if sentence else None
 
     async def _edited(self, submitted: Submitted, click: Click) -> dict[str, Any]:
@@ -328,7 +314,7 @@ class Clicks:
         if answer.call is not None and answer.code == "revoked":
             log.info("revoked", actor=pressed.user, call=str(answer.call.id))
             self._redraw(answer.call, pressed)
-        else:
+        elif answer.code != "duplicate":
             self._refuse(pressed, answer)
 
     async def _settle(self, pressed: Pressed, click: Click) -> None:
@@ -501,6 +487,6 @@ class Proposed:
             waiting.set_result(None)
 
 
-def _instead(sentence: str) -> dict[str, Any]:
-    """A submitted modal that stays open and says why nothing came of it."""
-    return {"response_action": "update", "view": modals.told("Not done", sentence)}
+def _instead(sentence: str, title: str = "Not done") -> dict[str, Any]:
+    """A submitted modal that stays open and says why nothing came of it, as far as is known."""
+    return {"response_action": "update", "view": modals.told(title, sentence)}

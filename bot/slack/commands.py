@@ -1,6 +1,7 @@
 """Control words, said as a mention or typed behind the slash command: what each of them does."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -88,7 +89,7 @@ class Commands:
         return parse_word(text) or (None if self._model else nameless(text))
 
     async def hear(self, heard: Heard) -> None:
-        """Do it, each once however often Slack says it. Raises `DatabaseAway`: nothing was done.
+        """Do it, each once however often Slack says it. Raises `DatabaseAway`: see `lost.py`.
 
         Who they are that a word is about, Slack is asked, and may be slow to say: whoever waits no
         longer does not end it, and finds it again when the same is said again.
@@ -155,7 +156,7 @@ class Commands:
             await self._tell_once(heard, notices.refused(sentence))
             return
         log.info("vote typed", code=answer.code, call=str(answer.call.id), actor=heard.person)
-        await self._tell_once(heard, await self._came_of(answer, answer.call))
+        await self._tell_surely(heard, await self._came_of(answer, answer.call))
 
     async def _settle(self, heard: Heard) -> None:
         word = heard.word
@@ -177,7 +178,7 @@ class Commands:
             said = linked(f"Settled: {answer.call.preview.summary}", where)
         else:
             said = self._not_counted(answer, answer.call, where)
-        await self._tell_once(heard, said)
+        await self._tell_surely(heard, said)
 
     def _typed(self, heard: Heard) -> Typed:
         return Typed(
@@ -200,8 +201,10 @@ class Commands:
         return linked(speech.typed(answer.code, call), where, refused=True, whom=whom)
 
     async def _card(self, call: Call) -> str:
-        async with self._house.database.statement() as tx:
-            row = await tx.one("place_of_card", call_id=call.id, channel=call.thread.channel)
+        row = None
+        with suppress(DatabaseAway):  # the thread is good enough
+            async with self._house.database.statement() as tx:
+                row = await tx.one("place_of_card", call_id=call.id, channel=call.thread.channel)
         ts = str(row["ts"]) if row else ""
         return self._voice.link(call.thread.channel, ts, "Its card", call.thread.ts)
 
@@ -253,11 +256,11 @@ class Commands:
                 return  # each run says in this thread that it ended
             case "stopped":
                 there = self._voice.link(heard.channel, ts, "Its thread")
-                await self._tell_once(heard, linked(speech.stopping(asked), there))
+                await self._tell_surely(heard, linked(speech.stopping(asked), there))
             case "nothing" | "no_grants":
                 in_thread, ended = bool(heard.thread_ts), stopped.code == "no_grants"
                 nothing = speech.nothing_to_stop(in_thread=in_thread, grants_ended=ended)
-                await self._tell_once(heard, notices.notice(nothing))
+                await self._tell_surely(heard, notices.notice(nothing))
             case "duplicate":
                 return
             case code:
@@ -283,7 +286,7 @@ class Commands:
             if heard.response_url or heard.thread_ts != call.thread.ts:
                 root = call.thread.ts
                 there = self._voice.link(heard.channel, root, "Its thread")
-                await self._tell_once(heard, linked(speech.proposing_back(call), there))
+                await self._tell_surely(heard, linked(speech.proposing_back(call), there))
         elif made is not None:
             await self._tell_once(heard, notices.refused(speech.no_way_back(call, made)))
 
@@ -357,7 +360,19 @@ class Commands:
 
     async def _tell_once(self, heard: Heard, message: Message) -> None:
         if await self._first(heard):
-            self._voice.tasks.start("tell", self._private(heard, message), heard=True)
+            self._tell(heard, message)
+
+    async def _tell_surely(self, heard: Heard, message: Message) -> None:
+        """What came of something that is recorded: told twice is better than never."""
+        try:
+            first = await self._first(heard)
+        except DatabaseAway:
+            first = True
+        if first:
+            self._tell(heard, message)
+
+    def _tell(self, heard: Heard, message: Message) -> None:
+        self._voice.tasks.start("tell", self._private(heard, message), heard=True)
 
     async def _private(self, heard: Heard, message: Message) -> None:
         """Only to who said it."""

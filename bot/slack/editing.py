@@ -29,7 +29,7 @@ class Editing:
     async def submit(self, submitted: Submitted, call: Call) -> Mapping[str, str]:
         """Record what was filled in; or what is wrong, by the block where it should stand.
 
-        Raises `DatabaseAway`: then nothing was recorded.
+        Raises `DatabaseAway`: see `lost.py`.
         """
         first = next(iter(submitted.values), form.block_of(""))
         if sentence := await self._why_not(call, submitted.user):

@@ -39,7 +39,8 @@ _WAIT_SECONDS = 2.2  # Slack waits three for the ack
 _DONE = BoltResponse(status=200)
 _STILL_AT_IT: Final = (
     "This takes longer than usual; I am still at it, and say here what comes of it. "
-    "If you hear nothing within a minute, it was lost: type it again."
+    "If you hear nothing within a minute, I was cut off: look for its card or thread before you "
+    "type it again."
 )
 
 _NOT_BEGUN: Final = (
@@ -184,7 +185,7 @@ class Slash:
 
     async def _take_back(self, slashed: Slashed, ts: str, error: DatabaseAway | None) -> None:
         """Nothing will ever stand below it; unless only the answer of its recording was lost."""
-        if await became(self._house.database, self._org, [slashed.key], error) != Became.SHUT_OUT:
+        if await became(self._house.database, self._org, slashed.key, error) != Became.SHUT_OUT:
             return
         try:
             await self.voice.delete(slashed.channel, ts)
@@ -193,15 +194,8 @@ class Slash:
 
     async def _lost(self, slashed: Slashed, error: DatabaseAway) -> None:
         """The connection may have been lost while it was being recorded: say only what is true."""
-        keys = [slashed.key, f"told:{slashed.key}"]
-        match await became(self._house.database, self._org, keys, error):
-            case Became.SHUT_OUT:
-                words = notices.not_recorded("command")
-            case Became.UNKNOWN:
-                words = notices.not_known("command")
-            case Became.RECORDED:
-                return
-        await self.voice.respond(slashed.response_url, words)
+        came = await became(self._house.database, self._org, slashed.key, error)
+        await self.voice.respond(slashed.response_url, notices.lost(came, "command"))
 
     def _tell(self, slashed: Slashed, message: Message) -> None:
         self.voice.tell(slashed, message)

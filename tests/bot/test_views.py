@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
+from bot.guard.lost import Became
 from bot.slack import limits
 from bot.slack.views import answer, batch, card, changes, modals, notices, progress, words
 from bot.slack.views.data import (
@@ -301,8 +302,11 @@ NOTICES: dict[str, Message] = {
     "notice": notices.notice("Nothing to do: `web` has 5 replicas"),
     "may-not-ask": notices.may_not_ask("you are a guest"),
     "shared-channel": notices.shared_channel(),
-    "not-recorded": notices.not_recorded(),
-    "not-known": notices.not_known(),
+    "not-recorded": notices.lost(Became.SHUT_OUT),
+    "not-known": notices.lost(Became.UNKNOWN),
+    "command-not-known": notices.lost(Became.UNKNOWN, "command"),
+    "command-recorded": notices.lost(Became.RECORDED, "command"),
+    "refused-unheard": notices.lost(Became.REFUSED),
     "stopped": notices.stopped("U0ALICE", 12, 3, 0),
     "stopped-after-a-change": notices.stopped("U0ALICE", 75, 1, 2),
     "declined": notices.declined("You have used today's 200k tokens"),

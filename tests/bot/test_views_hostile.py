@@ -297,8 +297,6 @@ def test_every_notice(one: str, two: str) -> None:
         lambda: notices.refused(one),
         lambda: notices.notice(one),
         lambda: notices.may_not_ask(one),
-        lambda: notices.not_recorded(one),
-        lambda: notices.not_known(one),
         lambda: notices.unknown_outcome(one, two),
         lambda: notices.declined(one),
         lambda: notices.instead(one),

@@ -7,10 +7,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
 from bot.guard.house import load_call
 from bot.sandbox.slack import Settings as SlackSettings
+from bot.store.database import Database
+from bot.store.outbox import redrawing
 from tests.conversations.test_commands import PATIENT, SCALE, votes
-from tests.world import buttons, shown, world
+from tests.world import Json, buttons, shown, world
 
 
 async def test_a_deleted_card_comes_again_and_a_click_draws_it_without_any_edit(
@@ -108,6 +112,34 @@ async def test_on_a_bad_day_everything_is_done_once_and_said_once(dsn: str, tmp_
         said = [shown(one) for one in chat.slack.app_messages("ops", thread)]
         assert sum("done and verified" in one for one in said) == 1
         assert not any("⏳" in one for one in said)
+
+
+@pytest.mark.parametrize(
+    ("shown_now", "noted", "redraws"),
+    [
+        ("what we saw", {"drawn": "ours", "whole": True}, 0),
+        ("ours", {"drawn": "ours", "whole": True}, 0),  # another process drew the same
+        ("another's", {"drawn": "", "whole": False}, 1),  # nobody knows which Slack took last
+    ],
+)
+async def test_what_is_known_of_a_message_once_it_was_drawn(
+    dsn: str, tmp_path: Path, shown_now: str, noted: Json, redraws: int
+) -> None:
+    async with world(dsn, tmp_path, slack=PATIENT) as chat:
+        thread = await chat.ask(SCALE)
+        await chat.card(thread)
+        await chat.quiet(thread)
+        await chat.stop()
+        await chat.rows("DELETE FROM outbox WHERE kind = 'redraw' RETURNING 1")
+        [at] = await chat.rows(
+            "UPDATE cards SET drawn = %s RETURNING org, channel, ts, call_id", shown_now
+        )
+        given = {"began": ["what we saw"], "drawn": "ours", "cut": [], **redrawing(at["call_id"])}
+        async with Database(dsn).open() as database, database.statement() as tx:
+            await tx.all("mark_drawn", **at, **given)
+        assert await chat.rows("SELECT drawn, whole FROM cards") == [noted]
+        found = await chat.rows("SELECT call_id FROM outbox WHERE kind = 'redraw'")
+        assert found == [{"call_id": at["call_id"]}] * redraws
 
 
 async def test_a_card_that_another_process_drew_meanwhile_is_drawn_once_more(

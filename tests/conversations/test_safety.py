@@ -1,6 +1,7 @@
 """Nothing runs but what people who may approved, once, against the state they saw."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -13,6 +14,8 @@ from bot.agent.graph import build
 from bot.guard.records import Run
 from bot.sandbox.slack import Settings as SlackSettings
 from bot.store.database import Database
+from tests.conversations.test_grants import RULE, granted
+from tests.conversations.test_policy import ruled
 from tests.standins.model import Json, Turn, calls, says
 from tests.world import Gate, World, buttons, elements, shown, world
 
@@ -267,9 +270,13 @@ async def test_one_event_three_times_and_as_two_types_is_one_run(dsn: str, tmp_p
 
 
 class Forgetful(Gate):
-    """A door that loses the answer to one commit: that of a transaction that records a vote."""
+    """A door that loses the answer to one commit: that of a transaction that says `mark`."""
 
     lost = 0
+
+    def __init__(self, dsn: str, mark: bytes = b"vote:") -> None:
+        super().__init__(dsn)
+        self._mark = mark
 
     async def _enter(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner = await self._connect()
@@ -279,7 +286,7 @@ class Forgetful(Gate):
         async def out() -> None:
             nonlocal votes, deaf
             while data := await reader.read(65536):
-                votes = votes or b"vote:" in data
+                votes = votes or self._mark in data
                 ends = b"COMMIT" in data or b"take_approval" in data  # by itself a transaction
                 deaf = deaf or (votes and not self.lost and ends)
                 inner.write(data)
@@ -368,3 +375,86 @@ async def test_a_decision_whose_commit_was_not_heard_is_not_said_to_be_lost(
         assert "could not record" not in str(sent.response)
         assert chat.slack.ephemerals("bob", "ops") == []
         assert len(await chat.rows("SELECT 1 FROM decisions")) == 1
+
+
+async def test_a_revoke_whose_commit_was_not_heard_is_not_said_to_be_lost(
+    dsn: str, tmp_path: Path
+) -> None:
+    gate = Forgetful(dsn, b"click:")
+    async with gate.serve(), ruled(gate.dsn, tmp_path, RULE) as chat:
+        thread = await granted(chat)
+        await chat.press("Revoke", chat.cards(thread)[0], by="bob")
+        await chat.slack.wait_for(lambda: "over: revoked by <@" in shown(chat.cards(thread)[0]), 20)
+        await asyncio.sleep(1)
+        assert gate.lost == 1
+        assert chat.slack.ephemerals("bob", "ops") == []
+
+
+async def test_who_asks_again_and_is_told_that_it_was_lost_may_press_once_more(
+    dsn: str, tmp_path: Path
+) -> None:
+    """The connection breaks while the server waits for the thread: nothing comes of it later."""
+    gate = Gate(dsn)
+    slack = SlackSettings(ack_seconds=3, delivery="round_robin")
+    async with (
+        gate.serve(),
+        world(dsn, tmp_path, proposes, slack=slack, extra={"DATABASE_URL": gate.dsn}) as chat,
+    ):
+        thread, card = await asked(chat)
+        await chat.rows("UPDATE tool_calls SET expires_at = now() RETURNING 1")
+        await chat.reads(thread, "expired")
+        await chat.quiet(thread)
+        async with await psycopg.AsyncConnection.connect(dsn) as other:
+            await other.execute(b"SELECT FROM threads FOR UPDATE")
+            clicking = asyncio.create_task(
+                chat.slack.click("dave", "ops", card["ts"], text="Ask again")
+            )
+            await chat.waits_for_a_lock("SELECT next_seq FROM threads")
+            gate.shut()
+            gate.reopen()
+            assert (await clicking).acked
+            await other.rollback()
+        await chat.told("dave", "could not record this click", timeout=20)
+        assert len(await chat.rows("SELECT 1 FROM runs")) == 1
+        await chat.press("Ask again", card, by="dave")
+        await chat.card(thread, 2)
+        assert len(await chat.rows("SELECT 1 FROM runs")) == 2
+
+
+class CutAt(Gate):
+    """A door that shuts for some seconds as soon as it hears `mark`."""
+
+    def __init__(self, dsn: str, mark: bytes, seconds: float) -> None:
+        super().__init__(dsn)
+        self._mark = mark
+        self._seconds = seconds
+
+    def overhear(self) -> Callable[[bytes], None]:
+        """One connection."""
+
+        def hear(data: bytes) -> None:
+            if self._seconds and self._mark in data:
+                asyncio.get_running_loop().call_later(self._seconds, self.reopen)
+                self._seconds = 0.0
+                self.shut()
+
+        return hear
+
+
+async def test_a_typed_approval_that_was_recorded_is_told_though_the_database_went_away_then(
+    dsn: str, tmp_path: Path
+) -> None:
+    gate = CutAt(dsn, b"SELECT channel, ts FROM cards", seconds=4)
+    slack = SlackSettings(ack_seconds=3, delivery="round_robin")
+    async with (
+        gate.serve(),
+        world(dsn, tmp_path, proposes, slack=slack, extra={"DATABASE_URL": gate.dsn}) as chat,
+    ):
+        thread, _ = await asked(chat)
+        await chat.quiet(thread)
+        [call] = await chat.rows("SELECT short_id FROM tool_calls")
+        await chat.slack.slash("bob", "ops", "/ops", f"approve {call['short_id']}")
+        await chat.told("bob", "Approved", timeout=20)
+        await chat.reads(thread, "It says: done and verified", timeout=25)
+        assert len(chat.slack.ephemerals("bob", "ops")) == 1
+        assert len(chat.cluster.mutations) == 1

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Literal
 
 from bot.core.text import amount
+from bot.guard.lost import Became
 from bot.slack.views import outcome, who, words
 from bot.slack.views.blocks import context, section
 from bot.slack.views.data import CardData, Message
@@ -70,20 +72,25 @@ def shared_channel() -> Message:
     )
 
 
-def not_recorded(what: str = "click") -> Message:
-    """The database was away when somebody clicked; Slack will not send the click again."""
-    return _said(
-        f"{words.REFUSED} I could not record this {words.line(what, 40)}; nothing was approved. "
-        "Try again."
-    )
-
-
-def not_known(what: str = "click") -> Message:
-    """The database went away while somebody clicked, and did not come back in time to say."""
-    return _said(
-        f"{words.NEEDS_YOU} I could not find out whether this {words.line(what, 40)} was recorded: "
-        "the database does not answer. The card shows what counted, once it does."
-    )
+def lost(became: Became, what: Literal["click", "command"] = "click") -> Message:
+    """Something went wrong while a click or command was being recorded; Slack will not send it
+    again.
+    """
+    where = "Its card shows" if what == "click" else "Its card or thread shows"
+    match became:
+        case Became.SHUT_OUT:
+            said = f"I could not record this {what}; nothing was approved. Try again"
+            return _said(f"{words.REFUSED} {said}")
+        case Became.REFUSED:
+            said = f"This {what} does not count, and I lost the answer that says why. Try again"
+            return _said(f"{words.REFUSED} {said}")
+        case Became.RECORDED:
+            said = f"This {what} was recorded, but I lost its answer. {where} what came of it"
+            return _said(f"{words.NEEDS_YOU} {said}")
+        case Became.UNKNOWN:
+            said = f"I could not find out in time whether this {what} was recorded"
+            look = "what counted: look there before you try again"
+            return _said(f"{words.NEEDS_YOU} {said}. {where} {look}")
 
 
 def unknown_outcome(summary: str, looked: str = "", settle: str = "") -> Message:

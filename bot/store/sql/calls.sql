@@ -286,13 +286,20 @@ SELECT t.* FROM cards c JOIN tool_calls t ON t.id = c.call_id
 SELECT EXISTS (SELECT FROM cards WHERE call_id = %(call_id)s AND ts <> '' AND whole) AS yes;
 
 -- mark_drawn --
--- What a message shows since it was drawn. Where another process has drawn it since this one began, nobody knows which of both
--- Slack took last: then nothing is noted, so that it is drawn once more.
-UPDATE cards c SET drawn = CASE WHEN old.drawn = ANY(%(began)s) THEN %(drawn)s ELSE '' END, whole = NOT c.call_id = ANY(%(cut)s)
-  FROM (SELECT call_id, drawn FROM cards
-         WHERE org = %(org)s AND channel = %(channel)s AND ts = %(ts)s AND ts <> '' AND view_id = '' ORDER BY call_id FOR UPDATE) old
- WHERE c.call_id = old.call_id AND c.org = %(org)s AND c.channel = %(channel)s AND c.ts = %(ts)s AND c.ts <> '' AND c.view_id = ''
-RETURNING c.drawn = '' AS overtaken;
+-- What a message shows since it was drawn. Where another process has drawn something else there since this one began, nobody
+-- knows which of both Slack took last: then nothing is noted, and it is drawn once more.
+WITH old AS (
+    SELECT call_id, drawn = ANY(%(began)s) OR drawn = %(drawn)s AS known FROM cards
+     WHERE org = %(org)s AND channel = %(channel)s AND ts = %(ts)s AND ts <> '' AND view_id = '' ORDER BY call_id FOR UPDATE),
+marked AS (
+    UPDATE cards c
+       SET drawn = CASE WHEN old.known THEN %(drawn)s ELSE '' END, whole = old.known AND NOT c.call_id = ANY(%(cut)s)
+      FROM old
+     WHERE c.call_id = old.call_id AND c.org = %(org)s AND c.channel = %(channel)s AND c.ts = %(ts)s AND c.ts <> ''
+       AND c.view_id = ''
+    RETURNING old.known)
+SELECT say_redraw(t.org, t.channel, t.thread_ts, %(data)s, %(lane)s, t.run_id, t.id, %(patience)s)
+  FROM tool_calls t WHERE t.id = %(call_id)s AND EXISTS (SELECT FROM marked WHERE NOT known);
 
 -- undone_by --
 SELECT id FROM tool_calls WHERE undoes = %(id)s AND state IN ('proposed', 'approved', 'executing', 'done', 'unknown') LIMIT 1;
