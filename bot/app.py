@@ -34,7 +34,7 @@ from bot.core.errors import BadSettings, DatabaseAway, LostClaim, SlackAway, rep
 from bot.core.loading import uncollected
 from bot.core.tasks import Tasks
 from bot.core.values import Thread
-from bot.guard import chronicle, evidence, grants
+from bot.guard import chronicle, configured, evidence, grants
 from bot.guard.ahead import Ahead
 from bot.guard.allowance import Allowance, Daily, DailyLimits
 from bot.guard.budget import RunLimits
@@ -327,6 +327,7 @@ async def _opened(settings: Settings, stack: AsyncExitStack) -> _Ground:
     sizes = Sizes.of(settings.database_connections)
     database = await stack.enter_async_context(Database(dsn, sizes).open())
     await _only_ours(database, identity.org)
+    await configured.note(database, identity.org, settings.governing())
     tasks = await stack.enter_async_context(Tasks())
     stack.push_async_callback(tasks.settle, _LAST_TASKS)
     work = _Work()

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SecretStr,
+    ValidationError,
+)
 
 from bot.config_file import APART, File, Kubernetes
 from bot.core.errors import BadSettings
@@ -97,6 +105,12 @@ class Settings(_Part):
     def named_approvers(self) -> tuple[str, ...]:
         """Those of the environment, and those of the file."""
         return (*self.approvers, *(self.file.people.approver or ()))
+
+    def governing(self) -> dict[str, JsonValue]:
+        """What says what may be done, by whom and until when, by its name in the file or here."""
+        own = {"approvers", "read_only", "card_minutes", "start_seconds", "model"}
+        file = self.file.model_dump(mode="json", exclude={"model_windows"})
+        return {**file, **self.model_dump(mode="json", include=own)}
 
     def providers(self) -> dict[str, dict[str, Any]]:
         """The providers that are configured, with their settings."""

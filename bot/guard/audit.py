@@ -19,6 +19,7 @@ Kind = Literal[
     "allowed",
     "approve",
     "break glass",
+    "configured",
     "declined",
     "deny",
     "done",

@@ -252,7 +252,8 @@ class Jobs:
 
     def _with_run(self, name: str, job: Job) -> Callable[..., Awaitable[None]]:
         async def run(run_id: str, **_: Any) -> None:
-            if PRIORITY.get(name) != PRIORITY["resume"]:
+            # a decided change waits for nobody's ack, unless turns that do have every slot
+            if name != "resume":
                 await self.nothing_ahead()
             await job(UUID(run_id))
 

@@ -430,11 +430,21 @@ def test_the_notification_says_what_the_card_says() -> None:
             *(call.target, f"<@{call.requester}>", f"needs {many}: "),
             words.sentence(call.summary, 300)[0],
             f"expires {words.clock(call.expires_at)}",
+            *([f"rule “{call.rule}”"] if call.rule else []),
             *(words.sentence(one, 200)[0] for one in call.warnings),
         ]
         assert [one for one in said if one not in message.text] == []
         assert words.size(message.text) <= limits.FALLBACK - limits.CALLED
         assert call.warnings == () or call.warnings[0] in shown(message)
+    path, before, after = SCALE.changes[0]
+    acting = replace(SCALE, acting="dave@corp.example sre", needs=2, approvals=(("U0BOB", AT),))
+    for one in (
+        f"`{path}`: `{before}` → `{after}`",
+        "runs as `dave@corp.example` with `sre`",
+        "So far approved by <@U0BOB>",
+        "one more approval needed",
+    ):
+        assert one in card.card(acting).text
     both = batch.batch([SCALE, replace(SCALE, public_id="b", warnings=("No budget",), needs=2)])
     needs = ("1. `demo/shop/deployment/web` needs one", "2. `demo/shop/deployment/web` needs two")
     for one in (*needs, "Heads-up: No budget", f"<@{SCALE.requester}> · expires <!date"):

@@ -8,6 +8,7 @@ from bot.slack.views.outcome import followed, is_over, outcome
 
 _SHOWN_LINES = 6  # of a verification, the newest
 _MODEL_SAYS = 900
+_ROWS = 100  # units for changed paths in a notification, or there are none
 
 
 def card(call: CardData) -> Message:
@@ -149,14 +150,35 @@ def _fallback(call: CardData) -> str:
     named = words.line(call.summary, 300) or words.line(call.tool, 100) or "change"
     summary = f"{'Undo: ' if call.undoes else ''}{named}"
     if call.state == "proposed":
-        effect = words.line(call.effect, 150)
-        many = words.count(call.needs, "approval")
-        first = f"{words.NEEDS_YOU} needs {many}: {summary}{f' ({effect})' if effect else ''}"
-        back = " · rolled back by itself if it does not work" if call.rollback else ""
-        target, until = words.code(call.target, 200)[0], words.clock(call.expires_at)
-        facts = f"{who.asked_by(call)} · {target} · expires {until}{back}"
-        text = "\n".join([first, facts, *review.heads_up(call, most=6, width=200)[0]])
-        return words.fit(text, limits.FALLBACK - limits.CALLED)[0]
+        return _open_fallback(call, summary)
     text = f"{outcome(call)}\n{summary}"
     # Mentions and times stand at the beginning: a cut never meets one.
     return words.fit(text, limits.FALLBACK)[0]
+
+
+def _open_fallback(call: CardData, summary: str) -> str:
+    """As much of what its card says as there is room for, in whole lines; who may give it is
+    mentioned behind it.
+    """
+    room = limits.FALLBACK - limits.CALLED
+    effect = words.line(call.effect, 150)
+    many = words.count(call.needs, "approval")
+    facts = (
+        "danger" if call.risk == "danger" else "",
+        who.asked_by(call),
+        words.code(call.target, 200)[0],
+        f"expires {words.clock(call.expires_at)}",
+        who.runs_as(call.acting),
+        f"rule “{words.line(call.rule, 80)}”" if call.rule else "",
+        "rolled back by itself if it does not work" if call.rollback else "",
+    )
+    lines = [
+        f"{words.NEEDS_YOU} needs {many}: {summary}{f' ({effect})' if effect else ''}",
+        " · ".join(fact for fact in facts if fact),
+        *filter(None, [who.so_far(call)]),
+        *review.heads_up(call, most=6, width=200)[0],
+    ]
+    text = words.packed(lines, room)[0]
+    left = room - words.size(text) - 1
+    rows = changes.fitted(call, left)[0] if left > _ROWS else []
+    return "\n".join([text, *rows])
