@@ -8,6 +8,7 @@ from bot.doctor.findings import Finding, failed, ok, warning
 from bot.guard.policy import Approvers
 from bot.settings import Settings
 from bot.slack.api import Identity, Refused, SlackApi, SlackProblem
+from bot.slack.directory import shared_outside
 from bot.slack.inspection import greeted, look_at_token, why_no_approver
 from bot.slack.manifest import manifest_text
 from bot.slack.sockets import check_tokens
@@ -176,7 +177,7 @@ class SlackSide:
         if not found.get("is_member"):
             said = f"the bot is not in {channel}"
             return [failed("approvals.channel", said, "Invite it there: /invite @countersign.")]
-        if any(found.get(mark) for mark in ("is_ext_shared", "is_pending_ext_shared")):
+        if shared_outside(found):
             return [
                 failed(
                     "approvals.channel",

@@ -380,6 +380,8 @@ def _was_known(one: Call, call: Call) -> bool:
 def _otherwise(call: Call, judged: Judged) -> str:
     if judged.acting != call.acting:
         return f"it would run as {judged.acting} now, not as {call.acting}"
+    if judged.preview.fingerprint == call.preview.fingerprint:
+        return "the tool has changed since you saw the card"
     return difference(call.preview, judged.preview)
 
 

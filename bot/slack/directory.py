@@ -16,6 +16,12 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _KEEP = 60.0  # seconds
+_OUTSIDE = (
+    "is_ext_shared",
+    "is_pending_ext_shared",
+    "pending_shared",
+    "pending_connected_team_ids",
+)
 _MOST = 10_000  # entries of a copy before the oldest half is forgotten
 
 
@@ -74,18 +80,7 @@ class SlackDirectory:
             # Slack knows no private channel that we are not in
             is_away = not (isinstance(problem, Refused) and problem.code == "channel_not_found")
             return Sharing.UNKNOWN if is_away else Sharing.SHARED
-        outside = any(
-            found.get(mark)
-            for mark in (
-                "is_ext_shared",
-                "is_pending_ext_shared",
-                "pending_shared",
-                "pending_connected_team_ids",
-            )
-        )
-        # shared, and not only among the workspaces of our own organisation
-        outside = outside or bool(found.get("is_shared") and not found.get("is_org_shared"))
-        return Sharing.SHARED if outside else Sharing.OURS
+        return Sharing.SHARED if shared_outside(found) else Sharing.OURS
 
     async def reads(self, org: str, channel: str, user: str) -> bool:  # noqa: ARG002 -- one workspace
         """Whether somebody is in a channel."""
@@ -183,3 +178,11 @@ class _Copy:
             for old in list(self._kept)[: _MOST // 2]:
                 del self._kept[old]
         self._kept[key] = (at, answer)
+
+
+def shared_outside(channel: Mapping[str, object]) -> bool:
+    """Whether another organisation reads a channel or is about to, by what Slack says of it."""
+    if any(channel.get(mark) for mark in _OUTSIDE):
+        return True
+    # shared, and not only among the workspaces of our own organisation
+    return bool(channel.get("is_shared") and not channel.get("is_org_shared"))

@@ -1,6 +1,7 @@
 """The bot's beginnings and ends: how soon it is of use, what it weighs, what a kill costs."""
 
 import asyncio
+import signal
 import time
 
 from tests.benchmarks.figures import Figure, median, spread
@@ -113,11 +114,55 @@ async def _busiest(stage: Stage) -> tuple[float, float]:
 
 
 async def kill(bench: Bench) -> list[Figure]:
-    """SIGKILL while the model answers, and a new process right after it."""
+    """SIGKILL while the model answers, with a new process right after it, or another one beside."""
     return [
+        await _kills_beside(bench),
         await _kills(bench, KILLS, litellm=False),
         await _kills(bench, LITELLM_KILLS, litellm=True),
     ]
+
+
+async def _kills_beside(bench: Bench) -> Figure:
+    hanging = [False]
+
+    def script(_: Json) -> Turn:
+        return hangs(3) if hanging[0] else says("All is well.")
+
+    extra = {"COUNTERSIGN_HTTP_PORT": "0"}  # there are two of them
+    async with bench.stage(script, extra=extra, command=SHIPPED) as stage:
+        await stage.start()
+        await stage.warm()
+        found = [await _kill_beside(stage, hanging) for _ in range(KILLS)]
+    how = (
+        "killed inside a model call while a second replica stands by; from the kill until the"
+        f" thread's one answer; median of {KILLS}: {spread(found, 's')}"
+    )
+    return Figure(
+        "kill -9 → the thread continues, with a second replica", median(found), "s", how, 5
+    )
+
+
+async def _kill_beside(stage: Stage, hanging: list[bool]) -> float:
+    """Kill the one that asks the model; the other one is what runs from then on."""
+    owner, hub = stage.chat.process, stage.chat.slack.hub
+    thread = await _asked(stage, hanging)
+    await stage.start()
+    await stage.warm()
+
+    async def both_listen() -> bool:
+        return len(hub.sockets) >= 4
+
+    await until(both_listen, "the sockets of both")
+    hanging[0] = False
+    if owner is None:
+        raise RuntimeError("the bot does not run")
+    killed = time.time()
+    owner.send_signal(signal.SIGKILL)
+    await owner.wait()
+    await stage.message(thread, lambda m: "All is well" in shown(m), "the answer")
+    seconds = time.time() - killed
+    await _answered_once(stage, thread)
+    return seconds
 
 
 async def _kills(bench: Bench, count: int, *, litellm: bool) -> Figure:
@@ -145,7 +190,8 @@ async def _kills(bench: Bench, count: int, *, litellm: bool) -> Figure:
     )
 
 
-async def _kill(stage: Stage, hanging: list[bool]) -> float:
+async def _asked(stage: Stage, hanging: list[bool]) -> str:
+    """A thread for whose answer the model is asked, which hangs."""
     model = stage.chat.model
     if model is None:
         raise RuntimeError("there is no model")
@@ -158,13 +204,22 @@ async def _kill(stage: Stage, hanging: list[bool]) -> float:
 
     await until(asked, "a request to the model")
     await asyncio.sleep(0.2)
+    return thread
+
+
+async def _kill(stage: Stage, hanging: list[bool]) -> float:
+    thread = await _asked(stage, hanging)
     hanging[0] = False
     await stage.kill()
     await stage.start()
     await stage.message(thread, lambda m: "All is well" in shown(m), "the answer")
     seconds = time.time() - stage.started
+    await _answered_once(stage, thread)
+    return seconds
+
+
+async def _answered_once(stage: Stage, thread: str) -> None:
     await stage.quiet()
     texts = [shown(m) for m in stage.chat.slack.app_messages("ops", thread)]
     if sum("All is well" in text for text in texts) != 1:
         raise AssertionError(f"not answered once: {texts}")
-    return seconds

@@ -2,11 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from bot.core.values import Sharing, Standing
 from bot.sandbox.slack import Workspace
+from bot.sandbox.slack.faults import FaultKind
+from bot.sandbox.slack.model import Channel
 from bot.slack.api import SlackApi
 from bot.slack.directory import SlackDirectory
 from tests.world import MANIFEST
@@ -85,3 +89,62 @@ async def test_what_changes_while_it_is_asked_for_is_not_kept(
     await directory.members(ORG, group)
     await directory.members(ORG, group)
     assert len(slack.calls_of("usergroups.users.list")) == number + 1
+
+
+@dataclass
+class Marked(Channel):
+    """A channel of which Slack tells more than the stand-in knows."""
+
+    marks: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self, bot_user: str, team_id: str) -> dict[str, Any]:
+        """With these marks."""
+        return super().as_json(bot_user, team_id) | self.marks
+
+
+@pytest.mark.parametrize(
+    ("marks", "sharing"),
+    [
+        ({}, Sharing.OURS),
+        ({"is_ext_shared": True}, Sharing.SHARED),
+        # somebody was invited, and may read along at any moment
+        ({"is_pending_ext_shared": True}, Sharing.SHARED),
+        ({"pending_shared": ["T0OTHER00"]}, Sharing.SHARED),
+        ({"pending_connected_team_ids": ["T0OTHER00"]}, Sharing.SHARED),
+        ({"pending_shared": [], "pending_connected_team_ids": []}, Sharing.OURS),
+        # among workspaces, of our own organisation or not
+        ({"is_shared": True, "is_org_shared": True}, Sharing.OURS),
+        ({"is_shared": True, "is_org_shared": False}, Sharing.SHARED),
+        ({"is_shared": True, "is_org_shared": True, "is_ext_shared": True}, Sharing.SHARED),
+    ],
+)
+async def test_a_channel_that_others_read_or_are_about_to_is_shared(
+    asked: tuple[Workspace, SlackDirectory, Clock, str], marks: dict[str, Any], sharing: Sharing
+) -> None:
+    slack, directory, _, _ = asked
+    slack.state.channels[OPS] = Marked(OPS, "ops", marks=marks)
+    assert await directory.sharing(ORG, OPS) is sharing
+
+
+@pytest.mark.parametrize("fault", ["error", "http_503", "html", "drop_after"])
+async def test_who_cannot_be_looked_up_is_nobody_and_nowhere(
+    asked: tuple[Workspace, SlackDirectory, Clock, str], fault: FaultKind
+) -> None:
+    slack, directory, _, group = asked
+    for method in ("users.info", "usergroups.users.list", "conversations.members"):
+        slack.faults.fail(method, fault, times=9)
+    slack.faults.fail("conversations.info", fault, times=9)
+    bob = await directory.person(ORG, BOB)
+    assert (bob.standing, bob.groups) == (Standing.UNKNOWN, frozenset())
+    assert await directory.members(ORG, group) is None
+    assert await directory.reads(ORG, OPS, BOB) is False
+    assert await directory.sharing(ORG, OPS) is Sharing.UNKNOWN
+    # nothing of that is kept
+    slack.faults.methods.clear()
+    assert await seen(directory, group) == (
+        Standing.MEMBER,
+        frozenset({group}),
+        True,
+        True,
+        Sharing.OURS,
+    )

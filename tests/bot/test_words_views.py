@@ -1,5 +1,6 @@
 """What control words are answered with: within Slack's limits, whatever it is made of."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -8,8 +9,11 @@ from bot.agent.grammar import usage
 from bot.sandbox.validate import validate
 from bot.slack import speech
 from bot.slack.links import link
-from bot.slack.views.data import Message
+from bot.slack.views.batch import batch
+from bot.slack.views.card import card as drawn
+from bot.slack.views.data import CardData, Message
 from bot.slack.views.help import asked_by, help_text
+from bot.slack.views.modals import approve_full
 from bot.slack.views.replies import linked
 from bot.slack.views.status import CardLine, Facts, RunLine, StatusData, Stored, status, which
 
@@ -114,3 +118,42 @@ def test_a_link_that_cannot_be_made_is_only_its_label(
     workspace: str, channel: str, ts: str
 ) -> None:
     assert link(workspace, channel, ts, "card") == "card"
+
+
+CHANGE = CardData(
+    public_id="c0ffee",
+    tool="k8s_scale",
+    arguments={"replicas": 5},
+    target="demo/shop/deployment/web",
+    risk="write",
+    state="proposed",
+    summary="Scale web",
+    requester="U1",
+    expires_at=NOW,
+    acting="dave@corp sre on-call",
+)
+
+
+def test_as_whom_a_change_runs_is_said_with_the_groups_that_go_with_him() -> None:
+    """They may be what makes it possible: who approves has to see them."""
+    shown = "runs as `dave@corp` with `sre` and `on-call`"
+    for decided_on in (drawn(CHANGE), batch([CHANGE, CHANGE]), approve_full(CHANGE)):
+        assert shown in str(decided_on)
+    assert shown in texts(drawn(replace(CHANGE, state="executing", started_at=NOW)))
+    alone = texts(drawn(replace(CHANGE, acting="dave@corp")))
+    assert "runs as `dave@corp` ·" in alone
+    assert "runs as" not in texts(drawn(replace(CHANGE, acting="")))
+
+
+def test_groups_that_there_is_no_room_for_are_counted_and_approve_opens_all() -> None:
+    """Names of which only the ends differ are told apart."""
+    groups = [f"{'a' * 79}-{what}" for what in ("viewers", "admins", *"bcdefghijk")]
+    many = replace(CHANGE, acting=f"dave@corp {' '.join(groups)}")
+    message = drawn(many)
+    assert f"`{groups[1]}`" in texts(message)
+    assert "other groups" in texts(message)
+    assert message.opens_modal
+    assert all(group in str(approve_full(many)) for group in groups)
+    few = drawn(replace(CHANGE, acting=f"dave@corp {' '.join(f'g{n}' for n in range(20))}"))
+    assert "`g19`" in texts(few)
+    assert not few.opens_modal

@@ -121,17 +121,18 @@ def _item(number: int, call: CardData, room: int, *, wait: str) -> _Item:
 def _facts(call: CardData) -> tuple[str, bool]:
     effect, effect_cut = words.sentence(call.effect, _FACT)
     target, target_cut = words.code(call.target, _FACT)
+    as_whom, some_left_out = who.runs_as(call.acting, _FACT)
     parts = [
         effect,
         target,
         "danger" if call.risk == "danger" else "",
-        who.runs_as(call.acting),
+        as_whom,
         who.needed(call),
         f"edited by {words.mention(call.edited_by)}" if call.edited_by else "",
         f"after {call.after}" if call.after else "",
         f"`{call.short_id}`" if call.short_id and not call.thread_link else "",
     ]
-    return " · ".join(part for part in parts if part), effect_cut or target_cut
+    return " · ".join(part for part in parts if part), effect_cut or target_cut or some_left_out
 
 
 def _length(call: CardData) -> int:

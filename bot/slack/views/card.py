@@ -57,7 +57,7 @@ def _decided(call: CardData) -> Message:
         lines += followed(call, _SHOWN_LINES)
     lines += [line for line in (_no_undo(call), who.granted(call)) if line]
     target, _ = words.code(call.target, 300)
-    parts = (target, who.asked_by(call), who.runs_as(call.acting), elsewhere(call))
+    parts = (target, who.asked_by(call), who.runs_as(call.acting)[0], elsewhere(call))
     small = " · ".join(part for part in parts if part)
     head = words.packed(lines, limits.SECTION)
     room = limits.MESSAGE - sum(map(words.size, head)) - words.size(small) - 100
@@ -168,7 +168,7 @@ def _open_fallback(call: CardData, summary: str) -> str:
         who.asked_by(call),
         words.code(call.target, 200)[0],
         f"expires {words.clock(call.expires_at)}",
-        who.runs_as(call.acting),
+        who.runs_as(call.acting, 120)[0],
         f"rule “{words.line(call.rule, 80)}”" if call.rule else "",
         "rolled back by itself if it does not work" if call.rollback else "",
     )

@@ -93,6 +93,7 @@ def as_file(call: CardData) -> tuple[str, str]:
     """All of it as a plain text file: (name, text)."""
     lines = [call.summary, call.effect, f"{call.tool} on {call.target}", "", "Arguments"]
     lines += [f"  {name}: {as_text(value)}" for name, value in call.arguments.items()]
+    lines += ["", f"Runs as {call.acting}"] if call.acting else []
     lines += ["", *[f"Heads-up: {warning}" for warning in call.warnings], *call.notes]
     way = call.way_back or call.no_way_back
     lines += [f"{'Way back' if call.way_back else 'No way back'}: {way}"] if way else []

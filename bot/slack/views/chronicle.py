@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from bot.guard.chronicle import Story
 from bot.guard.refusals import Refused
 from bot.slack.links import link
-from bot.slack.views import words
+from bot.slack.views import who, words
 from bot.slack.views.blocks import context, section
 from bot.slack.views.data import Message
 
@@ -227,7 +227,7 @@ def _not_counted(story: Story, most: int) -> Iterator[str]:
 
 def _ran(story: Story) -> Iterator[str]:
     if story.started_at is not None:
-        yield f"ran as {words.code(story.acting, 80)[0]} {_moment(story.started_at)}"
+        yield f"ran as {who.identity(story.acting, 160)[0]} {_moment(story.started_at)}"
 
 
 def _became(story: Story) -> str:

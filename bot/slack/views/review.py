@@ -31,16 +31,17 @@ def facts(call: CardData, limit: int = 400) -> tuple[str, bool]:
     """The line below: effect, target, who asked, who may decide, until when."""
     effect, effect_cut = words.sentence(call.effect, limit)
     target, target_cut = words.code(call.target, limit)
+    as_whom, some_left_out = who.runs_as(call.acting, limit)
     parts = [
         effect,
         target,
         "danger" if call.risk == "danger" else "",
         who.asked_by(call),
-        who.runs_as(call.acting),
+        as_whom,
         who.needed(call),
         f"expires {words.clock(call.expires_at)}",
     ]
-    return " · ".join(part for part in parts if part), effect_cut or target_cut
+    return " · ".join(part for part in parts if part), effect_cut or target_cut or some_left_out
 
 
 def heads_up(call: CardData, *, most: int, width: int) -> tuple[list[str], bool]:
@@ -129,7 +130,7 @@ def whole(call: CardData) -> list[str] | None:
     if changes.length(call) + rollback.length(call) > limits.VIEW_BYTES:
         return None
     title, title_cut = heading(call, 2_400)
-    line, line_cut = facts(call, 600)
+    line, line_cut = facts(call, 1_200)
     warnings, warnings_cut = heads_up(call, most=40, width=2_000)
     if title_cut or line_cut or warnings_cut:
         return None

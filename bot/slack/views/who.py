@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from bot.core.text import amount
 from bot.slack.views import words
 from bot.slack.views.data import CardData
 
+_NAME = 260  # of a user or group, longer than one can be
 _CALLED = 5  # named in the notification; more would only be noise
 
 
@@ -82,11 +84,28 @@ def asker(call: CardData) -> str:
     return words.mention(call.asked_by or call.requester)
 
 
-def runs_as(acting: str) -> str:
-    """As whom it runs on the cluster; empty where that is the bot itself."""
+def runs_as(acting: str, room: int = 400) -> tuple[str, bool]:
+    """As whom it runs on the cluster, and whether groups are left out; empty where that is the bot
+    itself.
+    """
+    named, cut = identity(acting, room)
+    return (f"runs as {named}", cut) if acting else ("", False)
+
+
+def identity(acting: str, room: int) -> tuple[str, bool]:
+    """A user and his groups, names whole, as many as `room` units hold; whether some are left out."""
     name, *groups = acting.split(" ")
-    of = f" with {words.either([words.code(one, 80)[0] for one in groups], last='and')}"
-    return f"runs as {words.code(name, 260)[0]}{of if groups else ''}" if name else ""
+    shown: list[str] = []
+    for group in groups:
+        text = words.code(group, _NAME)[0]
+        room -= words.size(text) + 2
+        if room < 0:
+            break
+        shown.append(text)
+    left = len(groups) - len(shown)
+    shown += [amount(left, "other group")] if left else []
+    of = f" with {words.either(shown, last='and', most=len(shown))}" if shown else ""
+    return f"{words.code(name, _NAME)[0]}{of}", left > 0
 
 
 def approved(call: CardData) -> str:

@@ -26,7 +26,7 @@ def why_of(call: Call, book: Rulebook, since: str = "") -> Message:
         call.ruling,
         book.explain(asked),
         book.decide(asked),
-        "" if call.identity is None else who.runs_as(call.acting),
+        "" if call.identity is None else who.runs_as(call.acting)[0],
         since,
     )
 
