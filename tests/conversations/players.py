@@ -36,6 +36,14 @@ policy:
 """
 # The same, under other names: what was approved under the old ones is asked again.
 RENAMED = POLICY.replace("name: ", "name: still ")
+# Nothing that was approved may run any more.
+FORBIDDING = """
+policy:
+  rules:
+    - name: hands off
+      match: {namespace: shop}
+      deny: nobody touches the shop
+"""
 MISSING = Behaviour("shop/cart:9.*", pullable=False)
 MAY_APPROVE = ("alice", "bob")
 NEEDS = {"cart": {"k8s_scale": 1, "k8s_set_image": 2}, "web": {"k8s_scale": 2}}  # approvals
@@ -72,7 +80,7 @@ def _ops(ticks: st.SearchStrategy[int], *more: str) -> st.SearchStrategy[Op]:
     )
 
 
-_HARD = ("restart", "rename")
+_HARD = ("restart", "rename", "forbid")
 # Without a quorum nothing of it is worth much: each plan has one, other things come in between.
 _quorum: st.SearchStrategy[list[Op]] = st.tuples(_soon, _soon).map(
     lambda at: [(at[0], "approve", "alice"), (at[1], "approve", "bob")]
@@ -133,6 +141,7 @@ class Players:
         self._sizes = itertools.cycle((5, 4, 6, 2, 3))
         self._releases = itertools.count()
         self._renamed = False
+        self._forbidden_at: datetime | None = None  # since when nobody may do anything
         self._restarting = asyncio.Lock()
         self._writes: list[_Write] = []
         self._name, self._rolls_back = "web", False
@@ -162,6 +171,7 @@ class Players:
             "blur": self._blur,
             "restart": self._restart,
             "rename": self._rename,
+            "forbid": self._forbid,
         }
 
         async def one(op: Op) -> None:
@@ -173,7 +183,11 @@ class Players:
 
         await asyncio.gather(*(one(op) for op in ops))
         await self._end(thread)
-        await _Checked(chat, thread, self._writes).check(len(chat.cluster.mutations) - before, self)
+        checked = _Checked(chat, thread, self._writes, self._forbidden_at)
+        await checked.check(len(chat.cluster.mutations) - before, self)
+        if self._forbidden_at is not None:
+            self._forbidden_at, self._renamed = None, False
+            await self._govern(POLICY)
 
     async def _set(self, scene: Scene) -> str:
         """What is asked for there, of an object that is as it should be."""
@@ -296,11 +310,22 @@ class Players:
 
     async def _rename(self, _thread: str, _ts: str, _who: str) -> None:
         async with self._restarting:
-            self._renamed = not self._renamed
-            (self._folder / "countersign.yaml").write_text(RENAMED if self._renamed else POLICY)
-            for bot in self._all:
-                await bot.kill()
-                await bot.spawn()
+            if self._forbidden_at is None:
+                self._renamed = not self._renamed
+                await self._govern(RENAMED if self._renamed else POLICY)
+
+    async def _forbid(self, _thread: str, _ts: str, _who: str) -> None:
+        async with self._restarting:
+            if self._forbidden_at is None:
+                await self._govern(FORBIDDING)
+                self._forbidden_at = datetime.now(UTC)
+
+    async def _govern(self, policy: str) -> None:
+        """Restart all under another policy."""
+        (self._folder / "countersign.yaml").write_text(policy)
+        for bot in self._all:
+            await bot.kill()
+            await bot.spawn()
 
     # --- how it ends -------------------------------------------------------------------------
 
@@ -343,10 +368,17 @@ class _Checked:
     head is locked until the commit.
     """
 
-    def __init__(self, chat: World, thread: str, writes: list[_Write]) -> None:
+    def __init__(
+        self,
+        chat: World,
+        thread: str,
+        writes: list[_Write],
+        forbidden_at: datetime | None = None,
+    ) -> None:
         self._chat = chat
         self._thread = thread
         self._writes = writes
+        self._forbidden_at = forbidden_at
         self._may = {chat.slack.user_id(name) for name in MAY_APPROVE}
         self._on_call = {chat.slack.user_id("ada")}
 
@@ -360,6 +392,9 @@ class _Checked:
             " ORDER BY a.seq"
         )
         ran = [call for call in calls if call["started_at"] is not None]
+        if self._forbidden_at is not None:
+            late = [call for call in ran if call["started_at"] > self._forbidden_at]
+            assert late == [], "never once the policy forbids it"
         # one found stale by its own write sent nothing that was taken
         assert sent <= len(ran)
         assert sent == sum(call["state"] in {"done", "unknown"} for call in ran), calls

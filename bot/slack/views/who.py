@@ -93,7 +93,9 @@ def runs_as(acting: str, room: int = 400) -> tuple[str, bool]:
 
 
 def identity(acting: str, room: int) -> tuple[str, bool]:
-    """A user and his groups, names whole, as many as `room` units hold; whether some are left out."""
+    """A user and his groups in whole names, so many as `room` units hold; whether any is left
+    out.
+    """
     name, *groups = acting.split(" ")
     shown: list[str] = []
     for group in groups:
