@@ -348,7 +348,7 @@ async def _opened(settings: Settings, stack: AsyncExitStack) -> _Ground:
 def _assembled(ground: _Ground, *, dev: bool, roles: frozenset[Role]) -> Parts:
     settings, api, bus, budget = ground.settings, ground.api, ground.bus, ground.budget
     directory = SlackDirectory(
-        api, ground.identity.team_id, _named_groups(settings), _listed(settings)
+        api, ground.identity.team_id, _named_groups(settings), _listed(settings), budget=budget
     )
     house = _house(ground, directory)
     ahead = Ahead(house, ground.tasks)

@@ -108,7 +108,13 @@ class Refused(SlackProblem):
 
 
 class Uncertain(SlackProblem):
-    """Time-out, dropped connection, or trouble on Slack's side."""
+    """Time-out, dropped connection, or trouble on Slack's side. `may_come`: no answer came in time,
+    so Slack may do it yet.
+    """
+
+    def __init__(self, said: str, *, may_come: bool = False) -> None:
+        super().__init__(said)
+        self.may_come = may_come
 
 
 @dataclass(frozen=True)
@@ -453,7 +459,8 @@ class SlackApi:
             # from None: its text holds the whole answer
             raise problem from None
         except _BROKEN as error:
-            raise Uncertain(f"{method}: {type(error).__name__}") from error
+            may_come = isinstance(error, TimeoutError)
+            raise Uncertain(f"{method}: {type(error).__name__}", may_come=may_come) from error
         if method is not Method.SOCKET:
             self.token_refused = ""
         return answer.data if isinstance(answer.data, dict) else {}

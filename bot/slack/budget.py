@@ -34,6 +34,7 @@ class Pace:
 
 
 # Slack's tiers, kept a little under: a burst and a minute of refill together are the tier's figure.
+# A modal has three seconds, and sockets pauses of their own: neither waits for a token.
 _TIER_2, _TIER_3, _TIER_4 = Pace(4, 16), Pace(10, 40), Pace(20, 80)
 _PACES: Mapping[Method, Pace] = {
     Method.POST: Pace(300, 300),
@@ -44,14 +45,9 @@ _PACES: Mapping[Method, Pace] = {
     Method.CHANNEL: _TIER_3,
     Method.PERSON: _TIER_4,
     Method.GROUP: _TIER_2,
-    Method.OPEN_VIEW: _TIER_4,
-    Method.PUSH_VIEW: _TIER_4,
     Method.MEMBERS: _TIER_4,
-    Method.UPDATE_VIEW: _TIER_4,
     Method.UPLOAD_URL: _TIER_4,
     Method.UPLOAD_DONE: _TIER_4,
-    Method.IDENTITY: Pace(100, 100),
-    Method.SOCKET: Pace(10, 40),
 }
 # One post a second and channel; Slack allows short bursts without saying which. Three at once are
 # certainly one, less what the time may shrink to that lies between two on their way.
@@ -110,6 +106,16 @@ class Bucket:
         self._paused_until = max(self._paused_until, self._at + seconds)
         if self._shared is not None and (is_used or seconds):
             self._shared.limit(self._name, self._pace.burst, self._pace.per_minute, seconds)
+
+    def spend(self) -> None:
+        """Take a token or, where there is none, go without: Slack may allow more than we count on.
+
+        Raises `Limited` while Slack asks for a pause.
+        """
+        if pause := self.paused():
+            raise Limited(pause, self._name)
+        self._refill()
+        self._level = max(0.0, self._level - 1)
 
     async def take(self, lane: int) -> None:
         """Take a token, waiting for it behind everybody of a higher lane.
@@ -197,6 +203,12 @@ class Budget:
         if method == Method.POST and channel and bucket.paused() <= _PATIENCE:
             await self._channel(channel).take(lane)
         await bucket.take(lane)
+
+    def spend(self, method: str) -> None:
+        """Count one call that somebody waits for, who must not wait for a guess of ours: others
+        give way to it. Raises `Limited` while Slack asks for a pause.
+        """
+        self._methods[method].spend()
 
     def spare(self, method: str, channel: str = "") -> bool:
         """Whether a call that may be dropped can be made now, leaving a reserve for the others."""

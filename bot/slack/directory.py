@@ -3,14 +3,16 @@ fail closed.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal, TypeVar
 
 import structlog
 
 from bot.core.values import Person, Sharing, Standing
-from bot.slack.api import Refused, SlackApi, SlackProblem
+from bot.slack.api import Limited, Method, Refused, SlackApi, SlackProblem
+from bot.slack.budget import Budget
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -35,9 +37,11 @@ class SlackDirectory:
         groups: tuple[str, ...],
         listed: frozenset[str] = frozenset(),
         *,
+        budget: Budget,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
+        self._budget = budget
         self._team = team
         self._groups = groups
         self._listed = listed  # channels where the operator lets us work whoever reads them
@@ -49,7 +53,7 @@ class SlackDirectory:
     async def person(self, org: str, user: str, *, fresh: bool = False) -> Person:  # noqa: ARG002 -- one workspace
         """Somebody, with those of the named groups he is in."""
         try:
-            found = await self._people.get(user, lambda: self._api.user(user), fresh=fresh)
+            found = await self._people.get(user, partial(self._user, user), fresh=fresh)
         except SlackProblem as problem:
             log.warning("person_not_found", user=user, error=str(problem))
             return Person(user, Standing.UNKNOWN)
@@ -63,7 +67,7 @@ class SlackDirectory:
     async def members(self, org: str, group: str) -> frozenset[str] | None:  # noqa: ARG002 -- one workspace
         """Who is in a group."""
         try:
-            found = await self._members.get(group, partial(self._api.group_members, group))
+            found = await self._members.get(group, partial(self._group, group))
         except SlackProblem as problem:
             log.warning("group_not_found", group=group, error=str(problem))
             return None
@@ -74,7 +78,7 @@ class SlackDirectory:
         if channel in self._listed:
             return Sharing.OURS
         try:
-            found = await self._channels.get(channel, lambda: self._api.channel(channel))
+            found = await self._channels.get(channel, partial(self._channel, channel))
         except SlackProblem as problem:
             log.warning("channel_not_found", channel=channel, error=str(problem))
             # Slack knows no private channel that we are not in
@@ -85,7 +89,7 @@ class SlackDirectory:
     async def reads(self, org: str, channel: str, user: str) -> bool:  # noqa: ARG002 -- one workspace
         """Whether somebody is in a channel."""
         try:
-            found = await self._readers.get(channel, lambda: self._api.channel_members(channel))
+            found = await self._readers.get(channel, partial(self._in_channel, channel))
         except SlackProblem as problem:
             log.warning("members_not_found", channel=channel, error=str(problem))
             return False
@@ -108,9 +112,7 @@ class SlackDirectory:
         found, unknown = set(), set()
         for group in self._groups:
             try:
-                members = await self._members.get(
-                    group, partial(self._api.group_members, group), fresh=fresh
-                )
+                members = await self._members.get(group, partial(self._group, group), fresh=fresh)
             except SlackProblem as problem:
                 log.warning("group_not_found", group=group, error=str(problem))
                 unknown.add(group)
@@ -118,6 +120,34 @@ class SlackDirectory:
             if user in members:
                 found.add(group)
         return frozenset(found), frozenset(unknown)
+
+    # --- Slack is asked ------------------------------------------------------------------------
+
+    async def _user(self, user: str) -> Mapping[str, Any]:
+        with self._counted(Method.PERSON):
+            return await self._api.user(user)
+
+    async def _group(self, group: str) -> Iterable[str]:
+        with self._counted(Method.GROUP):
+            return await self._api.group_members(group)
+
+    async def _channel(self, channel: str) -> Mapping[str, Any]:
+        with self._counted(Method.CHANNEL):
+            return await self._api.channel(channel)
+
+    async def _in_channel(self, channel: str) -> Collection[str]:
+        with self._counted(Method.MEMBERS):
+            return await self._api.channel_members(channel)
+
+    @contextmanager
+    def _counted(self, method: Method) -> Iterator[None]:
+        """Raises `Limited` while Slack asks for a pause, and remembers one that it asks for."""
+        self._budget.spend(method)
+        try:
+            yield
+        except Limited as limited:
+            self._budget.heed(limited)
+            raise
 
 
 def _standing(user: Mapping[str, Any], team: str) -> Standing:

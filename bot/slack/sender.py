@@ -74,13 +74,15 @@ class CardsOf(Protocol):
 
 @dataclass(frozen=True)
 class Pauses:
-    """Seconds: between two looks for what dead senders left, and before a second try.
+    """Seconds: between two looks for what dead senders left, and before a second try; and the
+    least before one where Slack did not answer in time, and may say yet what we would say twice.
 
     Each further try waits twice as long.
     """
 
     patrol: float = 2.0
     retry: float = 1.0
+    late: float = 10.0
 
 
 class _Later(Exception):
@@ -325,6 +327,8 @@ class Sender:
             await self._unsayable(saying, f"uncertain for a day: {error}")
             return
         wait = min(self._pauses.retry * 2.0 ** min(saying.tries - 1, 8), _LONGEST_WAIT)
+        if isinstance(error, TimeoutError) or (isinstance(error, Uncertain) and error.may_come):
+            wait = max(wait, self._pauses.late)
         await self._later(saying, wait, f"uncertain: {error}")
 
     async def _deliver(self, saying: Saying, *, look: bool) -> tuple[str, str]:

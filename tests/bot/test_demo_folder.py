@@ -1,4 +1,6 @@
-"""What the demo keeps: nothing is lost unasked, and what the disk refuses is one sentence."""
+"""What the demo keeps: nothing is lost unasked, and what the disk refuses is one sentence; and what
+its page says of its rules.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -7,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from bot.core.errors import BadSettings
-from bot.demo import Wish, sandbox
+from bot.demo import Wish, _Demo, sandbox, words
 from bot.demo.folder import Folder
+from bot.sandbox.slack import Workspace
+from tests.world import MANIFEST
 
 Step = Callable[[Folder], object]
 
@@ -107,3 +111,19 @@ async def test_a_document_that_cannot_be_read_stops_the_demo(folder: Folder, nam
         await sandbox(Wish(folder.path, 0), None, asyncio.Event())
     assert (folder.path / name).is_dir()
     assert folder.database_name() == "fresh_1"
+
+
+async def test_the_page_says_which_rules_hold(tmp_path: Path) -> None:
+    """In words those that came with the demo; of others, where they stand."""
+    async with Workspace(MANIFEST) as slack:
+        demo = _Demo(Folder.at(tmp_path, has_cluster=True), 0, None, {})
+
+        def about() -> str:
+            demo._introduce(slack)
+            return str(slack.control.snapshot()["beside"]["introduction"]["about"])
+
+        assert about().endswith(f" {words.RULES}")
+        own = demo._policy()
+        assert about().endswith(f" {words.RULES}")
+        own.write_text("policy: {}\n")
+        assert about().endswith(f" Its rules are those of {own}, changed by you.")

@@ -12,6 +12,7 @@ from bot.sandbox.slack import Workspace
 from bot.sandbox.slack.faults import FaultKind
 from bot.sandbox.slack.model import Channel
 from bot.slack.api import SlackApi
+from bot.slack.budget import Budget
 from bot.slack.directory import SlackDirectory
 from tests.world import MANIFEST
 
@@ -33,7 +34,9 @@ async def asked() -> AsyncIterator[tuple[Workspace, SlackDirectory, Clock, str]]
         SlackApi.open(slack.bot_token, slack.api_url) as api,
     ):
         group = slack.set_group("sre", ["alice", "bob"])
-        yield slack, SlackDirectory(api, ORG, (group,), clock=clock), clock, group
+        budget = Budget(clock=clock)
+        directory = SlackDirectory(api, ORG, (group,), budget=budget, clock=clock)
+        yield slack, directory, clock, group
 
 
 async def seen(directory: SlackDirectory, group: str) -> tuple[object, ...]:
@@ -148,3 +151,16 @@ async def test_who_cannot_be_looked_up_is_nobody_and_nowhere(
         True,
         Sharing.OURS,
     )
+
+
+async def test_while_slack_asks_for_a_pause_it_is_not_asked(
+    asked: tuple[Workspace, SlackDirectory, Clock, str],
+) -> None:
+    slack, directory, clock, _ = asked
+    slack.faults.fail("users.info", "ratelimited", seconds=30)
+    assert (await directory.person(ORG, BOB)).standing == Standing.UNKNOWN
+    assert (await directory.person(ORG, BOB)).standing == Standing.UNKNOWN
+    assert len(slack.calls_of("users.info")) == 1
+    assert await directory.sharing(ORG, OPS) == Sharing.OURS, "only that method"
+    clock.now += 31
+    assert (await directory.person(ORG, BOB)).standing == Standing.MEMBER

@@ -117,6 +117,17 @@ async def test_tokens_that_slack_refuses(dsn: str, tmp_path: Path) -> None:
         assert only(found, "scopes")[0] == "ok"
 
 
+async def test_socket_mode_that_is_off(dsn: str, tmp_path: Path) -> None:
+    async with ill(dsn, tmp_path) as chat:
+        chat.slack.faults.link_disabled = True
+        found = await report(chat)
+    mark, said = only(found, "tokens")
+    assert mark == "failed"
+    assert "Socket Mode is off (link_disabled): turn it on, at https://api.slack.com/apps" in said
+    assert only(found, "socket")[0] == "failed"
+    assert only(found, "scopes")[0] == "ok", "the rest is looked at all the same"
+
+
 async def test_slack_that_is_away_stops_nothing_else(dsn: str, tmp_path: Path) -> None:
     async with ill(dsn, tmp_path) as chat:
         found = await report(chat, SLACK_API_URL=f"http://127.0.0.1:{free_port()}/api/")

@@ -18,6 +18,7 @@ from bot.guard.recount import why_fallen
 from bot.guard.votes import Vote, Votes
 from bot.sandbox.slack import Workspace
 from bot.slack.api import SlackApi
+from bot.slack.budget import Budget
 from bot.slack.directory import SlackDirectory
 from bot.store.database import Database
 from bot.store.jobs import Jobs
@@ -48,7 +49,7 @@ async def bob_may(database: Database, risk: str) -> AsyncIterator[tuple[Workspac
         database.transaction() as tx,
     ):
         group = slack.set_group("sre", ["alice", "bob"])
-        directory: Directory = SlackDirectory(api, ORG, (group,))
+        directory: Directory = SlackDirectory(api, ORG, (group,), budget=Budget())
         ruling = Ruling(Effect.ASK, "with care", quorum=1, break_glass=(group,))
         _, call = await proposed(tx, Thread(ORG, OPS, "1.0"), wish(risk=risk), ruling)
         jobs, rules = Jobs(database.dsn, {}, slots=1), Rules(Approvers(groups=(group,)))

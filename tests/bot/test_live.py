@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from random import Random
@@ -14,7 +15,8 @@ from bot.core.ids import uuid7
 from bot.core.tasks import Tasks
 from bot.core.values import Event, Thread
 from bot.sandbox.slack import EXAMPLE_MANIFEST, Settings, Workspace, shown_text
-from bot.sandbox.slack.limits import Limits
+from bot.sandbox.slack.limits import PER_MINUTE, Limits
+from bot.sandbox.slack.methods import find
 from bot.slack.api import Limited, Method, Refused, SlackApi
 from bot.slack.budget import Budget, Lane
 from bot.slack.live import Live, Pace, progress_key
@@ -352,6 +354,21 @@ async def test_in_any_minute_no_more_than_slack_allows() -> None:
         clock.now += 0.25
     busiest = max(sum(at <= other < at + 60 for other in made) for at in made)
     assert 45 <= busiest <= 50
+
+
+async def test_in_a_minute_no_method_is_called_more_often_than_its_tier_allows() -> None:
+    clock = Hands()
+    budget = Budget(clock=clock)
+    made = Counter[Method]()
+    for _ in range(240):  # from full buckets on: no minute is busier
+        for method in map(Method, budget._methods):
+            while budget.ready(method):
+                await budget.take(method, Lane.CARD)
+                made[method] += 1
+        clock.now += 0.25
+    known = {method: find(method) for method in Method}
+    allowed = {method: PER_MINUTE[one.tier] for method, one in known.items() if one}
+    assert {method: made[method] for method in Method if made[method] > allowed[method]} == {}
 
 
 async def test_progress_leaves_a_reserve() -> None:

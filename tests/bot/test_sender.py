@@ -111,7 +111,7 @@ class World:
             self.cards,
             self.live,
             undeliverable,
-            Pauses(patrol=0.2, retry=0.1),
+            Pauses(patrol=0.2, retry=0.1, late=1.5),
         )
 
     @asynccontextmanager
@@ -178,10 +178,10 @@ class World:
             assert time.monotonic() < until, [(r["kind"], r["state"], r["error"]) for r in rows]
             await asyncio.sleep(0.02)
 
-    async def called(self, method: str) -> None:
-        """Wait until a call of `method` has arrived; its answer may still be on its way."""
+    async def called(self, method: str, times: int = 1) -> None:
+        """Wait until so many calls of `method` have arrived; an answer may still be on its way."""
         for _ in range(500):
-            if self.slack.calls_of(method):
+            if len(self.slack.calls_of(method)) >= times:
                 return
             await asyncio.sleep(0.01)
         raise TimeoutError(method)
@@ -190,6 +190,13 @@ class World:
         """What we said in a thread, as notifications show it."""
         messages = self.slack.app_messages("ops", thread_ts=thread.ts)
         return [message["text"] for message in messages]
+
+
+def pass_time(seconds: float) -> None:
+    """The loop's clock goes on at once: what was to be over by then is over."""
+    loop = asyncio.get_running_loop()
+    before = loop.time
+    loop.time = lambda: before() + seconds  # type: ignore[method-assign]
 
 
 @pytest.fixture
@@ -260,6 +267,39 @@ async def test_an_unknown_outcome_is_looked_up_and_said_once(world: World, kind:
     assert rows[0]["state"] == "sent"
     assert rows[0]["ts"] == world.slack.app_messages("ops", thread_ts=thread.ts)[0]["ts"]
     assert len(world.slack.calls_of("chat.postMessage")) == (1 if kind == "drop_after" else 2)
+
+
+@pytest.mark.parametrize("passes", [[8.5], [6.0, 5.0]], ids=["of one post", "of them all"])
+async def test_what_outlasts_the_time_it_has_is_looked_up_and_said_once(
+    world: World, passes: Sequence[float]
+) -> None:
+    """A post has eight seconds, and all that a row says has ten."""
+    thread = await world.thread()
+    await world.card(thread, reason="somebody scaled it" if len(passes) == 2 else "")
+    world.slack.faults.fail("chat.postMessage", "slow", seconds=4, times=len(passes))
+    async with world.sending():
+        for number, seconds in enumerate(passes, 1):
+            await world.called("chat.postMessage", times=number)
+            await asyncio.sleep(0.1)  # by then Slack is at it
+            pass_time(seconds)
+        [row] = await world.all_said()
+    assert (row["state"], row["tries"]) == ("sent", 2)
+    posts = world.slack.calls_of("chat.postMessage")
+    assert len(posts) == len(world.texts(thread)) == len(passes)
+
+
+async def test_what_slack_says_after_we_gave_it_up_is_not_said_again(world: World) -> None:
+    """As with the page's slow answers: ten seconds, where a call has eight."""
+    thread = await world.thread()
+    await world.say(thread, "hear me")
+    world.slack.faults.fail("chat.postMessage", "slow", seconds=9)
+    async with world.sending():
+        await world.called("chat.postMessage")
+        await asyncio.sleep(0.1)
+        pass_time(8.2)
+        [row] = await world.all_said()
+    assert (row["state"], row["tries"]) == ("sent", 2)
+    assert len(world.texts(thread)) == len(world.slack.calls_of("chat.postMessage")) == 1
 
 
 async def test_a_limit_is_kept_by_every_thread(world: World) -> None:

@@ -4,10 +4,11 @@ here and there.
 
 import asyncio
 import re
+from functools import partial
 from pathlib import Path
 
 from bot.sandbox.cluster import Behaviour
-from tests.standins.model import Json, Turn, calls, says
+from tests.standins.model import Json, Turn, calls, held, says
 from tests.world import buttons, shown, world
 
 WEB = {"namespace": "shop", "kind": "deployment", "name": "web"}
@@ -229,3 +230,38 @@ async def test_one_pod_whose_log_cannot_be_read_hides_no_other(dsn: str, tmp_pat
         answer = shown(await chat.reads(thread, "no log"))
         assert f"{away} | (no log" in answer
         assert all(f"{other} | " in answer for other in others)
+
+
+async def test_a_card_that_its_channel_does_not_take_ends_and_who_asked_is_told(
+    dsn: str, tmp_path: Path
+) -> None:
+    gate = asyncio.Event()
+
+    def script(request: Json) -> Turn:
+        if request["messages"][-1]["role"] == "tool":
+            return says("Nobody could decide.")
+        return held(calls(("k8s_scale", {**WEB, "replicas": 5})), gate)
+
+    async with world(dsn, tmp_path, script) as chat:
+        slack = chat.slack
+        direct = slack.state.direct("dave").id
+
+        def is_told(code: str) -> bool:
+            return any(f"(`{code}`)" in shown(one) for one in slack.app_messages(direct))
+
+        for code in ("channel_not_found", "not_in_channel", "is_archived"):
+            gate.clear()
+            thread = await chat.ask("scale web to 5")
+            await chat.reads(thread, "⏳")
+            slack.faults.fail("chat.postMessage", "error", code=code, times=2)  # the answer's, too
+            gate.set()
+            await slack.wait_for(partial(is_told, code), 30)
+            await chat.quiet(thread)
+            (call,) = await chat.rows(
+                "SELECT c.state, c.error, r.state AS run FROM tool_calls c"
+                " JOIN runs r ON r.id = c.run_id WHERE r.thread_ts = %s",
+                thread,
+            )
+            assert (call["state"], call["run"]) == ("expired", "done")
+            assert f"could not show its card ({code})" in call["error"]
+        assert chat.cluster.mutations == []

@@ -19,6 +19,7 @@ from tests.world import buttons, shown
 pytestmark = pytest.mark.timeout(150)
 crash = pytest.mark.crash
 _LONGEST_DRAIN = 25.0
+_AT_ONCE = 5.0  # seconds; it takes a tenth of that, but the machine may be busy
 
 
 def asked(request: Json) -> str:
@@ -32,7 +33,9 @@ async def test_roles_apart(
     dsn: str, tmp_path: Path, case: Case, redis: RedisServer, with_redis: bool
 ) -> None:
     """One process hears, another works: words, decisions and stops reach the run all the same."""
-    first = [slowly(says("Web is fine."), latency=1.5)]
+    latency = 1.5
+    first = [slowly(says("Web is fine."), latency=latency)]
+    aside = [hangs(3) if with_redis else slowly(says("Nothing else."), latency=latency)]
 
     def script(request: Json) -> Turn:
         said = asked(request)
@@ -41,6 +44,8 @@ async def test_roles_apart(
             return hangs(3) if with_redis else slowly(says("Once upon a time."), latency=1.5)
         if "how is web" in said:
             return first.pop() if first else says(f"Both: {'and api' in said}.")
+        if "what else" in said and request["messages"][-1]["role"] != "tool":
+            return aside.pop() if aside else says("Nothing else.")
         return walks(request)
 
     extra = {"REDIS_URL": redis.url} if with_redis else {}
@@ -55,7 +60,8 @@ async def test_roles_apart(
         steered = await chat.ask("how is web?")
         await until(lambda: len(model.requests) == 1, "a request", log=at.log)
         await chat.slack.mention("dave", "ops", "and api?", thread_ts=steered)
-        await chat.reads(steered, "Both: True")
+        await chat.reads(steered, "Both: True", timeout=latency + _AT_ONCE)
+        assert len(await at.rows("SELECT 1 FROM runs")) == 1  # they were heard in what ran
         assert len(await at.rows("SELECT 1 FROM procrastinate_workers")) == 1
         # a stop
         asked_for = len(model.requests)
@@ -66,9 +72,15 @@ async def test_roles_apart(
         await chat.reads(stopped, "Stopped by", "general", timeout=10)
         at.goes_on(clicked)
         assert "Once upon" not in chat.thread(stopped, "general")
-        # a decision
+        # a decision, before talk
         thread = await chat.ask("is web fine? then scale it to 5")
-        await chat.press("Approve", await chat.card(thread), by="bob")
+        card = await chat.card(thread)
+        asked_for = len(model.requests)
+        await chat.slack.mention("dave", "ops", "what else?", thread_ts=thread)
+        await until(lambda: len(model.requests) > asked_for, "a request", log=at.log)
+        await chat.press("Approve", card, by="bob")
+        await at.mutated(_AT_ONCE)
+        await chat.reads(thread, "Nothing else")
         await at.ends(thread, LAST_WORDS, executions=1, card="✅ verified")
 
 
