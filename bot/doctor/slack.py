@@ -48,10 +48,7 @@ class SlackSide:
         try:
             found = await check_tokens(self._api, self._settings.slack_app_token.get_secret_value())
         except BadSettings as error:
-            return [
-                failed("tokens", mistake, f"Copy it again from the app's page: {_APPS}.")
-                for mistake in error.mistakes
-            ]
+            return [failed("tokens", mistake, _mend_of(mistake)) for mistake in error.mistakes]
         except SlackProblem as problem:
             return [failed("tokens", f"Slack did not answer ({problem})", _AWAY)]
         self.identity = found
@@ -186,6 +183,13 @@ class SlackSide:
                 )
             ]
         return [ok("approvals.channel", f"the bot is in {channel}")]
+
+
+def _mend_of(mistake: str) -> str:
+    """What to do about a token that Slack refuses."""
+    if "link_disabled" in mistake:  # the token is good
+        return f"Turn on Socket Mode on the app's page: {_APPS}."
+    return f"Copy it again from the app's page: {_APPS}."
 
 
 def strangers(sockets: int) -> list[Finding]:
