@@ -327,7 +327,7 @@ async def _opened(settings: Settings, stack: AsyncExitStack) -> _Ground:
     sizes = Sizes.of(settings.database_connections)
     database = await stack.enter_async_context(Database(dsn, sizes).open())
     await _only_ours(database, identity.org)
-    await configured.note(database, identity.org, settings.governing())
+    await configured.note(database, identity.org, settings.governing(), VERSION)
     tasks = await stack.enter_async_context(Tasks())
     stack.push_async_callback(tasks.settle, _LAST_TASKS)
     work = _Work()

@@ -107,10 +107,13 @@ class Settings(_Part):
         return (*self.approvers, *(self.file.people.approver or ()))
 
     def governing(self) -> dict[str, JsonValue]:
-        """What says what may be done, by whom and until when, by its name in the file or here."""
-        own = {"approvers", "read_only", "card_minutes", "start_seconds", "model"}
-        file = self.file.model_dump(mode="json", exclude={"model_windows"})
-        return {**file, **self.model_dump(mode="json", include=own)}
+        """What says what may be done, where, by whom and until when, by its name in the file or
+        here. Only what was set: a version that knows more settings changes nothing by that.
+        """
+        own = {"approvers", "read_only", "card_minutes", "start_seconds"}
+        own |= {"model", "openai_api_base", "kubeconfig", "in_cluster"}
+        file = self.file.model_dump(mode="json", exclude_defaults=True)
+        return {**file, **self.model_dump(mode="json", include=own, exclude_defaults=True)}
 
     def providers(self) -> dict[str, dict[str, Any]]:
         """The providers that are configured, with their settings."""

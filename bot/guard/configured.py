@@ -12,21 +12,27 @@ from tools import sha256_of
 log = structlog.get_logger()
 
 
-async def note(database: Database, org: str, parts: Mapping[str, JsonValue]) -> list[str]:
-    """Compare what this start goes by with the last one; the names of those `parts` that changed.
+async def note(
+    database: Database, org: str, parts: Mapping[str, JsonValue], version: str
+) -> list[str]:
+    """Compare what this start goes by with the last one, of this or an earlier `version`; the names
+    of those `parts` that changed. At the first start those are all.
 
-    The audit gets a hash of each part, not its content: whoever has a configuration can show that
-    it is the one that held. The first start is no change. Raises `DatabaseAway`.
+    The audit gets a hash of each part, not its content. Raises `DatabaseAway`.
     """
     now: dict[str, JsonValue] = {name: sha256_of(part) for name, part in sorted(parts.items())}
     async with database.transaction() as tx:
-        row = await tx.one("lock_configuration", org=org)
-        await tx.run("set_configuration", org=org, parts=now)
-        before = row["parts"] if row else now
+        await tx.one("lock_configuration", org=org)
+        last = await tx.one("last_configuration", org=org)
+        before = last["parts"] if last else {}
         changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
-        if changed:
-            data: dict[str, JsonValue] = {"changed": list(changed), "sha256": now}
+        if changed or last is None:
+            data: dict[str, JsonValue] = {
+                "changed": list(changed),
+                "sha256": now,
+                "version": version,
+            }
             audit.append(tx, org, "configured", "", data)
-    if changed:
+    if changed and last is not None:
         log.warning("configuration_changed", changed=changed)
     return changed

@@ -7,7 +7,6 @@ from bot.core.errors import DatabaseAway
 from bot.store.connections import LONGEST
 from bot.store.database import Database
 
-# longer than a server lets a statement last, or a transaction in which nobody goes on
 FIND_OUT_SECONDS = LONGEST + 1.0
 _NEVER_ASKED = 2.0  # seconds to look where the statement never left us
 _PAUSE = 0.25

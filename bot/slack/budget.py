@@ -205,8 +205,8 @@ class Budget:
         await bucket.take(lane)
 
     def spend(self, method: str) -> None:
-        """Count one call that somebody waits for, who must not wait for a guess of ours: others
-        give way to it. Raises `Limited` while Slack asks for a pause.
+        """Count, in this process, one call that somebody waits for, who must not wait for a guess
+        of ours. Raises `Limited` while Slack asks this process for a pause.
         """
         self._methods[method].spend()
 

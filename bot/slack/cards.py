@@ -26,7 +26,7 @@ from bot.guard.quorum import no_more, too_few
 from bot.guard.records import Call
 from bot.guard.wayback import WayBack
 from bot.slack import limits
-from bot.slack.api import Limited, Method, Refused, SlackApi, SlackProblem
+from bot.slack.api import Limited, Method, Refused, SlackApi, SlackProblem, Uncertain
 from bot.slack.budget import Budget, Lane
 from bot.slack.lost_cards import show_again
 from bot.slack.views import notices, who, words
@@ -42,6 +42,7 @@ log = structlog.get_logger()
 _LIVE_SECONDS = 1.5  # between two drawings of a card that only shows progress
 _SOON = 0.3  # seconds that it waits for more to show: a quick change is drawn once, when it is over
 _LOCKS = 2_000
+_LATE = 10.0  # seconds after which Slack has taken or dropped what it did not answer in time
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,18 @@ class _Shown:
 @dataclass(frozen=True)
 class _Place:
     """A message, its calls in their order, and the hash of what it shows: by each of its calls,
-    which is one unless it was drawn by halves.
+    which is one unless it was drawn by halves. It may not be `believed`.
     """
 
     channel: str
     ts: str
     calls: tuple[_Shown, ...]
     drawn: frozenset[str]
+    believed: bool = True
+
+    def shows(self, drawn: Drawn) -> bool:
+        """Whether that stands there, as far as is known."""
+        return self.believed and self.drawn == {drawn.hash}
 
 
 class Cards:
@@ -200,8 +206,10 @@ class Cards:
         *,
         clicked: tuple[str, str] = ("", ""),
         lane: Lane = Lane.CARD,
+        surely: bool = False,
     ) -> None:
-        """Draw every message anew that does not show what is true now. Raises `SlackProblem`.
+        """Draw every message anew that does not show what is true now; `surely`, those too of which
+        we believe that they do. Raises `SlackProblem`.
 
         With a `response_url` only the message that was `clicked` (channel, ts), through it.
         """
@@ -214,7 +222,10 @@ class Cards:
                     self._live[call_id] = False  # what happened before this is in what is read now
                 shown = await self._shown_with(call_id)
                 if not shown or shown[0].id == first:
-                    return await self._draw_places(_places(shown), response_url, clicked, lane)
+                    places = _places(shown)
+                    if surely:
+                        places = [replace(place, believed=False) for place in places]
+                    return await self._draw_places(places, response_url, clicked, lane)
             first = shown[0].id  # the calls of one message have one lock
 
     async def _draw_places(
@@ -238,11 +249,14 @@ class Cards:
 
     async def _draw_at(self, place: "_Place", lane: Lane) -> None:
         drawn = await self._drawn(place.calls, place.channel)
-        if place.drawn == {drawn.hash}:
+        if place.shows(drawn):
             return
         await self._budget.take(Method.UPDATE, lane)
         try:
             await self._api.update(place.channel, place.ts, drawn.message)
+        except Uncertain:
+            await self._doubt(place)
+            raise
         except Refused as refused:
             if refused.code != "message_not_found":
                 raise
@@ -253,13 +267,15 @@ class Cards:
 
     async def _draw_through(self, place: "_Place", response_url: str) -> None:
         drawn = await self._drawn(place.calls, place.channel)
-        if place.drawn == {drawn.hash}:
+        if place.shows(drawn):
             return
         try:
             await self._api.respond(response_url, drawn.message, replace=True)
         except SlackProblem as problem:
             # the outbox holds a redraw that goes the ordinary way
             log.info("response_url_failed", error=str(problem))
+            if isinstance(problem, Uncertain):
+                await self._doubt(place)
             return
         await self._mark(place, drawn)
 
@@ -278,6 +294,22 @@ class Cards:
                 drawn=drawn.hash,
                 cut=list(drawn.cut),
                 call_id=call_id,
+                **redrawing(call_id),
+            )
+
+    async def _doubt(self, place: "_Place") -> None:
+        """Slack did not say whether it took a drawing, and may take it after later ones: nothing is
+        known of what is shown there, and the outbox has a redraw, or gets one for then.
+        """
+        call_id = place.calls[0].id
+        async with self._house.database.statement() as tx:
+            await tx.run(
+                "doubt_drawn",
+                org=self.org,
+                channel=place.channel,
+                ts=place.ts,
+                call_id=call_id,
+                after=_LATE,
                 **redrawing(call_id),
             )
 

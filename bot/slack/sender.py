@@ -65,7 +65,7 @@ class CardsOf(Protocol):
     async def posted(
         self, call_ids: Sequence[UUID], channel: str, ts: str, drawn: Drawn | None
     ) -> None: ...
-    async def redraw(self, call_id: UUID) -> None: ...
+    async def redraw(self, call_id: UUID, *, surely: bool = False) -> None: ...
     async def reminder(
         self, call_ids: Sequence[UUID], groups: Sequence[str] = ()
     ) -> Message | None: ...
@@ -339,7 +339,8 @@ class Sender:
         match saying.kind:
             case "redraw":
                 self._give_way(saying, 0.5)
-                await self._cards.redraw(UUID(saying.data["call"]))
+                # a try before may have been taken late, over what was drawn since
+                await self._cards.redraw(UUID(saying.data["call"]), surely=saying.tries > 1)
                 return "", ""
             case "fold":
                 await self._fold(saying)

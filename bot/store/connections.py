@@ -58,8 +58,12 @@ _BOUNDS: Final = {
     "lock_timeout": "5000",
     "idle_in_transaction_session_timeout": "15000",
 }
-LONGEST: Final = max(map(int, _BOUNDS.values())) / 1000
-"""Seconds after which the server has ended whatever a connection that broke left behind."""
+LONGEST: Final = (
+    int(_BOUNDS["statement_timeout"]) + int(_BOUNDS["idle_in_transaction_session_timeout"])
+) / 1000
+"""Seconds after which the server has ended whatever a connection that broke left behind: the one
+statement that it was at, and then its transaction.
+"""
 # The same where the network swallows everything without a word: the server cannot tell us then.
 NETWORK: Final = {
     "connect_timeout": 3,

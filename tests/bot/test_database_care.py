@@ -36,7 +36,6 @@ FATE = {
     "checkpoint_migrations": "kept: of LangGraph's schema",
     "checkpoint_writes": "runs_to_sweep, stray_checkpoints",
     "checkpoints": "runs_to_sweep, stray_checkpoints",
-    "configuration": "kept: one row a workspace",
     "countersign_migrations": "kept: of our schema",
     "countersign_foreign_migrations": "kept: of libraries' schemas",
     "decisions": "kept: who approved",

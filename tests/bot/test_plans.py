@@ -10,7 +10,6 @@ from uuid import UUID
 import psycopg
 import pytest
 from psycopg.errors import Diagnostic
-from psycopg.types.json import Jsonb
 
 from bot.core.ids import uuid7
 from bot.store.database import STATEMENTS, _adapt
@@ -207,7 +206,6 @@ OTHERWISE: Mapping[str, Mapping[str, object]] = {
     },
     **{key: {"id": 7} for key in ("said", "say_later", "unsayable")},
     "mark_swept": {"ids": [RUN]},
-    "set_configuration": {"parts": Jsonb({"policy": "a hash"})},
     "story_calls": {
         "after": an_id(RUNS - 1000),
         "reads": True,

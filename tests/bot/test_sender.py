@@ -18,7 +18,7 @@ from bot.core.ids import uuid7
 from bot.core.tasks import Tasks
 from bot.core.values import Event, Thread
 from bot.sandbox.slack import EXAMPLE_MANIFEST, Settings, Workspace
-from bot.slack.api import SlackApi
+from bot.slack.api import SlackApi, SlackProblem, Uncertain
 from bot.slack.budget import Budget
 from bot.slack.cards import Drawn
 from bot.slack.live import Live, Pace
@@ -47,6 +47,8 @@ class FakeCards:
     shared: bool = False
     decided: bool = False
     redraws: list[UUID] = field(default_factory=list)
+    surely: list[bool] = field(default_factory=list)
+    trouble: list[SlackProblem] = field(default_factory=list)
 
     async def data(self, call_id: UUID, channel: str = "") -> CardData:  # noqa: ARG002
         if call_id in self.broken:
@@ -81,8 +83,11 @@ class FakeCards:
     async def may_show_in(self, _: str) -> bool:
         return not self.shared
 
-    async def redraw(self, call_id: UUID) -> None:
+    async def redraw(self, call_id: UUID, *, surely: bool = False) -> None:
         self.redraws.append(call_id)
+        self.surely.append(surely)
+        if self.trouble:
+            raise self.trouble.pop()
 
 
 class World:
@@ -286,6 +291,18 @@ async def test_what_outlasts_the_time_it_has_is_looked_up_and_said_once(
     assert (row["state"], row["tries"]) == ("sent", 2)
     posts = world.slack.calls_of("chat.postMessage")
     assert len(posts) == len(world.texts(thread)) == len(passes)
+
+
+async def test_a_drawing_that_slack_may_have_taken_late_is_drawn_again_whatever_stands_there(
+    world: World,
+) -> None:
+    thread = await world.thread()
+    world.cards.trouble = [Uncertain("chat.update: TimeoutError")]
+    async with world.database.transaction() as tx:
+        await say(tx, thread, "redraw", {"call": str(uuid7())})
+    async with world.sending():
+        [row] = await world.all_said()
+    assert (row["state"], world.cards.surely) == ("sent", [False, True])
 
 
 async def test_what_slack_says_after_we_gave_it_up_is_not_said_again(world: World) -> None:
@@ -800,11 +817,11 @@ class Edits(FakeCards):
         self.budget = budget
         self.begun = 0
 
-    async def redraw(self, call_id: UUID) -> None:
+    async def redraw(self, call_id: UUID, *, surely: bool = False) -> None:
         self.begun += 1
         await asyncio.sleep(1.0)  # what is read and drawn before
         await self.budget.take("chat.update", 0)
-        await super().redraw(call_id)
+        await super().redraw(call_id, surely=surely)
 
 
 async def test_of_many_edits_only_as_many_are_begun_as_can_be_made(world: World) -> None:

@@ -142,6 +142,33 @@ async def test_what_is_known_of_a_message_once_it_was_drawn(
         assert found == [{"call_id": at["call_id"]}] * redraws
 
 
+async def test_a_drawing_of_which_slack_said_nothing_is_not_believed(
+    dsn: str, tmp_path: Path
+) -> None:
+    """It may be taken after later ones."""
+    async with world(dsn, tmp_path, slack=PATIENT) as chat:
+        assert chat.parts is not None
+        thread = await chat.ask(SCALE)
+        await chat.card(thread)
+        await chat.quiet(thread)
+        await chat.slack.wait_for(lambda: "chat.update" in str(chat.slack.calls[-1:]), 5)
+        [card] = await chat.rows("UPDATE cards SET drawn = 'older' RETURNING call_id")
+        chat.slack.faults.fail("chat.update", "http_503")
+        chat.parts.house.tell(await load_call(chat.parts.database, card["call_id"]))
+        await chat.slack.wait_for(lambda: not chat.slack.faults.methods["chat.update"], 10)
+        for _ in range(500):
+            rows = await chat.rows("SELECT drawn, whole FROM cards")
+            if rows != [{"drawn": "older", "whole": True}]:
+                break
+            await asyncio.sleep(0.01)
+        assert rows == [{"drawn": "", "whole": False}]
+        [again] = await chat.rows(
+            "SELECT call_id, not_before > now() + interval '5 seconds' AS later FROM outbox"
+            " WHERE kind = 'redraw' AND state = 'pending'"
+        )
+        assert again == {"call_id": card["call_id"], "later": True}
+
+
 async def test_a_card_that_another_process_drew_meanwhile_is_drawn_once_more(
     dsn: str, tmp_path: Path
 ) -> None:

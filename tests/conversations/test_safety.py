@@ -428,14 +428,15 @@ class CutAt(Gate):
         super().__init__(dsn)
         self._mark = mark
         self._seconds = seconds
+        self.cut = False
 
     def overhear(self) -> Callable[[bytes], None]:
         """One connection."""
 
         def hear(data: bytes) -> None:
-            if self._seconds and self._mark in data:
+            if not self.cut and self._mark in data:
+                self.cut = True
                 asyncio.get_running_loop().call_later(self._seconds, self.reopen)
-                self._seconds = 0.0
                 self.shut()
 
         return hear
@@ -456,5 +457,6 @@ async def test_a_typed_approval_that_was_recorded_is_told_though_the_database_we
         await chat.slack.slash("bob", "ops", "/ops", f"approve {call['short_id']}")
         await chat.told("bob", "Approved", timeout=20)
         await chat.reads(thread, "It says: done and verified", timeout=25)
+        assert gate.cut
         assert len(chat.slack.ephemerals("bob", "ops")) == 1
         assert len(chat.cluster.mutations) == 1

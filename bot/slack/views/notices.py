@@ -85,7 +85,7 @@ def lost(became: Became, what: Literal["click", "command"] = "click") -> Message
             said = f"This {what} does not count, and I lost the answer that says why. Try again"
             return _said(f"{words.REFUSED} {said}")
         case Became.RECORDED:
-            said = f"This {what} was recorded, but I lost its answer. {where} what came of it"
+            said = f"This {what} was heard, but I lost its answer. {where} what came of it"
             return _said(f"{words.NEEDS_YOU} {said}")
         case Became.UNKNOWN:
             said = f"I could not find out in time whether this {what} was recorded"

@@ -301,6 +301,19 @@ marked AS (
 SELECT say_redraw(t.org, t.channel, t.thread_ts, %(data)s, %(lane)s, t.run_id, t.id, %(patience)s)
   FROM tool_calls t WHERE t.id = %(call_id)s AND EXISTS (SELECT FROM marked WHERE NOT known);
 
+-- doubt_drawn --
+-- Nobody knows what a message shows. Where a redraw is open, that draws it anew; or one does so `after` some seconds.
+WITH doubted AS (
+    UPDATE cards SET drawn = '', whole = false
+     WHERE org = %(org)s AND channel = %(channel)s AND ts = %(ts)s AND ts <> '' AND view_id = ''
+    RETURNING 1)
+INSERT INTO outbox (org, channel, thread_ts, kind, data, lane, run_id, call_id, not_before)
+SELECT t.org, t.channel, t.thread_ts, 'redraw', %(data)s, %(lane)s, t.run_id, t.id,
+       now() + make_interval(secs => %(after)s)
+  FROM tool_calls t
+ WHERE t.id = %(call_id)s AND EXISTS (SELECT FROM doubted)
+   AND NOT EXISTS (SELECT FROM outbox o WHERE o.is_open AND o.kind = 'redraw' AND o.call_id = t.id);
+
 -- undone_by --
 SELECT id FROM tool_calls WHERE undoes = %(id)s AND state IN ('proposed', 'approved', 'executing', 'done', 'unknown') LIMIT 1;
 
