@@ -31,9 +31,9 @@ def outcome(call: Call, denial: Denial | None = None, rollback: Call | None = No
             why = denial.reason.strip().rstrip(".") if denial else ""
             return f"{who}: {why or 'no reason given'}. Nothing was done."
         case "expired", _:
-            return f"expired: {call.error or 'nobody decided in time'}. Nothing was done."
+            return f"expired: {_why(call, 'nobody decided in time')}. Nothing was done."
         case "superseded", _:
-            return f"superseded: {call.error or 'it no longer applies'}. Nothing was done."
+            return f"superseded: {_why(call, 'it no longer applies')}. Nothing was done."
         case "unknown", _:
             return (
                 f"unknown: it may or may not have happened. {reason} "
@@ -41,6 +41,10 @@ def outcome(call: Call, denial: Denial | None = None, rollback: Call | None = No
             )
         case state, _:
             return f"{state}: not decided yet"
+
+
+def _why(call: Call, otherwise: str) -> str:
+    return call.error.rstrip(".") or otherwise
 
 
 def _does_not_work(call: Call, reason: str, rollback: Call | None) -> str:

@@ -25,6 +25,7 @@ SUMMARIES: Final[Mapping[str, str]] = {
     "doctor": "look at everything the bot stands on, and say what to mend",
     "audit": "check that the audit is whole, or export it",
     "forget": "remove what one person said, and keep what was done",
+    "redraw": "have the cards of what is open drawn anew, as after a restore",
     "rbac": "print the roles that the bot needs on a cluster",
     "policy": "say what the policy allows, and try a changed one",
     "tools": "try the tools on the terminal: reads, and previews of changes",

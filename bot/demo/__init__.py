@@ -102,6 +102,7 @@ class _Demo:
         self._context = context
         self._given = given
         self._model = words.Model.of(given)
+        self._health = ""
 
     async def run(self, stop: asyncio.Event) -> str:
         """Run until `stop`; how the bot failed, or "". Raises `Unreadable`, `BadSettings`."""
@@ -123,7 +124,10 @@ class _Demo:
                 return ""
             say(f"Starting the bot (its log: {words.shown(self._folder.log)}) …")
             own = self._environment(workspace, database, cluster)
-            bot = await stack.enter_async_context(bot_process.running(own, self._folder.log))
+            self._health = f"http://127.0.0.1:{own['COUNTERSIGN_HTTP_PORT']}"
+            bot = await stack.enter_async_context(bot_process.running(own, self._folder.log, say))
+            if self._context is None:
+                workspace.control.offer_kill(bot.kill)
             failed = await self._serve(workspace, cluster, bot, stop)
             say("Stopping …")
         self.exit_code = bot.returncode
@@ -219,7 +223,8 @@ class _Demo:
             "COUNTERSIGN_APPROVERS": (
                 workspace.user_id(approver) if approver else workspace.state.group("sre").id
             ),
-            "COUNTERSIGN_HTTP_PORT": "0",
+            # chosen here: one that is started again keeps its address
+            "COUNTERSIGN_HTTP_PORT": str(_any_port()),
             "COUNTERSIGN_LOG": "json",
         }
         if cluster is not None:
@@ -259,12 +264,12 @@ class _Demo:
         self,
         workspace: Workspace,
         cluster: Cluster | None,
-        bot: asyncio.subprocess.Process,
+        bot: bot_process.Bot,
         stop: asyncio.Event,
     ) -> str:
         """Run until somebody wants to stop (returns "") or the bot fails (returns how)."""
         async with asyncio.TaskGroup() as group:
-            ended = group.create_task(bot.wait(), name="bot")
+            ended = group.create_task(bot.failed(), name="bot")
             stopped = group.create_task(stop.wait(), name="stop")
             connected = group.create_task(_connected(workspace), name="connected")
             ends: set[asyncio.Task[Any]] = {ended, stopped}
@@ -283,12 +288,13 @@ class _Demo:
                             self._context,
                             self._rules(),
                             self._folder.database_url,
+                            health=self._health,
                             restored=workspace.restored,
                         )
                     )
                     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 if ended.done() and not stop.is_set():
-                    return f"ended by itself (exit {ended.result()})"
+                    return ended.result()
                 return ""
             finally:
                 for task in (connected, *ends):
@@ -341,6 +347,13 @@ def _free(port: int) -> int:
             say(f"Port {port} cannot be had; taking another.")
             return 0
     return port
+
+
+def _any_port() -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _leave_alone(workspace: Workspace) -> None:

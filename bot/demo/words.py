@@ -124,7 +124,7 @@ def suggestions(bot: str, context: Context | None) -> tuple[str, ...]:
 
 
 def greeting(
-    bot: str, context: Context | None, rules: str, database: Path, *, restored: bool
+    bot: str, context: Context | None, rules: str, database: Path, *, health: str, restored: bool
 ) -> str:
     """What the terminal says once the bot has connected."""
     first, second, third = suggestions(bot, context)
@@ -139,6 +139,7 @@ def greeting(
         tried += f"Reads only: no change of {context.name} is possible from here{why}.\n"
     checks = f"DATABASE_URL_FILE={shlex.quote(shown(database))} {_program()} audit verify"
     tried += f"In another terminal, whether its audit is whole:\n  {checks}\n"
+    tried += f"Whether the bot can work: {health}/readyz; its figures: {health}/metrics\n"
     if restored:
         tried += "It goes on where it was left; `make demo RESET=1` begins afresh.\n"
     return tried + "Ctrl-C stops everything."

@@ -15,10 +15,11 @@ log = structlog.get_logger()
 async def note(
     database: Database, org: str, parts: Mapping[str, JsonValue], version: str
 ) -> list[str]:
-    """Compare what this start goes by with the last one, of this or an earlier `version`; the names
-    of those `parts` that changed. At the first start those are all.
+    """Compare what this start goes by with the last one; the names of those `parts` that changed.
+    At the first start those are all.
 
-    The audit gets a hash of each part, not its content. Raises `DatabaseAway`.
+    The audit gets a hash of each part, not its content; and another `version` is noted though no
+    part changed, since what nobody set is as the version has it. Raises `DatabaseAway`.
     """
     now: dict[str, JsonValue] = {name: sha256_of(part) for name, part in sorted(parts.items())}
     async with database.transaction() as tx:
@@ -26,7 +27,7 @@ async def note(
         last = await tx.one("last_configuration", org=org)
         before = last["parts"] if last else {}
         changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
-        if changed or last is None:
+        if changed or last is None or last["version"] != version:
             data: dict[str, JsonValue] = {
                 "changed": list(changed),
                 "sha256": now,

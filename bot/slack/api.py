@@ -17,6 +17,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
+import structlog
 from pydantic import JsonValue
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
@@ -24,8 +25,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.core.http import Silent
 from bot.slack.views.data import Message, View
 
+log = structlog.get_logger()
+
 SLACK_URL = "https://slack.com/api/"
 _EVENT_TYPE = "countersign"
+LATE = 10.0  # seconds after which Slack has taken or dropped what it did not answer in time
 _SECONDS = 8.0  # of one call
 _CLICK_SECONDS = 2.5  # where a trigger id ends after 3
 _UPLOAD_SECONDS = 8.0
@@ -60,6 +64,7 @@ class Method(StrEnum):
     DELETE = "chat.delete"
     EPHEMERAL = "chat.postEphemeral"
     REPLIES = "conversations.replies"
+    HISTORY = "conversations.history"
     CHANNEL = "conversations.info"
     PERSON = "users.info"
     MEMBERS = "conversations.members"
@@ -261,16 +266,19 @@ class SlackApi:
             raise Uncertain(f"response_url: {type(error).__name__}") from error
 
     async def posted(self, channel: str, thread_ts: str, *, since: float = 0.0) -> list[Posted]:
-        """Our own messages in a thread, oldest first, from `since` (Unix seconds) on."""
+        """Our own messages in a thread, or in no thread where `thread_ts` is empty, oldest first,
+        from `since` (Unix seconds) on.
+        """
         us = self.identity or await self.auth_test()
+        method = Method.REPLIES if thread_ts else Method.HISTORY
         found: list[Posted] = []
         cursor = ""
         for _ in range(_PAGES):
             answer = await self._read(
-                Method.REPLIES,
+                method,
                 {
                     "channel": channel,
-                    "ts": thread_ts,
+                    "ts": thread_ts or None,
                     "oldest": f"{since:.6f}" if since else None,
                     "include_all_metadata": 1,
                     "limit": 200,
@@ -287,7 +295,7 @@ class SlackApi:
             cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:
                 break
-        return found
+        return sorted(found, key=lambda one: one.ts)  # Slack's history begins with the newest
 
     async def replies(
         self, channel: str, thread_ts: str, *, cursor: str = "", after: float = 0.0
@@ -455,7 +463,7 @@ class SlackApi:
         except SlackApiError as error:
             problem = _problem(method, error.response)
             if isinstance(problem, Refused) and method is not Method.SOCKET:
-                self.token_refused = problem.code if problem.code in TOKEN_REFUSED else ""
+                self._note_token(problem.code if problem.code in TOKEN_REFUSED else "")
             # from None: its text holds the whole answer
             raise problem from None
         except _BROKEN as error:
@@ -464,6 +472,11 @@ class SlackApi:
         if method is not Method.SOCKET:
             self.token_refused = ""
         return answer.data if isinstance(answer.data, dict) else {}
+
+    def _note_token(self, refused: str) -> None:
+        if refused and refused != self.token_refused:
+            log.error("bot_token_refused", code=refused, mend="give SLACK_BOT_TOKEN a new token")
+        self.token_refused = refused
 
     async def _put(self, url: str, content: bytes) -> None:
         try:

@@ -42,6 +42,7 @@ _PACES: Mapping[Method, Pace] = {
     Method.DELETE: _TIER_3,
     Method.EPHEMERAL: _TIER_4,
     Method.REPLIES: _TIER_3,
+    Method.HISTORY: _TIER_3,
     Method.CHANNEL: _TIER_3,
     Method.PERSON: _TIER_4,
     Method.GROUP: _TIER_2,

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -26,7 +26,7 @@ from bot.guard.quorum import no_more, too_few
 from bot.guard.records import Call
 from bot.guard.wayback import WayBack
 from bot.slack import limits
-from bot.slack.api import Limited, Method, Refused, SlackApi, SlackProblem, Uncertain
+from bot.slack.api import LATE, Limited, Method, Refused, SlackApi, SlackProblem, Uncertain
 from bot.slack.budget import Budget, Lane
 from bot.slack.lost_cards import show_again
 from bot.slack.views import notices, who, words
@@ -34,15 +34,14 @@ from bot.slack.views.batch import batch
 from bot.slack.views.card import card
 from bot.slack.views.changes import as_text
 from bot.slack.views.data import CardData, GrantData, Message, VerdictWord
-from bot.store.database import Row
-from bot.store.outbox import redrawing
+from bot.store.database import Row, Transaction
+from bot.store.outbox import redrawing, say
 
 log = structlog.get_logger()
 
 _LIVE_SECONDS = 1.5  # between two drawings of a card that only shows progress
 _SOON = 0.3  # seconds that it waits for more to show: a quick change is drawn once, when it is over
 _LOCKS = 2_000
-_LATE = 10.0  # seconds after which Slack has taken or dropped what it did not answer in time
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,7 @@ class _Place:
     ts: str
     calls: tuple[_Shown, ...]
     drawn: frozenset[str]
+    read_at: datetime  # by the database's clock
     believed: bool = True
 
     def shows(self, drawn: Drawn) -> bool:
@@ -176,15 +176,38 @@ class Cards:
         `drawn` is None where it is not known which state is shown.
         """
         async with self._house.database.statement() as tx:
-            await tx.run(
-                "insert_cards",
-                org=self.org,
-                calls=list(call_ids),
-                channel=channel,
-                ts=ts,
-                drawn=drawn.hash if drawn else "",
-                cut=list(drawn.cut) if drawn else [],
-            )
+            await self._insert(tx, call_ids, channel, ts, drawn)
+
+    async def announced(
+        self, call_ids: Sequence[UUID], channel: str, ts: str, drawn: Drawn | None
+    ) -> None:
+        """They are shown there, away from their thread, whose redraws did not wait for this: one
+        may have passed that did not see it, so there is another.
+        """
+        calls = [Call.of(shown.row) for shown in await self._these(call_ids)]
+        async with self._house.database.relaxed() as tx:
+            await self._insert(tx, call_ids, channel, ts, drawn)
+            for call in calls:
+                data: dict[str, JsonValue] = {"call": str(call.id)}
+                await say(tx, call.thread, "redraw", data, run_id=call.run_id, call_id=call.id)
+
+    async def _insert(
+        self,
+        tx: Transaction,
+        call_ids: Sequence[UUID],
+        channel: str,
+        ts: str,
+        drawn: Drawn | None,
+    ) -> None:
+        await tx.run(
+            "insert_cards",
+            org=self.org,
+            calls=list(call_ids),
+            channel=channel,
+            ts=ts,
+            drawn=drawn.hash if drawn else "",
+            cut=list(drawn.cut) if drawn else [],
+        )
 
     async def shown_in_modal(self, call_id: UUID, view_id: str, person: str) -> None:
         """It is shown to one person: from now on his submission counts."""
@@ -253,10 +276,8 @@ class Cards:
             return
         await self._budget.take(Method.UPDATE, lane)
         try:
-            await self._api.update(place.channel, place.ts, drawn.message)
-        except Uncertain:
-            await self._doubt(place)
-            raise
+            editing = self._api.update(place.channel, place.ts, drawn.message)
+            await self._or_doubt(place, editing)
         except Refused as refused:
             if refused.code != "message_not_found":
                 raise
@@ -270,18 +291,27 @@ class Cards:
         if place.shows(drawn):
             return
         try:
-            await self._api.respond(response_url, drawn.message, replace=True)
+            answering = self._api.respond(response_url, drawn.message, replace=True)
+            await self._or_doubt(place, answering)
         except SlackProblem as problem:
             # the outbox holds a redraw that goes the ordinary way
             log.info("response_url_failed", error=str(problem))
-            if isinstance(problem, Uncertain):
-                await self._doubt(place)
             return
         await self._mark(place, drawn)
 
+    async def _or_doubt(self, place: "_Place", drawing: Awaitable[None]) -> None:
+        """Slack may take later, and over later ones, what it does not answer, or we do not wait for
+        any more: until then nothing is known of what is shown there, and a redraw waits for then.
+        """
+        try:
+            await drawing
+        except (Uncertain, asyncio.CancelledError):
+            await self._doubt(place)
+            raise
+
     async def _mark(self, place: "_Place", drawn: Drawn) -> None:
-        """Note what is shown. Where another process has drawn there since ours began, the outbox
-        gets a redraw.
+        """Note what is shown. Where another process has drawn there since ours began, or an earlier
+        drawing may still come, the outbox gets a redraw.
         """
         call_id = place.calls[0].id
         async with self._house.database.statement() as tx:
@@ -291,6 +321,7 @@ class Cards:
                 channel=place.channel,
                 ts=place.ts,
                 began=list(place.drawn),
+                read_at=place.read_at,
                 drawn=drawn.hash,
                 cut=list(drawn.cut),
                 call_id=call_id,
@@ -298,18 +329,15 @@ class Cards:
             )
 
     async def _doubt(self, place: "_Place") -> None:
-        """Slack did not say whether it took a drawing, and may take it after later ones: nothing is
-        known of what is shown there, and the outbox has a redraw, or gets one for then.
-        """
         call_id = place.calls[0].id
         async with self._house.database.statement() as tx:
-            await tx.run(
+            await tx.all(
                 "doubt_drawn",
                 org=self.org,
                 channel=place.channel,
                 ts=place.ts,
                 call_id=call_id,
-                after=_LATE,
+                after=LATE,
                 **redrawing(call_id),
             )
 
@@ -518,7 +546,7 @@ def _places(shown: Sequence[_Shown]) -> list[_Place]:
             key = (at["channel"], at["ts"])
             calls = found[key].calls if key in found else ()
             drawn = found[key].drawn if key in found else frozenset()
-            found[key] = _Place(*key, (*calls, one), drawn | {at["drawn"]})
+            found[key] = _Place(*key, (*calls, one), drawn | {at["drawn"]}, one.row["read_at"])
     return list(found.values())
 
 

@@ -70,6 +70,8 @@ class Hearing:
         self._process = secrets.randbits(62)
         self._tidied = False
         self._read: set[tuple[str, str]] = set()  # threads of a silence that is not over yet
+        self._deaf_since: float | None = None
+        self._silences = 0  # longer than Slack's own tries mend
 
     async def run(self, stop: asyncio.Event) -> None:
         """Say until `stop` that we listen, then that we do not."""
@@ -79,6 +81,7 @@ class Hearing:
         async with asyncio.TaskGroup() as group:
             while not stop.is_set():
                 held = self._sockets.held
+                self._listen(held, clock())
                 if held != said or clock() - at >= self._rhythm.beat:
                     since = await self._beat(held)
                     said, at = held, clock()
@@ -97,16 +100,21 @@ class Hearing:
         """Ask now and then whether Slack still takes our token: one that is revoked while nothing
         is to be said would be noticed by whoever asks something next.
         """
-        told = ""
         while not await _wait(stop, self._rhythm.token):
             try:
                 await self._api.auth_test()
             except SlackProblem as problem:
                 log.info("bot_token_not_taken", error=str(problem))
-            code = self._api.token_refused
-            if code and code != told:
-                log.error("bot_token_refused", code=code, mend="give SLACK_BOT_TOKEN a new token")
-            told = code
+
+    def _listen(self, held: int, now: float) -> None:
+        """Whether this process was deaf for so long that what is read is to be read again."""
+        if not held:
+            self._deaf_since = now if self._deaf_since is None else self._deaf_since
+        elif self._deaf_since is not None:
+            if now - self._deaf_since >= self._rhythm.patience:
+                self._silences += 1
+                self._read.clear()
+            self._deaf_since = None
 
     # --- one beat ---------------------------------------------------------------------------
 
@@ -146,9 +154,13 @@ class Hearing:
     # --- what nobody heard ------------------------------------------------------------------
 
     async def _read_missed(self, since: datetime) -> None:
-        """Then that silence is over; or the next beat finds it again, and what is left of it."""
+        """Then that silence is over, unless nobody heard Slack while we read; or the next beat
+        finds it again, and what is left of it.
+        """
+        silences = self._silences
         try:
             await self._catch_up(since)
+            self._heard_since(silences)
             async with self._database.statement() as tx:
                 await tx.run("note_all_heard", org=self._org, process=self._process)
             self._tidied = False
@@ -160,6 +172,12 @@ class Hearing:
             return
         self._read.clear()
 
+    def _heard_since(self, silences: int) -> None:
+        """Raise where this process was deaf meanwhile: what was read may have gone on since."""
+        if self._silences != silences or not self._sockets.held:
+            self._read.clear()
+            raise _Unfinished("Slack was not heard while the threads were read")
+
     async def _catch_up(self, since: datetime) -> None:
         """Read the threads in which somebody may wait for us to have heard him."""
         given = {"org": self._org, "since": since, "since_ts": f"{since.timestamp():.6f}"}
@@ -167,7 +185,7 @@ class Hearing:
             threads = await tx.all("threads_listened_to", **given, limit=_MOST_THREADS)
         log.warning("slack_was_not_heard", since=since.isoformat(), threads=len(threads))
         earliest = since.timestamp() - _SLACK_TRIES
-        found = 0
+        found, silences = 0, self._silences
         for thread in threads:
             place = (str(thread["channel"]), str(thread["thread_ts"]))
             if place in self._read:
@@ -179,7 +197,8 @@ class Hearing:
                     found += 1
             except Refused as refused:
                 log.warning("thread_not_readable", channel=place[0], code=refused.code)
-            self._read.add(place)
+            if self._silences == silences and self._sockets.held:
+                self._read.add(place)
         log.info("missed_messages_read", threads=len(threads), messages=found)
 
     async def _since(self, channel: str, ts: str, after: float) -> list[Mapping[str, Any]]:

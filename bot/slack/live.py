@@ -13,7 +13,7 @@ import structlog
 from bot.core.bus import Bus
 from bot.core.tasks import Tasks
 from bot.core.values import Event, Thread
-from bot.slack.api import Limited, Method, Refused, SlackApi, SlackProblem, Uncertain
+from bot.slack.api import LATE, Limited, Method, Refused, SlackApi, SlackProblem, Uncertain
 from bot.slack.budget import Budget, Lane
 from bot.slack.views.data import ProgressData, RunState, Step
 from bot.slack.views.progress import folded, progress
@@ -50,6 +50,7 @@ class _Shown:
     closed: bool = False  # nothing may be edited any more
     carried: bool = False  # this process carries the run: its steps are known here
     ended_here: bool = False  # this process ran it to its end: nobody else edits it
+    late_until: float = 0.0  # Slack may take an edit of ours until then, over later ones
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -140,20 +141,27 @@ class Live:
         async with shown.lock:
             return shown.ended_here
 
-    async def fold(self, run_id: UUID, ts: str = "") -> None:
-        """Shrink the progress message to a line; `ts` where the run's row does not know it.
+    def in_doubt(self, run_id: UUID) -> bool:
+        """Whether Slack may yet take an edit of this process's that it did not answer."""
+        shown = self._runs.get(run_id)
+        return shown is not None and shown.late_until > self._clock()
+
+    async def fold(self, run_id: UUID, ts: str = "") -> float:
+        """Shrink the progress message to a line; `ts` where the run's row does not know it. The
+        seconds for which an earlier edit may still come over it.
 
         Works in a process that never saw the run. Raises `SlackProblem`.
         """
+        await self.settle(run_id)
         async with self._database.statement() as tx:
             row = await tx.one("run", id=run_id)
         if row is None or not (ts := ts or row["progress_ts"] or ""):
-            return
-        await self.settle(run_id)
+            return 0.0
         shown = self._runs.get(run_id)
         await self._budget.take(Method.UPDATE, Lane.REST)
         message = folded(_folded(row, shown))
         await self._api.update(row["channel"], ts, message, key=progress_key(run_id))
+        return float(row["late_for"] or 0.0)
 
     # --- hearing ----------------------------------------------------------------------------
 
@@ -187,12 +195,15 @@ class Live:
     # --- showing ----------------------------------------------------------------------------
 
     async def _follow(self, shown: _Shown) -> None:
-        """Draw until nothing new is known; what came in between is drawn at once."""
+        """Draw until nothing new is known; what came in between is drawn at once. What Slack may
+        have painted over is drawn once more.
+        """
         try:
-            while shown.dirty and not shown.closed:
-                due = shown.drawn_at + self._between() - self._clock()
+            while (shown.dirty or shown.late_until) and not shown.closed:
+                due = self._due(shown)
                 if due > 0:
-                    await asyncio.sleep(due)
+                    # by and by: the run may end meanwhile
+                    await asyncio.sleep(min(due, self._pace.interval))
                 elif self._may_be_old(shown) and await self._is_old(shown):
                     return
                 elif not shown.ts:
@@ -206,6 +217,15 @@ class Live:
                     await asyncio.sleep(self._pace.interval)
         finally:
             shown.following = False
+
+    def _due(self, shown: _Shown) -> float:
+        """Seconds until it is drawn next."""
+        now = self._clock()
+        if 0 < shown.late_until <= now:
+            shown.late_until, shown.dirty = 0.0, True
+        if not shown.dirty:
+            return min(self._pace.interval, shown.late_until - now)
+        return shown.drawn_at + self._between() - now
 
     def _may_be_old(self, shown: _Shown) -> bool:
         """Whether another process may carry the run by now: it waited for people, or this one may
@@ -227,7 +247,8 @@ class Live:
 
     def _between(self) -> float:
         """Seconds between two edits: they share what Slack allows for all messages together."""
-        return self._pace.interval * max(1, sum(shown.following for shown in self._runs.values()))
+        edited = sum(shown.following and not shown.closed for shown in self._runs.values())
+        return self._pace.interval * max(1, edited)
 
     async def _draw(self, shown: _Shown) -> None:
         async with shown.lock:
@@ -253,6 +274,16 @@ class Live:
                 shown.closed = True
             except Uncertain:
                 shown.dirty = True
+                await self._doubt(shown)
+
+    async def _doubt(self, shown: _Shown) -> None:
+        """Slack may take this edit over later ones: whoever folds the message has to know."""
+        shown.late_until = self._clock() + LATE
+        try:
+            async with self._database.statement() as tx:
+                await tx.run("doubt_progress", id=shown.run_id, after=LATE)
+        except AWAY as error:
+            log.warning("doubt_not_noted", error=type(error).__name__)
 
     async def _late_sign(self, shown: _Shown) -> bool:
         """Find the message that another process posted, or post one; whether there is one now."""

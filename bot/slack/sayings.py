@@ -9,6 +9,8 @@ from uuid import UUID
 from bot.core.values import Thread
 from bot.store.database import Row
 
+WAITS, LIMITED = "waits", "limited"  # why it was put off, where it was certainly not said
+
 
 @dataclass(frozen=True)
 class Saying:
@@ -24,7 +26,7 @@ class Saying:
     ends_run: bool
     created_at: datetime
     claimed_at: datetime
-    waited: str = ""  # why the try before this one came to nothing
+    waited: str = ""  # why an earlier try came to nothing: a doubt is not forgotten
     run: Row | None = None  # as it was when this was claimed
     late: bool = False  # so long ago that another sender may say it now
 
@@ -51,6 +53,11 @@ class Saying:
     def calls(self) -> list[UUID]:
         """The calls that it is about."""
         return [UUID(one) for one in self.data.get("calls") or [self.data["call"]]]
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether Slack may have it, or take it yet, from an earlier try."""
+        return self.tries > 1 and self.waited not in {WAITS, LIMITED}
 
     @property
     def posts(self) -> bool:

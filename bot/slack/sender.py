@@ -23,7 +23,7 @@ from bot.slack.cards import Drawn
 from bot.slack.doubt import Doubt
 from bot.slack.live import EDIT_SECONDS, Live, may_be_lost, progress_key
 from bot.slack.room import Room
-from bot.slack.sayings import Saying
+from bot.slack.sayings import LIMITED, WAITS, Saying
 from bot.slack.unsaid import CANNOT_BE_READ, Undeliverable, Unsaid
 from bot.slack.views import chronicle, notices, who
 from bot.slack.views.answer import answer, footer
@@ -49,7 +49,6 @@ _LONGEST_WAIT = 30.0  # seconds between two tries
 _REFUSED_TRIES = 10  # times the pause before a second try: between tries while our token is no good
 _BUSY = (0.2, 1.0)  # seconds until it is noted once more that something was said
 _LAST_WORDS = 5.0  # seconds after a stop for what is still to be said
-_WAITS, _LIMITED = "waits", "limited"
 _EARLIER = "an earlier change"  # how the reason begins for which the rest of a batch is held
 _REFUSED, _REVISED = "refused: ", "revised"
 _SKEW = 600.0  # seconds by which Slack's clock may be behind the database's
@@ -63,6 +62,9 @@ class CardsOf(Protocol):
         self, call_ids: Sequence[UUID], *, channel: str = "", first: bool = False
     ) -> Drawn: ...
     async def posted(
+        self, call_ids: Sequence[UUID], channel: str, ts: str, drawn: Drawn | None
+    ) -> None: ...
+    async def announced(
         self, call_ids: Sequence[UUID], channel: str, ts: str, drawn: Drawn | None
     ) -> None: ...
     async def redraw(self, call_id: UUID, *, surely: bool = False) -> None: ...
@@ -289,9 +291,9 @@ class Sender:
                         ts, fold = await self._deliver(saying, look=look or saying.tries > 1)
             except Limited as limited:
                 self._budget.heed(limited)
-                await self._later(saying, limited.seconds, _LIMITED)
+                await self._later(saying, limited.seconds, LIMITED)
             except _Later as later:
-                await self._later(saying, later.seconds, _WAITS)
+                await self._later(saying, later.seconds, WAITS)
             except (Uncertain, TimeoutError) as error:
                 await self._uncertain(saying, error)
             except Refused as refused:
@@ -314,13 +316,12 @@ class Sender:
         if refused.code not in TOKEN_REFUSED:
             await self._unsayable(saying, refused.code)
             return
-        log.error("bot_token_refused", code=refused.code, mend="give SLACK_BOT_TOKEN a new token")
         if datetime.now(UTC) - saying.created_at > _GIVE_UP:
             await self._unsayable(saying, refused.code)
             return
         # certainly not said, so nothing has to be looked for before the next try
         wait = min(self._pauses.retry * 2.0 ** min(saying.tries - 1, 8), _LONGEST_WAIT)
-        await self._later(saying, wait, _WAITS)
+        await self._later(saying, wait, WAITS)
 
     async def _uncertain(self, saying: Saying, error: Exception) -> None:
         if datetime.now(UTC) - saying.created_at > _GIVE_UP:
@@ -339,8 +340,7 @@ class Sender:
         match saying.kind:
             case "redraw":
                 self._give_way(saying, 0.5)
-                # a try before may have been taken late, over what was drawn since
-                await self._cards.redraw(UUID(saying.data["call"]), surely=saying.tries > 1)
+                await self._cards.redraw(UUID(saying.data["call"]), surely=saying.in_doubt)
                 return "", ""
             case "fold":
                 await self._fold(saying)
@@ -361,9 +361,11 @@ class Sender:
         progress_ts = await self._progress_ts(saying, run, ours) if run else ""
         begun = saying.tries > 1 or any(one.key == saying.key(0) for one in ours)
         place = await self._place(saying, run) if run and not (begun and ours) else ""
+        if plan.file is not None:
+            place = ""  # below its first message a file is of this row
         sent = await self._post_all(saying, plan.messages, ours, place)
         if plan.file is not None:
-            await self._upload(saying, plan.file, ours)
+            await self._upload(saying, plan.file, ours, sent[0])
         return sent[0], "" if progress_ts in sent else progress_ts
 
     async def _card(self, saying: Saying, *, look: bool) -> str:
@@ -385,7 +387,7 @@ class Sender:
         place = (saying.thread.channel, sent[-1])
         await self._cards.posted(calls, *place, None if found else drawn)
         if drawn.message.file is not None:
-            await self._upload(saying, drawn.message.file, ours)
+            await self._upload(saying, drawn.message.file, ours, sent[0])
         return sent[-1]
 
     async def _readable(self, calls: Sequence[UUID]) -> list[UUID]:
@@ -404,25 +406,36 @@ class Sender:
         return good
 
     async def _announce(self, saying: Saying) -> str:
-        """The card once more, in the channel where approvals are watched. Its own thread's card
-        does not depend on it; where it is not certain that it was posted, it is not posted again.
-        """
+        """The card once more, in the channel where approvals are watched."""
         channel = saying.thread.channel
         if saying.data.get("code") == "audit_head":
             return await self._head(saying, channel)
         if saying.data.get("code") == "broken_glass":
             return await self._glass(saying, channel)
-        if saying.tries > 1 and saying.waited not in {_LIMITED, _WAITS}:
-            log.warning("announcement_uncertain", channel=channel)
-            return ""
         if not await self._cards.may_show_in(channel):
             log.warning("announcement_in_shared_channel", channel=channel)
             return ""
+        if saying.in_doubt and (there := await self._announced(saying)):
+            await self._cards.announced(saying.calls, channel, there, None)
+            return there
         drawn = await self._cards.draw(saying.calls, channel=channel, first=True)
         await self._budget.take(Method.POST, saying.lane, channel)
         ts = await self._api.post(channel, drawn.message, key=saying.key(0))
-        await self._cards.posted(saying.calls, channel, ts, drawn)
+        await self._cards.announced(saying.calls, channel, ts, drawn)
         return ts
+
+    async def _announced(self, saying: Saying) -> str:
+        """Where it stands already; empty where it does not, or nobody lets us look: rather twice
+        than a card there that nobody can press, or none.
+        """
+        await self._budget.take(Method.HISTORY, saying.lane)
+        since = saying.created_at.timestamp() - _SKEW
+        try:
+            ours = await self._api.posted(saying.thread.channel, "", since=since)
+        except Refused as refused:
+            log.warning("channel_not_readable", saying=saying.id, code=refused.code)
+            return ""
+        return next((one.ts for one in ours if one.key == saying.key(0)), "")
 
     async def _head(self, saying: Saying, channel: str) -> str:
         """Where the audit ends. Rather twice than not at all."""
@@ -462,10 +475,13 @@ class Sender:
             if ago < EDIT_SECONDS + 1:
                 raise _Later(EDIT_SECONDS + 1 - ago)
         try:
-            await self._live.fold(saying.run_id, saying.thread.ts)
+            late = await self._live.fold(saying.run_id, saying.thread.ts)
         except Refused as refused:
             if refused.code != "message_not_found":
                 raise
+        else:
+            if late > 0:
+                raise _Later(late)  # an earlier edit may come over it until then
 
     def _give_way(self, saying: Saying, seconds: float) -> None:
         """An edit that would wait for the budget must not hold one of the few places meanwhile."""
@@ -506,10 +522,15 @@ class Sender:
             return ""
         return ts
 
-    async def _upload(self, saying: Saying, file: tuple[str, str], ours: Sequence[Posted]) -> None:
+    async def _upload(
+        self, saying: Saying, file: tuple[str, str], ours: Sequence[Posted], first: str
+    ) -> None:
+        """Below the `first` message of this row, unless it stands there: earlier ones have files of
+        the same name, and may have the same size.
+        """
         name, text = file
         size = len(text.encode("utf-8", "replace"))
-        if any((name, size) in one.files for one in ours):
+        if any((name, size) in one.files for one in ours if one.ts > first):
             return
         await self._budget.take(Method.UPLOAD_URL, saying.lane)
         await self._budget.take(Method.UPLOAD_DONE, saying.lane)
@@ -565,6 +586,8 @@ class Sender:
         if not saying.ends_run or not run["progress_ts"] or run["attempt"] != 1:
             return ""
         mine = await self._live.settle(run["id"])
+        if self._live.in_doubt(run["id"]):
+            return ""
         age = (saying.claimed_at - run["progress_at"]).total_seconds()
         if age >= (_IN_PLACE if mine else _BEFORE_FIRST_EDIT):
             return ""
@@ -664,10 +687,17 @@ class Sender:
         return following
 
     async def _later(self, saying: Saying, seconds: float, why: str) -> None:
-        if why != _WAITS:
+        if why != WAITS:
             log.info("saying_later", saying=saying.id, seconds=seconds, why=why, tries=saying.tries)
         async with self._database.statement() as tx:
-            await tx.run("say_later", id=saying.id, tries=saying.tries, seconds=seconds, error=why)
+            await tx.run(
+                "say_later",
+                id=saying.id,
+                tries=saying.tries,
+                seconds=seconds,
+                error=why,
+                waits=why in {WAITS, LIMITED},
+            )
         asyncio.get_running_loop().call_later(seconds + 0.01, self._hint)
 
     async def _unsayable(self, saying: Saying, code: str) -> None:

@@ -39,7 +39,8 @@ class Unsaid:
 
     async def end(self, saying: Saying, code: str) -> None:
         """It is never said; what has to be said instead is stored with that."""
-        log.error("unsayable", saying=saying.id, kind=saying.kind, code=code, run=saying.run_id)
+        run_id = str(saying.run_id) if saying.run_id else None
+        log.error("unsayable", saying=saying.id, kind=saying.kind, code=code, run=run_id)
         calls = _calls(saying) if saying.kind == "card" else []
         if not await self._parted(saying, calls):
             # first: its end must not be lost between the two

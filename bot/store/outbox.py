@@ -52,3 +52,10 @@ async def say(
         await tx.all("say_redraw", **where, **what, patience=_PATIENCE)
     else:
         await tx.run("say", **where, **what, kind=kind, key=key)
+
+
+async def redraw_open(tx: Transaction) -> int:
+    """Have the card of every change that is not over drawn anew, whatever we believe that it shows;
+    how many there are.
+    """
+    return len(await tx.all("redraw_open", lane=_LANES["redraw"]))

@@ -77,7 +77,7 @@ async def test_the_installed_command_explains_itself() -> None:
     )
     out, err = await asyncio.wait_for(process.communicate(), 20)
     assert (process.returncode, err) == (0, b"")
-    for name in ("run", "migrate", "init", "doctor", "audit", "forget", "sandbox"):
+    for name in ("run", "migrate", "init", "doctor", "audit", "forget", "redraw", "sandbox"):
         assert f"    {name}" in out.decode()
 
 
@@ -108,6 +108,7 @@ async def test_where_nobody_reads_any_more_it_ends_quietly() -> None:
         ("doctor", "--json"),
         ("audit", "verify"),
         ("forget", "What stands in Slack stays there"),
+        ("redraw", "as fast as Slack takes edits"),
         ("sandbox", "--data"),
         ("sandbox", "Nothing leaves the machine"),
     ],
@@ -326,6 +327,7 @@ async def test_a_database_that_holds_nothing_of_ours_is_one_sentence(server: str
     for words in (
         ("audit", "verify"),
         ("forget", "U012AB3CD"),
+        ("redraw",),
         ("policy", "test", "--replay", "5"),
     ):
         ended = await command(*words, environment=empty)

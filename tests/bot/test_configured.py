@@ -43,6 +43,16 @@ async def test_each_change_is_said_once_with_the_names_of_its_parts(database: Da
     assert "deny all" not in str(said)
 
 
+async def test_another_version_is_said_though_nothing_was_set_otherwise(
+    database: Database,
+) -> None:
+    """What nobody set is as the version has it."""
+    for version in ("1", "1", "2", "2", "1"):
+        assert await note(database, ORG, {}, version) == []
+    said = [row["data"] for row in await rows(database)]
+    assert said == [{"changed": [], "sha256": {}, "version": one} for one in ("1", "2", "1")]
+
+
 def test_another_cluster_is_another_configuration_and_a_default_is_none() -> None:
     given = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "DATABASE_URL": URL}
     plain = read(given).governing()

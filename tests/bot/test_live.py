@@ -162,6 +162,30 @@ async def test_many_runs_share_the_pace(world: World) -> None:
     assert 1 <= world.edits() <= 1.0 / 0.1 + 2  # as many as one run alone would make
 
 
+async def test_runs_that_have_ended_hold_up_no_other_and_leave_nothing_behind(
+    world: World,
+) -> None:
+    """Many short ones would keep each other's followers asleep, longer and longer."""
+    bus, budget = Bus(), Budget(factor=1000)
+    live = Live(bus, world.database, world.api, budget, world.tasks, pace=Pace(0.1))
+
+    async def signed() -> tuple[Thread, UUID]:
+        thread, run_id = await world.begin()
+        await live.first_sign(thread, run_id)
+        return thread, run_id
+
+    *ended, (thread, run_id) = await asyncio.gather(*(signed() for _ in range(31)))
+    for one in ended:
+        bus.publish(Event(*one, "looking", "c", "events"))
+    await asyncio.sleep(0)  # each is followed now
+    for one in ended:
+        bus.publish(Event(*one, "ended"))
+    bus.publish(Event(thread, run_id, "looking", "c", "events"))
+    await until(lambda: "events" in world.shown(thread)[0], 1.5)
+    bus.publish(Event(thread, run_id, "ended"))
+    await until(lambda: not any("progress of" in one.get_name() for one in asyncio.all_tasks()), 1)
+
+
 async def test_a_run_that_waits_says_so(world: World) -> None:
     thread, run_id = await world.begin()
     await world.live.first_sign(thread, run_id, "Scale `web`")

@@ -18,7 +18,7 @@ from bot.core.ids import uuid7
 from bot.core.tasks import Tasks
 from bot.core.values import Event, Thread
 from bot.sandbox.slack import EXAMPLE_MANIFEST, Settings, Workspace
-from bot.slack.api import SlackApi, SlackProblem, Uncertain
+from bot.slack.api import Limited, SlackApi, SlackProblem, Uncertain
 from bot.slack.budget import Budget
 from bot.slack.cards import Drawn
 from bot.slack.live import Live, Pace
@@ -76,6 +76,11 @@ class FakeCards:
         self, call_ids: Sequence[UUID], channel: str, ts: str, drawn: Drawn | None
     ) -> None:
         self.posts.append((list(call_ids), channel, ts, drawn.hash if drawn else ""))
+
+    async def announced(
+        self, call_ids: Sequence[UUID], channel: str, ts: str, drawn: Drawn | None
+    ) -> None:
+        await self.posted(call_ids, channel, ts, drawn)
 
     async def reminder(self, _: Sequence[UUID], __: Sequence[str] = ()) -> Message | None:
         return None if self.decided else Message("remember", [section("remember")])
@@ -305,6 +310,43 @@ async def test_a_drawing_that_slack_may_have_taken_late_is_drawn_again_whatever_
     assert (row["state"], world.cards.surely) == ("sent", [False, True])
 
 
+async def test_a_drawing_that_only_waited_is_not_doubted_and_a_doubt_is_not_forgotten_meanwhile(
+    world: World,
+) -> None:
+    """Edits are scarce where they wait: what stands there already is left alone."""
+    thread = await world.thread()
+    unknown = Uncertain("chat.update: HTTP 503", may_come=False)
+    for trouble in ([Limited(0.1, "chat.update")], [Limited(0.1, "chat.update"), unknown]):
+        world.cards.trouble, world.cards.surely = list(trouble), []
+        async with world.database.transaction() as tx:
+            await say(tx, thread, "redraw", {"call": str(uuid7())})
+        async with world.sending():
+            await world.all_said()
+        doubted = len(trouble) == 2
+        assert world.cards.surely == ([False, True, True] if doubted else [False, False])
+
+
+async def test_a_file_of_an_earlier_answer_is_not_taken_for_this_one(world: World) -> None:
+    """They have one name, and here one size."""
+    thread = await world.thread()
+
+    async def say_as_file(text: str) -> None:
+        async with world.database.transaction() as tx:
+            await say(tx, thread, "answer", {"refused": "msg_too_long", "markdown": text})
+
+    async with world.sending():
+        await say_as_file("replicas: 3")
+        await world.all_said()
+        world.slack.faults.fail("chat.postMessage", "drop_after")
+        await say_as_file("replicas: 5")
+        await world.all_said()
+        world.slack.faults.fail("files.completeUploadExternal", "drop_after")
+        await say_as_file("replicas: 7")
+        await world.all_said()
+    files = [file.content for file in world.slack.files if file.complete]
+    assert files == [b"replicas: 3", b"replicas: 5", b"replicas: 7"]
+
+
 async def test_what_slack_says_after_we_gave_it_up_is_not_said_again(world: World) -> None:
     """As with the page's slow answers: ten seconds, where a call has eight."""
     thread = await world.thread()
@@ -442,20 +484,36 @@ async def test_a_card_of_several_that_slack_refuses_is_tried_one_by_one(world: W
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "http_503", "error"])
-async def test_an_announcement_is_posted_once_at_most_and_hurts_nobody(
+async def test_an_announcement_whose_fate_is_unknown_is_looked_up_and_counts(
     world: World, kind: Any
 ) -> None:
+    """Where it stands and nobody noted it, no press there would count."""
     thread = await world.thread()
-    elsewhere = Thread(ORG, world.slack.channel_id("general"), thread.ts)
-    world.slack.faults.fail("chat.postMessage", kind)
-    await world.of_calls(elsewhere, "announce")
+    general = world.slack.channel_id("general")
+    world.slack.faults.fail("chat.postMessage", kind, channel=general)
+    calls = await world.of_calls(Thread(ORG, general, thread.ts), "announce")
     await world.say(thread, "in the thread")
     async with world.sending():
         await world.all_said()
     assert world.texts(thread) == ["⛔ in the thread."]
-    assert len(world.slack.app_messages("general")) == (1 if kind == "drop_after" else 0)
-    assert world.cards.posts == []
+    [message] = world.slack.app_messages("general")
+    shows = "" if kind == "drop_after" else "hash"  # found, nobody knows which state it shows
+    assert world.cards.posts == [(calls, general, message["ts"], shows)]
     assert world.undeliverable == []
+
+
+async def test_an_announcement_that_nobody_lets_us_look_for_is_rather_posted_twice(
+    world: World,
+) -> None:
+    thread = await world.thread()
+    general = world.slack.channel_id("general")
+    world.slack.faults.fail("chat.postMessage", "drop_after", channel=general)
+    world.slack.faults.fail("conversations.history", "error", code="missing_scope")
+    await world.of_calls(Thread(ORG, general, thread.ts), "announce")
+    async with world.sending():
+        await world.all_said()
+    _, second = world.slack.app_messages("general")
+    assert [ts for _, _, ts, _ in world.cards.posts] == [second["ts"]]
 
 
 async def test_what_a_token_that_is_no_good_cannot_say_is_said_with_the_next(world: World) -> None:

@@ -240,6 +240,42 @@ async def test_slack_misbehaves_as_told_until_it_is_put_back(slack: Workspace, p
     assert (await api(slack, "auth.test"))["ok"]
 
 
+async def test_a_refused_token_is_said_and_the_bot_can_be_killed_where_that_is_offered(
+    slack: Workspace, page: Page
+) -> None:
+    kills: list[str] = []
+    await page.get_by_role("tab", name="Inspector").click()
+    part = page.get_by_role("region", name="Make Slack misbehave")
+    await part.locator("summary").click()
+    kill = part.get_by_role("button", name="Do it: Kill the bot")
+    await expect(part.get_by_role("button", name="Do it: Cut the socket")).to_be_visible()
+    await expect(kill).to_have_count(0)
+    slack.control.offer_kill(lambda: kills.append("killed"))
+    await expect(part).to_contain_text("It is started again at once")
+    async with page.expect_response("**/control/fault"):
+        await kill.click()
+    assert kills == ["killed"]
+
+    link = page.locator("#list .link")
+    await expect(link).to_have_text("examplebot is starting …")
+    headers = {"Authorization": f"Bearer {slack.app_token}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        async with session.post(slack.api_url + "apps.connections.open") as response:
+            url = (await response.json())["url"]
+        async with session.ws_connect(url):
+            await expect(link).to_have_text("examplebot is connected")
+            await expect(link).to_have_class("link up")
+            await part.get_by_role("button", name="On: Revoke the bot's token").click()
+            await expect(link).to_have_text("examplebot is connected, but its token is refused")
+            await expect(link).to_have_class("link down")
+            await page.reload()
+            await expect(link).to_have_text("examplebot is connected, but its token is refused")
+            await part.get_by_role("button", name="Back to normal").click()
+            await expect(link).to_have_text("examplebot is connected")
+            await expect(link).to_have_class("link up")
+    await expect(link).to_have_text("examplebot is not connected")
+
+
 async def answer(slack: Workspace, **content: object) -> str:
     """The app answers the newest question in its thread."""
     asked = [m for m in slack.messages("ops") if m.get("thread_ts", m["ts"]) == m["ts"]][-1]

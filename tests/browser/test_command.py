@@ -79,6 +79,10 @@ def is_verified(state: Any) -> bool:
     return "verified" in json.dumps(ops["messages"])
 
 
+def is_unknown(state: Any) -> bool:
+    return "I was interrupted" in json.dumps(state["channels"])
+
+
 @pytest.mark.timeout(150)
 @pytest.mark.long
 def test_it_leaves_nothing_behind_and_goes_on_where_it_was(data: Path) -> None:
@@ -127,7 +131,9 @@ def test_it_leaves_nothing_behind_and_goes_on_where_it_was(data: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(150)
-def test_what_cannot_be_taken_up_begins_afresh_and_the_bots_death_ends_it(data: Path) -> None:
+def test_what_cannot_be_taken_up_begins_afresh_and_a_bot_that_ends_by_itself_ends_it(
+    data: Path,
+) -> None:
     (data / "cluster.json").write_text("{")
     with started(data) as demo:
         demo.address()
@@ -137,11 +143,67 @@ def test_what_cannot_be_taken_up_begins_afresh_and_the_bots_death_ends_it(data: 
         assert (data / "cluster.json.unreadable").read_text() == "{", "set aside, not lost"
         assert (data / "workspace.json.unreadable").exists(), "of the same moment"
         family = demo.family()
-        os.kill(demo.bot(), signal.SIGKILL)
+        os.kill(demo.bot(), signal.SIGTERM)
         assert demo.process.wait(15) == 1
-        assert "The bot ended by itself (exit -9), so the demo ends." in demo.output()
+        assert "The bot ended by itself (exit 0), so the demo ends." in demo.output()
         assert "socket_connected" in demo.output()
         assert gone(family) == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(150)
+def test_a_bot_that_is_killed_goes_on_where_it_was_and_runs_once(data: Path) -> None:
+    with started(data, 0, "--reset") as demo:
+        hand = Hand(demo.address())
+        said = ready(demo)
+        line = next(line for line in said.splitlines() if line.startswith("Whether the bot can"))
+        health, figures = (word.rstrip(";") for word in line.split() if word.startswith("http"))
+        assert json.loads(read(health))
+        assert b"# TYPE" in read(figures)
+        revision = hand.sees(20, revision_of_checkout)
+        wish = "@countersign rollout undo deployment/checkout -n shop"
+        hand.does("post", user="U0ALICE00", channel="C0OPS0000", text=wish)
+        ts = hand.sees(20, card)
+
+        # by somebody else in a terminal, and by the page's button
+        for kill in (kill_in_a_terminal, kill_on_the_page):
+            bot = demo.bot()
+            before = hand.sees(20, lambda state: state["sockets"])
+            kill(demo, hand)
+            connected_again(hand, before)
+            assert demo.bot() != bot
+        again = "The bot was killed (SIGKILL); it is started again and goes on where it was."
+        assert demo.output().count(again) == 2
+        assert (data / "bot.log").read_text().count("ready_to_serve") == 3
+        assert json.loads(read(health)), "at the same address"
+
+        hand.does("click", user="U0BOB0000", channel="C0OPS0000", ts=ts, text="Approve")
+        # killed once more, while it looks at what it did
+        hand.sees(30, lambda state: revision_of_checkout(state) > revision)
+        hand.does("fault", kind="kill")
+        assert hand.sees(60, lambda state: is_verified(state) or is_unknown(state))
+        assert hand.sees(5, revision_of_checkout) == revision + 1, "it ran once"
+        family = demo.family()
+        assert demo.stop() == 0
+        assert gone(family) == []
+
+
+def connected_again(hand: Hand, before: list[int]) -> None:
+    hand.sees(30, lambda state: set(state["sockets"]) - set(before))
+
+
+def kill_in_a_terminal(demo: Demo, _: Hand) -> None:
+    os.kill(demo.bot(), signal.SIGKILL)
+
+
+def kill_on_the_page(_: Demo, hand: Hand) -> None:
+    wish = hand.sees(5, lambda state: [s for s in state["switches"] if s["name"] == "kill"])
+    hand.does("fault", **wish[0]["wish"])
+
+
+def revision_of_checkout(state: Any) -> int:
+    shown = state["beside"]["cluster"]["workloads"]
+    return next(int(one["revision"]) for one in shown if one["name"] == "checkout")
 
 
 def refused(data: Path, *words: str, **environment: str) -> str:
@@ -221,6 +283,8 @@ async def test_ones_own_cluster_is_read_and_not_changed(tmp_path: Path) -> None:
             said = ready(demo)
             assert f"Requests go to your cluster demo at {cluster.url}" in said
             assert "Reads only: no change of demo is possible from here" in said
+            offered = Hand(demo.address()).sees(5, lambda state: state["switches"])
+            assert all(one["name"] != "kill" for one in offered)
             assert demo.stop(signal.SIGINT) == 0
         assert cluster.mutations == []
         # by its name, whatever the kubeconfig's current context is by then

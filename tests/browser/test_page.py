@@ -249,6 +249,8 @@ async def test_a_lost_stream_is_made_good_with_a_thousand_messages(
         await slack.post("bob", "ops", f"message {number}")
     for number in range(2_100):
         slack.state.feed.publish("noise", {"number": number})
+    said = page.get_by_text("; if you stopped it, run make demo again.")
+    await expect(said).to_be_visible(timeout=20_000)
     await page.context.set_offline(False)
     await expect(page.get_by_text("message 999", exact=True)).to_be_visible(timeout=60_000)
     await expect(page.get_by_role("article")).to_have_count(1_000)

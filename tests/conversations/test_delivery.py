@@ -115,15 +115,20 @@ async def test_on_a_bad_day_everything_is_done_once_and_said_once(dsn: str, tmp_
 
 
 @pytest.mark.parametrize(
-    ("shown_now", "noted", "redraws"),
+    ("shown_now", "late", "noted", "redraws"),
     [
-        ("what we saw", {"drawn": "ours", "whole": True}, 0),
-        ("ours", {"drawn": "ours", "whole": True}, 0),  # another process drew the same
-        ("another's", {"drawn": "", "whole": False}, 1),  # nobody knows which Slack took last
+        ("what we saw", None, {"drawn": "ours", "whole": True, "late": None}, []),
+        # another process drew the same
+        ("ours", None, {"drawn": "ours", "whole": True, "late": None}, []),
+        # nobody knows which Slack took last
+        ("another's", None, {"drawn": "", "whole": False, "late": None}, [True]),
+        # Slack could take an earlier one until just now, or can yet
+        ("", -1, {"drawn": "ours", "whole": True, "late": None}, []),
+        ("", 60, {"drawn": "", "whole": False, "late": True}, [False]),
     ],
 )
 async def test_what_is_known_of_a_message_once_it_was_drawn(
-    dsn: str, tmp_path: Path, shown_now: str, noted: Json, redraws: int
+    dsn: str, tmp_path: Path, shown_now: str, late: int | None, noted: Json, redraws: list[bool]
 ) -> None:
     async with world(dsn, tmp_path, slack=PATIENT) as chat:
         thread = await chat.ask(SCALE)
@@ -132,14 +137,21 @@ async def test_what_is_known_of_a_message_once_it_was_drawn(
         await chat.stop()
         await chat.rows("DELETE FROM outbox WHERE kind = 'redraw' RETURNING 1")
         [at] = await chat.rows(
-            "UPDATE cards SET drawn = %s RETURNING org, channel, ts, call_id", shown_now
+            "UPDATE cards SET drawn = %s, late_until = now() + make_interval(secs => %s)"
+            " RETURNING org, channel, ts, call_id, now() AS read_at",
+            *(shown_now, late),
         )
-        given = {"began": ["what we saw"], "drawn": "ours", "cut": [], **redrawing(at["call_id"])}
+        given: Json = {"began": ["what we saw", ""], "drawn": "ours", "cut": []}
+        given |= redrawing(at["call_id"])
         async with Database(dsn).open() as database, database.statement() as tx:
             await tx.all("mark_drawn", **at, **given)
-        assert await chat.rows("SELECT drawn, whole FROM cards") == [noted]
-        found = await chat.rows("SELECT call_id FROM outbox WHERE kind = 'redraw'")
-        assert found == [{"call_id": at["call_id"]}] * redraws
+        shows = "SELECT drawn, whole, late_until > now() AS late FROM cards"
+        assert await chat.rows(shows) == [noted]
+        found = await chat.rows(
+            "SELECT call_id, not_before <= now() + interval '2 s' AS now FROM outbox"
+            " WHERE kind = 'redraw'"
+        )
+        assert found == [{"call_id": at["call_id"], "now": now} for now in redraws]
 
 
 async def test_a_drawing_of_which_slack_said_nothing_is_not_believed(

@@ -5,6 +5,9 @@ read, and done once; what else was said is lost, and the README says so.
 import asyncio
 from pathlib import Path
 
+import pytest
+
+from bot.slack.hearing import Rhythm
 from tests.conversations.test_commands import PATIENT, SCALE, short_id, votes
 from tests.world import World, world
 
@@ -87,3 +90,46 @@ async def test_what_was_said_in_a_long_outage_is_heard_where_a_run_is_open(
         await chat.quiet(thread)
         assert len(await chat.rows("SELECT 1 FROM runs")) == 3
         assert len(await votes(chat)) == 1
+
+
+@pytest.mark.parametrize("again", ["between two tries", "while it is read"])
+async def test_who_speaks_in_a_second_outage_before_the_first_is_made_good_is_heard(
+    dsn: str, tmp_path: Path, again: str
+) -> None:
+    """Slack went away again: what was read of the first one may have gone on since."""
+    async with world(dsn, tmp_path, slack=PATIENT) as chat:
+        assert chat.parts is not None
+        chat.parts.hearing._rhythm = Rhythm(beat=0.5, patience=3.0)
+        first = await chat.ask(SCALE)
+        await chat.card(first)
+        second = await chat.ask("scale deployment/cart --replicas 4 -n shop")
+        await chat.card(second)
+        await chat.quiet(first)
+        rows = await chat.rows("SELECT short_id FROM tool_calls WHERE thread_ts = %s", second)
+
+        await cut_off(chat)
+        assert await chat.rows(LONG_AGO)
+        before = len(chat.slack.calls_of("conversations.replies"))
+        # the second thread, which is newer, is read; the first one not yet
+        chat.slack.faults.fail("conversations.replies", "slow", seconds=0)
+        if again == "while it is read":
+            chat.slack.faults.fail("conversations.replies", "slow", seconds=2.5)
+        else:
+            chat.slack.faults.fail("conversations.replies", "http_503", times=99)
+        chat.slack.faults.link_disabled = False
+        await chat.slack.wait_for(
+            lambda: len(chat.slack.calls_of("conversations.replies")) >= before + 2, 20
+        )
+        chat.slack.faults.link_disabled = True
+        await chat.slack.abort_sockets()
+        await noted(chat, 0)
+        approve = f"<@{chat.slack.bot_user_id}> approve {rows[0]['short_id']}"
+        await chat.slack.post("bob", "ops", approve, second)
+        await asyncio.sleep(4)
+        assert not await chat.rows(
+            "SELECT 1 FROM listeners WHERE heard_at > now() - '1 min'::interval"
+        )
+        chat.slack.faults.methods.clear()
+        chat.slack.faults.link_disabled = False
+        await chat.reads(second, "done and verified")
+        await there(chat, "SELECT 1 FROM listeners WHERE heard_at > now() - interval '1 min'")

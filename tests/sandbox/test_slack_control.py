@@ -319,6 +319,45 @@ async def test_switches_say_what_is_on_until_it_is_used_up(
             break
 
 
+async def test_the_app_can_be_killed_only_where_somebody_offers_it(
+    slack: Workspace, page: aiohttp.ClientSession
+) -> None:
+    await (await page.get(slack.page_url)).read()
+
+    async def offered() -> Any:
+        switches = (await state_of(page))["switches"]
+        return next((one for one in switches if one["name"] == "kill"), None)
+
+    assert await offered() is None
+    assert await do(page, "fault", kind="kill") == (
+        400,
+        {"ok": False, "error": "Nobody here can kill the app."},
+    )
+    kills: list[int] = []
+
+    def kill() -> None:
+        if kills:
+            raise ValueError("It is dead already.")
+        kills.append(1)
+
+    seq = slack.state.feed.seq
+    slack.control.offer_kill(kill)
+    async for entry in slack.state.feed.follow(seq):
+        assert entry.kind == "switches", "an open page hears of it"
+        assert entry.data["switches"][-1]["name"] == "kill"
+        break
+    one = await offered()
+    assert (one["kind"], one["label"]) == ("act", "Kill the bot")
+    assert (await do(page, "fault", **one["wish"]))[0] == 200
+    assert kills == [1]
+    assert await do(page, "fault", **one["wish"]) == (
+        400,
+        {"ok": False, "error": "It is dead already."},
+    )
+    assert (await do(page, "fault", kind="normal"))[0] == 200
+    assert await offered(), "it is no fault to put back"
+
+
 async def test_others_add_deeds_and_what_is_shown(
     slack: Workspace, page: aiohttp.ClientSession
 ) -> None:

@@ -49,7 +49,7 @@ export class Drawing {
     const channels = store.channelsOf(here.me);
     const calls = new Map([...channels, direct].filter((channel) => channel && reading.isUnread(channel))
       .map((channel) => [channel.id, reading.callsIn(channel)]));
-    const known = JSON.stringify([here.me, here.channel, channels.map((channel) => [channel.label, channel.is_ext_shared]), [...calls], store.sockets.length]);
+    const known = JSON.stringify([here.me, here.channel, channels.map((channel) => [channel.label, channel.is_ext_shared]), [...calls], store.sockets.length, store.refused]);
     // What did not change stays, or a click that has begun on it would be lost.
     if (known === this.listed) return;
     this.listed = known;
@@ -71,14 +71,16 @@ export class Drawing {
     const connected = store.sockets.length > 0;
     this.joined ||= connected;
     const app = store.raw.app.name;
+    const [state, said] = connected
+      ? store.refused ? ["down", "is connected, but its token is refused"] : ["up", "is connected"]
+      : this.joined ? ["down", "is not connected"] : ["starting", "is starting …"];
     byId("list").replaceChildren(
       el("h2", {}, "Channels"),
       el("ul", {}, channels.map((channel) =>
         item(channel.id, channel.is_private ? "◇" : "#", channel.label, channel))),
       el("h2", {}, "Direct messages"),
       el("ul", {}, item("app", "●", app, direct)),
-      el("p", { class: connected ? "link up" : `link ${this.joined ? "down" : "starting"}` },
-        `${app} ${connected ? "is connected" : this.joined ? "is not connected" : "is starting …"}`));
+      el("p", { class: `link ${state}` }, `${app} ${said}`));
     if (index >= 0) byId("list").querySelectorAll("li button")[index]?.focus();
   }
 

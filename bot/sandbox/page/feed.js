@@ -3,6 +3,7 @@ import { byId, toast } from "./dom.js";
 import { KINDS } from "./store.js";
 
 const PAUSE = 1500; // milliseconds before it tries again
+const AGAIN = "Trying again …; if you stopped it, run make demo again.";
 
 /**
  * Follow the workspace into `store`. `loaded(first)` hears of each whole state, `heard(kind, data)`
@@ -24,7 +25,7 @@ export class Feed {
     try {
       response = await fetch("/control/state");
     } catch {
-      banner("The workspace does not answer. Is it still running? Trying again …");
+      banner(`The workspace does not answer. ${AGAIN}`);
       setTimeout(() => this.start(), PAUSE);
       return;
     }
@@ -44,7 +45,7 @@ export class Feed {
     this.source = source;
     source.addEventListener("open", () => banner(""));
     source.addEventListener("error", () => {
-      banner("The connection to the workspace is lost. Trying again …");
+      banner(`The connection to the workspace is lost. ${AGAIN}`);
       if (source.readyState === EventSource.CLOSED) setTimeout(() => this.start(), PAUSE);
     });
     source.addEventListener("reset", () => this.start());

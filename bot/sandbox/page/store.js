@@ -10,6 +10,7 @@ export class Store {
     this.views = new Map();
     this.modals = new Map();
     this.sockets = [];
+    this.switches = [];
     this.beside = {};
     this.seq = 0;
   }
@@ -24,6 +25,7 @@ export class Store {
     this.views = new Map(raw.views.map((entry) => [entry.view.id, entry]));
     this.modals = new Map(Object.entries(raw.modals));
     this.sockets = raw.sockets;
+    this.switches = raw.switches ?? [];
     this.beside = raw.beside ?? {};
   }
 
@@ -59,6 +61,9 @@ export class Store {
       case "sockets":
         this.sockets = data.open;
         break;
+      case "switches":
+        this.switches = data.switches;
+        break;
       case "beside":
         this.beside = { ...this.beside, [data.key]: data.value };
         break;
@@ -66,6 +71,11 @@ export class Store {
         return data.user === me ? noticed(data.text, this.raw.app.name) : null;
     }
     return null;
+  }
+
+  /** Whether Slack refuses the app's token, although its sockets stay open. */
+  get refused() {
+    return this.switches.some((one) => one.name === "revoked" && one.on);
   }
 
   /** The modal on top before a person, with the app's complaints about its inputs. */

@@ -41,13 +41,22 @@ class Api:
         began = loop.time()
         name = request.match_info["method"]
         call = self._on.state.record_call(name)
-        fault = self._on.faults.take(name)
+        fault = await self._fault(name, request)
         try:
             response = await self._answer(request, call, fault)
         finally:
             call.seconds = loop.time() - began
             self._on.state.feed.publish("call", call.as_json())
         return response
+
+    async def _fault(self, name: str, request: web.Request) -> MethodFault | None:
+        if not self._on.faults.methods.get(name):
+            return None
+        try:
+            channel = str((await arguments(request)).get("channel") or "")
+        except SlackError:
+            channel = ""
+        return self._on.faults.take(name, channel)
 
     async def upload(self, request: web.Request) -> web.Response:
         """Handle `POST /upload/v1/<file>`: the bytes, raw or as a form."""
@@ -176,7 +185,7 @@ class Api:
 async def arguments(request: web.Request) -> Json:
     """The call's arguments from query, form and JSON body; raises `SlackError`."""
     given: Json = dict(request.query)
-    if request.method == "POST" and request.can_read_body:
+    if request.method == "POST" and request.body_exists:
         if request.content_type == "application/json":
             given |= _json_object(await request.text())
         else:

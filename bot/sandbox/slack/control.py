@@ -102,6 +102,14 @@ class Control:
             raise ValueError(f"There is a deed {name!r} already.")
         self._deeds[name] = deed
 
+    def offer_kill(self, kill: Callable[[], None]) -> None:
+        """Let the page kill the app's process by `kill`, which may raise ValueError with a reason.
+
+        Whoever offers it starts the app again.
+        """
+        self._switches.offer_kill(kill)
+        self._tell_switches()
+
     # --- what there is ----------------------------------------------------------------------
 
     async def _get_state(self, request: web.Request) -> web.Response:

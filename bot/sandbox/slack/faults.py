@@ -20,6 +20,7 @@ class MethodFault:
     times: int = 1
     seconds: float = 1.0
     code: str = "fatal_error"
+    channel: str = ""  # by its id: only calls about it
 
 
 @dataclass
@@ -60,17 +61,19 @@ class Faults:
         times: int = 1,
         seconds: float = 1.0,
         code: str = "fatal_error",
+        channel: str = "",
     ) -> None:
         """Let the next `times` calls of `method` meet a fault; several are met in order."""
-        self.methods.setdefault(method, []).append(MethodFault(kind, times, seconds, code))
+        fault = MethodFault(kind, times, seconds, code, channel)
+        self.methods.setdefault(method, []).append(fault)
 
-    def take(self, method: str) -> MethodFault | None:
+    def take(self, method: str, channel: str) -> MethodFault | None:
         """The fault that this call meets, used up by one."""
         waiting = self.methods.get(method, [])
-        if not waiting:
+        fault = next((one for one in waiting if one.channel in {"", channel}), None)
+        if fault is None:
             return None
-        fault = waiting[0]
         fault.times -= 1
         if fault.times <= 0:
-            waiting.pop(0)
+            waiting.remove(fault)
         return fault

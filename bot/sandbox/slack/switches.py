@@ -157,7 +157,8 @@ _OFFERS: Final = (
         "mute",
         "Lose every event",
         "Events count as sent but never arrive.",
-        "Who clicks is told that the app did not answer in time; Slack repeats what was written.",
+        "Who clicks is told that the app did not answer in time. What was written, Slack repeats "
+        "once this is off: after about a minute, then after five.",
         on=True,
         off=False,
     ),
@@ -214,10 +215,22 @@ _OFFERS: Final = (
         "switch",
         "Revoke the bot's token",
         "Every call is answered token_revoked.",
-        "The app does not hammer Slack; it says in its log that it needs a new token.",
+        "Who asks is told that it could not be found out who reads the channel, or nothing can be "
+        "said at all; what was begun is finished and said once the token is restored. The app "
+        "does not hammer Slack; it says in its log that it needs a new token.",
         {"kind": "revoke"},
         {"kind": "restore"},
     ),
+)
+
+# Only where whoever runs the workspace can kill the app, and starts it again.
+_KILL: Final = _act(
+    "kill",
+    "Kill the bot",
+    "Its process ends at once, as by kill -9.",
+    "It is started again at once; a change under way goes on or is said to be unknown; nothing "
+    "runs twice.",
+    kind="kill",
 )
 
 
@@ -237,21 +250,29 @@ class Switches:
         self._hub = hub
         self._faults = faults
         self._events = events
+        self._kill: Callable[[], None] | None = None
+
+    def offer_kill(self, kill: Callable[[], None]) -> None:
+        """Offer to kill the app's process, by this."""
+        self._kill = kill
 
     def shown(self) -> list[Json]:
         """Every fault on offer with its words, its wishes, and whether it is on."""
-        return [self._shown(offer) for offer in _OFFERS]
+        return [self._shown(offer) for offer in self._offers()]
 
     def on(self) -> tuple[object, ...]:
         """Something that differs whenever `shown` does."""
-        return tuple(self._left(offer) for offer in _OFFERS)
+        return tuple(self._left(offer) for offer in self._offers())
+
+    def _offers(self) -> tuple[_Offer, ...]:
+        return _OFFERS if self._kill is None else (*_OFFERS, _KILL)
 
     async def act(self, wish: Json) -> Json:
         """Do what a wish of the kinds below says. Raises `Impossible` for one that makes no sense.
 
         `method` (the next calls of a method fail), `disconnect`, `close`, `abort` (the sockets),
-        `revoke` and `restore` (the token), `delete` (the app's newest message), `advance` (the
-        clock), `set` (a switch), `normal`.
+        `revoke` and `restore` (the token), `delete` (the app's newest message), `kill` (its
+        process), `advance` (the clock), `set` (a switch), `normal`.
         """
         match wish["kind"]:
             case "method":
@@ -265,6 +286,8 @@ class Switches:
                 self._faults.revoked.discard(self._state.bot_token)
             case "delete":
                 self._delete_of_app()
+            case "kill":
+                self._end_app()
             case "advance":
                 self._state.clock.advance(_number("seconds", wish["seconds"], _FARTHEST))
             case "set":
@@ -301,6 +324,11 @@ class Switches:
             if reason not in get_args(DisconnectReason):
                 raise Impossible(f"A reason is one of {get_args(DisconnectReason)}.")
             await self._hub.disconnect(reason, number)
+
+    def _end_app(self) -> None:
+        if self._kill is None:
+            raise Impossible("Nobody here can kill the app.")
+        self._kill()
 
     def _set(self, name: str, value: object) -> None:
         current = getattr(self._faults, name, None)

@@ -264,7 +264,8 @@ SELECT t.*, coalesce(r.wish ? 'because', false) AS unasked,
           FROM grants g WHERE g.call_id = t.id OR g.id = t.grant_id ORDER BY g.at DESC LIMIT 1) AS granted,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('channel', c.channel, 'ts', c.ts, 'drawn', c.drawn) ORDER BY c.at), '[]')
           FROM cards c JOIN cards o ON o.org = c.org AND o.channel = c.channel AND o.ts = c.ts
-         WHERE c.call_id = %(shown_with)s::uuid AND c.ts <> '' AND o.ts <> '' AND o.call_id = t.id) AS places
+         WHERE c.call_id = %(shown_with)s::uuid AND c.ts <> '' AND o.ts <> '' AND o.call_id = t.id) AS places,
+       now() AS read_at
   FROM tool_calls t
   JOIN runs r ON r.id = t.run_id
   LEFT JOIN tool_calls old ON old.id = t.undoes
@@ -286,33 +287,35 @@ SELECT t.* FROM cards c JOIN tool_calls t ON t.id = c.call_id
 SELECT EXISTS (SELECT FROM cards WHERE call_id = %(call_id)s AND ts <> '' AND whole) AS yes;
 
 -- mark_drawn --
--- What a message shows since it was drawn. Where another process has drawn something else there since this one began, nobody
--- knows which of both Slack took last: then nothing is noted, and it is drawn once more.
+-- What a message shows since it was drawn. Where another process has drawn something else there since this one began, or Slack
+-- may have taken an earlier drawing after this one, nobody knows which of both it took last: then nothing is noted, and it is
+-- drawn once more when that is certain.
 WITH old AS (
-    SELECT call_id, drawn = ANY(%(began)s) OR drawn = %(drawn)s AS known FROM cards
+    SELECT call_id, late_until > %(read_at)s AS late,
+           (drawn = ANY(%(began)s) OR drawn = %(drawn)s) AND coalesce(late_until <= %(read_at)s, true) AS known
+      FROM cards
      WHERE org = %(org)s AND channel = %(channel)s AND ts = %(ts)s AND ts <> '' AND view_id = '' ORDER BY call_id FOR UPDATE),
 marked AS (
     UPDATE cards c
-       SET drawn = CASE WHEN old.known THEN %(drawn)s ELSE '' END, whole = old.known AND NOT c.call_id = ANY(%(cut)s)
+       SET drawn = CASE WHEN old.known THEN %(drawn)s ELSE '' END, whole = old.known AND NOT c.call_id = ANY(%(cut)s),
+           late_until = CASE WHEN NOT old.known THEN c.late_until END
       FROM old
      WHERE c.call_id = old.call_id AND c.org = %(org)s AND c.channel = %(channel)s AND c.ts = %(ts)s AND c.ts <> ''
        AND c.view_id = ''
-    RETURNING old.known)
-SELECT say_redraw(t.org, t.channel, t.thread_ts, %(data)s, %(lane)s, t.run_id, t.id, %(patience)s)
+    RETURNING old.known, old.late, c.late_until)
+SELECT CASE WHEN EXISTS (SELECT FROM marked WHERE late)
+       THEN redraw_late(t.org, t.channel, t.thread_ts, %(data)s, %(lane)s, t.run_id, t.id, (SELECT max(late_until) FROM marked))
+       ELSE say_redraw(t.org, t.channel, t.thread_ts, %(data)s, %(lane)s, t.run_id, t.id, %(patience)s) END
   FROM tool_calls t WHERE t.id = %(call_id)s AND EXISTS (SELECT FROM marked WHERE NOT known);
 
 -- doubt_drawn --
--- Nobody knows what a message shows. Where a redraw is open, that draws it anew; or one does so `after` some seconds.
+-- Nobody knows what a message shows, before `after` some seconds: then it is drawn anew.
 WITH doubted AS (
-    UPDATE cards SET drawn = '', whole = false
+    UPDATE cards SET drawn = '', whole = false, late_until = now() + make_interval(secs => %(after)s)
      WHERE org = %(org)s AND channel = %(channel)s AND ts = %(ts)s AND ts <> '' AND view_id = ''
-    RETURNING 1)
-INSERT INTO outbox (org, channel, thread_ts, kind, data, lane, run_id, call_id, not_before)
-SELECT t.org, t.channel, t.thread_ts, 'redraw', %(data)s, %(lane)s, t.run_id, t.id,
-       now() + make_interval(secs => %(after)s)
-  FROM tool_calls t
- WHERE t.id = %(call_id)s AND EXISTS (SELECT FROM doubted)
-   AND NOT EXISTS (SELECT FROM outbox o WHERE o.is_open AND o.kind = 'redraw' AND o.call_id = t.id);
+    RETURNING late_until)
+SELECT redraw_late(t.org, t.channel, t.thread_ts, %(data)s, %(lane)s, t.run_id, t.id, (SELECT max(late_until) FROM doubted))
+  FROM tool_calls t WHERE t.id = %(call_id)s AND EXISTS (SELECT FROM doubted);
 
 -- undone_by --
 SELECT id FROM tool_calls WHERE undoes = %(id)s AND state IN ('proposed', 'approved', 'executing', 'done', 'unknown') LIMIT 1;

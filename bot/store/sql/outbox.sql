@@ -6,6 +6,16 @@ ON CONFLICT (org, key) WHERE key IS NOT NULL DO NOTHING;
 -- say_redraw --
 SELECT say_redraw(%(org)s, %(channel)s, %(thread_ts)s, %(data)s, %(lane)s, %(run_id)s, %(call_id)s, %(patience)s);
 
+-- redraw_open --
+-- Nobody knows what their messages show.
+WITH doubted AS (
+    UPDATE cards c SET drawn = '', whole = false
+      FROM tool_calls t
+     WHERE t.id = c.call_id AND t.state IN ('proposed', 'approved', 'executing') AND c.ts <> '' AND c.view_id = ''
+    RETURNING c.call_id)
+SELECT t.id, say_redraw(t.org, t.channel, t.thread_ts, jsonb_build_object('call', t.id), %(lane)s, t.run_id, t.id, 0)
+  FROM tool_calls t WHERE t.id IN (SELECT call_id FROM doubted);
+
 -- take_saying --
 -- The next one whose thread has nothing older to say, and its run. Only another redraw waits for one. A channel that is
 -- `busy` takes no post now, and without `edits` nothing can be edited.
@@ -65,7 +75,9 @@ SELECT n.*, r.org AS run_org, r.channel AS run_channel, r.kind AS run_kind, r.st
   FROM (SELECT * FROM fold UNION ALL SELECT * FROM following) n LEFT JOIN runs r ON r.id = n.run_id;
 
 -- say_later --
-UPDATE outbox SET state = 'pending', not_before = now() + make_interval(secs => %(seconds)s), error = %(error)s
+-- A doubt whether Slack has it is not forgotten when it only `waits` after that.
+UPDATE outbox SET state = 'pending', not_before = now() + make_interval(secs => %(seconds)s),
+       error = CASE WHEN %(waits)s AND starts_with(error, 'uncertain') THEN error ELSE %(error)s END
  WHERE id = %(id)s AND state = 'sending' AND tries = %(tries)s;
 
 -- unsayable --
@@ -79,7 +91,7 @@ SELECT id FROM outbox
 
 -- abandoned_sayings --
 -- Whether Slack has what a sender that is gone, or takes too long, was saying is not known: the next try looks first.
-UPDATE outbox SET state = 'pending'
+UPDATE outbox SET state = 'pending', error = 'uncertain: its sender is gone'
  WHERE is_open AND state = 'sending'
    AND (claimed_at < now() - make_interval(secs => %(seconds)s) OR id = ANY(%(orphans)s))
 RETURNING id;

@@ -1,5 +1,5 @@
 -- run --
-SELECT * FROM runs WHERE id = %(id)s;
+SELECT *, extract(epoch FROM late_until - now()) AS late_for FROM runs WHERE id = %(id)s;
 
 -- claim_run --
 -- Raises the attempt: every later write of an earlier worker misses its row.
@@ -101,6 +101,9 @@ RETURNING id;
 UPDATE runs SET progress_ts = %(ts)s, progress_at = now()
  WHERE id = %(id)s AND progress_ts IS NULL AND ended_at IS NULL
 RETURNING id;
+
+-- doubt_progress --
+UPDATE runs SET late_until = now() + make_interval(secs => %(after)s) WHERE id = %(id)s;
 
 -- history --
 -- The conversation as this run may know it: nothing that was said after it.

@@ -1,0 +1,142 @@
+"""What Slack takes after we gave it up, over what was drawn since, does not stay: the thread ends
+with what is true. And a card that stands away from its thread shows it too.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from bot.commands import redraw
+from bot.slack.api import SlackApi, Uncertain
+from bot.slack.budget import Lane
+from bot.slack.cards import Cards
+from bot.slack.views.blocks import section
+from bot.slack.views.data import Message
+from tests.conversations.test_commands import PATIENT, SCALE
+from tests.world import World, buttons, shown, world
+
+DOUBTED = "SELECT 1 FROM cards WHERE drawn = '' AND NOT whole AND late_until > now()"
+CERTAIN = "SELECT 1 FROM cards WHERE drawn <> '' AND late_until IS NULL"
+SLOW = 12.0  # seconds, of which we wait eight for a card and five for progress
+
+
+async def there(chat: World, query: str, seconds: float = 30) -> None:
+    """Wait until there is such a row."""
+    async with asyncio.timeout(seconds):
+        while not await chat.rows(query):  # noqa: ASYNC110 -- in a database
+            await asyncio.sleep(0.05)
+
+
+async def nothing_left(chat: World) -> None:
+    """All is said, also what waited until Slack can take nothing earlier any more."""
+    await there(chat, "SELECT WHERE NOT EXISTS (SELECT FROM outbox WHERE is_open)")
+
+
+async def test_a_card_that_is_drawn_late_over_what_became_of_it_is_drawn_again(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with world(dsn, tmp_path, slack=PATIENT) as chat:
+        assert chat.parts is not None
+        thread = await chat.ask(SCALE)
+        card = await chat.card(thread)
+        await chat.quiet(thread)
+        [row] = await chat.rows("UPDATE cards SET drawn = 'older' RETURNING call_id")
+        chat.slack.faults.fail("chat.update", "slow", seconds=SLOW)
+        cards = cast("Cards", chat.parts.sender._cards)
+        with pytest.raises(Uncertain):
+            await cards.redraw(row["call_id"], lane=Lane.PROGRESS)
+        assert await chat.rows(DOUBTED)
+
+        await chat.press("Approve", card, by="bob")
+        await chat.reads(thread, "done and verified")
+        # it was drawn meanwhile, and is not believed: Slack has not taken the first one yet
+        await chat.slack.wait_for(lambda: "Undo" in buttons(chat.cards(thread)[0]), 10)
+        await chat.slack.wait_for(lambda: "Approve" in buttons(chat.cards(thread)[0]), 20)
+        await chat.slack.wait_for(lambda: "Undo" in buttons(chat.cards(thread)[0]), 20)
+        await there(chat, CERTAIN)
+        await nothing_left(chat)
+        assert "Undo" in buttons(chat.cards(thread)[0])
+
+
+async def test_progress_that_is_drawn_late_over_the_fold_is_folded_again(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with world(dsn, tmp_path, slack=PATIENT) as chat:
+        chat.slack.faults.fail("chat.update", "slow", seconds=SLOW)
+        thread = await chat.ask(SCALE)
+        card = await chat.card(thread)
+        await chat.slack.wait_for(lambda: not chat.slack.faults.methods["chat.update"], 10)
+        await chat.press("Approve", card, by="bob")
+        await chat.reads(thread, "done and verified")
+        await there(chat, "SELECT 1 FROM runs WHERE late_until > now()")
+        await chat.slack.wait_for(lambda: "waiting for a decision" in chat.thread(thread), 20)
+        await nothing_left(chat)
+        assert "waiting for a decision" not in chat.thread(thread)
+        assert "Stop" not in str([buttons(one) for one in chat.slack.app_messages("ops", thread)])
+
+
+def _announcing(tmp_path: Path) -> dict[str, str]:
+    config = tmp_path / "announcing.yaml"
+    config.write_text("approvals: {channel: C0GENERAL}\n")
+    return {"COUNTERSIGN_CONFIG": str(config)}
+
+
+async def test_a_card_that_is_over_before_it_is_announced_shows_that_there_too(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with world(dsn, tmp_path, slack=PATIENT, extra=_announcing(tmp_path)) as chat:
+        chat.slack.faults.fail("chat.postMessage", "slow", seconds=5, channel="C0GENERAL")
+        thread = await chat.ask(SCALE)
+        await chat.press("Approve", await chat.card(thread), by="bob")
+        await chat.reads(thread, "done and verified")
+        assert chat.slack.app_messages("general") == []
+        await chat.slack.wait_for(lambda: bool(chat.slack.app_messages("general")), 20)
+        await nothing_left(chat)
+        [there] = chat.slack.app_messages("general")
+        assert buttons(there) == buttons(chat.cards(thread)[0])
+        assert "Approve" not in buttons(there)
+
+
+async def test_a_card_whose_announcement_slack_did_not_confirm_is_decided_there(
+    dsn: str, tmp_path: Path
+) -> None:
+    def announced(chat: World) -> list[dict[str, Any]]:
+        return chat.slack.app_messages("general")
+
+    async with world(dsn, tmp_path, slack=PATIENT, extra=_announcing(tmp_path)) as chat:
+        chat.slack.faults.fail("chat.postMessage", "drop_after", channel="C0GENERAL")
+        thread = await chat.ask(SCALE)
+        await chat.slack.wait_for(lambda: bool(announced(chat)), 20)
+        await nothing_left(chat)
+        await chat.slack.click("bob", "general", announced(chat)[0]["ts"], text="Approve")
+        await chat.reads(thread, "done and verified")
+        await nothing_left(chat)
+        [there] = announced(chat)
+        assert "needs one approval" not in shown(there)
+        assert "Approve" not in buttons(there)
+
+
+async def test_after_a_restore_what_is_open_is_drawn_anew(
+    dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Slack shows what came after the backup, of which the database knows nothing."""
+    async with world(dsn, tmp_path, slack=PATIENT) as chat:
+        thread = await chat.ask(SCALE)
+        card = await chat.card(thread)
+        await nothing_left(chat)
+        await chat.stop()
+        async with SlackApi.open(chat.slack.bot_token, chat.slack.api_url) as api:
+            after = Message("done and verified", [section("*done and verified*")])
+            await api.update("C0OPS0000", card["ts"], after)
+        assert buttons(chat.slack.app_messages("ops", thread)[-1]) == []
+
+        assert await redraw.run(dsn) == 0
+        assert capsys.readouterr().out.endswith("1 card will be drawn anew.\n")
+        await chat.start()
+        await chat.slack.wait_for(
+            lambda: "Approve" in buttons(chat.slack.app_messages("ops", thread)[-1]), 10
+        )
+        await chat.press("Approve", chat.cards(thread)[0], by="bob")
+        await chat.reads(thread, "done and verified")
