@@ -26,6 +26,8 @@ THREADS = 6  # people who ask at once
 PAUSE = 0.5  # seconds between two requests of one of them
 SAMPLES = 60
 ROWS = 10  # of the table
+_PER_THOUSAND = 2.0  # MB: a task or a message that stays of each run would be more
+_ENOUGH = 500  # runs that tell a gain of each from noise
 
 
 @dataclass(frozen=True)
@@ -145,9 +147,17 @@ def verdict(moments: Sequence[Moment]) -> list[Figure]:
             f"{name} gained", after - before, unit, f"{how}: {before:.0f} → {after:.0f}", most
         )
 
-    memory = median([m.memory for m in middle])
+    memory, now = (median([m.memory for m in part]) for part in (middle, last))
+    runs = median([m.runs for m in last]) - median([m.runs for m in middle])
     return [
-        compared("memory", memory, median([m.memory for m in last]), memory * 0.05, "MB"),
+        compared("memory", memory, now, memory * 0.05, "MB"),
+        Figure(
+            "memory gained per 1,000 runs",
+            (now - memory) / max(runs, 1) * 1_000,
+            "MB",
+            f"the same over the {runs:,.0f} runs between them: what is remembered has its bounds",
+            _PER_THOUSAND if runs >= _ENOUGH else None,
+        ),
         compared(
             "connections",
             median([m.connections for m in middle]),

@@ -117,13 +117,16 @@ def test_the_model_reads_changes_and_answers_the_last_request() -> None:
 
 def test_what_grows_is_told_from_what_only_settles() -> None:
     def moments(memory: float, files: float) -> list[Moment]:
-        """Nine of them; `memory` and `files` are gained with each."""
+        """Nine of them, 400 runs apart; `memory` and `files` are gained with each."""
         return [
-            Moment(n, n, 150 + memory * n, 27, round(50 + files * n), 12, 200, 10.0)
+            Moment(n, 400 * n, 150 + memory * n, 27, round(50 + files * n), 12, 200, 10.0)
             for n in range(9)
         ]
 
     assert {f.verdict for f in verdict(moments(0.1, 0))} == {"met"}
+    slowly = {f.name: f.verdict for f in verdict(moments(1, 0))}
+    assert slowly["memory gained"] == "met", "less than a twentieth"
+    assert slowly["memory gained per 1,000 runs"] == "NOT MET", "and each run leaves something"
     leaking = {f.name: f.verdict for f in verdict(moments(5, 3))}
     assert leaking["memory gained"] == leaking["files gained"] == "NOT MET"
     assert leaking["connections gained"] == "met"

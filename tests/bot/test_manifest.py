@@ -23,6 +23,7 @@ SCOPES_OF_METHOD: dict[Method, set[str]] = {
     Method.DELETE: {"chat:write"},
     Method.EPHEMERAL: {"chat:write"},
     Method.REPLIES: {"channels:history", "groups:history", "im:history"},
+    Method.HISTORY: {"channels:history", "groups:history", "im:history"},
     Method.CHANNEL: {"channels:read", "groups:read", "im:read"},
     Method.PERSON: {"users:read"},
     Method.MEMBERS: {"channels:read", "groups:read", "im:read"},
