@@ -275,6 +275,9 @@ class Live:
             except Uncertain:
                 shown.dirty = True
                 await self._doubt(shown)
+            except asyncio.CancelledError:
+                await self._doubt(shown)
+                raise
 
     async def _doubt(self, shown: _Shown) -> None:
         """Slack may take this edit over later ones: whoever folds the message has to know."""

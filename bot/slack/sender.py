@@ -17,7 +17,7 @@ from uuid import UUID
 import structlog
 
 from bot.slack import speech
-from bot.slack.api import TOKEN_REFUSED, Limited, Method, Posted, Refused, SlackApi, Uncertain
+from bot.slack.api import LATE, TOKEN_REFUSED, Limited, Method, Posted, Refused, SlackApi, Uncertain
 from bot.slack.budget import Budget, Lane
 from bot.slack.cards import Drawn
 from bot.slack.doubt import Doubt
@@ -245,7 +245,7 @@ class Sender:
             rows = await tx.all("orphaned_sayings", sender=self._id)
             orphans = {row["id"]: suspects.get(row["id"], now) for row in rows}
             gone = [one for one, since in orphans.items() if now - since >= _GONE]
-            given = await tx.all("abandoned_sayings", seconds=_ABANDONED, orphans=gone)
+            given = await tx.all("abandoned_sayings", seconds=_ABANDONED, orphans=gone, late=LATE)
         if given:
             log.warning("outbox_abandoned", rows=[row["id"] for row in given])
         return orphans
@@ -288,7 +288,7 @@ class Sender:
             try:
                 with self._room.of(saying):
                     async with asyncio.timeout(_ROW_SECONDS):
-                        ts, fold = await self._deliver(saying, look=look or saying.tries > 1)
+                        ts, fold = await self._deliver(saying, look=look)
             except Limited as limited:
                 self._budget.heed(limited)
                 await self._later(saying, limited.seconds, LIMITED)
@@ -337,6 +337,8 @@ class Sender:
         if saying.late:
             # we stood still, or the network: where it is ours still, the next try looks
             raise _Later(0.0)
+        doubted = look or saying.in_doubt
+        look = look or saying.tries > 1
         match saying.kind:
             case "redraw":
                 self._give_way(saying, 0.5)
@@ -348,7 +350,7 @@ class Sender:
             case "card":
                 return await self._card(saying, look=look), ""
             case "announce":
-                return await self._announce(saying), ""
+                return await self._announce(saying, look=doubted), ""
             case "reminder":
                 return await self._remind(saying, look=look), ""
             case _:
@@ -405,7 +407,7 @@ class Sender:
                 good.append(call_id)
         return good
 
-    async def _announce(self, saying: Saying) -> str:
+    async def _announce(self, saying: Saying, *, look: bool) -> str:
         """The card once more, in the channel where approvals are watched."""
         channel = saying.thread.channel
         if saying.data.get("code") == "audit_head":
@@ -415,7 +417,7 @@ class Sender:
         if not await self._cards.may_show_in(channel):
             log.warning("announcement_in_shared_channel", channel=channel)
             return ""
-        if saying.in_doubt and (there := await self._announced(saying)):
+        if look and (there := await self._announced(saying)):
             await self._cards.announced(saying.calls, channel, there, None)
             return there
         drawn = await self._cards.draw(saying.calls, channel=channel, first=True)

@@ -508,7 +508,7 @@ async def test_an_announcement_that_nobody_lets_us_look_for_is_rather_posted_twi
     thread = await world.thread()
     general = world.slack.channel_id("general")
     world.slack.faults.fail("chat.postMessage", "drop_after", channel=general)
-    world.slack.faults.fail("conversations.history", "error", code="missing_scope")
+    world.slack.faults.fail("conversations.history", "error", code="missing_scope", times=9)
     await world.of_calls(Thread(ORG, general, thread.ts), "announce")
     async with world.sending():
         await world.all_said()

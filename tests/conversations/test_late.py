@@ -60,6 +60,50 @@ async def test_a_card_that_is_drawn_late_over_what_became_of_it_is_drawn_again(
         assert "Undo" in buttons(chat.cards(thread)[0])
 
 
+async def test_a_card_that_a_process_drew_as_it_was_killed_is_drawn_again_later(
+    dsn: str, tmp_path: Path
+) -> None:
+    """Slack may take the dead one's edit after the next one's."""
+    redraw_it = (
+        "SELECT say_redraw(org, channel, thread_ts, jsonb_build_object('call', id), 0, run_id, id,"
+        " 0) FROM tool_calls"
+    )
+    async with world(dsn, tmp_path, slack=PATIENT, running="process") as chat:
+        thread = await chat.ask(SCALE)
+        card = await chat.card(thread)
+        await chat.quiet(thread)
+        await chat.rows("UPDATE cards SET drawn = 'older' RETURNING call_id")
+        chat.slack.faults.fail("chat.update", "slow", seconds=SLOW)
+        await chat.rows(redraw_it)
+        await chat.slack.wait_for(lambda: not chat.slack.faults.methods["chat.update"], 10)
+        await chat.kill()
+        await chat.start()
+        await chat.press("Deny", card, by="bob")
+        await chat.slack.wait_for(lambda: "Deny" not in buttons(chat.cards(thread)[0]), 15)
+        await chat.slack.wait_for(lambda: "Deny" in buttons(chat.cards(thread)[0]), 20)
+        await there(chat, CERTAIN)
+        await nothing_left(chat)
+        assert "Deny" not in buttons(chat.cards(thread)[0])
+
+
+async def test_a_card_that_slack_takes_no_edit_of_has_one_redraw_that_waits(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with world(dsn, tmp_path, slack=PATIENT) as chat:
+        assert chat.parts is not None
+        thread = await chat.ask(SCALE)
+        await chat.card(thread)
+        await nothing_left(chat)
+        [row] = await chat.rows("UPDATE cards SET drawn = 'older' RETURNING call_id")
+        chat.slack.faults.fail("chat.update", "http_503", times=5)
+        cards = cast("Cards", chat.parts.sender._cards)
+        for _ in range(5):
+            with pytest.raises(Uncertain):
+                await cards.redraw(row["call_id"])
+        assert len(await chat.rows("SELECT 1 FROM outbox WHERE is_open")) == 1
+        await nothing_left(chat)
+
+
 async def test_progress_that_is_drawn_late_over_the_fold_is_folded_again(
     dsn: str, tmp_path: Path
 ) -> None:

@@ -262,7 +262,8 @@ SELECT t.*, coalesce(r.wish ? 'because', false) AS unasked,
                                   'until', g.until, 'vary', g.vary, 'why', g.revoked_why, 'by', g.revoked_by,
                                   'open', g.revoked_at IS NULL AND g.until > now() AND g.used < g.times)
           FROM grants g WHERE g.call_id = t.id OR g.id = t.grant_id ORDER BY g.at DESC LIMIT 1) AS granted,
-       (SELECT coalesce(jsonb_agg(jsonb_build_object('channel', c.channel, 'ts', c.ts, 'drawn', c.drawn) ORDER BY c.at), '[]')
+       (SELECT coalesce(jsonb_agg(jsonb_build_object('channel', c.channel, 'ts', c.ts,
+                                  'drawn', CASE WHEN c.late_until IS NULL THEN c.drawn ELSE '' END) ORDER BY c.at), '[]')
           FROM cards c JOIN cards o ON o.org = c.org AND o.channel = c.channel AND o.ts = c.ts
          WHERE c.call_id = %(shown_with)s::uuid AND c.ts <> '' AND o.ts <> '' AND o.call_id = t.id) AS places,
        now() AS read_at

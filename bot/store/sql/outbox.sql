@@ -8,10 +8,13 @@ SELECT say_redraw(%(org)s, %(channel)s, %(thread_ts)s, %(data)s, %(lane)s, %(run
 
 -- redraw_open --
 -- Nobody knows what their messages show.
-WITH doubted AS (
+WITH waiting AS (
+    SELECT c.call_id, c.channel, c.ts FROM cards c JOIN tool_calls t ON t.id = c.call_id
+     WHERE t.state IN ('proposed', 'approved', 'executing', 'unknown') AND c.ts <> '' AND c.view_id = ''
+     ORDER BY c.call_id FOR UPDATE OF c),
+doubted AS (
     UPDATE cards c SET drawn = '', whole = false
-      FROM tool_calls t
-     WHERE t.id = c.call_id AND t.state IN ('proposed', 'approved', 'executing') AND c.ts <> '' AND c.view_id = ''
+      FROM waiting w WHERE c.call_id = w.call_id AND c.channel = w.channel AND c.ts = w.ts AND c.view_id = ''
     RETURNING c.call_id)
 SELECT t.id, say_redraw(t.org, t.channel, t.thread_ts, jsonb_build_object('call', t.id), %(lane)s, t.run_id, t.id, 0)
   FROM tool_calls t WHERE t.id IN (SELECT call_id FROM doubted);
@@ -90,8 +93,14 @@ SELECT id FROM outbox
    AND pg_try_advisory_xact_lock(claimed_by);
 
 -- abandoned_sayings --
--- Whether Slack has what a sender that is gone, or takes too long, was saying is not known: the next try looks first.
-UPDATE outbox SET state = 'pending', error = 'uncertain: its sender is gone'
- WHERE is_open AND state = 'sending'
-   AND (claimed_at < now() - make_interval(secs => %(seconds)s) OR id = ANY(%(orphans)s))
-RETURNING id;
+-- Whether Slack has what a sender that is gone, or takes too long, was saying is not known: the next try looks first. What it
+-- was drawing, Slack may take yet: what is drawn there `late` seconds from now is the first that is believed.
+WITH given AS (
+    UPDATE outbox SET state = 'pending', error = 'uncertain: its sender is gone'
+     WHERE is_open AND state = 'sending'
+       AND (claimed_at < now() - make_interval(secs => %(seconds)s) OR id = ANY(%(orphans)s))
+    RETURNING id, kind, call_id),
+doubted AS (
+    UPDATE cards c SET drawn = '', whole = false, late_until = now() + make_interval(secs => %(late)s)
+      FROM given g WHERE g.kind = 'redraw' AND c.call_id = g.call_id AND c.ts <> '' AND c.view_id = '')
+SELECT id FROM given;
