@@ -81,7 +81,7 @@ class Hearing:
         async with asyncio.TaskGroup() as group:
             while not stop.is_set():
                 held = self._sockets.held
-                self._listen(held, clock())
+                self._note_silence(held, clock())
                 if held != said or clock() - at >= self._rhythm.beat:
                     since = await self._beat(held)
                     said, at = held, clock()
@@ -106,8 +106,8 @@ class Hearing:
             except SlackProblem as problem:
                 log.info("bot_token_not_taken", error=str(problem))
 
-    def _listen(self, held: int, now: float) -> None:
-        """Whether this process was deaf for so long that what is read is to be read again."""
+    def _note_silence(self, held: int, now: float) -> None:
+        """After one longer than Slack's own tries mend, what was read before it is read again."""
         if not held:
             self._deaf_since = now if self._deaf_since is None else self._deaf_since
         elif self._deaf_since is not None:
@@ -160,7 +160,7 @@ class Hearing:
         silences = self._silences
         try:
             await self._catch_up(since)
-            self._heard_since(silences)
+            self._heard_throughout(silences)
             async with self._database.statement() as tx:
                 await tx.run("note_all_heard", org=self._org, process=self._process)
             self._tidied = False
@@ -172,7 +172,7 @@ class Hearing:
             return
         self._read.clear()
 
-    def _heard_since(self, silences: int) -> None:
+    def _heard_throughout(self, silences: int) -> None:
         """Raise where this process was deaf meanwhile: what was read may have gone on since."""
         if self._silences != silences or not self._sockets.held:
             self._read.clear()
