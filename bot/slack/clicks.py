@@ -84,7 +84,7 @@ class Clicks:
             async with asyncio.timeout(_RECORD_SECONDS):
                 await self._press(pressed)
         except (DatabaseAway, TimeoutError) as error:
-            log.warning("click_not_recorded", action=pressed.action)
+            log.warning("click_not_recorded", action=pressed.action, error=str(error))
             self._tasks.start("lost click", self._lost(pressed, error), heard=True)
         return _DONE
 
@@ -121,7 +121,9 @@ class Clicks:
                 if submitted.callback == modals.GRANT and not sentence:
                     return _ALL_CLOSED
         except (DatabaseAway, TimeoutError) as error:
-            log.warning("click_not_recorded", action=f"submit {submitted.callback}")
+            log.warning(
+                "click_not_recorded", action=f"submit {submitted.callback}", error=str(error)
+            )
             database, key = self._house.database, submitted.key
             came = await became(database, self._org, key, error, _LOOK_SECONDS)
             if came == Became.RECORDED:

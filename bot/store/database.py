@@ -235,6 +235,13 @@ class Database:
         return True
 
 
+def _said(error: BaseException) -> str:
+    """For the log: a server that answers may have given up one statement, as in a deadlock."""
+    if not isinstance(error, psycopg.Error) or error.sqlstate is None:
+        return "The database did not answer."
+    return f"The database gave it up: {str(error).splitlines()[0]}."
+
+
 class _Begin:
     """`async with` a transaction on a pool; what the network does to it becomes `DatabaseAway`."""
 
@@ -265,10 +272,10 @@ class _Begin:
         try:
             await self._stack.__aexit__(kind, error, trace)
         except _AWAY as lost:
-            raise DatabaseAway("The database did not answer.") from lost
+            raise DatabaseAway(_said(lost)) from lost
         if isinstance(error, _AWAY):
             # the connection was cut in the middle of the body
-            raise DatabaseAway("The database did not answer.") from error
+            raise DatabaseAway(_said(error)) from error
         if error is None and self._transaction is not None:
             for work in self._transaction.committed:
                 work()

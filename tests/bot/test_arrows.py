@@ -173,6 +173,24 @@ async def test_a_call_is_locked_before_its_grant(dsn: str) -> None:
         assert await beginning == {"ours": True, "begun": True}
 
 
+@pytest.mark.parametrize("state", ["proposed", "done"])
+async def test_what_came_of_a_call_is_said_while_somebody_votes_on_it(dsn: str, state: str) -> None:
+    """Who noted it holds the call, and says it of the run, which the vote holds by then."""
+    it = await made(dsn, state)
+    async with connected(dsn, auto=False) as other:
+        await other.execute(b"UPDATE tool_calls SET result = 'x' WHERE id = %s", (it.call,))
+        voting = asyncio.create_task(it.approve("U2"))
+        await waits_for_a_lock(dsn)
+        given = {"org": "T", "channel": "C", "thread_ts": "1.1", "data": Jsonb({}), "lane": 0}
+        given |= {"run_id": it.run, "call_id": it.call, "patience": 1.0}
+        async with asyncio.timeout(0.8):  # a deadlock is looked for after a second
+            await other.execute(STATEMENTS["say_redraw"].encode(), given)
+        await other.commit()
+        voted = await voting
+        assert voted is not None
+        assert voted["stored"] == (state == "proposed")
+
+
 async def test_a_quorum_is_of_people_who_count_and_of_each_once(dsn: str) -> None:
     it = await made(dsn, "proposed")
 

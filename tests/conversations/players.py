@@ -128,6 +128,9 @@ class _Write:
     generation: int
 
 
+AUTOSCALED = 6  # replicas of web at most
+
+
 class Players:
     """Carries plans out in one world, a thread for each. `twin` is a second worker, if there is
     one.
@@ -197,6 +200,10 @@ class Players:
             self._write(lambda spec: _container(spec).update(image="shop/cart:1.4.2"))
             async with asyncio.timeout(30):
                 while not self._is_settled():  # noqa: ASYNC110 -- in a cluster
+                    await asyncio.sleep(TICK)
+        else:  # its autoscaler takes back what was written beside us: not between us and the bot
+            async with asyncio.timeout(30):
+                while self._chat.replicas("web") > AUTOSCALED:  # noqa: ASYNC110 -- in a cluster
                     await asyncio.sleep(TICK)
         self._writes = []
         if self._rolls_back:

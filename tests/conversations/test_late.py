@@ -19,7 +19,6 @@ from tests.world import World, buttons, shown, world
 
 DOUBTED = "SELECT 1 FROM cards WHERE drawn = '' AND NOT whole AND late_until > now()"
 CERTAIN = "SELECT 1 FROM cards WHERE drawn <> '' AND late_until IS NULL"
-SLOW = 12.0  # seconds, of which we wait eight for a card and five for progress
 
 
 async def there(chat: World, query: str, seconds: float = 30) -> None:
@@ -27,6 +26,11 @@ async def there(chat: World, query: str, seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
         while not await chat.rows(query):  # noqa: ASYNC110 -- in a database
             await asyncio.sleep(0.05)
+
+
+def pressable(chat: World, thread: str) -> str:
+    """The buttons of all that we said there."""
+    return str([buttons(one) for one in chat.slack.app_messages("ops", thread)])
 
 
 async def nothing_left(chat: World) -> None:
@@ -43,7 +47,7 @@ async def test_a_card_that_is_drawn_late_over_what_became_of_it_is_drawn_again(
         card = await chat.card(thread)
         await chat.quiet(thread)
         [row] = await chat.rows("UPDATE cards SET drawn = 'older' RETURNING call_id")
-        chat.slack.faults.fail("chat.update", "slow", seconds=SLOW)
+        held = chat.slack.faults.hold("chat.update", ts=card["ts"])
         cards = cast("Cards", chat.parts.sender._cards)
         with pytest.raises(Uncertain):
             await cards.redraw(row["call_id"], lane=Lane.PROGRESS)
@@ -53,7 +57,8 @@ async def test_a_card_that_is_drawn_late_over_what_became_of_it_is_drawn_again(
         await chat.reads(thread, "done and verified")
         # it was drawn meanwhile, and is not believed: Slack has not taken the first one yet
         await chat.slack.wait_for(lambda: "Undo" in buttons(chat.cards(thread)[0]), 10)
-        await chat.slack.wait_for(lambda: "Approve" in buttons(chat.cards(thread)[0]), 20)
+        held.set()
+        await chat.slack.wait_for(lambda: "Approve" in buttons(chat.cards(thread)[0]), 10)
         await chat.slack.wait_for(lambda: "Undo" in buttons(chat.cards(thread)[0]), 20)
         await there(chat, CERTAIN)
         await nothing_left(chat)
@@ -73,14 +78,16 @@ async def test_a_card_that_a_process_drew_as_it_was_killed_is_drawn_again_later(
         card = await chat.card(thread)
         await chat.quiet(thread)
         await chat.rows("UPDATE cards SET drawn = 'older' RETURNING call_id")
-        chat.slack.faults.fail("chat.update", "slow", seconds=SLOW)
+        held = chat.slack.faults.hold("chat.update", ts=card["ts"])
         await chat.rows(redraw_it)
         await chat.slack.wait_for(lambda: not chat.slack.faults.methods["chat.update"], 10)
         await chat.kill()
         await chat.start()
         await chat.press("Deny", card, by="bob")
         await chat.slack.wait_for(lambda: "Deny" not in buttons(chat.cards(thread)[0]), 15)
-        await chat.slack.wait_for(lambda: "Deny" in buttons(chat.cards(thread)[0]), 20)
+        await there(chat, DOUBTED)  # where the dead one's claim has run out
+        held.set()
+        await chat.slack.wait_for(lambda: "Deny" in buttons(chat.cards(thread)[0]), 10)
         await there(chat, CERTAIN)
         await nothing_left(chat)
         assert "Deny" not in buttons(chat.cards(thread)[0])
@@ -108,17 +115,19 @@ async def test_progress_that_is_drawn_late_over_the_fold_is_folded_again(
     dsn: str, tmp_path: Path
 ) -> None:
     async with world(dsn, tmp_path, slack=PATIENT) as chat:
-        chat.slack.faults.fail("chat.update", "slow", seconds=SLOW)
+        held = chat.slack.faults.hold("chat.update")
         thread = await chat.ask(SCALE)
         card = await chat.card(thread)
         await chat.slack.wait_for(lambda: not chat.slack.faults.methods["chat.update"], 10)
         await chat.press("Approve", card, by="bob")
         await chat.reads(thread, "done and verified")
         await there(chat, "SELECT 1 FROM runs WHERE late_until > now()")
-        await chat.slack.wait_for(lambda: "waiting for a decision" in chat.thread(thread), 20)
+        await chat.slack.wait_for(lambda: "Stop" not in pressable(chat, thread), 10)
+        held.set()
+        await chat.slack.wait_for(lambda: "waiting for a decision" in chat.thread(thread), 10)
         await nothing_left(chat)
         assert "waiting for a decision" not in chat.thread(thread)
-        assert "Stop" not in str([buttons(one) for one in chat.slack.app_messages("ops", thread)])
+        assert "Stop" not in pressable(chat, thread)
 
 
 def _announcing(tmp_path: Path) -> dict[str, str]:

@@ -7,6 +7,7 @@ from bot.store.database import STATEMENTS
 from tests.standins.statements import BEGIN, COMMIT, ROLLBACK, Talk
 from tests.world import Gate
 
+# What only refers to a row, as an insert does, waits for nobody who locks it as we do.
 ORDER = ("threads", "runs", "tool_calls", "grants", "audit_head")
 # On a row that the same transaction inserted, which nobody else can see or wait for.
 _ON_ITS_OWN = {"allow_call", "cast_approval", "note_grant"}
@@ -14,7 +15,9 @@ _ON_ITS_OWN = {"allow_call", "cast_approval", "note_grant"}
 _HELD_FROM_THE_START = {"threads", "runs"}
 _NOTES = re.compile(r"--[^\n]*")
 _WRITTEN = re.compile(r"\bUPDATE (\w+)|\bINSERT INTO (threads)\b")
-_READ_FOR = re.compile(r"\bFROM (\w+)(?:(?!\bFROM\b).)*\bFOR (?:UPDATE|SHARE)\b", re.DOTALL)
+_READ_FOR = re.compile(
+    r"\bFROM (\w+)(?:(?!\bFROM\b).)*\bFOR (?:NO KEY UPDATE|UPDATE|SHARE)\b", re.DOTALL
+)
 _CALLED = {
     "append_audit(": ("audit_head",),
     "take_request(": ("threads", "audit_head"),

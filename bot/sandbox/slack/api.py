@@ -53,10 +53,11 @@ class Api:
         if not self._on.faults.methods.get(name):
             return None
         try:
-            channel = str((await arguments(request)).get("channel") or "")
+            given = await arguments(request)
         except SlackError:
-            channel = ""
-        return self._on.faults.take(name, channel)
+            given = {}
+        channel, ts = (str(given.get(key) or "") for key in ("channel", "ts"))
+        return self._on.faults.take(name, channel, ts)
 
     async def upload(self, request: web.Request) -> web.Response:
         """Handle `POST /upload/v1/<file>`: the bytes, raw or as a form."""
@@ -82,7 +83,7 @@ class Api:
             given = await arguments(request)
             if fault is not None and fault.kind == "slow":
                 # who hangs up meanwhile has asked all the same
-                await asyncio.sleep(fault.seconds)
+                await fault.wait()
             with self._blaming(call):
                 answer: Json = {"ok": True} | self._work(call, request, given)
         except SlackError as refusal:

@@ -1,5 +1,6 @@
 """Faults that a test or the page switches on: what Slack does on a bad day."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,6 +22,19 @@ class MethodFault:
     seconds: float = 1.0
     code: str = "fatal_error"
     channel: str = ""  # by its id: only calls about it
+    ts: str = ""  # only calls about this message
+    until: asyncio.Event | None = None  # `slow` waits for it instead
+
+    def meets(self, channel: str, ts: str) -> bool:
+        """Whether a call about this channel and message meets it."""
+        return self.channel in {"", channel} and self.ts in {"", ts}
+
+    async def wait(self) -> None:
+        """As long as a slow one takes."""
+        if self.until is None:
+            await asyncio.sleep(self.seconds)
+        else:
+            await self.until.wait()
 
 
 @dataclass
@@ -67,10 +81,16 @@ class Faults:
         fault = MethodFault(kind, times, seconds, code, channel)
         self.methods.setdefault(method, []).append(fault)
 
-    def take(self, method: str, channel: str) -> MethodFault | None:
+    def hold(self, method: str, *, ts: str = "") -> asyncio.Event:
+        """Let the next call of `method` wait until what is returned is set, then do its work."""
+        until = asyncio.Event()
+        self.methods.setdefault(method, []).append(MethodFault("slow", ts=ts, until=until))
+        return until
+
+    def take(self, method: str, channel: str, ts: str) -> MethodFault | None:
         """The fault that this call meets, used up by one."""
         waiting = self.methods.get(method, [])
-        fault = next((one for one in waiting if one.channel in {"", channel}), None)
+        fault = next((one for one in waiting if one.meets(channel, ts)), None)
         if fault is None:
             return None
         fault.times -= 1

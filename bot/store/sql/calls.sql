@@ -170,12 +170,12 @@ UPDATE tool_calls SET superseded_by = %(superseded_by)s WHERE id = %(id)s AND su
 -- The deed begins here, once: the approval is fresh, the run is ours, and nobody stopped it. Locked in the order of all
 -- others: the run, so that whoever had it before is seen, the call, its grant, the audit's head.
 WITH ours AS MATERIALIZED (
-    SELECT id, stopped_by FROM runs WHERE id = %(run_id)s AND attempt = %(attempt)s AND ended_at IS NULL FOR UPDATE),
+    SELECT id, stopped_by FROM runs WHERE id = %(run_id)s AND attempt = %(attempt)s AND ended_at IS NULL FOR NO KEY UPDATE),
 call AS MATERIALIZED (
     SELECT c.id, c.grant_id FROM tool_calls c JOIN ours ON ours.id = c.run_id
      WHERE c.id = %(call_id)s AND c.state = 'approved' AND c.digest = %(digest)s AND c.start_by > now()
        AND ours.stopped_by IS NULL
-       FOR UPDATE OF c),
+       FOR NO KEY UPDATE OF c),
 begun AS (
     UPDATE tool_calls c SET state = 'executing', started_at = now(), attempt = %(attempt)s FROM call
      WHERE c.id = call.id

@@ -20,7 +20,7 @@ RETURNING ours, next_seq;
 
 -- lock_thread --
 SELECT next_seq FROM threads
- WHERE org = %(org)s AND channel = %(channel)s AND thread_ts = %(thread_ts)s FOR UPDATE;
+ WHERE org = %(org)s AND channel = %(channel)s AND thread_ts = %(thread_ts)s FOR NO KEY UPDATE;
 
 -- speaks_with_us --
 -- Whether a reply without a mention is meant for us.

@@ -78,7 +78,8 @@ UPDATE runs SET contributors = contributors || %(person)s::text
 UPDATE runs SET contributors = %(contributors)s::text[] WHERE id = %(id)s;
 
 -- lock_run --
-SELECT * FROM runs WHERE id = %(id)s FOR UPDATE;
+-- Not against whoever only refers to it, as every insert of an outbox row does: he may hold what we take next.
+SELECT * FROM runs WHERE id = %(id)s FOR NO KEY UPDATE;
 
 -- rest_run --
 -- Nothing to do until people decide; unless they already have, and its resume job waits for our lock.

@@ -32,7 +32,7 @@ UPDATE tool_calls SET revised_by = %(person)s WHERE id = %(id)s;
 SELECT * FROM runs
  WHERE org = %(org)s AND channel = %(channel)s AND thread_ts = %(thread_ts)s
    AND ended_at IS NULL AND stopped_by IS NULL AND (%(run_id)s::uuid IS NULL OR id = %(run_id)s)
- ORDER BY id FOR UPDATE;
+ ORDER BY id FOR NO KEY UPDATE;
 
 -- stop_run --
 UPDATE runs SET stopped_by = %(person)s WHERE id = %(id)s;
