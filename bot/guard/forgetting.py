@@ -175,20 +175,21 @@ async def _empty(tx: Transaction, rows: Sequence[Row], person: str | None) -> Co
     of_him = {"runs": said, "person": person, "removed": REMOVED}
     counts["messages"] = await tx.run("forget_messages", **of_him)
     counts["answers"] = await tx.run("forget_answers", runs=own)
+    unswept = [row["id"] for row in rows if row["own"] and not row["swept"]]
+    # the graph writes its last checkpoint after the run has ended: the sweep comes once more
+    settled = [row["id"] for row in rows if row["settled"] and row["id"] in unswept]
+    await tx.run("mark_swept", ids=settled)  # runs are locked before their calls
     counts["wishes"] = await tx.run("forget_wishes", runs=own)
     counts["results"] = await tx.run("forget_results", runs=own)
     counts["artifacts"] = await tx.run("forget_artifacts", runs=own)
     if person is None:
         found = await tx.one("forget_reasons_in", runs=own, instead=_REASON) or {}
         counts["reasons"] = int(found.get("reasons", 0))
-    if unswept := [row["id"] for row in rows if row["own"] and not row["swept"]]:
+    if unswept:
         threads = [str(one) for one in unswept]
         counts["checkpoints"] = await tx.run("sweep_checkpoints", threads=threads)
         await tx.run("sweep_checkpoint_blobs", threads=threads)
         await tx.run("sweep_checkpoint_writes", threads=threads)
-        # the graph writes its last checkpoint after the run has ended: the sweep comes once more
-        settled = [row["id"] for row in rows if row["settled"] and row["id"] in unswept]
-        await tx.run("mark_swept", ids=settled)
     return counts
 
 

@@ -38,7 +38,6 @@ class Reminders:
                 ids: list[JsonValue] = [str(row["id"]) for row in of_reply]
                 named = {group for row in of_reply for group in row.get("whom") or ()}
                 whom: list[JsonValue] = [*sorted(named)]
-                # no run is named: a reference to its row would wait for whoever is voting now
                 await say(
                     tx,
                     Thread(first["org"], first["channel"], first["thread_ts"]),

@@ -29,7 +29,6 @@ log = structlog.get_logger()
 
 SLACK_URL = "https://slack.com/api/"
 _EVENT_TYPE = "countersign"
-LATE = 10.0  # seconds after which Slack has taken or dropped what it did not answer in time
 _SECONDS = 8.0  # of one call
 _CLICK_SECONDS = 2.5  # where a trigger id ends after 3
 _UPLOAD_SECONDS = 8.0

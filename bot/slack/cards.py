@@ -26,7 +26,7 @@ from bot.guard.quorum import no_more, too_few
 from bot.guard.records import Call
 from bot.guard.wayback import WayBack
 from bot.slack import limits
-from bot.slack.api import LATE, Limited, Method, Refused, SlackApi, SlackProblem, Uncertain
+from bot.slack.api import Limited, Method, Refused, SlackApi, SlackProblem, Uncertain
 from bot.slack.budget import Budget, Lane
 from bot.slack.lost_cards import show_again
 from bot.slack.views import notices, who, words
@@ -35,7 +35,7 @@ from bot.slack.views.card import card
 from bot.slack.views.changes import as_text
 from bot.slack.views.data import CardData, GrantData, Message, VerdictWord
 from bot.store.database import Row, Transaction
-from bot.store.outbox import redrawing, say
+from bot.store.outbox import LATE, redrawing, say
 
 log = structlog.get_logger()
 

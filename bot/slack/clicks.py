@@ -84,7 +84,7 @@ class Clicks:
             async with asyncio.timeout(_RECORD_SECONDS):
                 await self._press(pressed)
         except (DatabaseAway, TimeoutError) as error:
-            log.warning("click_not_recorded", action=pressed.action, error=str(error))
+            log.warning("click_not_recorded", action=pressed.action, error=_why(error))
             self._tasks.start("lost click", self._lost(pressed, error), heard=True)
         return _DONE
 
@@ -122,7 +122,7 @@ class Clicks:
                     return _ALL_CLOSED
         except (DatabaseAway, TimeoutError) as error:
             log.warning(
-                "click_not_recorded", action=f"submit {submitted.callback}", error=str(error)
+                "click_not_recorded", action=f"submit {submitted.callback}", error=_why(error)
             )
             database, key = self._house.database, submitted.key
             came = await became(database, self._org, key, error, _LOOK_SECONDS)
@@ -492,3 +492,8 @@ class Proposed:
 def _instead(sentence: str, title: str = "Not done") -> dict[str, Any]:
     """A submitted modal that stays open and says why nothing came of it, as far as is known."""
     return {"response_action": "update", "view": modals.told(title, sentence)}
+
+
+def _why(error: DatabaseAway | TimeoutError) -> str:
+    """For the log: a time limit says nothing of itself."""
+    return str(error) or f"not within {_RECORD_SECONDS:g} s"

@@ -13,12 +13,13 @@ import structlog
 from bot.core.bus import Bus
 from bot.core.tasks import Tasks
 from bot.core.values import Event, Thread
-from bot.slack.api import LATE, Limited, Method, Refused, SlackApi, SlackProblem, Uncertain
+from bot.slack.api import Limited, Method, Refused, SlackApi, SlackProblem, Uncertain
 from bot.slack.budget import Budget, Lane
 from bot.slack.views.data import ProgressData, RunState, Step
 from bot.slack.views.progress import folded, progress
 from bot.store.database import Database, Row
 from bot.store.notify import AWAY
+from bot.store.outbox import LATE
 
 log = structlog.get_logger()
 

@@ -17,7 +17,7 @@ from uuid import UUID
 import structlog
 
 from bot.slack import speech
-from bot.slack.api import LATE, TOKEN_REFUSED, Limited, Method, Posted, Refused, SlackApi, Uncertain
+from bot.slack.api import TOKEN_REFUSED, Limited, Method, Posted, Refused, SlackApi, Uncertain
 from bot.slack.budget import Budget, Lane
 from bot.slack.cards import Drawn
 from bot.slack.doubt import Doubt
@@ -31,6 +31,7 @@ from bot.slack.views.data import AnswerData, CardData, Message, Plan
 from bot.slack.views.outcome import to_settle
 from bot.store.database import Database, Row
 from bot.store.notify import AWAY, notifications
+from bot.store.outbox import LATE
 
 log = structlog.get_logger()
 

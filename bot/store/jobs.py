@@ -22,6 +22,7 @@ from bot.core.errors import DatabaseAway
 from bot.core.values import Thread
 from bot.store.connections import NETWORK, bounds
 from bot.store.database import STATEMENTS, Transaction
+from bot.store.outbox import LATE
 
 log = structlog.get_logger()
 Job = Callable[[UUID], Awaitable[None]]
@@ -263,7 +264,11 @@ class Jobs:
         """Hand it on and, which the library does not, note on its run that a worker `died`."""
         try:
             found = await self._app.connector.execute_query_all_async(
-                query=STATEMENTS["rescue_job"], id=job.id, worker=job.worker_id, died=died
+                query=STATEMENTS["rescue_job"],
+                id=job.id,
+                worker=job.worker_id,
+                died=died,
+                late=LATE,
             )
         except exceptions.ConnectorException:
             found = []  # its row is held by somebody: the next look is soon

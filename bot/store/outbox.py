@@ -26,6 +26,10 @@ _LANES: dict[Kind, int] = {
 _PATIENCE = 1.0  # seconds
 
 
+# Seconds after which Slack has taken or dropped what it did not answer in time.
+LATE = 10.0
+
+
 def redrawing(call_id: UUID) -> dict[str, object]:
     """What a statement needs to have a call's card drawn anew, besides where it is."""
     data = {"call": str(call_id)}

@@ -29,6 +29,7 @@ _CALL = (
     " '{U1}', 'bot', %s, %s, 'd', 2, '{}', '{}', '{}', now() + interval '1 hour',"
     " now() + interval '2 min')"
 )
+_CARD = "INSERT INTO cards (org, call_id, channel, ts) VALUES ('T', %s, 'C', '1.2')"
 _GRANT = (
     "INSERT INTO grants (id, org, channel, thread_ts, call_id, tool, target, arguments, vary,"
     " requester, contributors, acting, schema_hash, policy, provenance, warnings, approver, times,"
@@ -71,6 +72,7 @@ class Made:
     run: UUID
     call: UUID
     grant: UUID
+    first: UUID  # of the same run, done
 
     async def begin(self) -> Row | None:
         async with Database(self.dsn).open() as database, database.durable_statement() as tx:
@@ -109,8 +111,8 @@ class Made:
 
 
 async def made(dsn: str, state: str) -> Made:
-    found = Made(dsn, uuid7(), uuid7(), uuid7())
     first = uuid7()
+    found = Made(dsn, uuid7(), uuid7(), uuid7(), first)
     async with connected(dsn) as setting:
         await setting.execute(
             b"INSERT INTO threads (org, channel, thread_ts, ours, next_seq)"
@@ -174,21 +176,40 @@ async def test_a_call_is_locked_before_its_grant(dsn: str) -> None:
 
 
 @pytest.mark.parametrize("state", ["proposed", "done"])
-async def test_what_came_of_a_call_is_said_while_somebody_votes_on_it(dsn: str, state: str) -> None:
-    """Who noted it holds the call, and says it of the run, which the vote holds by then."""
+async def test_a_card_is_noted_and_drawn_anew_while_somebody_votes_on_it(
+    dsn: str, state: str
+) -> None:
+    """Its row refers to the call, then the redraw to the run: neither waits for the vote."""
     it = await made(dsn, state)
-    async with connected(dsn, auto=False) as other:
-        await other.execute(b"UPDATE tool_calls SET result = 'x' WHERE id = %s", (it.call,))
-        voting = asyncio.create_task(it.approve("U2"))
-        await waits_for_a_lock(dsn)
-        given = {"org": "T", "channel": "C", "thread_ts": "1.1", "data": Jsonb({}), "lane": 0}
-        given |= {"run_id": it.run, "call_id": it.call, "patience": 1.0}
+    given = {"org": "T", "channel": "C", "thread_ts": "1.1", "data": Jsonb({}), "lane": 0}
+    given |= {"run_id": it.run, "call_id": it.call, "patience": 1.0}
+    vote = {"org": "T", "key": "k", "kind": "vote:deny", "actor": "U2"}
+    vote |= {"run_id": it.run, "call_ids": [it.call]}
+    async with connected(dsn, auto=False) as other, connected(dsn, auto=False) as voter:
+        await other.execute(_CARD.encode(), (it.call,))
         async with asyncio.timeout(0.8):  # a deadlock is looked for after a second
+            heard = await voter.execute(STATEMENTS["hear_vote"].encode(), vote)
             await other.execute(STATEMENTS["say_redraw"].encode(), given)
-        await other.commit()
-        voted = await voting
-        assert voted is not None
-        assert voted["stored"] == (state == "proposed")
+        assert [row["id"] for row in await heard.fetchall()] == [it.call]
+
+
+async def test_of_a_message_whose_drawer_died_nothing_is_believed(dsn: str) -> None:
+    """It shows two calls, and its redraw names one."""
+    it = await made(dsn, "proposed")
+    async with connected(dsn) as other:
+        for call in (it.call, it.first):
+            await other.execute(_CARD.encode(), (call,))
+        await other.execute(b"UPDATE cards SET drawn = 'true'")
+        await other.execute(
+            b"INSERT INTO outbox (org, channel, thread_ts, kind, data, lane, call_id, state,"
+            b" claimed_at, claimed_by) VALUES ('T', 'C', '1.1', 'redraw', '{}', 0, %s, 'sending',"
+            b" now() - interval '1 hour', 7)",
+            (it.call,),
+        )
+        given = {"seconds": 60, "orphans": [], "late": 10.0}
+        await other.execute(STATEMENTS["abandoned_sayings"].encode(), given)
+        found = await other.execute(b"SELECT drawn FROM cards WHERE late_until > now()")
+        assert [row["drawn"] for row in await found.fetchall()] == ["", ""]
 
 
 async def test_a_quorum_is_of_people_who_count_and_of_each_once(dsn: str) -> None:

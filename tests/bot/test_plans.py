@@ -184,7 +184,7 @@ OTHERWISE: Mapping[str, Mapping[str, object]] = {
     },
     "begin_call": {"kind": "executing"},
     "hear_vote": {"key": "C7:vote"},
-    "rescue_job": {"id": 7, "worker": 1, "died": True},
+    "rescue_job": {"id": 7, "worker": 1, "died": True, "late": 10.0},
     "insert_grant": {"id": uuid7(), "call_id": uuid7()},  # of no call: none is inserted
     "note_grant": {"id": uuid7()},
     "insert_next_run": {"id": uuid7()},

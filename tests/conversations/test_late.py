@@ -28,6 +28,23 @@ async def there(chat: World, query: str, seconds: float = 30) -> None:
             await asyncio.sleep(0.05)
 
 
+async def long_in_doubt(chat: World) -> None:
+    """The doubt lasts until it `may_end`: what Slack takes late comes before that."""
+    await _put_off(chat, "now() + interval '1 h'")
+
+
+async def may_end(chat: World) -> None:
+    """Slack can take nothing earlier any more."""
+    await _put_off(chat, "now()")
+
+
+async def _put_off(chat: World, until: str) -> None:
+    waiting = {"cards": "late_until", "runs": "late_until", "outbox": "not_before"}
+    for table, column in waiting.items():
+        query = f"UPDATE {table} SET {column} = {until} WHERE {column} > now() RETURNING 1"  # noqa: S608
+        await chat.rows(query)
+
+
 def pressable(chat: World, thread: str) -> str:
     """The buttons of all that we said there."""
     return str([buttons(one) for one in chat.slack.app_messages("ops", thread)])
@@ -52,6 +69,7 @@ async def test_a_card_that_is_drawn_late_over_what_became_of_it_is_drawn_again(
         with pytest.raises(Uncertain):
             await cards.redraw(row["call_id"], lane=Lane.PROGRESS)
         assert await chat.rows(DOUBTED)
+        await long_in_doubt(chat)
 
         await chat.press("Approve", card, by="bob")
         await chat.reads(thread, "done and verified")
@@ -59,6 +77,7 @@ async def test_a_card_that_is_drawn_late_over_what_became_of_it_is_drawn_again(
         await chat.slack.wait_for(lambda: "Undo" in buttons(chat.cards(thread)[0]), 10)
         held.set()
         await chat.slack.wait_for(lambda: "Approve" in buttons(chat.cards(thread)[0]), 10)
+        await may_end(chat)
         await chat.slack.wait_for(lambda: "Undo" in buttons(chat.cards(thread)[0]), 20)
         await there(chat, CERTAIN)
         await nothing_left(chat)
@@ -86,8 +105,10 @@ async def test_a_card_that_a_process_drew_as_it_was_killed_is_drawn_again_later(
         await chat.press("Deny", card, by="bob")
         await chat.slack.wait_for(lambda: "Deny" not in buttons(chat.cards(thread)[0]), 15)
         await there(chat, DOUBTED)  # where the dead one's claim has run out
+        await long_in_doubt(chat)
         held.set()
         await chat.slack.wait_for(lambda: "Deny" in buttons(chat.cards(thread)[0]), 10)
+        await may_end(chat)
         await there(chat, CERTAIN)
         await nothing_left(chat)
         assert "Deny" not in buttons(chat.cards(thread)[0])

@@ -159,7 +159,8 @@ async def before_the_verdict(chat: World, text: str) -> AsyncIterator[str]:
         await sees(
             chat,
             "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            " AND datname = current_database() AND query LIKE '%%FROM threads%%FOR NO KEY UPDATE%%'",
+            " AND datname = current_database()"
+            " AND query LIKE '%%FROM threads%%FOR NO KEY UPDATE%%'",
         )
         yield thread
 

@@ -146,7 +146,7 @@ UPDATE tool_calls SET reminded_at = now()
        AND coalesce((policy->>'reminder')::float, 0) >= 0
        AND now() >= created_at + coalesce(
            make_interval(secs => nullif((policy->>'reminder')::float, 0)), (expires_at - created_at) / 2)
-     ORDER BY run_id, reply, ordinal LIMIT 100 FOR UPDATE SKIP LOCKED)
+     ORDER BY run_id, reply, ordinal LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED)
 RETURNING id, org, channel, thread_ts, run_id, reply, ordinal;
 
 -- due_escalations --
@@ -156,7 +156,7 @@ UPDATE tool_calls SET escalated_at = now()
      WHERE state = 'proposed' AND escalated_at IS NULL AND expires_at > now()
        AND (policy->>'escalate_after')::float > 0
        AND now() >= created_at + make_interval(secs => (policy->>'escalate_after')::float)
-     ORDER BY run_id, reply, ordinal LIMIT 100 FOR UPDATE SKIP LOCKED)
+     ORDER BY run_id, reply, ordinal LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED)
 RETURNING id, org, channel, thread_ts, run_id, reply, ordinal, policy->'escalate_to' AS whom;
 
 -- vacate_call --
@@ -295,7 +295,7 @@ WITH old AS (
     SELECT call_id, late_until > %(read_at)s AS late,
            (drawn = ANY(%(began)s) OR drawn = %(drawn)s) AND coalesce(late_until <= %(read_at)s, true) AS known
       FROM cards
-     WHERE org = %(org)s AND channel = %(channel)s AND ts = %(ts)s AND ts <> '' AND view_id = '' ORDER BY call_id FOR UPDATE),
+     WHERE org = %(org)s AND channel = %(channel)s AND ts = %(ts)s AND ts <> '' AND view_id = '' ORDER BY call_id FOR NO KEY UPDATE),
 marked AS (
     UPDATE cards c
        SET drawn = CASE WHEN old.known THEN %(drawn)s ELSE '' END, whole = old.known AND NOT c.call_id = ANY(%(cut)s),
@@ -311,10 +311,16 @@ SELECT CASE WHEN EXISTS (SELECT FROM marked WHERE late)
 
 -- doubt_drawn --
 -- Nobody knows what a message shows, before `after` some seconds: then it is drawn anew.
-WITH doubted AS (
-    UPDATE cards SET drawn = '', whole = false, late_until = now() + make_interval(secs => %(after)s)
+WITH held AS MATERIALIZED (
+    SELECT call_id FROM cards
      WHERE org = %(org)s AND channel = %(channel)s AND ts = %(ts)s AND ts <> '' AND view_id = ''
-    RETURNING late_until)
+     ORDER BY call_id FOR NO KEY UPDATE),
+doubted AS (
+    UPDATE cards c SET drawn = '', whole = false, late_until = now() + make_interval(secs => %(after)s)
+      FROM held
+     WHERE c.call_id = held.call_id AND c.org = %(org)s AND c.channel = %(channel)s AND c.ts = %(ts)s AND c.ts <> ''
+       AND c.view_id = ''
+    RETURNING c.late_until)
 SELECT redraw_late(t.org, t.channel, t.thread_ts, %(data)s, %(lane)s, t.run_id, t.id, (SELECT max(late_until) FROM doubted))
   FROM tool_calls t WHERE t.id = %(call_id)s AND EXISTS (SELECT FROM doubted);
 

@@ -21,7 +21,7 @@ UPDATE grants SET used = used + 1
        AND provenance = %(provenance)s::jsonb - %(varying)s::text[]
        AND warnings @> (%(seen)s::jsonb->'warnings')
        AND revoked_at IS NULL AND until > now() AND used < times
-     ORDER BY at LIMIT 1 FOR UPDATE)
+     ORDER BY at LIMIT 1 FOR NO KEY UPDATE)
    AND revoked_at IS NULL AND until > now() AND used < times
 RETURNING id, call_id, approver, used, times;
 

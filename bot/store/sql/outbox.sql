@@ -11,7 +11,7 @@ SELECT say_redraw(%(org)s, %(channel)s, %(thread_ts)s, %(data)s, %(lane)s, %(run
 WITH waiting AS (
     SELECT c.call_id, c.channel, c.ts FROM cards c JOIN tool_calls t ON t.id = c.call_id
      WHERE t.state IN ('proposed', 'approved', 'executing', 'unknown') AND c.ts <> '' AND c.view_id = ''
-     ORDER BY c.call_id FOR UPDATE OF c),
+     ORDER BY c.call_id, c.channel, c.ts FOR NO KEY UPDATE OF c),
 doubted AS (
     UPDATE cards c SET drawn = '', whole = false
       FROM waiting w WHERE c.call_id = w.call_id AND c.channel = w.channel AND c.ts = w.ts AND c.view_id = ''
@@ -20,7 +20,7 @@ SELECT t.id, say_redraw(t.org, t.channel, t.thread_ts, jsonb_build_object('call'
   FROM tool_calls t WHERE t.id IN (SELECT call_id FROM doubted);
 
 -- take_saying --
--- The next one whose thread has nothing older to say, and its run. Only another redraw waits for one. A channel that is
+-- The next one whose thread has nothing older to say, and its run. Only another redraw waits for one, if that is due. A channel that is
 -- `busy` takes no post now, and without `edits` nothing can be edited.
 -- What a later version stored and we could not say (its rows carry a higher `version`) is left to it while both run side by
 -- side; ten minutes later nobody else is there.
@@ -33,7 +33,8 @@ WITH next AS MATERIALIZED (
        AND NOT EXISTS (
            SELECT FROM outbox p
             WHERE p.org = o.org AND p.channel = o.channel AND p.thread_ts = o.thread_ts
-              AND p.id < o.id AND p.is_open AND (p.kind <> 'redraw' OR o.kind = 'redraw'))
+              AND p.id < o.id AND p.is_open
+              AND (p.kind <> 'redraw' OR o.kind = 'redraw' AND (p.state = 'sending' OR p.not_before <= now())))
      ORDER BY o.lane, o.id
      LIMIT 1 FOR UPDATE OF o SKIP LOCKED)
 UPDATE outbox n SET state = 'sending', claimed_at = now(), claimed_by = %(sender)s, tries = tries + 1
@@ -65,7 +66,8 @@ next AS MATERIALIZED (
        AND NOT EXISTS (
            SELECT FROM outbox p
             WHERE p.org = o.org AND p.channel = o.channel AND p.thread_ts = o.thread_ts
-              AND p.id < o.id AND p.is_open AND (p.kind <> 'redraw' OR o.kind = 'redraw') AND p.id NOT IN (SELECT id FROM said))
+              AND p.id < o.id AND p.is_open AND p.id NOT IN (SELECT id FROM said)
+              AND (p.kind <> 'redraw' OR o.kind = 'redraw' AND (p.state = 'sending' OR p.not_before <= now())))
      ORDER BY o.lane, o.id
      LIMIT 1 FOR UPDATE OF o SKIP LOCKED),
 following AS (
@@ -94,13 +96,19 @@ SELECT id FROM outbox
 
 -- abandoned_sayings --
 -- Whether Slack has what a sender that is gone, or takes too long, was saying is not known: the next try looks first. What it
--- was drawing, Slack may take yet: what is drawn there `late` seconds from now is the first that is believed.
+-- was drawing, a message with all its calls, Slack may take yet: what is drawn there `late` seconds from now is the first that is believed.
 WITH given AS (
     UPDATE outbox SET state = 'pending', error = 'uncertain: its sender is gone'
      WHERE is_open AND state = 'sending'
        AND (claimed_at < now() - make_interval(secs => %(seconds)s) OR id = ANY(%(orphans)s))
     RETURNING id, kind, call_id),
+message AS MATERIALIZED (
+    SELECT DISTINCT c.org, c.channel, c.ts FROM given g JOIN cards c ON c.call_id = g.call_id
+     WHERE g.kind = 'redraw' AND c.ts <> '' AND c.view_id = ''),
+held AS MATERIALIZED (
+    SELECT c.call_id, c.channel, c.ts FROM cards c JOIN message m ON m.org = c.org AND m.channel = c.channel AND m.ts = c.ts
+     WHERE c.ts <> '' AND c.view_id = '' ORDER BY c.call_id, c.channel, c.ts FOR NO KEY UPDATE OF c),
 doubted AS (
     UPDATE cards c SET drawn = '', whole = false, late_until = now() + make_interval(secs => %(late)s)
-      FROM given g WHERE g.kind = 'redraw' AND c.call_id = g.call_id AND c.ts <> '' AND c.view_id = '')
+      FROM held h WHERE c.call_id = h.call_id AND c.channel = h.channel AND c.ts = h.ts AND c.view_id = '')
 SELECT id FROM given;
