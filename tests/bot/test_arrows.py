@@ -181,9 +181,9 @@ async def test_a_card_is_noted_and_drawn_anew_while_somebody_votes_on_it(
 ) -> None:
     """Its row refers to the call, then the redraw to the run: neither waits for the vote."""
     it = await made(dsn, state)
-    given = {"org": "T", "channel": "C", "thread_ts": "1.1", "data": Jsonb({}), "lane": 0}
-    given |= {"run_id": it.run, "call_id": it.call, "patience": 1.0}
-    vote = {"org": "T", "key": "k", "kind": "vote:deny", "actor": "U2"}
+    given: dict[str, object] = {"org": "T", "channel": "C", "thread_ts": "1.1", "lane": 0}
+    given |= {"data": Jsonb({}), "run_id": it.run, "call_id": it.call, "patience": 1.0}
+    vote: dict[str, object] = {"org": "T", "key": "k", "kind": "vote:deny", "actor": "U2"}
     vote |= {"run_id": it.run, "call_ids": [it.call]}
     async with connected(dsn, auto=False) as other, connected(dsn, auto=False) as voter:
         await other.execute(_CARD.encode(), (it.call,))
