@@ -13,7 +13,7 @@ from tests.benchmarks.harness import Bench, Stage
 from tests.standins.model import Json
 
 OPEN = 2_000
-CLICKS = 12  # before there are so many, and after
+CLICKS = 13  # before there are so many, and after; the first of them while the graph is loaded
 STARTS = 3
 
 # All that one waiting run left, again, under other ids and in a thread of its own.
@@ -51,9 +51,14 @@ INSERT INTO checkpoint_writes SELECT made.*
 
 @dataclass
 class Times:
-    """What was measured with so many cards open: seconds of starts, milliseconds of clicks."""
+    """What was measured with so many cards open: seconds of starts, milliseconds of clicks.
+
+    The `first` click comes as soon as the sockets are open, when the graph that carries it out is
+    still loaded; that time is part of "start → agent usable".
+    """
 
     starts: list[float]
+    first: float
     clicks: list[float]
 
 
@@ -96,7 +101,7 @@ async def _measured(stage: Stage, cards: Sequence[Json]) -> Times:
         clicks.append((arrivals[0] - clicked.at) * 1000)
         await asyncio.sleep(PAUSE)
     forget()
-    return Times(starts, clicks)
+    return Times(starts, clicks[0], clicks[1:])
 
 
 def _figures(count: int, few: Times, many: Times) -> list[Figure]:
@@ -124,5 +129,11 @@ def _figures(count: int, few: Times, many: Times) -> list[Figure]:
             "ms",
             f"the same; {how}: {percentile(few.clicks, 0.95):.0f} ms",
             60,
+        ),
+        Figure(
+            "2,000 cards open: first click after a start → mutating request",
+            many.first,
+            "ms",
+            f"one click, as soon as both sockets are open; {how}: {few.first:.0f} ms",
         ),
     ]

@@ -4,6 +4,7 @@ writes to a page after a checkpoint are whole pages, so medians of several turns
 
 from collections.abc import Sequence
 
+from bot.agent.prompts import SUMMARY_RULES
 from tests.benchmarks.figures import Figure, calibrate, median, spread
 from tests.benchmarks.harness import Bench, Stage, until
 from tests.standins.model import Json, Turn, calls, says
@@ -12,11 +13,14 @@ TURNS = 200
 NEAR = 5  # turns on each side of turn 10, and before turn 200
 ASKED = "turn {}: " + "how does it look now? " * 20  # 0.5 kB
 ANSWER = "All of it runs as it should. " * 70  # 2 kB
+SUMMARY = "Somebody asked how it looks, and all of it ran as it should. " * 25  # 1.5 kB
 RUNS = 12
 
 
 def looks_once(request: Json) -> Turn:
-    """One read of about 1 kB, then an answer."""
+    """One read of about 1 kB, then an answer; and what no longer fits is summarised."""
+    if request["messages"][0]["content"] == SUMMARY_RULES:
+        return says(SUMMARY)
     if request["messages"][-1]["role"] == "tool":
         return says(ANSWER)
     return calls(("k8s_get", {"kind": "deployments", "namespace": "shop"}))

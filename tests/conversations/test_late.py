@@ -15,6 +15,8 @@ from bot.slack.cards import Cards
 from bot.slack.views.blocks import section
 from bot.slack.views.data import Message
 from tests.conversations.test_commands import PATIENT, SCALE
+from tests.standins.model import Json, Turn, says
+from tests.standins.model import held as gated
 from tests.world import World, buttons, shown, world
 
 DOUBTED = "SELECT 1 FROM cards WHERE drawn = '' AND NOT whole AND late_until > now()"
@@ -75,7 +77,7 @@ async def test_a_card_that_is_drawn_late_over_what_became_of_it_is_drawn_again(
         await chat.reads(thread, "done and verified")
         # it was drawn meanwhile, and is not believed: Slack has not taken the first one yet
         await chat.slack.wait_for(lambda: "Undo" in buttons(chat.cards(thread)[0]), 10)
-        held.set()
+        held.let_go()
         await chat.slack.wait_for(lambda: "Approve" in buttons(chat.cards(thread)[0]), 10)
         await may_end(chat)
         await chat.slack.wait_for(lambda: "Undo" in buttons(chat.cards(thread)[0]), 20)
@@ -99,14 +101,14 @@ async def test_a_card_that_a_process_drew_as_it_was_killed_is_drawn_again_later(
         await chat.rows("UPDATE cards SET drawn = 'older' RETURNING call_id")
         held = chat.slack.faults.hold("chat.update", ts=card["ts"])
         await chat.rows(redraw_it)
-        await chat.slack.wait_for(lambda: not chat.slack.faults.methods["chat.update"], 10)
+        await held.met()
         await chat.kill()
         await chat.start()
         await chat.press("Deny", card, by="bob")
         await chat.slack.wait_for(lambda: "Deny" not in buttons(chat.cards(thread)[0]), 15)
         await there(chat, DOUBTED)  # where the dead one's claim has run out
         await long_in_doubt(chat)
-        held.set()
+        held.let_go()
         await chat.slack.wait_for(lambda: "Deny" in buttons(chat.cards(thread)[0]), 10)
         await may_end(chat)
         await there(chat, CERTAIN)
@@ -139,16 +141,63 @@ async def test_progress_that_is_drawn_late_over_the_fold_is_folded_again(
         held = chat.slack.faults.hold("chat.update")
         thread = await chat.ask(SCALE)
         card = await chat.card(thread)
-        await chat.slack.wait_for(lambda: not chat.slack.faults.methods["chat.update"], 10)
+        await held.met()
         await chat.press("Approve", card, by="bob")
         await chat.reads(thread, "done and verified")
         await there(chat, "SELECT 1 FROM runs WHERE late_until > now()")
         await chat.slack.wait_for(lambda: "Stop" not in pressable(chat, thread), 10)
-        held.set()
+        held.let_go()
         await chat.slack.wait_for(lambda: "waiting for a decision" in chat.thread(thread), 10)
         await nothing_left(chat)
         assert "waiting for a decision" not in chat.thread(thread)
         assert "Stop" not in pressable(chat, thread)
+
+
+async def test_progress_that_a_process_drew_as_it_was_killed_is_folded_again(
+    dsn: str, tmp_path: Path
+) -> None:
+    """Whoever takes up a lost run knows that its progress may yet be drawn over."""
+    answered = asyncio.Event()
+
+    def script(_: Json) -> Turn:
+        return gated(says("All is well."), answered)
+
+    async with world(dsn, tmp_path, script, slack=PATIENT, running="process") as chat:
+        held = chat.slack.faults.hold("chat.update")
+        thread = await chat.ask("how is web?")
+        await held.met()
+        await chat.kill()
+        await chat.start()
+        await there(chat, "SELECT 1 FROM runs WHERE lost_workers = 1 AND late_until > now()")
+        await long_in_doubt(chat)
+        answered.set()
+        await chat.reads(thread, "All is well")
+        await chat.slack.wait_for(lambda: "Stop" not in pressable(chat, thread), 10)
+        held.let_go()
+        await chat.slack.wait_for(lambda: "Stop" in pressable(chat, thread), 10)
+        await may_end(chat)
+        await nothing_left(chat)
+        assert "Stop" not in pressable(chat, thread)
+
+
+async def test_a_card_that_a_run_drew_as_its_process_was_killed_is_drawn_again(
+    dsn: str, tmp_path: Path
+) -> None:
+    """Its deed redraws it outside the outbox, so that the lost run alone tells of it."""
+    async with world(dsn, tmp_path, slack=PATIENT, running="process", speed=2) as chat:
+        thread = await chat.ask(SCALE)
+        await chat.press("Approve", await chat.card(thread), by="bob")
+        await there(chat, "SELECT 1 FROM tool_calls WHERE state = 'done' AND verdict IS NULL")
+        await chat.kill()
+        await chat.start()
+        await there(chat, DOUBTED)
+        waits = "SELECT 1 FROM outbox WHERE is_open AND kind = 'redraw' AND not_before > now()"
+        assert await chat.rows(waits)
+        await may_end(chat)
+        await chat.reads(thread, "done and verified")
+        await there(chat, CERTAIN)
+        await nothing_left(chat)
+        assert "Undo" in buttons(chat.cards(thread)[0])
 
 
 def _announcing(tmp_path: Path) -> dict[str, str]:

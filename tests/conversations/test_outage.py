@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.sandbox.slack.faults import Hold
 from bot.slack.hearing import Rhythm
 from tests.conversations.test_commands import PATIENT, SCALE, short_id, votes
 from tests.world import World, world
@@ -117,7 +118,7 @@ async def test_who_speaks_in_a_second_outage_before_the_first_is_made_good_is_he
         if again == "while it is read":
             held = chat.slack.faults.hold("conversations.replies")
         else:
-            held = asyncio.Event()
+            held = Hold()
             chat.slack.faults.fail("conversations.replies", "http_503", times=99)
         chat.slack.faults.link_disabled = False
         await chat.slack.wait_for(
@@ -128,7 +129,7 @@ async def test_who_speaks_in_a_second_outage_before_the_first_is_made_good_is_he
         await noted(chat, 0)
         approve = f"<@{chat.slack.bot_user_id}> approve {rows[0]['short_id']}"
         await chat.slack.post("bob", "ops", approve, second)
-        held.set()
+        held.let_go()
         await asyncio.sleep(4)
         assert not await chat.rows(
             "SELECT 1 FROM listeners WHERE heard_at > now() - '1 min'::interval"

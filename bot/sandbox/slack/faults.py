@@ -9,6 +9,23 @@ FaultKind = Literal[
 ]
 
 
+@dataclass(frozen=True)
+class Hold:
+    """One call that waits until somebody lets it go, and tells when it has begun to."""
+
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def met(self, seconds: float = 10) -> None:
+        """Return once the call is there. Raises `TimeoutError`."""
+        async with asyncio.timeout(seconds):
+            await self.begun.wait()
+
+    def let_go(self) -> None:
+        """Let it do its work."""
+        self.over.set()
+
+
 @dataclass
 class MethodFault:
     """What the next `times` calls of a method meet.
@@ -23,7 +40,7 @@ class MethodFault:
     code: str = "fatal_error"
     channel: str = ""  # by its id: only calls about it
     ts: str = ""  # only calls about this message
-    until: asyncio.Event | None = None  # `slow` waits for it instead
+    hold: Hold | None = None  # `slow` waits for it instead
 
     def meets(self, channel: str, ts: str) -> bool:
         """Whether a call about this channel and message meets it."""
@@ -31,10 +48,11 @@ class MethodFault:
 
     async def wait(self) -> None:
         """As long as a slow one takes."""
-        if self.until is None:
+        if self.hold is None:
             await asyncio.sleep(self.seconds)
         else:
-            await self.until.wait()
+            self.hold.begun.set()
+            await self.hold.over.wait()
 
 
 @dataclass
@@ -81,11 +99,11 @@ class Faults:
         fault = MethodFault(kind, times, seconds, code, channel)
         self.methods.setdefault(method, []).append(fault)
 
-    def hold(self, method: str, *, ts: str = "") -> asyncio.Event:
-        """Let the next call of `method` wait until what is returned is set, then do its work."""
-        until = asyncio.Event()
-        self.methods.setdefault(method, []).append(MethodFault("slow", ts=ts, until=until))
-        return until
+    def hold(self, method: str, *, ts: str = "") -> Hold:
+        """Let the next call of `method` wait until it is let go, then do its work."""
+        hold = Hold()
+        self.methods.setdefault(method, []).append(MethodFault("slow", ts=ts, hold=hold))
+        return hold
 
     def take(self, method: str, channel: str, ts: str) -> MethodFault | None:
         """The fault that this call meets, used up by one."""

@@ -18,7 +18,7 @@ noted AS (
 -- What it was drawing, Slack may take yet, over what the next one draws.
 held AS MATERIALIZED (
     SELECT c.call_id, c.channel, c.ts FROM noted JOIN tool_calls t ON t.run_id = noted.id JOIN cards c ON c.call_id = t.id
-     WHERE t.state IN ('approved', 'executing') AND c.ts <> '' AND c.view_id = ''
+     WHERE t.state IN ('approved', 'executing', 'done', 'failed', 'unknown') AND c.ts <> '' AND c.view_id = ''
      ORDER BY c.call_id, c.channel, c.ts FOR NO KEY UPDATE OF c),
 doubted AS (
     UPDATE cards c SET drawn = '', whole = false, late_until = now() + make_interval(secs => %(late)s)
