@@ -325,7 +325,7 @@ async def _opened(settings: Settings, stack: AsyncExitStack) -> _Ground:
     if mistakes:
         raise BadSettings(mistakes)
     sizes = Sizes.of(settings.database_connections)
-    database = await stack.enter_async_context(Database(dsn, sizes).open())
+    database = await stack.enter_async_context(Database(dsn, sizes, serving=True).open())
     await _only_ours(database, identity.org)
     await configured.note(database, identity.org, settings.governing(), VERSION)
     tasks = await stack.enter_async_context(Tasks())

@@ -230,9 +230,11 @@ class Cards:
         clicked: tuple[str, str] = ("", ""),
         lane: Lane = Lane.CARD,
         surely: bool = False,
+        retried: bool = False,
     ) -> None:
         """Draw every message anew that does not show what is true now; `surely`, those too of which
-        we believe that they do. Raises `SlackProblem`.
+        we believe that they do. Raises `SlackProblem`. What comes to nothing is left to a redraw
+        in the outbox, unless it is `retried` by whoever asks.
 
         With a `response_url` only the message that was `clicked` (channel, ts), through it.
         """
@@ -248,7 +250,9 @@ class Cards:
                     places = _places(shown)
                     if surely:
                         places = [replace(place, believed=False) for place in places]
-                    return await self._draw_places(places, response_url, clicked, lane)
+                    return await self._draw_places(
+                        places, response_url, clicked, lane, retried=retried
+                    )
             first = shown[0].id  # the calls of one message have one lock
 
     async def _draw_places(
@@ -257,12 +261,14 @@ class Cards:
         response_url: str,
         clicked: tuple[str, str],
         lane: Lane,
+        *,
+        retried: bool,
     ) -> None:
         problem: SlackProblem | None = None
         for place in places:
             try:
                 if not response_url:
-                    await self._draw_at(place, lane)
+                    await self._draw_at(place, lane, retried=retried)
                 elif (place.channel, place.ts) == clicked:
                     await self._draw_through(place, response_url)
             except SlackProblem as one:  # the other places are drawn all the same
@@ -270,14 +276,14 @@ class Cards:
         if problem is not None:
             raise problem
 
-    async def _draw_at(self, place: "_Place", lane: Lane) -> None:
+    async def _draw_at(self, place: "_Place", lane: Lane, *, retried: bool) -> None:
         drawn = await self._drawn(place.calls, place.channel)
         if place.shows(drawn):
             return
         await self._budget.take(Method.UPDATE, lane)
         try:
             editing = self._api.update(place.channel, place.ts, drawn.message)
-            await self._or_doubt(place, editing)
+            await self._or_doubt(place, editing, retried=retried)
         except Refused as refused:
             if refused.code != "message_not_found":
                 raise
@@ -299,14 +305,16 @@ class Cards:
             return
         await self._mark(place, drawn)
 
-    async def _or_doubt(self, place: "_Place", drawing: Awaitable[None]) -> None:
+    async def _or_doubt(
+        self, place: "_Place", drawing: Awaitable[None], *, retried: bool = False
+    ) -> None:
         """Slack may take later, and over later ones, what it does not answer, or we do not wait for
         any more: until then nothing is known of what is shown there, and a redraw waits for then.
         """
         try:
             await drawing
         except (Uncertain, asyncio.CancelledError):
-            await self._doubt(place)
+            await self._doubt(place, retried=retried)
             raise
 
     async def _mark(self, place: "_Place", drawn: Drawn) -> None:
@@ -328,7 +336,7 @@ class Cards:
                 **redrawing(call_id),
             )
 
-    async def _doubt(self, place: "_Place") -> None:
+    async def _doubt(self, place: "_Place", *, retried: bool) -> None:
         call_id = place.calls[0].id
         async with self._house.database.statement() as tx:
             await tx.all(
@@ -338,6 +346,7 @@ class Cards:
                 ts=place.ts,
                 call_id=call_id,
                 after=LATE,
+                retried=retried,
                 **redrawing(call_id),
             )
 

@@ -244,7 +244,13 @@ class Live:
         if row is None or row["ended_at"] is not None:
             shown.closed = True
             return True
+        self._learn(shown, row)
         return shown.state == "waiting" and row["state"] != "waiting"
+
+    def _learn(self, shown: _Shown, row: Row) -> None:
+        """Slack may take an edit of another process's, or of our own, until then."""
+        if (late := float(row["late_for"] or 0.0)) > 0:
+            shown.late_until = max(shown.late_until, self._clock() + late)
 
     def _between(self) -> float:
         """Seconds between two edits: they share what Slack allows for all messages together."""
@@ -300,6 +306,7 @@ class Live:
         if row is None or row["ended_at"] is not None:
             shown.closed = True
             return False
+        self._learn(shown, row)
         if row["progress_ts"]:
             shown.ts = row["progress_ts"]
         elif shown.state == "working":

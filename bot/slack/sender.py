@@ -68,7 +68,9 @@ class CardsOf(Protocol):
     async def announced(
         self, call_ids: Sequence[UUID], channel: str, ts: str, drawn: Drawn | None
     ) -> None: ...
-    async def redraw(self, call_id: UUID, *, surely: bool = False) -> None: ...
+    async def redraw(
+        self, call_id: UUID, *, surely: bool = False, retried: bool = False
+    ) -> None: ...
     async def reminder(
         self, call_ids: Sequence[UUID], groups: Sequence[str] = ()
     ) -> Message | None: ...
@@ -343,7 +345,9 @@ class Sender:
         match saying.kind:
             case "redraw":
                 self._give_way(saying, 0.5)
-                await self._cards.redraw(UUID(saying.data["call"]), surely=saying.in_doubt)
+                await self._cards.redraw(
+                    UUID(saying.data["call"]), surely=saying.in_doubt, retried=True
+                )
                 return "", ""
             case "fold":
                 await self._fold(saying)

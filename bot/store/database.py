@@ -2,6 +2,7 @@
 
 import logging
 import re
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import resources
@@ -134,7 +135,9 @@ async def _configure(connection: psycopg.AsyncConnection[Row]) -> None:
 RECONNECT = 1.0
 
 
-def _pool(dsn: str, name: str, size: int, **options: str) -> AsyncConnectionPool[Any]:
+def _pool(
+    dsn: str, name: str, size: int, whose: str = "", **options: str
+) -> AsyncConnectionPool[Any]:
     return AsyncConnectionPool(
         dsn,
         name=name,
@@ -150,7 +153,7 @@ def _pool(dsn: str, name: str, size: int, **options: str) -> AsyncConnectionPool
         connection_class=_Connection,
         kwargs={
             "row_factory": dict_row,
-            "application_name": f"countersign {name}",
+            "application_name": f"countersign {name} {whose}".rstrip(),
             "options": bounds(**options),
             **NETWORK,
         },
@@ -165,12 +168,17 @@ class Database:
     too (the write-ahead log is one sequence).
     """
 
-    def __init__(self, dsn: str, sizes: Sizes = _USUAL, *, patient: bool = False) -> None:
-        """`patient`: statements may take as long as they need, as a large index does."""
+    def __init__(
+        self, dsn: str, sizes: Sizes = _USUAL, *, patient: bool = False, serving: bool = False
+    ) -> None:
+        """`patient`: statements may take as long as they need, as a large index does. `serving`:
+        it is that of a process of ours that stays, and is counted as one (`inspect_room`).
+        """
         self.dsn = dsn
+        process = secrets.token_hex(4) if serving else ""
         limit = {"statement_timeout": "0", "lock_timeout": "0"} if patient else {}
         self._durable = _pool(dsn, "durable", sizes.durable)
-        self._relaxed = _pool(dsn, "relaxed", sizes.relaxed, synchronous_commit="off")
+        self._relaxed = _pool(dsn, "relaxed", sizes.relaxed, process, synchronous_commit="off")
         relaxed = {"synchronous_commit": "off"} | limit
         self.checkpoints = _pool(dsn, "checkpoints", sizes.checkpoints, **relaxed)
 
@@ -239,7 +247,8 @@ def _said(error: BaseException) -> str:
     """For the log: a server that answers may have given up one statement, as in a deadlock."""
     if not isinstance(error, psycopg.Error) or error.sqlstate is None:
         return "The database did not answer."
-    return f"The database gave it up: {str(error).splitlines()[0]}."
+    first, _, _ = str(error).partition("\n")
+    return f"The database gave it up: {first}."
 
 
 class _Begin:

@@ -53,8 +53,8 @@ INSERT INTO checkpoint_writes SELECT made.*
 class Times:
     """What was measured with so many cards open: seconds of starts, milliseconds of clicks.
 
-    The `first` click comes as soon as the sockets are open, when the graph that carries it out is
-    still loaded; that time is part of "start → agent usable".
+    The `first` click comes half a second after the sockets are open and the model's client is
+    loaded: the graph that carries it out may still be. That is part of "start → agent usable".
     """
 
     starts: list[float]
@@ -134,6 +134,8 @@ def _figures(count: int, few: Times, many: Times) -> list[Figure]:
             "2,000 cards open: first click after a start → mutating request",
             many.first,
             "ms",
-            f"one click, as soon as both sockets are open; {how}: {few.first:.0f} ms",
+            f"one click, {PAUSE} s after both sockets are open and the model's client is loaded,"
+            f" while the graph is loaded; {how}: {few.first:.0f} ms",
+            1000,
         ),
     ]

@@ -291,6 +291,19 @@ def test_links_and_named_files_exist(path: Path) -> None:
         assert anchor in anchors, f"{path.name} links to #{anchor}"
 
 
+def test_what_each_dependency_costs_is_written_down() -> None:
+    said = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = {
+        one
+        for row in re.findall(r"^\| ([a-z0-9, -]+) \|", said, re.MULTILINE)
+        for one in row.split(", ")
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [one for extra in project["optional-dependencies"].values() for one in extra]
+    wanted = {re.split(r"[\[><=!]", one)[0] for one in [*project["dependencies"], *extras]}
+    assert wanted <= named
+
+
 def test_decisions_are_numbered_and_short() -> None:
     found = sorted((ROOT / "docs/decisions").glob("*.md"))
     assert [path.name[:3] for path in found] == [f"{n:03}" for n in range(1, len(found) + 1)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from copy import deepcopy
@@ -20,6 +21,7 @@ from bot.settings import read_what_works
 from bot.store.embedded import fresh_database
 from tests.bot.test_cli import command
 from tests.plugins.ports import free_port
+from tests.plugins.processes import launch
 from tests.plugins.redis import RedisServer
 from tests.standins.model import error, says
 from tests.world import MANIFEST, World, world
@@ -386,17 +388,33 @@ async def test_a_redis_that_answers_and_one_that_wants_a_password(
 
 
 async def test_several_processes_without_a_redis(dsn: str, tmp_path: Path) -> None:
-    """Each holds one connection of this name."""
+    """Whatever their roles: who only hears has to hand a stop on, too."""
     async with ill(dsn, tmp_path) as chat:
         assert only(await report(chat), "redis") == ("ok", "not set: one process needs none")
-        name = "countersign listen"
-        async with (
-            await AsyncConnection.connect(dsn, application_name=name),
-            await AsyncConnection.connect(dsn, application_name=name),
-        ):
-            mark, said = only(await report(chat), "redis")
+        async with running(chat, "listener"):
+            assert only(await report(chat), "redis")[0] == "ok"
+            async with running(chat, "worker"):
+                mark, said = only(await report(chat), "redis")
+        assert only(await report(chat), "redis")[0] == "ok"
     assert mark == "warning"
     assert said.startswith("not set, and 2 processes run: a stop reaches a run")
+
+
+@asynccontextmanager
+async def running(chat: World, role: str) -> AsyncIterator[None]:
+    """A process of this role, from when it serves until it has ended."""
+    log = chat.folder / f"{role}.log"
+    environment = {"PATH": os.environ["PATH"], **chat.environment()}
+    with log.open("wb") as file:
+        process = await launch("run", "--role", role, environment=environment, out=file, err=file)
+    try:
+        async with asyncio.timeout(40):
+            while "ready_to_serve" not in log.read_text():  # noqa: ASYNC110 -- in a file
+                await asyncio.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 async def test_a_redis_that_is_away(dsn: str, tmp_path: Path) -> None:

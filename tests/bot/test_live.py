@@ -301,6 +301,32 @@ async def test_a_worker_finds_what_a_listener_posted_and_did_not_live_to_note(
     assert len(world.shown(thread)) == 1
 
 
+async def test_whoever_takes_up_a_run_draws_once_more_what_may_be_painted_over(
+    world: World,
+) -> None:
+    """The one before may have died with an edit under way, and people take their time."""
+    thread, run_id = await world.begin()
+    await world.live.first_sign(thread, run_id)
+    await world.execute(
+        b"UPDATE runs SET state = 'waiting', late_until = now() + interval '1.5 seconds'"
+        b" WHERE id = %s",
+        run_id,
+    )
+    bus = Bus()
+    process = world.process(bus)
+    bus.publish(Event(thread, run_id, "waiting"))
+    await until(lambda: "waiting for a decision" in world.shown(thread)[0])
+    drawn = world.slack.app_messages("ops", thread_ts=thread.ts)[0]
+    await world.api.update(
+        thread.channel, drawn["ts"], Message("⏳ Thinking", [])
+    )  # the dead one's
+    await until(lambda: "waiting for a decision" in world.shown(thread)[0])
+    assert process.place(run_id) == drawn["ts"]
+    made = world.edits()
+    await asyncio.sleep(0.5)
+    assert world.edits() == made  # once
+
+
 async def test_a_worker_posts_what_no_listener_could(world: World) -> None:
     thread, run_id = await world.begin()
     world.bus.publish(Event(thread, run_id, "looking", "c", "events"))

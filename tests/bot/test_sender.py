@@ -88,7 +88,8 @@ class FakeCards:
     async def may_show_in(self, _: str) -> bool:
         return not self.shared
 
-    async def redraw(self, call_id: UUID, *, surely: bool = False) -> None:
+    async def redraw(self, call_id: UUID, *, surely: bool = False, retried: bool = False) -> None:
+        assert retried  # what comes to nothing stays in the outbox
         self.redraws.append(call_id)
         self.surely.append(surely)
         if self.trouble:
@@ -875,11 +876,11 @@ class Edits(FakeCards):
         self.budget = budget
         self.begun = 0
 
-    async def redraw(self, call_id: UUID, *, surely: bool = False) -> None:
+    async def redraw(self, call_id: UUID, *, surely: bool = False, retried: bool = False) -> None:
         self.begun += 1
         await asyncio.sleep(1.0)  # what is read and drawn before
         await self.budget.take("chat.update", 0)
-        await super().redraw(call_id, surely=surely)
+        await super().redraw(call_id, surely=surely, retried=retried)
 
 
 async def test_of_many_edits_only_as_many_are_begun_as_can_be_made(world: World) -> None:

@@ -62,9 +62,15 @@ async def test_what_was_backed_up_goes_on_where_it_is_restored(
         await program(
             "pg_restore", "--no-owner", "--exit-on-error", f"--dbname={restored}", str(file)
         )
+        ended = await command("redraw", environment={"DATABASE_URL": restored})
+        assert ended.code == 0, ended.out + ended.err
         await chat.move(restored)
         await chat.start()
         assert await states(chat) == {denied: "proposed", approved: "proposed"}
+        # Slack showed what was decided after the backup
+        await chat.slack.wait_for(
+            lambda: "Approve" in buttons(chat.slack.app_messages("ops", denied)[-2]), 10
+        )
         await chat.press("Approve", cards[1], by="bob")
         await chat.reads(approved, "So it was decided")
         assert chat.replicas() == 4

@@ -3,12 +3,15 @@ with what is true. And a card that stands away from its thread shows it too.
 """
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from bot.commands import redraw
+from bot.sandbox.slack.faults import Hold
+from bot.sandbox.slack.model import Call
 from bot.slack.api import SlackApi, Uncertain
 from bot.slack.budget import Lane
 from bot.slack.cards import Cards
@@ -20,6 +23,10 @@ from tests.standins.model import held as gated
 from tests.world import World, buttons, shown, world
 
 DOUBTED = "SELECT 1 FROM cards WHERE drawn = '' AND NOT whole AND late_until > now()"
+REDRAW = (
+    "SELECT say_redraw(org, channel, thread_ts, jsonb_build_object('call', id), 0, run_id, id, 0)"
+    " FROM tool_calls"
+)
 CERTAIN = "SELECT 1 FROM cards WHERE drawn <> '' AND late_until IS NULL"
 
 
@@ -38,6 +45,7 @@ async def long_in_doubt(chat: World) -> None:
 async def may_end(chat: World) -> None:
     """Slack can take nothing earlier any more."""
     await _put_off(chat, "now()")
+    await chat.rows("SELECT pg_notify('countersign_outbox', '')")
 
 
 async def _put_off(chat: World, until: str) -> None:
@@ -45,6 +53,21 @@ async def _put_off(chat: World, until: str) -> None:
     for table, column in waiting.items():
         query = f"UPDATE {table} SET {column} = {until} WHERE {column} > now() RETURNING 1"  # noqa: S608
         await chat.rows(query)
+
+
+def edits_of(chat: World, card: Mapping[str, Any]) -> list[Call]:
+    """What was edited of a card."""
+    return [one for one in chat.slack.calls_of("chat.update") if one.args.get("ts") == card["ts"]]
+
+
+async def drawn_live(chat: World, card: Mapping[str, Any]) -> Hold:
+    """A drawing of a card that no row of the outbox asked for, under way until it is let go."""
+    while True:
+        held = chat.slack.faults.hold("chat.update", ts=card["ts"])
+        await held.met(20)
+        if not await chat.rows("SELECT 1 FROM outbox WHERE state = 'sending'"):
+            return held
+        held.let_go()
 
 
 def pressable(chat: World, thread: str) -> str:
@@ -90,17 +113,13 @@ async def test_a_card_that_a_process_drew_as_it_was_killed_is_drawn_again_later(
     dsn: str, tmp_path: Path
 ) -> None:
     """Slack may take the dead one's edit after the next one's."""
-    redraw_it = (
-        "SELECT say_redraw(org, channel, thread_ts, jsonb_build_object('call', id), 0, run_id, id,"
-        " 0) FROM tool_calls"
-    )
     async with world(dsn, tmp_path, slack=PATIENT, running="process") as chat:
         thread = await chat.ask(SCALE)
         card = await chat.card(thread)
         await chat.quiet(thread)
         await chat.rows("UPDATE cards SET drawn = 'older' RETURNING call_id")
         held = chat.slack.faults.hold("chat.update", ts=card["ts"])
-        await chat.rows(redraw_it)
+        await chat.rows(REDRAW)
         await held.met()
         await chat.kill()
         await chat.start()
@@ -116,22 +135,31 @@ async def test_a_card_that_a_process_drew_as_it_was_killed_is_drawn_again_later(
         assert "Deny" not in buttons(chat.cards(thread)[0])
 
 
-async def test_a_card_that_slack_takes_no_edit_of_has_one_redraw_that_waits(
+@pytest.mark.long
+async def test_a_card_that_slack_takes_no_edit_of_has_few_redraws_that_wait(
     dsn: str, tmp_path: Path
 ) -> None:
+    """However long that goes on; and once it takes them again, it is drawn, and that is all."""
     async with world(dsn, tmp_path, slack=PATIENT) as chat:
-        assert chat.parts is not None
         thread = await chat.ask(SCALE)
-        await chat.card(thread)
+        card = await chat.card(thread)
         await nothing_left(chat)
-        [row] = await chat.rows("UPDATE cards SET drawn = 'older' RETURNING call_id")
-        chat.slack.faults.fail("chat.update", "http_503", times=5)
-        cards = cast("Cards", chat.parts.sender._cards)
-        for _ in range(5):
-            with pytest.raises(Uncertain):
-                await cards.redraw(row["call_id"])
-        assert len(await chat.rows("SELECT 1 FROM outbox WHERE is_open")) == 1
+        await chat.rows("UPDATE cards SET drawn = 'older' RETURNING 1")
+        chat.slack.faults.fail("chat.update", "http_503", times=99)
+        await chat.rows(REDRAW)
+        for tried in range(1, 6):
+            await there(
+                chat,
+                f"SELECT 1 FROM outbox WHERE is_open AND tries >= {tried}",  # noqa: S608
+            )
+            assert len(await chat.rows("SELECT 1 FROM outbox WHERE is_open")) <= 2
+            await may_end(chat)
+        chat.slack.faults.methods.clear()
+        before = len(edits_of(chat, card))
+        await there(chat, CERTAIN, 60)
+        await may_end(chat)
         await nothing_left(chat)
+        assert 1 <= len(edits_of(chat, card)) - before <= 3
 
 
 async def test_progress_that_is_drawn_late_over_the_fold_is_folded_again(
@@ -180,21 +208,25 @@ async def test_progress_that_a_process_drew_as_it_was_killed_is_folded_again(
         assert "Stop" not in pressable(chat, thread)
 
 
+@pytest.mark.crash
 async def test_a_card_that_a_run_drew_as_its_process_was_killed_is_drawn_again(
     dsn: str, tmp_path: Path
 ) -> None:
-    """Its deed redraws it outside the outbox, so that the lost run alone tells of it."""
-    async with world(dsn, tmp_path, slack=PATIENT, running="process", speed=2) as chat:
-        thread = await chat.ask(SCALE)
-        await chat.press("Approve", await chat.card(thread), by="bob")
-        await there(chat, "SELECT 1 FROM tool_calls WHERE state = 'done' AND verdict IS NULL")
+    """How far it came is drawn without a row of the outbox: the lost run alone tells of it."""
+    async with world(dsn, tmp_path, slack=PATIENT, running="process", speed=0.5) as chat:
+        thread = await chat.ask(SCALE.replace("5", "9"))
+        card = await chat.card(thread)
+        await chat.press("Approve", card, by="bob")
+        held = await drawn_live(chat, card)
         await chat.kill()
         await chat.start()
         await there(chat, DOUBTED)
-        waits = "SELECT 1 FROM outbox WHERE is_open AND kind = 'redraw' AND not_before > now()"
-        assert await chat.rows(waits)
+        await long_in_doubt(chat)
+        await chat.reads(thread, "done and verified", timeout=60)
+        await chat.slack.wait_for(lambda: "Undo" in buttons(chat.cards(thread)[0]), 20)
+        held.let_go()
+        await chat.slack.wait_for(lambda: "Undo" not in buttons(chat.cards(thread)[0]), 10)
         await may_end(chat)
-        await chat.reads(thread, "done and verified")
         await there(chat, CERTAIN)
         await nothing_left(chat)
         assert "Undo" in buttons(chat.cards(thread)[0])

@@ -129,6 +129,7 @@ async def it_ends(at: Scene, thread: str, *, model_away: bool = False) -> None:
         assert ("done and verified" in case.end) is (case.executions == 1), everything
     else:
         assert model_away, everything
+        assert "The model did not answer" in case.end, everything
     # answered once, nothing to decide, nothing that says "working"
     assert case.answers == 1, everything
     assert "⏳" not in everything, everything

@@ -233,7 +233,7 @@ ON CONFLICT DO NOTHING;
 -- Where it was found instead of posted, nobody knows which state it shows: `drawn` is empty.
 INSERT INTO cards (org, call_id, channel, ts, drawn, whole)
 SELECT %(org)s, one, %(channel)s, %(ts)s, %(drawn)s::text, %(drawn)s::text <> '' AND one <> ALL(%(cut)s::uuid[])
-  FROM unnest(%(calls)s::uuid[]) one
+  FROM unnest(%(calls)s::uuid[]) one ORDER BY one
 ON CONFLICT (call_id, channel, ts, view_id)
    DO UPDATE SET drawn = EXCLUDED.drawn, whole = EXCLUDED.whole WHERE EXCLUDED.drawn <> '';
 
@@ -246,7 +246,9 @@ SELECT t.id, t.channel, t.thread_ts, t.run_id
  ORDER BY t.reply, t.ordinal;
 
 -- lose_cards --
-DELETE FROM cards WHERE org = %(org)s AND channel = %(channel)s AND ts = %(ts)s;
+WITH held AS MATERIALIZED (
+    SELECT FROM cards WHERE org = %(org)s AND channel = %(channel)s AND ts = %(ts)s ORDER BY call_id FOR UPDATE)
+DELETE FROM cards WHERE org = %(org)s AND channel = %(channel)s AND ts = %(ts)s AND (SELECT count(*) FROM held) > 0;
 
 -- calls_as_shown --
 -- Calls with all that their cards show: those of `ids`, in that order; or those that share a message with one of them, in
@@ -310,7 +312,8 @@ SELECT CASE WHEN EXISTS (SELECT FROM marked WHERE late)
   FROM tool_calls t WHERE t.id = %(call_id)s AND EXISTS (SELECT FROM marked WHERE NOT known);
 
 -- doubt_drawn --
--- Nobody knows what a message shows, before `after` some seconds: then it is drawn anew.
+-- Nobody knows what a message shows, before `after` some seconds: then it is drawn anew, by the row of the
+-- outbox that was drawing it, if that is `retried`, or by another.
 WITH held AS MATERIALIZED (
     SELECT call_id FROM cards
      WHERE org = %(org)s AND channel = %(channel)s AND ts = %(ts)s AND ts <> '' AND view_id = ''
@@ -322,7 +325,7 @@ doubted AS (
        AND c.view_id = ''
     RETURNING c.late_until)
 SELECT redraw_late(t.org, t.channel, t.thread_ts, %(data)s, %(lane)s, t.run_id, t.id, (SELECT max(late_until) FROM doubted))
-  FROM tool_calls t WHERE t.id = %(call_id)s AND EXISTS (SELECT FROM doubted);
+  FROM tool_calls t WHERE t.id = %(call_id)s AND NOT %(retried)s AND EXISTS (SELECT FROM doubted);
 
 -- undone_by --
 SELECT id FROM tool_calls WHERE undoes = %(id)s AND state IN ('proposed', 'approved', 'executing', 'done', 'unknown') LIMIT 1;

@@ -17,9 +17,11 @@ SELECT coalesce(sum(sockets), 0)::int AS sockets FROM listeners WHERE at > now()
 SELECT org FROM audit_head ORDER BY org
 
 -- inspect_room --
--- How many connections the server gives to roles like ours, and who has them. Each of our processes holds one to listen.
+-- How many connections the server gives to roles like ours, and who has them. Each of our processes, whatever its
+-- role, holds one or more of a name of its own.
 SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
        - coalesce(current_setting('reserved_connections', true), '0')::int AS allowed,
        count(*) FILTER (WHERE datname <> current_database() OR application_name NOT LIKE 'countersign %%') AS others,
-       count(*) FILTER (WHERE datname = current_database() AND application_name = 'countersign listen') AS processes
+       count(DISTINCT application_name) FILTER (
+           WHERE datname = current_database() AND application_name LIKE 'countersign relaxed _%%') AS processes
   FROM pg_stat_activity WHERE datid IS NOT NULL

@@ -13,12 +13,14 @@ WITH job AS (
 noted AS (
     UPDATE runs SET lost_workers = lost_workers + 1, late_until = now() + make_interval(secs => %(late)s) WHERE id = (
         SELECT r.id FROM runs r JOIN job ON job.run_id = r.id
-         WHERE %(died)s AND r.state = 'working' AND r.ended_at IS NULL FOR NO KEY UPDATE OF r SKIP LOCKED)
+         WHERE %(died)s AND r.state = 'working' AND r.ended_at IS NULL FOR NO KEY UPDATE OF r)
     RETURNING id),
--- What it was drawing, Slack may take yet, over what the next one draws.
+-- What it was drawing, Slack may take yet, over what the next one draws: cards of what had begun and was not long over.
 held AS MATERIALIZED (
     SELECT c.call_id, c.channel, c.ts FROM noted JOIN tool_calls t ON t.run_id = noted.id JOIN cards c ON c.call_id = t.id
-     WHERE t.state IN ('approved', 'executing', 'done', 'failed', 'unknown') AND c.ts <> '' AND c.view_id = ''
+     WHERE (t.state IN ('approved', 'executing')
+            OR t.state IN ('done', 'failed', 'unknown') AND (t.verdict IS NULL OR t.ended_at > now() - interval '10 minutes'))
+       AND c.ts <> '' AND c.view_id = ''
      ORDER BY c.call_id, c.channel, c.ts FOR NO KEY UPDATE OF c),
 doubted AS (
     UPDATE cards c SET drawn = '', whole = false, late_until = now() + make_interval(secs => %(late)s)
