@@ -6,7 +6,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
+from bot.sandbox.slack import Call, Workspace
 from tests.plugins.ports import free_port
 from tests.plugins.redis import RedisServer
 from tests.standins.model import error, says
@@ -156,10 +158,74 @@ async def test_a_database_or_a_slack_that_goes_makes_it_not_ready_until_it_is_ba
         chat.slack.faults.link_disabled = False
         await until(port, lambda status, _: status == 200)
 
-        chat.slack.revoke_tokens()
-        thread = await chat.ask("get pods -n shop")
-        _, said = await until(port, lambda status, _: status == 503)
+        with capture_logs() as log:
+            chat.slack.revoke_tokens()
+            thread = await chat.ask("get pods -n shop")
+            _, said = await until(port, lambda status, _: status == 503)
         assert said["problems"] == ["Slack does not accept SLACK_BOT_TOKEN (token_revoked)"]
+        refused = {line["code"] for line in log if line["event"] == "bot_token_refused"}
+        assert refused == {"token_revoked"}
         chat.slack.faults.revoked.clear()
         await chat.reads(thread, "checkout-|⛔")  # by what was asked meanwhile
         await until(port, lambda status, _: status == 200)
+
+
+def _no_socket_mode(slack: Workspace) -> None:
+    slack.faults.link_disabled = True
+
+
+def _no_app_token(slack: Workspace) -> None:
+    slack.faults.revoked.add(slack.app_token)
+
+
+OFF = "Socket Mode is off (link_disabled): turn it on, at https://api.slack.com/apps"
+
+
+@pytest.mark.parametrize(
+    ("refuse", "why"),
+    [
+        (_no_socket_mode, f"SLACK_APP_TOKEN: {OFF}"),
+        (_no_app_token, "SLACK_APP_TOKEN: Slack does not accept this token (token_revoked)"),
+    ],
+)
+async def test_why_slack_gives_no_socket_is_said_and_slack_is_not_hammered(
+    dsn: str, tmp_path: Path, refuse: Callable[[Workspace], None], why: str
+) -> None:
+    port = free_port()
+    async with world(dsn, tmp_path, extra={"COUNTERSIGN_HTTP_PORT": str(port)}) as chat:
+        await chat.slack.wait_for_sockets(2, 20)
+        opened = chat.slack.calls_of("apps.connections.open")
+        refuse(chat.slack)
+        with capture_logs() as log:
+            await chat.slack.abort_sockets()
+            tried = await chat.slack.wait_for(lambda: _since(chat.slack, opened, 4), 20)
+            _, said = await until(port, lambda _, found: why in str(found["problems"]))
+        assert said["ready"] is False
+        assert said["problems"][0] == f"no socket to Slack is connected: {why}"
+        # each of the two at once, and again only after a pause
+        assert tried[2].at - tried[0].at >= 0.75
+        refused = [line for line in log if line["event"] == "socket_refused"]
+        assert {line["why"] for line in refused} == {f"{why}."}
+        assert {line["number"] for line in refused} == {0, 1}
+
+
+def _since(slack: Workspace, before: list[Call], count: int) -> list[Call]:
+    """What asked for a socket since then, once it is so many."""
+    since = slack.calls_of("apps.connections.open")[len(before) :]
+    return since if len(since) >= count else []
+
+
+async def test_one_socket_of_two_is_named_and_changes_nothing(dsn: str, tmp_path: Path) -> None:
+    port = free_port()
+    async with world(dsn, tmp_path, extra={"COUNTERSIGN_HTTP_PORT": str(port)}) as chat:
+        await chat.slack.wait_for_sockets(2, 20)
+        chat.slack.faults.link_disabled = True
+        await chat.slack.abort_sockets(chat.slack.hub.sockets[0].number)
+        status, said = await until(port, lambda _, found: found["away"] != [])
+        assert (status, said["ready"], said["problems"], said["sockets"]) == (200, True, [], 1)
+        assert said["away"] == [f"slack: not every socket is connected: SLACK_APP_TOKEN: {OFF}"]
+        thread = await chat.ask("get pods -n shop")
+        await chat.reads(thread, "checkout-")
+        chat.slack.faults.link_disabled = False
+        await chat.slack.wait_for_sockets(2, 30)
+        await until(port, lambda _, found: (found["sockets"], found["away"]) == (2, []))

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from bot.core.errors import BadSettings
 from bot.sandbox.slack import EXAMPLE_MANIFEST, Settings, Workspace
-from bot.slack.api import SlackApi, Uncertain
+from bot.slack.api import Refused, SlackApi, Uncertain
 from bot.slack.sockets import Pauses, Sockets, check_tokens
 
 
@@ -243,6 +243,22 @@ async def test_tokens_in_each_others_place_are_told_apart(slack: Workspace) -> N
         "SLACK_BOT_TOKEN: this is no bot token (not_allowed_token_type); one begins with xoxb-."
     )
     assert app.startswith("SLACK_APP_TOKEN: this is no app-level token (not_allowed_token_type)")
+
+
+async def test_a_bot_token_that_is_refused_is_told_once_until_it_is_good_again(
+    slack: Workspace,
+) -> None:
+    async with SlackApi.open(slack.bot_token, slack.api_url) as api:
+        with capture_logs() as log:
+            for _ in range(2):
+                slack.faults.revoked.add(slack.bot_token)
+                for _ in range(3):
+                    with pytest.raises(Refused):
+                        await api.auth_test()
+                slack.faults.revoked.clear()
+                await api.auth_test()
+    said = {"code": "token_revoked", "mend": "give SLACK_BOT_TOKEN a new token"}
+    assert log == [{"event": "bot_token_refused", "log_level": "error", **said}] * 2
 
 
 async def test_an_app_token_without_its_scope_is_said(slack: Workspace) -> None:

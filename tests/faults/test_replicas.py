@@ -3,18 +3,20 @@ whether they have a Redis or not.
 """
 
 import asyncio
+import re
 from pathlib import Path
 from time import monotonic
 
 import pytest
+from redis.asyncio import Redis
 
-from tests.faults.scene import Case, Scene, scene, until
-from tests.faults.steps import HOLDS, LAST_WORDS, Step, walks
+from tests.faults.scene import WEB, Case, Other, Scene, scene, until
+from tests.faults.steps import HOLDS, LAST_WORDS, Step, is_patch, walks
 from tests.faults.test_kills import copy_of
 from tests.faults.test_matrix import approves, it_ends
 from tests.plugins.redis import RedisServer
-from tests.standins.model import Json, Turn, hangs, held, says, slowly
-from tests.world import buttons, shown
+from tests.standins.model import Json, Turn, calls, hangs, held, says, slowly
+from tests.world import World, buttons, shown
 
 pytestmark = pytest.mark.timeout(150)
 crash = pytest.mark.crash
@@ -89,41 +91,138 @@ async def test_roles_apart(
 async def test_one_run_a_thread(
     dsn: str, tmp_path: Path, case: Case, redis: RedisServer, with_redis: bool
 ) -> None:
-    """Many threads, two messages each, two processes: nobody carries what another one carries."""
+    """Talk, two commands and a decision are due at once in each thread, and two processes have
+    room for them all.
+    """
+    decided = asyncio.Event()
+    together: list[str] = []
 
-    def script(_: Json) -> Turn:
-        return slowly(says("All is well."), latency=1)
+    def script(request: Json) -> Turn:
+        name = app_of(request)
+        together.extend(name for other in model.answering if app_of(other) == name)
+        if request["messages"][-1]["role"] == "tool":
+            return slowly(says(f"{LAST_WORDS}."), latency=2)
+        if "what else" in asked(request):
+            return held(slowly(says("Nothing else."), latency=3), decided)
+        return calls(("k8s_scale", {**WEB, "name": name, "replicas": 2}))
+
+    def during_talk(line: str, body: str) -> bool:
+        """Holds nothing: it notes a change while the model is asked for the same thread."""
+        apps = [app_of(request) for request in model.answering] if is_patch(line, body) else []
+        together.extend(name for name in apps if name in line)
+        return False
 
     extra = {"REDIS_URL": redis.url} if with_redis else {}
     async with scene(dsn, tmp_path, case, script, extra) as at:
         await at.another()
         chat = at.chat
-        places = [f"team-{n}" for n in range(8)]
-        for where in places:
-            chat.slack.add_channel(where, ["dave"])
-        threads = [await chat.ask("how is web?", where=where) for where in places]
-        for where, thread in zip(places, threads, strict=True):
-            await chat.slack.mention("dave", where, "and api?", thread_ts=thread)
-        for where, thread in zip(places, threads, strict=True):
-            await chat.reads(thread, "All is well", where)
-            assert await together(at) == []
-        await at.quiet(threads[0], places[0], timeout=60)
-        runs = await at.rows("SELECT attempt, state FROM runs")
-        assert {(run["attempt"], run["state"]) for run in runs} == {(1, "done")}
+        assert chat.model is not None
+        model = chat.model
+        teams = [team(at, n) for n in range(4)]
+        threads = {
+            where: await chat.ask(f"scale web-{n} to 2", where=where)
+            for n, where in enumerate(teams)
+        }
+        cards = {where: await chat.card(ts, where=where) for where, ts in threads.items()}
+        await at.quiet_outbox()
+        chat.cluster.delay("list", "/pods", 0.7)
+        at.cluster.hold_request(during_talk)
+        for text in ("what else?", "get pods -n shop", "get pods -n shop"):
+            for where, thread in threads.items():
+                await chat.slack.mention("dave", where, text, thread_ts=thread)
+            await until(lambda: len(model.answering) == 4, "talk everywhere", log=at.log)
+        for where, card in cards.items():
+            await chat.press("Approve", card, "bob", where)
+        await asyncio.sleep(1)  # in which nobody begins who should not
+        decided.set()
+        for where, thread in threads.items():
+            await chat.reads(thread, LAST_WORDS, where)
+            await chat.reads(thread, "Nothing else", where)
+        await at.quiet(threads["team-0"], "team-0", timeout=60)
+        assert together == []
+        commands = await at.rows(
+            "SELECT thread_ts, started_at, ended_at FROM runs WHERE kind = 'command'"
+            " ORDER BY thread_ts, started_at"
+        )
+        assert len(commands) == 8
+        for one, next_ in zip(commands[::2], commands[1::2], strict=True):
+            assert one["thread_ts"] == next_["thread_ts"]
+            assert one["ended_at"] < next_["started_at"]
+        case.executions = len(chat.cluster.mutations)
+        assert case.executions == 4
         case.answers = len(await at.rows("SELECT 1 FROM outbox WHERE key LIKE 'end:%%'"))
-        assert case.answers == len(runs)
-        workers = await at.rows("SELECT 1 FROM procrastinate_workers")
-        assert len(workers) == 2
-        case.end = f"{len(runs)} runs in {len(threads)} threads"
+        assert case.answers == len(await at.rows("SELECT 1 FROM runs")) == 16
+        assert len(await at.rows("SELECT 1 FROM procrastinate_workers")) == 2
+        case.end = "16 runs in 4 threads"
         await at.nothing_is_left()
 
 
-async def together(at: Scene) -> list[Json]:
-    """Threads of which more than one job runs now."""
-    return await at.rows(
-        "SELECT lock FROM procrastinate_jobs WHERE status = 'doing' GROUP BY lock"
-        " HAVING count(*) > 1"
-    )
+def app_of(request: Json) -> str:
+    """The deployment that the thread of a request is about."""
+    found = re.search(r"web-\d+", asked(request))
+    assert found is not None
+    return found[0]
+
+
+@crash
+async def test_two_processes_keep_one_channels_limit(
+    dsn: str, tmp_path: Path, case: Case, redis: RedisServer
+) -> None:
+    extra = {"REDIS_URL": redis.url}
+    async with scene(dsn, tmp_path, case, lambda _: says("All is well."), extra) as at:
+        await at.another()
+        chat = at.chat
+        chat.slack.faults.rate_limits = True
+        threads = [await chat.ask("how is web?") for _ in range(10)]
+        for thread in threads:
+            await chat.reads(thread, "All is well")
+        await at.quiet(threads[0], timeout=60)
+        senders = await at.rows("SELECT claimed_by FROM outbox GROUP BY 1")
+        assert len(senders) == 2
+        assert [call.method for call in chat.slack.calls if call.status == 429] == []
+        case.answers = len(threads)
+        await at.nothing_is_left()
+
+
+@crash
+async def test_a_pause_that_one_was_told_of_holds_for_the_other(
+    dsn: str, tmp_path: Path, case: Case, redis: RedisServer
+) -> None:
+    seconds = 8
+    known = asyncio.Event()
+
+    def script(_: Json) -> Turn:
+        return held(says("All is well."), known)
+
+    extra = {"REDIS_URL": redis.url}
+    async with scene(dsn, tmp_path, case, script, extra) as at:
+        await at.another()
+        chat = at.chat
+        chat.slack.faults.fail("chat.postMessage", "ratelimited", seconds=seconds)
+        threads = {"ops": await chat.ask("how is web?")}
+        await pause_is_known(redis)
+        known.set()
+        for n in range(4):
+            where = team(at, n)
+            threads[where] = await chat.ask("how is web?", where=where)
+        for where, thread in threads.items():
+            await chat.reads(thread, "All is well", where)
+        refused, *later = chat.slack.calls_of("chat.postMessage")
+        assert refused.status == 429
+        assert later[0].at >= refused.at + seconds
+        await at.quiet(threads["ops"])
+        case.answers = len(threads)
+        await at.nothing_is_left()
+
+
+async def pause_is_known(redis: RedisServer) -> None:
+    """Wait until Redis holds that Slack wants no posts."""
+    async with Redis.from_url(redis.url, decode_responses=True) as looking, asyncio.timeout(15):
+        while True:
+            for bucket in await looking.keys("*:chat.postMessage"):
+                if float(await looking.hget(bucket, "until") or 0) > 0:
+                    return
+            await asyncio.sleep(0.02)
 
 
 @crash
@@ -232,56 +331,65 @@ async def test_a_sender_that_hears_of_its_claim_too_late(
 
 
 @crash
-async def test_rolling_restarts_under_load(dsn: str, tmp_path: Path, case: Case) -> None:
-    """Three times a new process comes and the oldest one goes, while people ask and approve."""
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("apart", [False, True])
+async def test_rolling_restarts_under_load(
+    dsn: str, tmp_path: Path, case: Case, redis: RedisServer, apart: bool
+) -> None:
+    """Three times a new process comes and the oldest one goes, while people ask and approve; or a
+    new listener and then a new worker, which share a Redis.
+    """
 
     def script(_: Json) -> Turn:
-        return slowly(says("All is well."), latency=1)
+        return slowly(says("All is well."), latency=2)
 
-    async with scene(dsn, tmp_path, case, script) as at:
-        crowd = Crowd(at, 12)
+    kinds = [("--role", "listener"), ("--role", "worker")] if apart else [()]
+    extra = {"REDIS_URL": redis.url} if apart else {}
+    async with scene(dsn, tmp_path, case, script, extra, options=kinds[0]) as at:
+        old: list[World | Other] = [at.chat, *[await at.another(*kind) for kind in kinds[1:]]]
+        crowd = Crowd(at)
         began = monotonic()
         async with asyncio.TaskGroup() as group:
-            asking = group.create_task(crowd.asks())
             approving = group.create_task(crowd.approves())
-            for number in range(3):
-                await at.another()
+            for kind in kinds * 3:
+                old.append(await at.another(*kind))
+                await crowd.asks(3)
+                asking = group.create_task(crowd.asks(3))
                 drains = monotonic()
-                if number == 0:
-                    await at.chat.terminate()
-                else:
-                    await at.others[number - 1].terminate()
+                await old.pop(0).terminate()
                 assert monotonic() - drains < _LONGEST_DRAIN
-                await asyncio.sleep(1)
-            await asking
+                await asking
             await crowd.is_served()
             approving.cancel()
         at.goes_on(began)
         await at.nothing_is_left()
 
 
+def team(at: Scene, number: int) -> str:
+    """A channel of people with a deployment of their own, `web-` and the number."""
+    web = at.chat.cluster.get("Deployment", "shop", "web")
+    assert web is not None
+    at.chat.cluster.apply(copy_of(web, f"web-{number}"))
+    at.chat.slack.add_channel(f"team-{number}", ["dave", "bob"])
+    return f"team-{number}"
+
+
 class Crowd:
-    """People in so many channels: every other one asks, the others want a change, which somebody
-    approves.
+    """People in more and more channels: every other one asks, the others want a change, which
+    somebody approves.
     """
 
-    def __init__(self, at: Scene, count: int) -> None:
+    def __init__(self, at: Scene) -> None:
         self._at = at
         self._threads: dict[int, str] = {}
-        self._count = count
-        web = at.chat.cluster.get("Deployment", "shop", "web")
-        assert web is not None
-        for n in range(count):
-            at.chat.slack.add_channel(f"team-{n}", ["dave", "bob"])
-            at.chat.cluster.apply(copy_of(web, f"web-{n}"))
 
-    async def asks(self) -> None:
-        """One a second."""
-        for n in range(self._count):
+    async def asks(self, count: int) -> None:
+        """So many more, five a second."""
+        for n in range(len(self._threads), len(self._threads) + count):
             change = f"scale deployment/web-{n} --replicas 2 -n shop"
             text = change if n % 2 else "how is web?"
-            self._threads[n] = await self._at.chat.ask(text, where=f"team-{n}")
-            await asyncio.sleep(1)
+            self._threads[n] = await self._at.chat.ask(text, where=team(self._at, n))
+            await asyncio.sleep(0.2)
 
     async def approves(self) -> None:
         """Whatever waits, and again while nothing comes of it."""
@@ -299,12 +407,13 @@ class Crowd:
         for n, thread in self._threads.items():
             ends = "done and verified" if n % 2 else "All is well"
             await at.chat.reads(thread, ends, f"team-{n}", timeout=60)
-        await at.quiet(self._threads[0], "team-0", timeout=60)
+        await at.quiet(self._threads[0], "team-0", timeout=120)
         case.executions = len(at.chat.cluster.mutations)
         case.answers = len(await at.rows("SELECT 1 FROM outbox WHERE key LIKE 'end:%%'"))
-        case.end = f"{self._count} threads over three restarts"
-        assert case.executions == self._count // 2
-        assert case.answers == self._count == len(await at.rows("SELECT 1 FROM runs"))
+        count = len(self._threads)
+        case.end = f"{count} threads over three restarts"
+        assert case.executions == count // 2
+        assert case.answers == count == len(await at.rows("SELECT 1 FROM runs"))
         for n, thread in self._threads.items():
             texts = [shown(m) for m in at.chat.slack.app_messages(f"team-{n}", thread)]
             ends = "done and verified" if n % 2 else "All is well"

@@ -1,5 +1,6 @@
 """The stand-in's Web API: decoding, tokens, scopes, errors, limits and short-lived rights."""
 
+import asyncio
 import copy
 import json
 from collections.abc import AsyncIterator
@@ -24,7 +25,7 @@ MODAL = {
     "title": {"type": "plain_text", "text": "Title"},
     "blocks": [BUTTON],
 }
-OPS, RANDOM, SECRETS = "C0OPS0000", "C0RANDOM0", "G0SECRET0"
+OPS, SHOP, RANDOM, SECRETS = "C0OPS0000", "C0SHOP000", "C0RANDOM0", "G0SECRET0"
 
 
 class Client:
@@ -127,6 +128,11 @@ async def test_tokens(slack: Workspace, call: Client) -> None:
     assert await call.error("apps.connections.open") == "not_allowed_token_type"
     slack.revoke_tokens()
     assert await call.error("auth.test") == "token_revoked"
+    opened = await call("apps.connections.open", token=slack.app_token)
+    assert opened["ok"], "each token is revoked for itself"
+    slack.faults.revoked.add(slack.app_token)
+    refused = await call("apps.connections.open", token=slack.app_token)
+    assert refused["error"] == "token_revoked"
 
 
 @pytest.mark.breaches
@@ -453,6 +459,45 @@ async def test_faults_of_methods(slack: Workspace, call: Client) -> None:
     assert len(slack.messages("ops")) == 1
 
 
+async def test_faults_are_met_in_order_as_often_and_where_they_are_meant(
+    slack: Workspace, call: Client
+) -> None:
+    slack.faults.fail("chat.postMessage", "http_500", times=2)
+    slack.faults.fail("chat.postMessage", "http_503")
+    statuses = []
+    for _ in range(4):
+        await call("chat.postMessage", channel=OPS, text="x")
+        statuses.append(call.status)
+    assert statuses == [500, 500, 503, 200]
+    slack.faults.fail("chat.postMessage", "error", code="fatal_error", channel=SHOP)
+    answers = [
+        await call.error("chat.postMessage", channel=channel, text="x")
+        for channel in (OPS, SHOP, SHOP)
+    ]
+    assert answers == [None, "fatal_error", None]
+
+
+async def test_a_held_call_does_its_work_once_it_is_let_go(slack: Workspace, call: Client) -> None:
+    post = {"channel": OPS, "text": "as posted"}
+    first, second = [(await call("chat.postMessage", **post))["ts"] for _ in range(2)]
+
+    def texts() -> list[str]:
+        return [message["text"] for message in slack.messages("ops")]
+
+    held = slack.faults.hold("chat.update", ts=first)
+    async with asyncio.timeout(10):
+        assert (await call("chat.update", channel=OPS, ts=second, text="edited"))["ok"]
+        assert not held.begun.is_set(), "it is about the other message"
+        edit = {"channel": OPS, "ts": first, "text": "edited"}
+        editing = asyncio.create_task(call("chat.update", **edit))
+        await held.met()
+        assert (await call("chat.update", **edit | {"text": "meanwhile"}))["ok"]
+        assert texts() == ["meanwhile", "edited"]
+        held.let_go()
+        assert (await editing)["ok"]
+    assert texts() == ["edited", "edited"]
+
+
 async def test_the_sdk_repeats_a_post_whose_answer_was_lost(slack: Workspace) -> None:
     slack.faults.fail("chat.postMessage", "drop_after")
     client = AsyncWebClient(slack.bot_token, base_url=slack.api_url)
@@ -478,8 +523,26 @@ async def test_rates_by_tier_and_by_channel(session: aiohttp.ClientSession) -> N
         assert (await call("chat.update", **edit))["ok"]
         codes = [await call.error("chat.postMessage", channel=OPS, text="x") for _ in range(4)]
         assert codes == [None, None, None, "ratelimited"]
-        other = await call("chat.postMessage", channel="C0SHOP000", text="x")
+        other = await call("chat.postMessage", channel=SHOP, text="x")
         assert other["ok"], "each channel has its own"
+
+
+async def test_limits_are_kept_while_they_are_switched_on(slack: Workspace, call: Client) -> None:
+    async def posts() -> list[str | None]:
+        return [await call.error("chat.postMessage", channel=OPS, text="x") for _ in range(4)]
+
+    async def lists() -> list[str | None]:
+        return [await call.error("users.list") for _ in range(21)]
+
+    assert {*await posts(), *await lists()} == {None}
+    slack.faults.rate_limits = True
+    assert await posts() == [None, None, None, "ratelimited"]
+    assert (call.status, call.headers["Retry-After"]) == (429, "1")
+    slack.clock.advance(60)
+    assert await lists() == [None] * 20 + ["ratelimited"]
+    assert (call.status, call.headers["Retry-After"]) == (429, "3")
+    slack.faults.rate_limits = False
+    assert {*await posts(), *await lists()} == {None}
 
 
 async def test_the_sdk_sees_errors_as_it_does_on_slack(slack: Workspace) -> None:

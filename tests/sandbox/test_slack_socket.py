@@ -5,6 +5,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -16,6 +17,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.sandbox.slack import EXAMPLE_MANIFEST, Settings, Workspace
 
 FAST = Settings(ack_seconds=0.1, retry_delays=(0.02, 0.05, 0.1))
+PATIENT = Settings(ack_seconds=10)
 
 
 @pytest.fixture
@@ -50,8 +52,21 @@ class Raw:
         return ws, hello
 
 
+@asynccontextmanager
+async def ear(
+    slack: Workspace, session: aiohttp.ClientSession
+) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    """A socket that acknowledges only what it is told to, closed at the end."""
+    ws, _ = await Raw(slack, session).connect()
+    try:
+        yield ws
+    finally:
+        await ws.close()
+
+
 async def envelope(ws: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
-    frame: dict[str, Any] = await ws.receive_json(timeout=2)
+    async with asyncio.timeout(10):  # not the client's own, which each ping begins anew
+        frame: dict[str, Any] = await ws.receive_json()
     return frame
 
 
@@ -96,17 +111,20 @@ async def test_pings_are_echoed_and_sent(session: aiohttp.ClientSession) -> None
             assert (aiohttp.WSMsgType.PONG, b"sdk-ping-pong:1") in seen
             assert aiohttp.WSMsgType.PING in {kind for kind, _ in seen}
             slack.faults.ponging = False
-            await asyncio.sleep(0.06)
+            await everything(ws)  # also what was under way
             await ws.ping(b"sdk-ping-pong:2")
-            assert b"sdk-ping-pong:2" not in await everything(ws)
+            assert await everything(ws) == []
+            slack.faults.ponging = True
+            assert (await ws.receive(timeout=5)).data == b"slack-ping"
 
 
 async def everything(ws: aiohttp.ClientWebSocketResponse) -> list[object]:
-    """The data of every frame until there is silence."""
+    """The data of every frame until there is silence, or for two seconds."""
     seen: list[object] = []
     try:
-        while True:
-            seen.append((await ws.receive(timeout=0.15)).data)
+        async with asyncio.timeout(2):
+            while True:
+                seen.append((await ws.receive(timeout=0.3)).data)
     except TimeoutError:
         return seen
 
@@ -249,6 +267,47 @@ async def test_duplicates_and_the_order_of_a_mention(
     assert (await again).acked
     assert frame["payload"]["event_id"] == frames[0]["payload"]["event_id"]
     await ws.close()
+
+
+async def test_two_envelopes_change_places_and_a_lonely_one_goes_out_after_a_second(
+    session: aiohttp.ClientSession,
+) -> None:
+    async with Workspace(EXAMPLE_MANIFEST, PATIENT) as slack, ear(slack, session) as ws:
+        slack.faults.swap_frames = True
+        for _ in range(2):
+            await slack.post("alice", "ops", "first")
+            await slack.post("alice", "ops", "second")
+            frames = [await envelope(ws) for _ in range(2)]
+            for frame in frames:
+                await ack(ws, frame)
+            assert [frame["payload"]["event"]["text"] for frame in frames] == ["second", "first"]
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await slack.post("alice", "ops", "alone")
+        frame = await envelope(ws)
+        assert loop.time() - began >= 0.95
+        assert frame["payload"]["event"]["text"] == "alone"
+        await ack(ws, frame)
+        await slack.settled()
+        assert {(one.outcome, one.attempt) for one in slack.envelopes} == {("acked", 0)}
+
+
+async def test_a_lost_ack_counts_as_none(session: aiohttp.ClientSession) -> None:
+    settings = Settings(ack_seconds=1, retry_delays=(0.02,))
+    async with Workspace(EXAMPLE_MANIFEST, settings) as slack, ear(slack, session) as ws:
+        slack.faults.lose_acks = 1
+        await slack.post("alice", "ops", "hello")
+        for attempt in range(2):
+            frame = await envelope(ws)
+            assert frame["retry_attempt"] == attempt
+            await ack(ws, frame)
+        await slack.settled()
+        assert [one.outcome for one in slack.envelopes] == ["timeout", "acked"]
+        slack.faults.lose_acks = 1
+        sent = asyncio.create_task(slack.slash("alice", "ops", "/ops", "status"))
+        await ack(ws, await envelope(ws))
+        assert (await sent).outcome == "timeout"
+        assert slack.notices[0]["text"] == "operation_timeout"
 
 
 @pytest.mark.breaches

@@ -105,9 +105,9 @@ def last_tool_results(request: Json) -> list[str]:
 class ModelServer:
     """Serves `script`, one step a request, on 127.0.0.1; a function is asked every time.
 
-    `requests` and `headers` keep what came, `violations` what a strict provider would refuse,
-    `disconnected` counts clients that left before the end (`left` is set by the first),
-    `connections` sockets used.
+    `requests` and `headers` keep what came, `answering` what is being answered now, `violations`
+    what a strict provider would refuse, `disconnected` counts clients that left before the end
+    (`left` is set by the first), `connections` sockets used.
     """
 
     def __init__(
@@ -126,6 +126,7 @@ class ModelServer:
         self.chunk_delay = chunk_delay
         self.models = list(models)
         self.requests: list[Json] = []
+        self.answering: list[Json] = []
         self.headers: list[dict[str, str]] = []
         self.violations: list[str] = []
         self.disconnected = 0
@@ -203,6 +204,7 @@ class ModelServer:
             self.violations.append("The script has no further step.")
             return _refusal(500, "The script has no further step.")
         turn = step(body) if callable(step) else step
+        self.answering.append(body)
         try:
             return await self._answer(request, body, turn)
         except (asyncio.CancelledError, ConnectionError):
@@ -210,6 +212,8 @@ class ModelServer:
                 self.disconnected += 1
                 self.left.set()
             raise
+        finally:
+            self.answering = [one for one in self.answering if one is not body]
 
     def _note_connection(self, request: web.Request) -> None:
         self._sockets.add(request.protocol)
