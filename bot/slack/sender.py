@@ -319,7 +319,7 @@ class Sender:
         if refused.code not in TOKEN_REFUSED:
             await self._unsayable(saying, refused.code)
             return
-        if datetime.now(UTC) - saying.created_at > _GIVE_UP:
+        if _long_tried(saying):
             await self._unsayable(saying, refused.code)
             return
         # certainly not said, so nothing has to be looked for before the next try
@@ -327,7 +327,7 @@ class Sender:
         await self._later(saying, wait, WAITS)
 
     async def _uncertain(self, saying: Saying, error: Exception) -> None:
-        if datetime.now(UTC) - saying.created_at > _GIVE_UP:
+        if _long_tried(saying):
             await self._unsayable(saying, f"uncertain for a day: {error}")
             return
         wait = min(self._pauses.retry * 2.0 ** min(saying.tries - 1, 8), _LONGEST_WAIT)
@@ -709,6 +709,11 @@ class Sender:
 
     async def _unsayable(self, saying: Saying, code: str) -> None:
         await self._unsaid.end(saying, code)
+
+
+def _long_tried(saying: Saying) -> bool:
+    """Whether it has to end. What only waited for a bot that was away is tried once more."""
+    return saying.tries > 1 and datetime.now(UTC) - saying.created_at > _GIVE_UP
 
 
 def _clock() -> float:

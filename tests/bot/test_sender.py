@@ -22,11 +22,13 @@ from bot.slack.api import Limited, SlackApi, SlackProblem, Uncertain
 from bot.slack.budget import Budget
 from bot.slack.cards import Drawn
 from bot.slack.live import Live, Pace
+from bot.slack.measured import MeasuredSender
 from bot.slack.sender import Pauses, Sender
 from bot.slack.views.blocks import section
 from bot.slack.views.data import CardData, Message
 from bot.store.database import Database, Row
 from bot.store.outbox import Kind, say
+from bot.web.metrics import Metrics, Sources
 
 ORG = "T1"
 SQL = {
@@ -109,13 +111,14 @@ class World:
         self.cards = FakeCards()
         self.undeliverable: list[tuple[UUID, str]] = []
         self.live = Live(self.bus, database, api, self.budget, tasks, pace=Pace(0.05))
+        self.metrics = Metrics(Sources(database, lambda: 0, dict))
         self.ops = slack.channel_id("ops")
 
     def sender(self) -> Sender:
         async def undeliverable(call_id: UUID, code: str) -> None:
             self.undeliverable.append((call_id, code))
 
-        return Sender(
+        sender = MeasuredSender(
             self.database,
             self.api,
             self.budget,
@@ -124,6 +127,8 @@ class World:
             undeliverable,
             Pauses(patrol=0.2, retry=0.1, late=1.5),
         )
+        sender.counts = self.metrics
+        return sender
 
     @asynccontextmanager
     async def sending(self) -> AsyncIterator[None]:

@@ -5,16 +5,20 @@ which everything goes wrong at once.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from bot.guard.house import load_call
 from bot.sandbox.slack import Settings as SlackSettings
+from bot.sandbox.slack.faults import MethodFault
+from bot.slack.budget import Lane
 from bot.store.database import Database
 from bot.store.outbox import redrawing
 from tests.conversations.test_commands import PATIENT, SCALE, votes
-from tests.world import Json, buttons, shown, world
+from tests.world import Json, World, buttons, shown, world
 
 
 async def test_a_deleted_card_comes_again_and_a_click_draws_it_without_any_edit(
@@ -225,3 +229,79 @@ async def test_a_card_that_another_process_drew_meanwhile_is_drawn_once_more(
         await chat.rows("UPDATE cards SET drawn = 'what another drew' RETURNING 1")
         assert await holds(is_known)
         assert edits() - before == 2
+
+
+def edits_of(chat: World, card: Json) -> list[Json]:
+    """What a card was edited to, as often as Slack took it."""
+    calls = chat.slack.calls_of("chat.update")
+    return [call.args for call in calls if call.status == 200 and call.args["ts"] == card["ts"]]
+
+
+@pytest.mark.parametrize("how", ["taken", "used up", "broken"])
+async def test_a_click_that_is_not_drawn_through_its_own_address_is_drawn_by_an_edit(
+    dsn: str, tmp_path: Path, how: str
+) -> None:
+    slack = replace(PATIENT, response_url_uses=0) if how == "used up" else PATIENT
+    async with world(dsn, tmp_path, slack=slack) as chat:
+        thread = await chat.ask("scale deployment/cart --replicas 0 -n shop")  # needs two
+        card = await chat.card(thread)
+        await chat.quiet(thread)
+        faults = chat.slack.faults
+        # the outbox may be faster: it has to wait
+        faults.methods["chat.update"] = [MethodFault("ratelimited", seconds=2, ts=card["ts"])]
+        if how == "broken":
+            faults.fail("response_url", "http_500")
+        await chat.press("Approve", card, by="alice")
+        await chat.reads(thread, "So far approved by")
+        for _ in range(1_000):
+            drawn = await chat.rows("SELECT state FROM outbox WHERE kind = 'redraw' ORDER BY id")
+            if drawn and drawn[0]["state"] == "sent":
+                break
+            await asyncio.sleep(0.02)
+        assert len(edits_of(chat, card)) == (0 if how == "taken" else 1)
+        assert not faults.methods.get("response_url"), "nobody asked there"
+        assert "Approve" in buttons(chat.cards(thread)[0])
+
+
+async def becomes(chat: World, call_id: UUID, summary: str) -> None:
+    """A call changes, and whoever shows it hears of that."""
+    assert chat.parts is not None
+    await chat.rows(
+        "UPDATE tool_calls SET preview = preview || jsonb_build_object('summary', %s::text)"
+        " WHERE id = %s RETURNING 1",
+        *(summary, call_id),
+    )
+    chat.parts.house.tell(await load_call(chat.parts.database, call_id))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("short_by", ["our count", "Slack's word"])
+async def test_a_card_skips_states_while_edits_are_short_but_not_the_last_one(
+    dsn: str, tmp_path: Path, short_by: str
+) -> None:
+    async with world(dsn, tmp_path, slack=PATIENT) as chat:
+        assert chat.parts is not None
+        thread = await chat.ask(SCALE)
+        card = await chat.card(thread)
+        await chat.quiet(thread)
+        [row] = await chat.rows("SELECT call_id FROM cards")
+        budget, ours = chat.parts.sender._budget, short_by == "our count"
+        limit = MethodFault("ratelimited", times=100, ts=card["ts"])
+        chat.slack.faults.methods["chat.update"] = [] if ours else [limit]
+        for number in range(1, 31):
+            while ours and budget.wait("chat.update", 1) <= 0:
+                await budget.take("chat.update", Lane.CARD)
+            await becomes(chat, row["call_id"], f"State {number}")
+            await asyncio.sleep(0.02)
+        assert edits_of(chat, card) == []  # what is left is for what must be drawn
+        if not ours:  # the drawing of the last one is refused, and no other state follows
+            async with asyncio.timeout(20):
+                tried = limit.times
+                while limit.times == tried:  # noqa: ASYNC110 -- over the wire
+                    await asyncio.sleep(0.05)
+            chat.slack.faults.methods.clear()
+        await chat.reads(thread, r"State 30\b")
+        assert len(edits_of(chat, card)) <= 2
+        await becomes(chat, row["call_id"], "State 31")  # between two drawings
+        await chat.reads(thread, r"State 31\b")
+        assert ours or 1 <= 100 - limit.times <= 3, "Slack was not asked, or for every state"

@@ -396,6 +396,10 @@ async def test_a_response_url_works_five_times_in_half_an_hour(
     late = (await click(slack, call)).payload["response_url"]
     slack.clock.advance(1801)
     assert await respond(late, text="late") == (404, '{"ok": false, "error": "expired_url"}')
+    slack.faults.fail("response_url", "http_500")
+    broken = (await click(slack, call)).payload["response_url"]
+    assert await respond(broken, text="?") == (500, '{"ok": false, "error": "internal_error"}')
+    assert (await respond(broken, text="again"))[0] == 200
 
 
 async def test_an_ephemeral_card_is_replaced_through_its_response_url(

@@ -68,7 +68,7 @@ def test_trigger_ids_are_forgotten_a_while_after_their_time(state: State) -> Non
 def test_response_urls_are_forgotten_with_their_time(state: State) -> None:
     faults = Faults()
     events = Events(state, Hub(state, faults, Tasks()), faults)
-    urls = ResponseUrls(state, Messages(state, events))
+    urls = ResponseUrls(state, Messages(state, events), faults)
     channel = state.channel("ops")
     for _ in range(5):
         urls.issue(channel, "U0BOB0000")

@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 from aiohttp import web
 
 from bot.sandbox.slack.checks import check_payload, content_of, has_content
+from bot.sandbox.slack.faults import Faults
 from bot.sandbox.slack.messages import Messages
 from bot.sandbox.slack.model import Channel, Json, SlackError
 from bot.sandbox.slack.state import State
@@ -72,9 +73,10 @@ T = TypeVar("T", Trigger, ResponseUrl)
 class ResponseUrls:
     """Response URLs work five times within thirty minutes."""
 
-    def __init__(self, state: State, messages: Messages) -> None:
+    def __init__(self, state: State, messages: Messages, faults: Faults) -> None:
         self._state = state
         self._messages = messages
+        self._faults = faults
         self._issued: dict[str, ResponseUrl] = {}
 
     def __len__(self) -> int:
@@ -127,6 +129,9 @@ class ResponseUrls:
             return _refused(400, "invalid_payload")
         if not isinstance(payload, dict):
             return _refused(400, "invalid_payload")
+        fault = self._faults.take("response_url", url.channel, "")
+        if fault is not None and fault.kind.startswith("http_"):
+            return _refused(int(fault.kind.removeprefix("http_")), "internal_error")
         try:
             self.respond(url, payload)
         except SlackError as refusal:

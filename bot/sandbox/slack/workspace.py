@@ -57,7 +57,7 @@ class Workspace(People, Arranging):
         self._sessions = Sessions(self.state)
         self._streams = Streams(self.state, self._messages, self._sessions, self._tasks)
         triggers = Triggers(self.state)
-        self._response_urls = ResponseUrls(self.state, self._messages)
+        self._response_urls = ResponseUrls(self.state, self._messages, self.faults)
         self._interactions = Interactions(
             self.state, self.hub, triggers, self._response_urls, self._views
         )
