@@ -26,7 +26,7 @@ test: .venv/.dev ## Run all tests
 
 test-crash: .venv/.dev ## Kill the bot at every step that matters; prints a table
 	@$(BIN)/python -m pytest -m "crash or not crash" tests/faults -n 3 -q
-	@$(BIN)/python -m pytest -m "(crash or long) and not browser" tests --ignore=tests/faults -n 0 -q
+	@$(BIN)/python -m pytest -m "(crash or long) and not browser" tests --ignore=tests/faults -n 2 -q
 
 test-diagnosis: .venv/.dev ## Judge the diagnosis on 900 generated states; prints figures and misses (ARGS="show SEED": one state)
 	@$(BIN)/python -m tests.diagnosis $(ARGS)

@@ -184,6 +184,7 @@ OTHERWISE: Mapping[str, Mapping[str, object]] = {
     },
     "begin_call": {"kind": "executing"},
     "hear_vote": {"key": "C7:vote"},
+    "doubt_drawn": {"retried": False},
     "rescue_job": {"id": 7, "worker": 1, "died": True, "late": 10.0},
     "insert_grant": {"id": uuid7(), "call_id": uuid7()},  # of no call: none is inserted
     "note_grant": {"id": uuid7()},
