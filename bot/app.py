@@ -94,6 +94,7 @@ _SWEEP_SECONDS = 5.0
 _LOST_SECONDS = 3.0
 _DAY = 86_400.0
 _ORPHANS_SECONDS = 60.0
+_UNSAID_SECONDS = 15.0
 _FORGET_SECONDS = 3600.0
 _FORGET_AFTER = 60.0  # of a start, which has better things to do, as have those that start with it
 _HEAD_SECONDS = 3600.0  # between two notes of where the audit ends, outside of the database
@@ -122,6 +123,7 @@ class Parts:
     api: SlackApi
     sockets: Sockets
     hearing: Hearing
+    live: Live
     orphans: Orphans
     sender: MeasuredSender
     bus: Bus
@@ -392,6 +394,7 @@ def _assembled(ground: _Ground, *, dev: bool, roles: frozenset[Role]) -> Parts:
         api=api,
         sockets=sockets,
         hearing=Hearing(database, ground.identity.org, api, budget, sockets, listening.middleware),
+        live=live,
         orphans=Orphans(database, ground.identity.org, api, budget),
         sender=sender,
         bus=bus,
@@ -519,6 +522,7 @@ def _regular(parts: Parts) -> Iterator[tuple[str, float, Callable[[], Awaitable[
     yield "expiry", _EXPIRY_SECONDS, parts.votes.expire_lapsed
     yield "grants", _EXPIRY_SECONDS, partial(grants.end_over, parts.house)
     yield "orphans", _ORPHANS_SECONDS, parts.orphans.mend
+    yield "unsaid waits", _UNSAID_SECONDS, partial(parts.live.catch_up, parts.identity.org)
     if parts.settings.file.approvals.reminders:
         yield "reminders", _EXPIRY_SECONDS, parts.reminders.remind
     if any(rule.ask and rule.ask.escalate for rule in parts.settings.file.policy.rules):

@@ -18,7 +18,6 @@ from bot.agent.control import Word
 from bot.agent.grammar import Command, parse
 from bot.core.errors import DatabaseAway, reply_for
 from bot.core.tasks import Tasks
-from bot.core.text import one_line
 from bot.core.values import Thread
 from bot.guard.house import House
 from bot.guard.requests import Requests, cleaned
@@ -37,7 +36,7 @@ from bot.slack.incoming import (
     Submitted,
     understand,
 )
-from bot.slack.live import Live
+from bot.slack.live import Live, quoted
 from bot.slack.lost_cards import show_again
 from bot.slack.slash import Slash
 from bot.slack.views import modals, notices
@@ -216,7 +215,7 @@ class Listening:
         """Who may not ask gets only the refusal, which the run says."""
         await self._house.jobs.nothing_ahead()
         if await self._house.why_not_ask(thread.org, thread.channel, user) is None:
-            await self._live.first_sign(thread, run_id, f"“{one_line(text, 80)}”")
+            await self._live.first_sign(thread, run_id, quoted(text))
 
     async def _is_addressed(self, said: Said, thread: Thread) -> bool:
         """From text and place, never from the event's type."""

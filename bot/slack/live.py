@@ -12,6 +12,7 @@ import structlog
 
 from bot.core.bus import Bus
 from bot.core.tasks import Tasks
+from bot.core.text import one_line
 from bot.core.values import Event, Thread
 from bot.slack.api import Limited, Method, Refused, SlackApi, SlackProblem, Uncertain
 from bot.slack.budget import Budget, Lane
@@ -27,6 +28,8 @@ EDIT_SECONDS = 5.0  # an edit takes no longer; after it, none of ours is under w
 _LEASE = 2.5  # seconds after which, had we stood still, another process may carry the run
 _AGAIN = (1.0, 3.0, 10.0)  # seconds between tries to clear up after ourselves
 _RUNS = 2_000  # as many are remembered
+_CATCH_UP = 1.0  # seconds in which whoever carries a run says that it waits
+_AT_ONCE = 50
 _STEPS = 100
 _STAGES = {"thinking": "Thinking", "looking": "Looking", "writing": "Writing the answer"}
 
@@ -164,6 +167,18 @@ class Live:
         await self._api.update(row["channel"], ts, message, key=progress_key(run_id))
         return float(row["late_for"] or 0.0)
 
+    async def catch_up(self, org: str) -> None:
+        """Let what waits for people say so where nobody does: whoever was about to has died."""
+        async with self._database.statement() as tx:
+            rows = await tx.all("unsaid_waits", org=org, rest=_CATCH_UP, limit=_AT_ONCE)
+        for row in rows:
+            shown = self._of(Thread(org, row["channel"], row["thread_ts"]), row["id"])
+            if shown.following or shown.closed:
+                continue
+            shown.headline = shown.headline or quoted(row["words"] or "")
+            shown.state, shown.dirty = "waiting", True
+            self._start_following(shown)
+
     # --- hearing ----------------------------------------------------------------------------
 
     def _of(self, thread: Thread, run_id: UUID) -> _Shown:
@@ -190,10 +205,13 @@ class Live:
             return
         shown.dirty = True
         if not shown.following:
-            shown.following = True
-            self._tasks.start(f"progress of {event.run_id}", self._follow(shown))
+            self._start_following(shown)
 
     # --- showing ----------------------------------------------------------------------------
+
+    def _start_following(self, shown: _Shown) -> None:
+        shown.following = True
+        self._tasks.start(f"progress of {shown.run_id}", self._follow(shown))
 
     async def _follow(self, shown: _Shown) -> None:
         """Draw until nothing new is known; what came in between is drawn at once. What Slack may
@@ -262,7 +280,7 @@ class Live:
             if shown.closed:
                 return
             shown.dirty = False
-            shown.drawn_at = self._clock()
+            shown.drawn_at, waiting = self._clock(), shown.state == "waiting"
             try:
                 await self._budget.take(Method.UPDATE, Lane.PROGRESS)
                 await self._api.update(
@@ -285,6 +303,17 @@ class Live:
             except asyncio.CancelledError:
                 await self._doubt(shown)
                 raise
+            else:
+                if waiting:
+                    await self._note_waiting(shown)
+
+    async def _note_waiting(self, shown: _Shown) -> None:
+        """That it says so; or else somebody draws it again."""
+        try:
+            async with self._database.statement() as tx:
+                await tx.run("note_waiting", id=shown.run_id)
+        except AWAY as error:
+            log.info("waiting_not_noted", error=type(error).__name__)
 
     async def _doubt(self, shown: _Shown) -> None:
         """Slack may take this edit over later ones: whoever folds the message has to know."""
@@ -309,12 +338,14 @@ class Live:
         self._learn(shown, row)
         if row["progress_ts"]:
             shown.ts = row["progress_ts"]
-        elif shown.state == "working":
+        elif shown.state == "working" or may_be_lost(row):
             found = await self._find(shown) if may_be_lost(row) and not shown.signed else ""
             if found:
                 await self._keep(shown, found)
-            else:
+            elif shown.state == "working":
                 await self.first_sign(shown.thread, shown.run_id)
+            else:
+                await self._note_waiting(shown)
         return bool(shown.ts)
 
     async def _intend(self, shown: _Shown) -> bool:
@@ -413,6 +444,11 @@ class Live:
                 await asyncio.sleep(wait)
             else:
                 return
+
+
+def quoted(text: str) -> str:
+    """What somebody asked, as the headline of its progress."""
+    return f"“{one_line(text, 80)}”" if text else ""
 
 
 def progress_key(run_id: UUID) -> str:

@@ -208,6 +208,25 @@ async def test_progress_that_a_process_drew_as_it_was_killed_is_folded_again(
         assert "Stop" not in pressable(chat, thread)
 
 
+async def test_a_run_that_waits_says_so_though_its_process_was_killed_before_it_did(
+    dsn: str, tmp_path: Path
+) -> None:
+    """People may take half an hour, in which it would say that it works."""
+    async with world(dsn, tmp_path, slack=PATIENT, running="process") as chat:
+        held = chat.slack.faults.hold("chat.update")
+        thread = await chat.ask(SCALE)
+        card = await chat.card(thread)
+        await held.met()
+        await chat.kill()
+        assert "waiting for a decision" not in chat.thread(thread)
+        await chat.start()
+        await chat.reads(thread, "waiting for a decision: “scale deployment/web", timeout=30)
+        held.let_go()
+        await chat.press("Deny", card, by="bob")
+        await nothing_left(chat)
+        assert "waiting" not in chat.thread(thread)
+
+
 @pytest.mark.crash
 async def test_a_card_that_a_run_drew_as_its_process_was_killed_is_drawn_again(
     dsn: str, tmp_path: Path

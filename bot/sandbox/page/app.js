@@ -235,6 +235,7 @@ function toggleBeside() {
 
 byId("persona").addEventListener("change", (event) => {
   if (document.body.dataset.panel === "list") showPanel("channel");
+  awaited = ""; // what somebody else asked opens nothing under this one's hands
   go({ me: event.target.value });
 });
 byId("show-list").addEventListener("click", () => showPanel(document.body.dataset.panel === "list" ? "channel" : "list"));
