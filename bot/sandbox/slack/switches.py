@@ -74,7 +74,7 @@ _OFFERS: Final = (
         "drop_before",
         "Drop the connection before the work",
         "The next chat.postMessage is cut off and not done.",
-        "The app tries again, and it is posted once.",
+        "A card or an answer is tried again and posted once; a progress message may be left out.",
         method="chat.postMessage",
         fault="drop_before",
     ),
@@ -91,7 +91,7 @@ _OFFERS: Final = (
         "html",
         "An HTML page with 502",
         "The next chat.postMessage is answered by a gateway, not by Slack.",
-        "The app does not trip over the HTML; it tries again.",
+        "The app does not trip over the HTML: to it, the connection was dropped before the work.",
         method="chat.postMessage",
         fault="html",
     ),
@@ -135,7 +135,8 @@ _OFFERS: Final = (
         "delete",
         "Delete the app's newest message",
         "An admin deletes what the app wrote last.",
-        "A card that somebody has yet to decide comes again; nothing is posted twice otherwise.",
+        "A card that somebody has yet to decide comes again at once, one that runs with its end; "
+        "nothing is posted twice otherwise.",
         kind="delete",
     ),
     _act(
@@ -217,7 +218,7 @@ _OFFERS: Final = (
         "Every call is answered token_revoked.",
         "Who asks is told that it could not be found out who reads the channel, or nothing can be "
         "said at all; what was begun is finished and said once the token is restored. The app "
-        "does not hammer Slack; it says in its log that it needs a new token.",
+        "does not hammer Slack; its log and its /readyz say that it needs a new token.",
         {"kind": "revoke"},
         {"kind": "restore"},
     ),
