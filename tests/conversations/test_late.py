@@ -3,7 +3,6 @@ with what is true. And a card that stands away from its thread shows it too.
 """
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,13 +10,13 @@ import pytest
 
 from bot.commands import redraw
 from bot.sandbox.slack.faults import Hold
-from bot.sandbox.slack.model import Call
 from bot.slack.api import SlackApi, Uncertain
 from bot.slack.budget import Lane
 from bot.slack.cards import Cards
 from bot.slack.views.blocks import section
 from bot.slack.views.data import Message
 from tests.conversations.test_commands import PATIENT, SCALE
+from tests.conversations.test_delivery import edits_of
 from tests.standins.model import Json, Turn, says
 from tests.standins.model import held as gated
 from tests.world import World, buttons, shown, world
@@ -55,16 +54,11 @@ async def _put_off(chat: World, until: str) -> None:
         await chat.rows(query)
 
 
-def edits_of(chat: World, card: Mapping[str, Any]) -> list[Call]:
-    """What was edited of a card."""
-    return [one for one in chat.slack.calls_of("chat.update") if one.args.get("ts") == card["ts"]]
-
-
-async def drawn_live(chat: World, card: Mapping[str, Any]) -> Hold:
+async def drawn_live(chat: World, card: Json) -> Hold:
     """A drawing of a card that no row of the outbox asked for, under way until it is let go."""
     while True:
         held = chat.slack.faults.hold("chat.update", ts=card["ts"])
-        await held.met(20)
+        await held.met(30)
         if not await chat.rows("SELECT 1 FROM outbox WHERE state = 'sending'"):
             return held
         held.let_go()
@@ -208,14 +202,19 @@ async def test_progress_that_a_process_drew_as_it_was_killed_is_folded_again(
         assert "Stop" not in pressable(chat, thread)
 
 
+@pytest.mark.parametrize("sign", ["before its card", "after its card"])
 async def test_a_run_that_waits_says_so_though_its_process_was_killed_before_it_did(
-    dsn: str, tmp_path: Path
+    dsn: str, tmp_path: Path, sign: str
 ) -> None:
     """People may take half an hour, in which it would say that it works."""
     async with world(dsn, tmp_path, slack=PATIENT, running="process") as chat:
         held = chat.slack.faults.hold("chat.update")
+        slow = chat.slack.faults.hold("chat.postMessage")
+        if sign == "before its card":
+            slow.let_go()
         thread = await chat.ask(SCALE)
         card = await chat.card(thread)
+        slow.let_go()
         await held.met()
         await chat.kill()
         assert "waiting for a decision" not in chat.thread(thread)
@@ -223,8 +222,7 @@ async def test_a_run_that_waits_says_so_though_its_process_was_killed_before_it_
         await chat.reads(thread, "waiting for a decision: “scale deployment/web", timeout=30)
         held.let_go()
         await chat.press("Deny", card, by="bob")
-        await nothing_left(chat)
-        assert "waiting" not in chat.thread(thread)
+        await chat.slack.wait_for(lambda: "waiting" not in chat.thread(thread), 20)
 
 
 @pytest.mark.crash
@@ -232,7 +230,7 @@ async def test_a_card_that_a_run_drew_as_its_process_was_killed_is_drawn_again(
     dsn: str, tmp_path: Path
 ) -> None:
     """How far it came is drawn without a row of the outbox: the lost run alone tells of it."""
-    async with world(dsn, tmp_path, slack=PATIENT, running="process", speed=0.5) as chat:
+    async with world(dsn, tmp_path, slack=PATIENT, running="process", speed=0.3) as chat:
         thread = await chat.ask(SCALE.replace("5", "9"))
         card = await chat.card(thread)
         await chat.press("Approve", card, by="bob")

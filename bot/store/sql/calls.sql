@@ -246,6 +246,7 @@ SELECT t.id, t.channel, t.thread_ts, t.run_id
  ORDER BY t.reply, t.ordinal;
 
 -- lose_cards --
+-- Locked first, in the order in which all are.
 WITH held AS MATERIALIZED (
     SELECT FROM cards WHERE org = %(org)s AND channel = %(channel)s AND ts = %(ts)s ORDER BY call_id FOR UPDATE)
 DELETE FROM cards WHERE org = %(org)s AND channel = %(channel)s AND ts = %(ts)s AND (SELECT count(*) FROM held) > 0;

@@ -20,10 +20,10 @@ SELECT r.id, r.channel, r.thread_ts,
   FROM runs r
  WHERE r.org = %(org)s AND r.ended_at IS NULL AND r.state = 'waiting' AND r.progress_at IS NOT NULL
    AND EXISTS (SELECT FROM tool_calls c
-                WHERE c.run_id = r.id AND c.state = 'proposed' AND c.created_at > r.progress_at
+                WHERE c.run_id = r.id AND c.state = 'proposed' AND c.created_at > coalesce(r.waits_said_at, '-infinity')
                   AND c.created_at < now() - make_interval(secs => %(rest)s))
  ORDER BY r.id LIMIT %(limit)s;
 
 -- note_waiting --
 -- Its progress message says that it waits; or there is none.
-UPDATE runs SET progress_at = now() WHERE id = %(id)s AND state = 'waiting';
+UPDATE runs SET waits_said_at = now() WHERE id = %(id)s AND state = 'waiting';
